@@ -1,0 +1,2 @@
+//! The `azud` program.
+fn main() {}

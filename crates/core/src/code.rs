@@ -1,0 +1,123 @@
+//! Stable error codes, `area/word`: what scripts match on and what messages are keyed by.
+
+macro_rules! codes {
+    ($($(#[$doc:meta])* $name:ident = $text:literal,)+) => {
+        /// A stable error code. Its text never changes once released.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+        #[non_exhaustive]
+        pub enum Code { $($(#[$doc])* $name,)+ }
+
+        impl Code {
+            /// Every code, in documentation order.
+            pub const ALL: &[Self] = &[$(Self::$name,)+];
+
+            /// The code as `area/word`.
+            pub const fn as_str(self) -> &'static str {
+                match self { $(Self::$name => $text,)+ }
+            }
+        }
+    };
+}
+
+codes! {
+    /// The command line was not understood.
+    Usage = "cli/usage",
+    /// The user did not confirm a destructive step.
+    NotConfirmed = "cli/not-confirmed",
+    /// The name is not acceptable.
+    BadName = "image/bad-name",
+    /// No such image.
+    NotFound = "image/not-found",
+    /// The file is not a native image.
+    NotNative = "image/not-native",
+    /// The file ends too early.
+    Truncated = "image/truncated",
+    /// The image contradicts itself or a hash does not match.
+    Corrupt = "image/corrupt",
+    /// The format is newer than this program.
+    Newer = "image/newer-version",
+    /// A size in the file is beyond what the format allows.
+    TooLarge = "image/too-large",
+    /// The image was written on a machine of the other byte order.
+    ForeignEndian = "image/foreign-endian",
+    /// A compressor or container that is not supported.
+    UnknownFormat = "image/unknown-format",
+    /// The image is being written by somebody else.
+    Locked = "image/locked",
+    /// The trash has no such version.
+    NoSuchVersion = "image/no-such-version",
+    /// The file system was not shut down cleanly.
+    Dirty = "fs/dirty",
+    /// The volume is hibernated (Windows fast start-up included).
+    Hibernated = "fs/hibernated",
+    /// The file system's own structures contradict each other.
+    FsCorrupt = "fs/corrupt",
+    /// A feature that is not understood, so that nothing may be assumed.
+    FsUnsupported = "fs/unsupported",
+    /// No known file system.
+    FsUnknown = "fs/unknown",
+    /// The device is mounted.
+    Mounted = "disk/mounted",
+    /// Somebody else has the device open exclusively.
+    Busy = "disk/busy",
+    /// No such device or not a device or regular file.
+    NotADevice = "disk/not-a-device",
+    /// The target is smaller than the image needs.
+    TooSmall = "disk/too-small",
+    /// The logical sector size does not fit the image.
+    SectorSize = "disk/sector-size",
+    /// The target holds the image it is to be restored from.
+    HoldsSource = "disk/holds-source",
+    /// The device changed or vanished during the work.
+    Changed = "disk/changed",
+    /// The medium is read-only.
+    ReadOnly = "disk/read-only",
+    /// The medium is full.
+    NoSpace = "disk/no-space",
+    /// Reading back gave other bytes than were written.
+    ReadBack = "disk/read-back",
+    /// The operating system refused an operation.
+    Io = "disk/io",
+    /// Not allowed.
+    Permission = "disk/permission",
+    /// An external program is missing.
+    ToolMissing = "tool/missing",
+    /// An external program failed.
+    ToolFailed = "tool/failed",
+}
+
+impl std::fmt::Display for Code {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// The code for an operating-system error, where its kind says more than "I/O".
+pub fn of_io(error: &std::io::Error) -> Code {
+    use std::io::ErrorKind as Kind;
+    match error.kind() {
+        Kind::StorageFull | Kind::QuotaExceeded => Code::NoSpace,
+        Kind::ReadOnlyFilesystem => Code::ReadOnly,
+        Kind::PermissionDenied => Code::Permission,
+        Kind::NotFound => Code::NotFound,
+        Kind::ResourceBusy => Code::Busy,
+        _ => Code::Io,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Code;
+
+    #[test]
+    fn codes_are_unique_and_well_formed() {
+        let mut seen = std::collections::BTreeSet::new();
+        for code in Code::ALL {
+            let text = code.as_str();
+            let (area, word) = text.split_once('/').expect("area/word");
+            let ok = |s: &str| !s.is_empty() && s.bytes().all(|b| b.is_ascii_lowercase() || b == b'-');
+            assert!(ok(area) && ok(word), "{text}");
+            assert!(seen.insert(text), "{text} twice");
+        }
+    }
+}

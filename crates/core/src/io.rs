@@ -1,0 +1,74 @@
+//! The seams between the engine and the machine: positioned reads and writes.
+//!
+//! They use `std::io::Error` as their error so that an implementation over a file loses nothing,
+//! but this module performs no I/O itself.
+
+use std::io;
+
+/// A device or file that is only read, at absolute byte offsets.
+pub trait ReadAt: Sync {
+    /// Length in bytes.
+    fn len(&self) -> u64;
+
+    /// Whether there is nothing to read.
+    fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Fills `buf` from `offset`.
+    ///
+    /// # Errors
+    /// `UnexpectedEof` when the range leaves the device, else what the device says.
+    fn read_exact_at(&self, buf: &mut [u8], offset: u64) -> io::Result<()>;
+}
+
+/// A device or file that is written at absolute byte offsets.
+pub trait WriteAt: ReadAt {
+    /// Writes all of `buf` at `offset`.
+    ///
+    /// # Errors
+    /// Whatever the device says; a partial write is an error.
+    fn write_all_at(&self, buf: &[u8], offset: u64) -> io::Result<()>;
+
+    /// Returns when everything written before is on the medium.
+    ///
+    /// # Errors
+    /// Whatever the device says; after an error nothing written may be trusted.
+    fn flush(&self) -> io::Result<()>;
+
+    /// Tells the device that a range holds nothing of worth (`discard`); its content becomes undefined.
+    ///
+    /// # Errors
+    /// `Unsupported` when the device cannot.
+    fn discard(&self, offset: u64, len: u64) -> io::Result<()>;
+
+    /// Makes a range read as zeros, cheaply where the device can.
+    ///
+    /// # Errors
+    /// Whatever the device says.
+    fn zero(&self, offset: u64, len: u64) -> io::Result<()>;
+}
+
+impl ReadAt for [u8] {
+    fn len(&self) -> u64 {
+        self.len() as u64
+    }
+
+    fn read_exact_at(&self, buf: &mut [u8], offset: u64) -> io::Result<()> {
+        let start = usize::try_from(offset).map_err(|_| io::ErrorKind::UnexpectedEof)?;
+        let end = start.checked_add(buf.len()).ok_or(io::ErrorKind::UnexpectedEof)?;
+        let range = self.get(start..end).ok_or(io::ErrorKind::UnexpectedEof)?;
+        buf.copy_from_slice(range);
+        Ok(())
+    }
+}
+
+impl ReadAt for Vec<u8> {
+    fn len(&self) -> u64 {
+        self.as_slice().len() as u64
+    }
+
+    fn read_exact_at(&self, buf: &mut [u8], offset: u64) -> io::Result<()> {
+        self.as_slice().read_exact_at(buf, offset)
+    }
+}

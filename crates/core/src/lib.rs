@@ -1,0 +1,10 @@
+//! The words of Azud's domain: bitmaps of used blocks, the image format, the cutter, error codes.
+//!
+//! Architecture invariant: nothing here opens a file, reads a clock, starts a thread or knows an
+//! async runtime. Bytes come in as slices and go out as vectors; devices are seen through the
+//! traits of [`io`].
+
+pub mod bitmap;
+pub mod code;
+pub mod io;
+pub mod progress;

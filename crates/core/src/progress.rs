@@ -1,0 +1,54 @@
+//! How long work tells how far it is, without knowing who listens.
+
+/// What a stretch of work is doing; each has its own bar.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Phase {
+    /// Reading the file system's map of used blocks.
+    Map,
+    /// Reading, cutting, compressing and storing.
+    Capture,
+    /// Comparing what the target already holds.
+    Compare,
+    /// Decoding and writing.
+    Restore,
+    /// Reading the medium again.
+    ReadBack,
+    /// Hashing stored frames.
+    Verify,
+    /// Converting to or from another format.
+    Convert,
+}
+
+impl Phase {
+    /// Stable name, used in JSON and as message key.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Map => "map",
+            Self::Capture => "capture",
+            Self::Compare => "compare",
+            Self::Restore => "restore",
+            Self::ReadBack => "read-back",
+            Self::Verify => "verify",
+            Self::Convert => "convert",
+        }
+    }
+}
+
+/// Receives progress; called from any thread, often, so it must be cheap.
+pub trait Progress: Sync {
+    /// A phase begins; `total` is in bytes of content.
+    fn begin(&self, phase: Phase, total: u64);
+    /// `bytes` more are done in the current phase.
+    fn advance(&self, bytes: u64);
+    /// The current phase is over.
+    fn end(&self) {}
+}
+
+/// Progress for nobody.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Silent;
+
+impl Progress for Silent {
+    fn begin(&self, _: Phase, _: u64) {}
+    fn advance(&self, _: u64) {}
+}

@@ -1,0 +1,1 @@
+//! Devices, mounts, external programs.
