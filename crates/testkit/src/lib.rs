@@ -1,1 +1,10 @@
-//! What tests share.
+//! What tests share: external programs, loop devices, mounts, pictures of file trees, poisoned targets.
+//!
+//! Invariant: whatever a test sets up here is taken down when its guard is dropped, also when the
+//! test panics. Only test code depends on this crate.
+#![allow(clippy::print_stderr, reason = "skipped tests say so on the terminal")]
+
+pub mod loops;
+pub mod poison;
+pub mod tools;
+pub mod tree;
