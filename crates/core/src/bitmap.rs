@@ -28,7 +28,10 @@ impl Bitmap {
     /// `len` blocks, none used.
     pub fn new(len: u64) -> Self {
         let words = usize::try_from(len.div_ceil(WORD)).expect("a bitmap fits the address space");
-        Self { words: vec![0; words], len }
+        Self {
+            words: vec![0; words],
+            len,
+        }
     }
 
     /// `len` blocks, all used.
@@ -56,14 +59,20 @@ impl Bitmap {
 
     /// The `ceil(len / 8)` bytes, surplus bits zero.
     pub fn to_bytes(&self) -> Vec<u8> {
-        let mut bytes: Vec<u8> = self.words.iter().flat_map(|word| word.to_le_bytes()).collect();
+        let mut bytes: Vec<u8> = self
+            .words
+            .iter()
+            .flat_map(|word| word.to_le_bytes())
+            .collect();
         bytes.truncate(usize::try_from(self.len.div_ceil(8)).expect("fits: it is in memory"));
         bytes
     }
 
     fn mask_tail(&mut self) {
         let rest = self.len % WORD;
-        if rest != 0 && let Some(last) = self.words.last_mut() {
+        if rest != 0
+            && let Some(last) = self.words.last_mut()
+        {
             *last &= (1 << rest) - 1;
         }
     }
@@ -80,7 +89,10 @@ impl Bitmap {
 
     /// Number of used blocks.
     pub fn count(&self) -> u64 {
-        self.words.iter().map(|word| u64::from(word.count_ones())).sum()
+        self.words
+            .iter()
+            .map(|word| u64::from(word.count_ones()))
+            .sum()
     }
 
     /// Whether a block is used; blocks beyond the end are not.
@@ -122,7 +134,11 @@ impl Bitmap {
         while at < end {
             let bit = at % WORD;
             let take = (WORD - bit).min(end - at);
-            let ones = if take == WORD { u64::MAX } else { (1 << take) - 1 };
+            let ones = if take == WORD {
+                u64::MAX
+            } else {
+                (1 << take) - 1
+            };
             change(&mut self.words[word_of(at)], ones << bit);
             at += take;
         }
@@ -153,12 +169,20 @@ impl Bitmap {
 
     /// The runs of used blocks at or after a block; the first may begin inside a longer run.
     pub fn runs_from(&self, block: u64) -> Runs<'_> {
-        Runs { map: self, next: block }
+        Runs {
+            map: self,
+            next: block,
+        }
     }
 
     /// The last used block.
     pub fn last_used(&self) -> Option<u64> {
-        let (index, word) = self.words.iter().enumerate().rev().find(|(_, word)| **word != 0)?;
+        let (index, word) = self
+            .words
+            .iter()
+            .enumerate()
+            .rev()
+            .find(|(_, word)| **word != 0)?;
         Some(index as u64 * WORD + (WORD - 1) - u64::from(word.leading_zeros()))
     }
 }
@@ -181,7 +205,10 @@ impl Iterator for Runs<'_> {
         let start = self.map.seek(self.next, true)?;
         let end = self.map.seek(start, false).unwrap_or(self.map.len);
         self.next = end;
-        Some(Run { start, count: end - start })
+        Some(Run {
+            start,
+            count: end - start,
+        })
     }
 }
 
@@ -196,9 +223,27 @@ mod tests {
         map.set_range(60, 10);
         map.set_range(128, 500);
         let runs: Vec<Run> = map.runs().collect();
-        assert_eq!(runs, [Run { start: 60, count: 10 }, Run { start: 128, count: 2 }]);
+        assert_eq!(
+            runs,
+            [
+                Run {
+                    start: 60,
+                    count: 10
+                },
+                Run {
+                    start: 128,
+                    count: 2
+                }
+            ]
+        );
         assert_eq!(map.last_used(), Some(129));
-        assert_eq!(map.runs_from(65).next(), Some(Run { start: 65, count: 5 }));
+        assert_eq!(
+            map.runs_from(65).next(),
+            Some(Run {
+                start: 65,
+                count: 5
+            })
+        );
     }
 
     proptest! {

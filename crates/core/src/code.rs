@@ -115,7 +115,8 @@ mod tests {
         for code in Code::ALL {
             let text = code.as_str();
             let (area, word) = text.split_once('/').expect("area/word");
-            let ok = |s: &str| !s.is_empty() && s.bytes().all(|b| b.is_ascii_lowercase() || b == b'-');
+            let ok =
+                |s: &str| !s.is_empty() && s.bytes().all(|b| b.is_ascii_lowercase() || b == b'-');
             assert!(ok(area) && ok(word), "{text}");
             assert!(seen.insert(text), "{text} twice");
         }

@@ -6,5 +6,6 @@
 
 pub mod bitmap;
 pub mod code;
+pub mod format;
 pub mod io;
 pub mod progress;

@@ -33,7 +33,9 @@ impl Loop {
         let file = file.to_str().context("path is UTF-8")?;
         args.push(file);
         let output = run("losetup", &args)?;
-        Ok(Self { device: PathBuf::from(String::from_utf8(output.stdout)?.trim()) })
+        Ok(Self {
+            device: PathBuf::from(String::from_utf8(output.stdout)?.trim()),
+        })
     }
 
     /// The device, e.g. `/dev/loop3`.
@@ -91,11 +93,19 @@ impl Mount {
     /// When `umount` fails.
     pub fn unmount(mut self) -> Result<()> {
         self.mounted = false;
-        let dir = self.dir.path().to_str().context("path is UTF-8")?.to_owned();
+        let dir = self
+            .dir
+            .path()
+            .to_str()
+            .context("path is UTF-8")?
+            .to_owned();
         run("sync", &["-f", &dir])?;
         run("umount", &[&dir])?;
         for _ in 0..100 {
-            if run_any("pgrep", &["-f", &format!("ntfs-3g.*{dir}")])?.stdout.is_empty() {
+            if run_any("pgrep", &["-f", &format!("ntfs-3g.*{dir}")])?
+                .stdout
+                .is_empty()
+            {
                 break;
             }
             sleep(Duration::from_millis(50));
@@ -107,7 +117,10 @@ impl Mount {
 impl Drop for Mount {
     fn drop(&mut self) {
         if self.mounted {
-            retry("umount", &[self.dir.path().to_str().expect("temporary paths are UTF-8")]);
+            retry(
+                "umount",
+                &[self.dir.path().to_str().expect("temporary paths are UTF-8")],
+            );
         }
     }
 }

@@ -16,7 +16,11 @@ pub const POISON: u8 = 0xA5;
 /// # Errors
 /// When writing fails.
 pub fn fill(path: &Path, len: u64) -> Result<()> {
-    let mut file = File::options().write(true).create(true).truncate(false).open(path)?;
+    let mut file = File::options()
+        .write(true)
+        .create(true)
+        .truncate(false)
+        .open(path)?;
     let chunk = vec![POISON; 1 << 20];
     let mut left = len;
     while left > 0 {
@@ -43,12 +47,18 @@ pub fn copy_used(
     let mut from = File::open(source)?;
     let mut to = File::options().write(true).open(target)?;
     let size = u64::from(block_size);
-    let ranges = used.runs().map(|run| run.start * size..(run.start + run.count) * size).chain(tails.iter().cloned());
+    let ranges = used
+        .runs()
+        .map(|run| run.start * size..(run.start + run.count) * size)
+        .chain(tails.iter().cloned());
     for range in ranges {
         from.seek(SeekFrom::Start(range.start))?;
         to.seek(SeekFrom::Start(range.start))?;
         let copied = std::io::copy(&mut (&mut from).take(range.end - range.start), &mut to)?;
-        anyhow::ensure!(copied == range.end - range.start, "the map reaches beyond the device");
+        anyhow::ensure!(
+            copied == range.end - range.start,
+            "the map reaches beyond the device"
+        );
     }
     to.sync_all().context("syncing the poisoned copy")
 }

@@ -10,8 +10,15 @@ pub const STRICT: &str = "AZUD_TEST_STRICT";
 
 /// Whether every named program is installed. When one is missing: panics under [`STRICT`], else says so.
 pub fn have(programs: &[&str]) -> bool {
-    let missing: Vec<&str> = programs.iter().copied().filter(|p| find(p).is_none()).collect();
-    require(missing.is_empty(), &format!("missing programs: {}", missing.join(", ")))
+    let missing: Vec<&str> = programs
+        .iter()
+        .copied()
+        .filter(|p| find(p).is_none())
+        .collect();
+    require(
+        missing.is_empty(),
+        &format!("missing programs: {}", missing.join(", ")),
+    )
 }
 
 /// Whether the test runs as root (same rule as [`have`]).
@@ -60,7 +67,11 @@ pub fn run(program: &str, args: &[&str]) -> Result<Output> {
 /// When it cannot be started.
 pub fn run_any(program: &str, args: &[&str]) -> Result<Output> {
     let path = find(program).with_context(|| format!("{program} is not installed"))?;
-    Command::new(path).args(args).env("LC_ALL", "C").output().with_context(|| format!("starting {program}"))
+    Command::new(path)
+        .args(args)
+        .env("LC_ALL", "C")
+        .output()
+        .with_context(|| format!("starting {program}"))
 }
 
 /// Runs a shell script under `bash -euo pipefail`; `$1`, `$2` … are `args`.

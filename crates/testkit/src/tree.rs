@@ -30,7 +30,10 @@ pub fn picture(root: &Path) -> Result<Picture> {
             }
         }
         let name = path.strip_prefix(root)?.to_owned();
-        all.insert(name, facts(&path, &meta).with_context(|| path.display().to_string())?);
+        all.insert(
+            name,
+            facts(&path, &meta).with_context(|| path.display().to_string())?,
+        );
     }
     Ok(all)
 }
@@ -66,11 +69,18 @@ fn xattrs(path: &Path) -> Result<String> {
         Err(error) => return Err(error.into()),
     };
     let mut out = Vec::new();
-    for name in names[..len].split(|b| *b == 0).filter(|name| !name.is_empty()) {
+    for name in names[..len]
+        .split(|b| *b == 0)
+        .filter(|name| !name.is_empty())
+    {
         let mut value = vec![0; 64 * 1024];
         let name = std::ffi::OsStr::from_bytes(name);
         let len = rustix::fs::lgetxattr(path, name, value.as_mut_slice())?;
-        out.push(format!("{}={}", name.display(), blake3::hash(&value[..len]).to_hex()));
+        out.push(format!(
+            "{}={}",
+            name.display(),
+            blake3::hash(&value[..len]).to_hex()
+        ));
     }
     out.sort();
     Ok(format!("[{}]", out.join(" ")))

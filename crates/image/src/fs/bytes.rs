@@ -14,7 +14,13 @@ pub(super) fn read_vec(device: &dyn ReadAt, offset: u64, len: usize) -> Result<V
 /// Fills `buf` from `offset`.
 pub(super) fn read_into(device: &dyn ReadAt, offset: u64, buf: &mut [u8]) -> Result<(), FsError> {
     let len = buf.len();
-    device.read_exact_at(buf, offset).map_err(|source| FsError::Read { offset, len, source })
+    device
+        .read_exact_at(buf, offset)
+        .map_err(|source| FsError::Read {
+            offset,
+            len,
+            source,
+        })
 }
 
 fn array<const N: usize>(bytes: &[u8], at: usize) -> Option<[u8; N]> {

@@ -106,8 +106,14 @@ impl Volume {
 
     /// The smallest device the volume can be restored to without shrinking it first.
     pub fn minimum_size(&self) -> u64 {
-        let blocks = self.used.last_used().map_or(0, |last| (last + 1) * u64::from(self.block_size));
-        self.tails.iter().map(|tail| tail.end).fold(blocks, u64::max)
+        let blocks = self
+            .used
+            .last_used()
+            .map_or(0, |last| (last + 1) * u64::from(self.block_size));
+        self.tails
+            .iter()
+            .map(|tail| tail.end)
+            .fold(blocks, u64::max)
     }
 }
 

@@ -1,0 +1,3 @@
+//! The native image format, `docs/formats/image.md`: pure functions between bytes and structures.
+
+pub mod partclone;
