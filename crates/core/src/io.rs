@@ -74,3 +74,66 @@ impl ReadAt for Vec<u8> {
         self.as_slice().read_exact_at(buf, offset)
     }
 }
+
+/// Where direct I/O wants its buffers to begin.
+pub const PAGE: usize = 4096;
+
+/// A growable byte buffer whose first byte is page-aligned, so that direct I/O needs no copy.
+#[derive(Debug, Default)]
+pub struct PageBuf {
+    raw: Vec<u8>,
+    start: usize,
+    len: usize,
+}
+
+impl PageBuf {
+    /// An empty buffer; nothing is allocated.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// A buffer of `len` zero bytes.
+    pub fn zeroed(len: usize) -> Self {
+        let mut buf = Self::new();
+        buf.resize(len);
+        buf
+    }
+
+    /// Sets the length. Bytes that were there before are kept only while the capacity suffices;
+    /// what is new is zero or old content, never uninitialised.
+    pub fn resize(&mut self, len: usize) {
+        if self.raw.len() < self.start + len {
+            self.raw = vec![0; len + PAGE];
+            self.start = self.raw.as_ptr().align_offset(PAGE).min(PAGE);
+        }
+        self.len = len;
+    }
+}
+
+impl std::ops::Deref for PageBuf {
+    type Target = [u8];
+
+    fn deref(&self) -> &[u8] {
+        &self.raw[self.start..self.start + self.len]
+    }
+}
+
+impl std::ops::DerefMut for PageBuf {
+    fn deref_mut(&mut self) -> &mut [u8] {
+        &mut self.raw[self.start..self.start + self.len]
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{PAGE, PageBuf};
+
+    #[test]
+    fn page_buffers_are_aligned_whatever_their_length() {
+        let mut buf = PageBuf::new();
+        for len in [1, 4096, 5000, 1 << 20, 3] {
+            buf.resize(len);
+            assert_eq!((buf.len(), buf.as_ptr() as usize % PAGE), (len, 0));
+        }
+    }
+}

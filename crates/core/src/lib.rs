@@ -6,6 +6,7 @@
 
 pub mod bitmap;
 pub mod code;
+pub mod cut;
 pub mod format;
 pub mod io;
 pub mod progress;

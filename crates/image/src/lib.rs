@@ -4,4 +4,13 @@
 //! Architecture invariant: synchronous, no network, no repositories. Devices and files arrive as
 //! [`azud_core::io`] traits or `Read`/`Write`; whoever calls decides where an image is published.
 
+pub mod capture;
+mod codec;
+mod error;
 pub mod fs;
+mod native;
+mod par;
+
+pub use codec::{DEFAULT_LEVEL, LEVELS, zstd_version};
+pub use error::ImageError;
+pub use native::{Geometry, Native};

@@ -1,0 +1,61 @@
+//! A base: an image whose frames are taken over verbatim, so that bytes chosen once stay chosen.
+
+use std::collections::HashMap;
+
+use azud_core::format::Hash;
+use azud_core::format::index::CutFacts;
+use azud_core::io::ReadAt;
+
+use crate::error::ImageError;
+use crate::native::Native;
+
+/// An opened base image.
+pub struct Base<'a> {
+    file: &'a dyn ReadAt,
+    native: Native,
+    by_content: HashMap<Hash, usize>,
+}
+
+impl std::fmt::Debug for Base<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Base({} frames)", self.by_content.len())
+    }
+}
+
+impl<'a> Base<'a> {
+    /// Opens `file` as base.
+    ///
+    /// # Errors
+    /// As [`Native::open`].
+    pub fn open(file: &'a dyn ReadAt) -> Result<Self, ImageError> {
+        let native = Native::open(file)?;
+        let by_content = native
+            .frames()
+            .iter()
+            .enumerate()
+            .map(|(n, frame)| (frame.content_hash, n))
+            .collect();
+        Ok(Self {
+            file,
+            native,
+            by_content,
+        })
+    }
+
+    /// How the base was cut.
+    pub fn cut(&self) -> CutFacts {
+        self.native.facts().cut
+    }
+
+    /// The stored bytes for a content, if the base has them whole; their hash is the result.
+    /// A damaged frame of the base is as good as none: the content is compressed anew.
+    pub(super) fn take(&self, content: &Hash, content_len: u32, out: &mut Vec<u8>) -> Option<Hash> {
+        let number = *self.by_content.get(content)?;
+        let frame = &self.native.frames()[number];
+        if frame.content_len != content_len {
+            return None;
+        }
+        self.native.read_frame(self.file, number, out).ok()?;
+        Some(frame.compressed_hash)
+    }
+}

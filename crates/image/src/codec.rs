@@ -1,0 +1,86 @@
+//! The only owner of libzstd for frames: one frame in, one frame out, always with checksum and content size.
+
+use zstd_safe::{CCtx, CParameter, DCtx, DParameter};
+
+use crate::error::ImageError;
+
+/// Lowest and highest compression level offered.
+pub const LEVELS: std::ops::RangeInclusive<i32> = 1..=19;
+
+/// Level that is fast enough to keep up with a disk.
+pub const DEFAULT_LEVEL: i32 = 3;
+
+/// The version of libzstd that is linked, e.g. `1.5.7`.
+pub fn zstd_version() -> &'static str {
+    zstd_safe::version_string()
+}
+
+/// Compresses contents to frames.
+pub(crate) struct Encoder {
+    context: CCtx<'static>,
+}
+
+impl Encoder {
+    pub(crate) fn new(level: i32) -> Self {
+        let mut context = CCtx::create();
+        for parameter in [
+            CParameter::CompressionLevel(level),
+            CParameter::ChecksumFlag(true),
+            CParameter::ContentSizeFlag(true),
+            CParameter::DictIdFlag(false),
+        ] {
+            context
+                .set_parameter(parameter)
+                .expect("parameters within libzstd's documented bounds");
+        }
+        Self { context }
+    }
+
+    /// Replaces `out` by the frame of `content`.
+    pub(crate) fn encode(&mut self, content: &[u8], out: &mut Vec<u8>) {
+        out.clear();
+        out.reserve(zstd_safe::compress_bound(content.len()));
+        self.context
+            .compress2(out, content)
+            .expect("the output has room for the worst case");
+    }
+}
+
+/// Decodes frames to contents of known length.
+pub(crate) struct Decoder {
+    context: DCtx<'static>,
+}
+
+impl Decoder {
+    pub(crate) fn new() -> Self {
+        let mut context = DCtx::create();
+        context
+            .set_parameter(DParameter::WindowLogMax(27))
+            .expect("within libzstd's bounds");
+        Self { context }
+    }
+
+    /// Fills `out` from `frame`; zstd's own checksum is verified.
+    ///
+    /// # Errors
+    /// `Frame` with number `number` when it does not decode to exactly `out.len()` bytes.
+    pub(crate) fn decode(
+        &mut self,
+        number: usize,
+        frame: &[u8],
+        out: &mut [u8],
+    ) -> Result<(), ImageError> {
+        let len = out.len();
+        match self.context.decompress(out, frame) {
+            Ok(got) if got == len => Ok(()),
+            Ok(got) => Err(ImageError::Frame {
+                number,
+                what: format!("decodes to {got} bytes instead of {len}"),
+            }),
+            Err(code) => Err(ImageError::Frame {
+                number,
+                what: zstd_safe::get_error_name(code).to_owned(),
+            }),
+        }
+    }
+}
