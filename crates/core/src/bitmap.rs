@@ -175,6 +175,19 @@ impl Bitmap {
         }
     }
 
+    /// The runs of free blocks, ascending.
+    pub fn free_runs(&self) -> impl Iterator<Item = Run> + '_ {
+        let mut next = 0;
+        std::iter::from_fn(move || {
+            let start = self.seek(next, false)?;
+            next = self.seek(start, true).unwrap_or(self.len);
+            Some(Run {
+                start,
+                count: next - start,
+            })
+        })
+    }
+
     /// The last used block.
     pub fn last_used(&self) -> Option<u64> {
         let (index, word) = self
@@ -257,6 +270,8 @@ mod tests {
             let again = Bitmap::from_bytes(&map.to_bytes(), map.len()).expect("same length");
             prop_assert_eq!(&again, &map);
             let from_runs: Vec<u64> = map.runs().flat_map(|r| r.start..r.start + r.count).collect();
+            let free: u64 = map.free_runs().inspect(|r| assert!(!map.get(r.start) && r.count > 0)).map(|r| r.count).sum();
+            prop_assert_eq!(free, map.len() - map.count());
             let from_bits: Vec<u64> = (0..map.len()).filter(|b| map.get(*b)).collect();
             prop_assert_eq!(from_runs, from_bits);
         }

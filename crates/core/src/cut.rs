@@ -17,11 +17,17 @@ pub const MIN_WINDOW: u32 = 4096;
 /// The average frame aimed at for volumes of ordinary size, in bytes.
 pub const DEFAULT_AVERAGE: u32 = 512 << 10;
 
+/// The smallest average, in bytes.
+pub const MIN_AVERAGE: u32 = 64 << 10;
+
 /// The largest average, in bytes.
 pub const MAX_AVERAGE: u32 = MAX_FRAME_CONTENT / 4;
 
 /// More frames than this and the average grows, so that an index stays below some 20 MB.
 const WANTED_FRAMES: u64 = 1 << 18;
+
+/// A base's finer cut is kept, so that frames are shared, up to this many frames.
+const TOLERATED_FRAMES: u64 = 1 << 20;
 
 /// Odd constant (2^32 / golden ratio) that spreads a CRC over the whole range.
 const SPREAD: u32 = 0x9E37_79B1;
@@ -33,6 +39,11 @@ pub fn average_for(used: u64) -> u32 {
         average *= 2;
     }
     average
+}
+
+/// Whether `average` can serve a volume of `used` bytes without too many frames.
+pub fn is_tolerable(average: u32, used: u64) -> bool {
+    (MIN_AVERAGE..=MAX_AVERAGE).contains(&average) && used / u64::from(average) <= TOLERATED_FRAMES
 }
 
 /// Decides after each unit whether a frame ends there.

@@ -42,6 +42,14 @@ pub trait WriteAt: ReadAt {
     /// `Unsupported` when the device cannot.
     fn discard(&self, offset: u64, len: u64) -> io::Result<()>;
 
+    /// Makes later reads come from the medium rather than from memory, as far as the system allows.
+    ///
+    /// # Errors
+    /// Whatever the device says.
+    fn forget(&self) -> io::Result<()> {
+        Ok(())
+    }
+
     /// Makes a range read as zeros, cheaply where the device can.
     ///
     /// # Errors

@@ -6,11 +6,18 @@
 
 pub mod capture;
 mod codec;
+mod decode;
+mod diff;
 mod error;
 pub mod fs;
 mod native;
 mod par;
+pub mod restore;
+mod verify;
 
 pub use codec::{DEFAULT_LEVEL, LEVELS, zstd_version};
+pub use decode::write_partclone;
+pub use diff::{Difference, diff};
 pub use error::ImageError;
 pub use native::{Geometry, Native};
+pub use verify::verify;

@@ -37,23 +37,25 @@ impl Native {
     /// `Format`, `Frame` for the head frames, `Read`.
     pub fn open(file: &dyn ReadAt) -> Result<Self, ImageError> {
         let (trailer, index) = read_ending(file)?;
-        let offsets = index
-            .frames
-            .iter()
-            .scan(0, |at, frame| {
-                let here = *at;
-                *at += u64::from(frame.compressed_len);
-                Some(here)
-            })
-            .collect();
         let geometry = read_geometry(file, &index)?;
         check_tails(&index.tails, &geometry)?;
-        Ok(Self {
-            identity: trailer.identity,
+        Ok(Self::from_parts(trailer.identity, index, geometry))
+    }
+
+    /// From parts that are checked already.
+    pub(crate) fn from_parts(identity: Hash, index: Index, geometry: Geometry) -> Self {
+        let offset = |at: &mut u64, frame: &Frame| {
+            let here = *at;
+            *at += u64::from(frame.compressed_len);
+            Some(here)
+        };
+        let offsets = index.frames.iter().scan(0, offset).collect();
+        Self {
+            identity,
             index,
             geometry,
             offsets,
-        })
+        }
     }
 
     /// The image's identity: the BLAKE3 hash of its index, which covers everything else.
@@ -160,15 +162,26 @@ impl Geometry {
 pub(crate) struct BlockCursor<'a> {
     used: &'a Bitmap,
     next: u64,
+    taken: u64,
 }
 
 impl<'a> BlockCursor<'a> {
     pub(crate) fn new(used: &'a Bitmap) -> Self {
-        Self { used, next: 0 }
+        Self {
+            used,
+            next: 0,
+            taken: 0,
+        }
+    }
+
+    /// How many used blocks were taken.
+    pub(crate) fn taken(&self) -> u64 {
+        self.taken
     }
 
     /// Takes `count` used blocks; returns the first.
     pub(crate) fn advance(&mut self, count: u64) -> u64 {
+        self.taken += count;
         let mut left = count;
         let mut first = None;
         for run in self.used.runs_from(self.next) {

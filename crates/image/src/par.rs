@@ -112,12 +112,10 @@ impl Pipeline {
                 scope.spawn(|| {
                     let (jobs, results_in) = (jobs, results_in);
                     let mut state = state();
-                    while let Ok((number, job)) = jobs.recv() {
-                        let sent = match work(&mut state, job) {
-                            Ok(result) => results_in.send((number, result)).is_ok(),
-                            Err(error) => return failure.set(error),
-                        };
-                        if !sent || failure.is_set() {
+                    for (number, job) in jobs {
+                        let result = work(&mut state, job);
+                        // Nobody listens any more after a failure elsewhere.
+                        if results_in.send((number, result)).is_err() || failure.is_set() {
                             return;
                         }
                     }
@@ -132,6 +130,10 @@ impl Pipeline {
     }
 }
 
+#[expect(
+    clippy::needless_pass_by_value,
+    reason = "dropping the channels ends the other sides"
+)]
 fn produce<J, E>(
     mut next: impl FnMut() -> Result<Option<J>, E>,
     tokens: Receiver<()>,
@@ -153,15 +155,20 @@ fn produce<J, E>(
     }
 }
 
+/// Consumes results in order. Returning drops the channels, which ends producer and workers.
+#[expect(
+    clippy::needless_pass_by_value,
+    reason = "dropping the channels ends the other sides"
+)]
 fn in_order<R, E>(
-    results: Receiver<(usize, R)>,
+    results: Receiver<(usize, Result<R, E>)>,
     tokens: Sender<()>,
     mut consume: impl FnMut(R) -> Result<(), E>,
 ) -> Result<(), E> {
     let mut early = BTreeMap::new();
     let mut expected = 0;
     for (number, result) in results {
-        early.insert(number, result);
+        early.insert(number, result?);
         while let Some(result) = early.remove(&expected) {
             expected += 1;
             consume(result)?;

@@ -5,6 +5,7 @@
 #![allow(clippy::print_stderr, reason = "skipped tests say so on the terminal")]
 
 pub mod loops;
+pub mod memory;
 pub mod poison;
 pub mod tools;
 pub mod tree;

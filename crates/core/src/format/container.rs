@@ -166,6 +166,11 @@ pub fn seek_table_len(footer: [u8; SEEK_FOOTER_LEN]) -> Result<u64, FormatError>
 /// # Errors
 /// `Corrupt` when hash, offsets or seek table disagree, and what [`Index::parse`] says.
 pub fn check(trailer: &Trailer, payload: &[u8], seek: &[u8]) -> Result<Index, FormatError> {
+    if payload.len() as u64 != trailer.index_len {
+        return Err(FormatError::Corrupt(
+            "the trailer tells another length of the index".into(),
+        ));
+    }
     if blake3::hash(payload).as_bytes() != &trailer.identity {
         return Err(FormatError::Corrupt(
             "the index does not match its hash".into(),

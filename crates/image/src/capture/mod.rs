@@ -92,7 +92,7 @@ pub fn capture(
     pipeline(average).run(
         next,
         || Encoder::new(options.level),
-        |encoder, content| Ok(pack(encoder, options.base, content)),
+        |encoder, content| Ok(pack(encoder, options.base, &content)),
         |packed| {
             out.write_all(&packed.bytes)
                 .map_err(|source| ImageError::Write { source })?;
@@ -171,16 +171,14 @@ fn check_limits(volume: &Volume) -> Result<(), ImageError> {
 }
 
 fn choose_average(volume: &Volume, options: &CaptureOptions<'_>) -> u32 {
-    let wanted = cut::average_for(volume.used_bytes());
-    // A base of the same cut shares frames; one cut too finely for this size would make the index too large.
-    let of_base = options
-        .base
-        .map(Base::cut)
-        .filter(|cut| cut.rule == 1 && cut.average >= wanted);
+    let used = volume.used_bytes();
+    // A base of the same cut shares frames, also when the volume has grown into another class.
+    let of_base = options.base.map(Base::cut);
+    let of_base = of_base.filter(|cut| cut.rule == 1 && cut::is_tolerable(cut.average, used));
     options
         .average
         .or(of_base.map(|cut| cut.average))
-        .unwrap_or(wanted)
+        .unwrap_or_else(|| cut::average_for(used))
 }
 
 fn header_of(volume: &Volume) -> Header {
@@ -246,14 +244,14 @@ fn pipeline(average: u32) -> Pipeline {
     Pipeline { threads, depth }
 }
 
-fn pack(encoder: &mut Encoder, base: Option<&Base<'_>>, content: Vec<u8>) -> Packed {
+fn pack(encoder: &mut Encoder, base: Option<&Base<'_>>, content: &[u8]) -> Packed {
     let content_len = u32::try_from(content.len()).expect("frames are at most MAX_FRAME_CONTENT");
-    let content_hash = *blake3::hash(&content).as_bytes();
+    let content_hash = *blake3::hash(content).as_bytes();
     let mut bytes = Vec::new();
     let known = base.and_then(|base| base.take(&content_hash, content_len, &mut bytes));
     let reused = known.is_some();
     let compressed_hash = known.unwrap_or_else(|| {
-        encoder.encode(&content, &mut bytes);
+        encoder.encode(content, &mut bytes);
         *blake3::hash(&bytes).as_bytes()
     });
     let compressed_len = u32::try_from(bytes.len()).expect("bounded by the content");

@@ -18,7 +18,10 @@ use azud_core::code::{self, Code};
 use azud_core::io::ReadAt;
 
 mod bytes;
+mod known;
 pub mod raw;
+
+pub use known::{guards, map};
 
 /// How much of a device's beginning `probe` and `guards` are given (less when the device is smaller).
 pub const HEAD_LEN: usize = 128 * 1024;

@@ -11,11 +11,9 @@ pub const BLOCK_SIZE: u32 = 4096;
 pub fn map(device_size: u64) -> Volume {
     let blocks = device_size / u64::from(BLOCK_SIZE);
     let end = blocks * u64::from(BLOCK_SIZE);
-    let tails = if end < device_size {
-        vec![end..device_size]
-    } else {
-        Vec::new()
-    };
+    let tails = std::iter::once(end..device_size)
+        .filter(|tail| !tail.is_empty())
+        .collect();
     Volume {
         kind: FsKind::Raw,
         block_size: BLOCK_SIZE,

@@ -1,0 +1,42 @@
+//! Which file system is it: one row for each that is read natively.
+
+use std::ops::Range;
+
+use azud_core::io::ReadAt;
+
+use super::{FsError, HEAD_LEN, MapOptions, Volume, read_head};
+
+/// What every file system's module offers.
+struct Known {
+    probe: fn(&[u8]) -> bool,
+    map: fn(&dyn ReadAt, &MapOptions) -> Result<Volume, FsError>,
+    guards: fn(&[u8], u64) -> Vec<Range<u64>>,
+}
+
+/// In the order in which they are asked: the least ambiguous first.
+const KNOWN: &[Known] = &[];
+
+fn find(head: &[u8]) -> Option<&'static Known> {
+    KNOWN.iter().find(|known| (known.probe)(head))
+}
+
+/// Reads the map of whatever file system a device holds; `None` when it is not one that is read natively.
+///
+/// # Errors
+/// Any [`FsError`].
+pub fn map(device: &dyn ReadAt, options: &MapOptions) -> Result<Option<Volume>, FsError> {
+    let head = read_head(device)?;
+    find(&head)
+        .map(|known| (known.map)(device, options))
+        .transpose()
+}
+
+/// Every place whose content makes a kernel or a repair tool accept what a device of `size` bytes
+/// beginning with `head` holds. For the unknown: its beginning and its end.
+pub fn guards(head: &[u8], size: u64) -> Vec<Range<u64>> {
+    if let Some(known) = find(head) {
+        return (known.guards)(head, size);
+    }
+    let edge = HEAD_LEN as u64;
+    vec![0..edge.min(size), size.saturating_sub(edge)..size]
+}

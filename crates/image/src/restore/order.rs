@@ -1,0 +1,157 @@
+//! What must be wiped before and written after everything else.
+
+use azud_core::format::index::{MAX_TAILS, Tail};
+use azud_core::io::{ReadAt, WriteAt};
+
+use super::ranges::Ranges;
+use crate::codec::Decoder;
+use crate::error::ImageError;
+use crate::fs::{self, HEAD_LEN};
+use crate::native::{Geometry, Native};
+
+/// The places of a restore that are not ordinary data.
+#[derive(Debug, Clone)]
+pub struct Order {
+    /// Zeroed first, written last: the image's own superblocks and whatever the target now has that a
+    /// kernel or tool would accept.
+    pub(super) withheld: Ranges,
+}
+
+impl Order {
+    /// For an image whose device begins with `head`, onto `target` as it is now.
+    ///
+    /// # Errors
+    /// `Target` when it cannot be read.
+    pub(super) fn new(
+        geometry: &Geometry,
+        tails: &[Tail],
+        head: &[u8],
+        target: &dyn WriteAt,
+    ) -> Result<Self, ImageError> {
+        let size = target.len();
+        let mut all = fs::guards(head, geometry.header.device_size.min(size));
+        all.extend(accepted_now(target)?);
+        all.extend(
+            tails
+                .iter()
+                .map(|tail| tail.offset..tail.offset + tail.bytes.len() as u64),
+        );
+        Ok(Self {
+            withheld: Ranges::new(all, u64::from(unit(geometry, tails)), size),
+        })
+    }
+}
+
+impl Order {
+    /// For a stream, whose tails are not known yet: all that could be one is withheld.
+    pub(super) fn for_pipe(
+        geometry: &Geometry,
+        head: &[u8],
+        target: &dyn WriteAt,
+    ) -> Result<Self, ImageError> {
+        let size = target.len();
+        let header = &geometry.header;
+        let device_end = header.device_size.min(size);
+        let blocks_end = header.total_blocks * u64::from(header.block_size);
+        let tails_from = blocks_end.max(device_end.saturating_sub(MAX_TAILS as u64));
+        let mut all = fs::guards(head, device_end);
+        all.extend(accepted_now(target)?);
+        if tails_from < device_end {
+            all.push(tails_from..device_end);
+        }
+        Ok(Self {
+            withheld: Ranges::new(all, u64::from(super::PIPE_WRITE_UNIT), size),
+        })
+    }
+}
+
+/// Places where the target now holds something that would be accepted: superblocks of the file system it
+/// has, with their backups, and foreign signatures.
+fn accepted_now(target: &dyn WriteAt) -> Result<Vec<std::ops::Range<u64>>, ImageError> {
+    let size = target.len();
+    let len = size.min(HEAD_LEN as u64);
+    let mut head = vec![0; usize::try_from(len).expect("at most HEAD_LEN")];
+    target
+        .read_exact_at(&mut head, 0)
+        .map_err(ImageError::target("read", 0))?;
+    Ok(fs::guards(&head, size))
+}
+
+/// The multiple, at most 4096, of every offset and length.
+pub(super) fn unit(geometry: &Geometry, tails: &[Tail]) -> u32 {
+    let mut unit = geometry.header.block_size.min(4096);
+    for tail in tails {
+        let bits = tail.offset | tail.bytes.len() as u64;
+        unit = unit.min(1 << bits.trailing_zeros().min(12));
+    }
+    unit
+}
+
+/// The first bytes of the device as the image has them; what the image does not use is zero.
+pub(super) fn image_head(
+    native: &Native,
+    file: &dyn ReadAt,
+    starts: &[u64],
+) -> Result<Vec<u8>, ImageError> {
+    let geometry = native.geometry();
+    let mut head = Head::new(geometry);
+    let mut decoder = Decoder::new();
+    let (mut compressed, mut content) = (Vec::new(), Vec::new());
+    for (n, start) in starts.iter().enumerate() {
+        if head.is_whole_before(geometry, *start) {
+            break;
+        }
+        let number = geometry.head_frames + n;
+        native.read_frame(file, number, &mut compressed)?;
+        content.resize(native.frames()[number].content_len as usize, 0);
+        decoder.decode(number, &compressed, &mut content)?;
+        head.add(geometry, *start, &content);
+    }
+    Ok(head.bytes)
+}
+
+/// Gathers the head from the first frames.
+pub(super) struct Head {
+    pub(super) bytes: Vec<u8>,
+}
+
+impl Head {
+    pub(super) fn new(geometry: &Geometry) -> Self {
+        let len = geometry.header.device_size.min(HEAD_LEN as u64);
+        Self {
+            bytes: vec![0; usize::try_from(len).expect("at most HEAD_LEN")],
+        }
+    }
+
+    /// Whether frames from this block on have nothing to add.
+    pub(super) fn is_whole_before(&self, geometry: &Geometry, start: u64) -> bool {
+        start * u64::from(geometry.header.block_size) >= self.bytes.len() as u64
+    }
+
+    pub(super) fn add(&mut self, geometry: &Geometry, start: u64, content: &[u8]) {
+        let mut at = 0;
+        for (offset, len) in geometry.ranges(start, content.len()) {
+            let Some(room) = (self.bytes.len() as u64).checked_sub(offset) else {
+                return;
+            };
+            let take = usize::try_from(room.min(len as u64)).expect("at most HEAD_LEN");
+            let offset = usize::try_from(offset).expect("within the head");
+            self.bytes[offset..offset + take].copy_from_slice(&content[at..at + take]);
+            at += len;
+        }
+    }
+}
+
+/// Whether the target already holds the tails.
+pub(super) fn tails_in_place(target: &dyn WriteAt, tails: &[Tail]) -> Result<bool, ImageError> {
+    for tail in tails {
+        let mut now = vec![0; tail.bytes.len()];
+        target
+            .read_exact_at(&mut now, tail.offset)
+            .map_err(ImageError::target("read", tail.offset))?;
+        if now != tail.bytes {
+            return Ok(false);
+        }
+    }
+    Ok(true)
+}

@@ -1,0 +1,219 @@
+//! Where verified content goes: to the target at once, or withheld until the end.
+
+use std::ops::Range;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use azud_core::format::index::Tail;
+use azud_core::io::{PageBuf, WriteAt};
+
+use super::order::Order;
+use super::{RestoreOptions, Unused};
+use crate::error::ImageError;
+use crate::native::Geometry;
+
+/// Zeros are looked for in pieces of this many bytes.
+const ZERO_PIECE: usize = 64 << 10;
+
+/// Writes content of one restore.
+pub(super) struct Sink<'a> {
+    geometry: &'a Geometry,
+    target: &'a dyn WriteAt,
+    order: &'a Order,
+    options: RestoreOptions,
+    withheld: Mutex<Vec<(u64, Vec<u8>)>>,
+    written: AtomicU64,
+}
+
+impl<'a> Sink<'a> {
+    pub(super) fn new(
+        geometry: &'a Geometry,
+        target: &'a dyn WriteAt,
+        order: &'a Order,
+        options: RestoreOptions,
+    ) -> Self {
+        let (withheld, written) = (Mutex::default(), AtomicU64::new(0));
+        Self {
+            geometry,
+            target,
+            order,
+            options,
+            withheld,
+            written,
+        }
+    }
+
+    /// Wipes what would be accepted, flushes, then treats unused blocks as asked.
+    pub(super) fn prepare(&self) -> Result<(), ImageError> {
+        if !self.options.blank {
+            for range in self.order.withheld.iter() {
+                self.write_zeros(range.clone())?;
+            }
+            self.flush()?;
+        }
+        match self.options.unused {
+            Unused::Leave => Ok(()),
+            Unused::Discard => self.each_unused(|range| {
+                self.target
+                    .discard(range.start, range.end - range.start)
+                    .map_err(ImageError::target("discard", range.start))
+            }),
+            Unused::Zero => self.each_unused(|range| {
+                self.target
+                    .zero(range.start, range.end - range.start)
+                    .map_err(ImageError::target("zero", range.start))
+            }),
+        }
+    }
+
+    fn write_zeros(&self, range: Range<u64>) -> Result<(), ImageError> {
+        let zeros = PageBuf::zeroed(
+            usize::try_from((range.end - range.start).min(1 << 20)).expect("at most 1 MiB"),
+        );
+        let mut at = range.start;
+        while at < range.end {
+            let len =
+                usize::try_from((range.end - at).min(zeros.len() as u64)).expect("at most 1 MiB");
+            self.target
+                .write_all_at(&zeros[..len], at)
+                .map_err(ImageError::target("write", at))?;
+            at += len as u64;
+        }
+        Ok(())
+    }
+
+    /// Unused ranges that are not withheld, up to the end of the last whole block.
+    fn each_unused(
+        &self,
+        act: impl Fn(&Range<u64>) -> Result<(), ImageError>,
+    ) -> Result<(), ImageError> {
+        let size = u64::from(self.geometry.header.block_size);
+        let end = self.target.len();
+        for run in self.geometry.used.free_runs() {
+            let (from, to) = (run.start * size, ((run.start + run.count) * size).min(end));
+            if from >= to {
+                continue;
+            }
+            for (part, withheld) in self.order.withheld.split(from, to - from) {
+                if !withheld {
+                    act(&part)?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Writes the blocks of `content` from `start` on.
+    pub(super) fn put(&self, start: u64, content: &[u8]) -> Result<(), ImageError> {
+        self.split(start, content, |offset, bytes| self.write(offset, bytes))
+    }
+
+    /// Writes those blocks of `content` from `start` on that the target does not hold already.
+    pub(super) fn put_changed(
+        &self,
+        start: u64,
+        content: &[u8],
+        current: &mut PageBuf,
+    ) -> Result<(), ImageError> {
+        let block = self.geometry.header.block_size as usize;
+        self.split(start, content, |offset, bytes| {
+            current.resize(bytes.len());
+            self.target
+                .read_exact_at(current, offset)
+                .map_err(ImageError::target("read", offset))?;
+            let differs = |at: &usize| {
+                let end = (at + block).min(bytes.len());
+                bytes[*at..end] != current[*at..end]
+            };
+            let mut at = 0;
+            while let Some(from) = (at..bytes.len()).step_by(block).find(&differs) {
+                let to = (from..bytes.len())
+                    .step_by(block)
+                    .find(|at| !differs(at))
+                    .unwrap_or(bytes.len());
+                self.write(offset + from as u64, &bytes[from..to])?;
+                at = to;
+            }
+            Ok(())
+        })
+    }
+
+    /// Hands the parts of `content` that may be written now to `write` and keeps the others.
+    fn split(
+        &self,
+        start: u64,
+        content: &[u8],
+        mut write: impl FnMut(u64, &[u8]) -> Result<(), ImageError>,
+    ) -> Result<(), ImageError> {
+        let mut at = 0;
+        for (offset, len) in self.geometry.ranges(start, content.len()) {
+            for (part, withheld) in self.order.withheld.split(offset, len as u64) {
+                let from = at + usize::try_from(part.start - offset).expect("within a frame");
+                let bytes = &content
+                    [from..from + usize::try_from(part.end - part.start).expect("within a frame")];
+                if withheld {
+                    self.withheld
+                        .lock()
+                        .expect("no holder panics")
+                        .push((part.start, bytes.to_vec()));
+                } else {
+                    write(part.start, bytes)?;
+                }
+            }
+            at += len;
+        }
+        Ok(())
+    }
+
+    fn write(&self, offset: u64, bytes: &[u8]) -> Result<(), ImageError> {
+        if !self.options.blank {
+            return self.write_now(offset, bytes);
+        }
+        let pieces = |zero: bool, from: usize| {
+            let is_zero = |at: &usize| {
+                bytes[*at..(at + ZERO_PIECE).min(bytes.len())]
+                    .iter()
+                    .all(|b| *b == 0)
+            };
+            (from..bytes.len())
+                .step_by(ZERO_PIECE)
+                .find(|at| is_zero(at) == zero)
+        };
+        let mut at = 0;
+        while let Some(from) = pieces(false, at) {
+            let to = pieces(true, from).unwrap_or(bytes.len());
+            self.write_now(offset + from as u64, &bytes[from..to])?;
+            at = to;
+        }
+        Ok(())
+    }
+
+    fn write_now(&self, offset: u64, bytes: &[u8]) -> Result<(), ImageError> {
+        self.target
+            .write_all_at(bytes, offset)
+            .map_err(ImageError::target("write", offset))?;
+        self.written
+            .fetch_add(bytes.len() as u64, Ordering::Relaxed);
+        Ok(())
+    }
+
+    fn flush(&self) -> Result<(), ImageError> {
+        self.target.flush().map_err(ImageError::target("flush", 0))
+    }
+
+    /// Flushes the data, writes what was withheld and the tails, flushes again. Returns the bytes written.
+    pub(super) fn finish(self, tails: &[Tail]) -> Result<u64, ImageError> {
+        self.flush()?;
+        let mut withheld = std::mem::take(&mut *self.withheld.lock().expect("no holder panics"));
+        // The primary superblock comes last: descending order.
+        withheld.sort_by_key(|(offset, _)| std::cmp::Reverse(*offset));
+        for tail in tails {
+            self.write_now(tail.offset, &tail.bytes)?;
+        }
+        for (offset, bytes) in &withheld {
+            self.write_now(*offset, bytes)?;
+        }
+        self.flush()?;
+        Ok(self.written.into_inner())
+    }
+}
