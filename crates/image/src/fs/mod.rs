@@ -19,6 +19,7 @@ use azud_core::io::ReadAt;
 
 mod bytes;
 mod known;
+pub mod ntfs;
 pub mod raw;
 
 pub use known::{guards, map};
@@ -107,16 +108,11 @@ impl Volume {
         self.used.count() * u64::from(self.block_size)
     }
 
-    /// The smallest device the volume can be restored to without shrinking it first.
+    /// The smallest device the volume can be restored to without shrinking it first: free blocks at its end
+    /// count, since a kernel refuses a file system that reaches beyond its device.
     pub fn minimum_size(&self) -> u64 {
-        let blocks = self
-            .used
-            .last_used()
-            .map_or(0, |last| (last + 1) * u64::from(self.block_size));
-        self.tails
-            .iter()
-            .map(|tail| tail.end)
-            .fold(blocks, u64::max)
+        let blocks = self.used.len() * u64::from(self.block_size);
+        self.tails.iter().map(|tail| tail.end).fold(blocks, u64::max)
     }
 }
 
