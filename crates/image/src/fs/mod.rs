@@ -21,6 +21,7 @@ mod bytes;
 mod known;
 pub mod ntfs;
 pub mod raw;
+pub mod swap;
 
 pub use known::{guards, map};
 
@@ -156,8 +157,8 @@ pub enum FsError {
         /// The exact commands or steps that mend it, English, one per line.
         remedy: &'static str,
     },
-    /// Windows sleeps in it.
-    #[error("{fs} belongs to a hibernated Windows: {why}")]
+    /// Windows, or a Linux in its swap space, sleeps in it.
+    #[error("{fs} belongs to a hibernated system: {why}")]
     Hibernated {
         /// The file system.
         fs: &'static str,
