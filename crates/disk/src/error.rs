@@ -1,0 +1,145 @@
+//! What can go wrong with a device or an external program, split by what the caller can do about it.
+
+use std::io;
+use std::path::{Path, PathBuf};
+use std::process::ExitStatus;
+
+use azud_core::code::{Code, of_io};
+use rustix::io::Errno;
+
+/// What this crate's functions return.
+pub type Result<T> = std::result::Result<T, DiskError>;
+
+/// A failure of a device or an external program.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum DiskError {
+    /// Nothing is there, or the device has no medium.
+    #[error("{}: no such device or file", path.display())]
+    NotFound {
+        /// What was asked for.
+        path: PathBuf,
+    },
+    /// A directory, a pipe, a character device …
+    #[error("{}: neither a block device nor a regular file", path.display())]
+    NotADevice {
+        /// What was asked for.
+        path: PathBuf,
+    },
+    /// A file system on it is mounted.
+    #[error("{}: mounted on {}", path.display(), at.display())]
+    Mounted {
+        /// What was asked for.
+        path: PathBuf,
+        /// The mount point.
+        at: PathBuf,
+    },
+    /// Used by something other than a mount.
+    #[error("{}: in use by {by}", path.display())]
+    Busy {
+        /// What was asked for.
+        path: PathBuf,
+        /// Who uses it, in words.
+        by: String,
+    },
+    /// It is no longer what was opened.
+    #[error("{}: changed during the work ({what})", path.display())]
+    Changed {
+        /// What was opened.
+        path: PathBuf,
+        /// What is different.
+        what: &'static str,
+    },
+    /// The medium cannot be written.
+    #[error("{}: read-only", path.display())]
+    ReadOnly {
+        /// What was to be written.
+        path: PathBuf,
+    },
+    /// The operating system does not allow it to this user.
+    #[error("{}: not allowed ({op})", path.display())]
+    Permission {
+        /// What was asked for.
+        path: PathBuf,
+        /// What was being done.
+        op: &'static str,
+    },
+    /// Any other failure of the operating system.
+    #[error("{}: {op}", path.display())]
+    Io {
+        /// What was worked on.
+        path: PathBuf,
+        /// What was being done.
+        op: &'static str,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// An external program is not installed.
+    #[error("{program} is not installed (Debian package {package})")]
+    ToolMissing {
+        /// Name of the program.
+        program: String,
+        /// The package that brings it.
+        package: String,
+    },
+    /// An external program ended badly.
+    #[error("{program} failed ({status}){}{stderr}", if stderr.is_empty() { "" } else { ": " })]
+    ToolFailed {
+        /// Name of the program.
+        program: String,
+        /// Its arguments, separated by blanks.
+        args: String,
+        /// How it ended.
+        status: ExitStatus,
+        /// The end of what it printed on its standard error.
+        stderr: String,
+    },
+}
+
+impl DiskError {
+    /// The stable code.
+    pub fn code(&self) -> Code {
+        match self {
+            Self::NotFound { .. } | Self::NotADevice { .. } => Code::NotADevice,
+            Self::Mounted { .. } => Code::Mounted,
+            Self::Busy { .. } => Code::Busy,
+            Self::Changed { .. } => Code::Changed,
+            Self::ReadOnly { .. } => Code::ReadOnly,
+            Self::Permission { .. } => Code::Permission,
+            Self::Io { source, .. } => match of_io(source) {
+                // "Not found" in the list of codes speaks of images.
+                Code::NotFound => Code::Io,
+                code => code,
+            },
+            Self::ToolMissing { .. } => Code::ToolMissing,
+            Self::ToolFailed { .. } => Code::ToolFailed,
+        }
+    }
+
+    /// The most telling variant for what the system said while doing `op` on `path`.
+    pub(crate) fn at(path: &Path, op: &'static str, source: impl Into<io::Error>) -> Self {
+        let source = source.into();
+        let path = path.to_owned();
+        match Errno::from_io_error(&source) {
+            Some(Errno::NOENT | Errno::NOTDIR | Errno::NXIO | Errno::NODEV | Errno::NOMEDIUM) => {
+                Self::NotFound { path }
+            }
+            Some(Errno::BUSY) => Self::Busy {
+                path,
+                by: "another program".to_owned(),
+            },
+            Some(Errno::TXTBSY) => Self::Busy {
+                path,
+                by: "its own execution".to_owned(),
+            },
+            Some(Errno::ROFS) => Self::ReadOnly { path },
+            Some(Errno::ACCESS | Errno::PERM) => Self::Permission { path, op },
+            _ => Self::Io { path, op, source },
+        }
+    }
+}
+
+/// The error inside an [`io::Error`] that a reader of this crate returned, if it is one of ours.
+pub fn inner(error: &io::Error) -> Option<&DiskError> {
+    error.get_ref().and_then(|inner| inner.downcast_ref())
+}
