@@ -5,17 +5,25 @@
 //! wholly buffered; a device that is in use is refused with the place where it is used; a child
 //! that fails is an error for whoever reads from it, and no child outlives its handle.
 
+pub mod buf;
 pub mod busy;
+mod direct;
 pub mod error;
 mod extent;
 pub mod facts;
 mod mounts;
+mod neighbours;
 pub mod same;
+pub mod source;
 mod sys;
 mod sysfs;
 mod table;
+pub mod target;
 
+pub use buf::AlignedBuf;
 pub use busy::check_unused;
 pub use error::{DiskError, Result};
 pub use facts::{DeviceFacts, Kind};
 pub use same::holds;
+pub use source::{Access, Source};
+pub use target::{Target, TargetOptions};
