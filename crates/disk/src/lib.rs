@@ -7,12 +7,15 @@
 
 pub mod buf;
 pub mod busy;
+pub mod command;
 mod direct;
 pub mod error;
 mod extent;
 pub mod facts;
 mod mounts;
 mod neighbours;
+pub mod partclone;
+pub mod qemu;
 pub mod same;
 pub mod source;
 mod sys;
