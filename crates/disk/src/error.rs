@@ -143,3 +143,8 @@ impl DiskError {
 pub fn inner(error: &io::Error) -> Option<&DiskError> {
     error.get_ref().and_then(|inner| inner.downcast_ref())
 }
+
+/// The code of an [`io::Error`] that came through this crate's readers and writers.
+pub fn code_of(error: &io::Error) -> Code {
+    inner(error).map_or_else(|| of_io(error), DiskError::code)
+}

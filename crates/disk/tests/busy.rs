@@ -127,6 +127,15 @@ fn loop_opened_exclusively_is_busy() {
         assert_eq!(error.code(), Code::Busy, "{error}");
     }
     drop(target);
+    let source = Source::open(device.path()).expect("free");
+    assert_eq!(
+        Target::open(device.path(), OPTIONS)
+            .expect_err("held by the source")
+            .code(),
+        Code::Busy
+    );
+    source.unchanged().expect("only looked at");
+    drop(source);
     // A file is not written behind the back of a device that caches it.
     let error = Target::open(&file, OPTIONS).expect_err("attached");
     assert!(error.to_string().contains(device.name()), "{error}");

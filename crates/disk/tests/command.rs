@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use azud_core::code::Code;
 use azud_disk::command::Tool;
-use azud_disk::error::inner;
+use azud_disk::error::{code_of, inner};
 use azud_disk::partclone::used_map;
 use azud_disk::qemu::qemu_img_convert;
 use azud_disk::{DiskError, Source};
@@ -74,6 +74,7 @@ fn a_program_that_fails_in_midstream_is_an_error_at_the_end() {
     let mut got = Vec::new();
     let error = stream.read_to_end(&mut got).expect_err("it failed");
     assert_eq!(got.len(), 100_000);
+    assert_eq!(code_of(&error), Code::ToolFailed);
     match inner(&error).expect("ours") {
         DiskError::ToolFailed {
             program,

@@ -7,11 +7,13 @@ use std::io::ErrorKind;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
+use azud_core::code::Code;
 use azud_core::io::{ReadAt, WriteAt};
+use azud_disk::error::code_of;
 use azud_disk::{AlignedBuf, Target, TargetOptions};
-use azud_testkit::loops::Loop;
+use azud_testkit::loops::{Loop, Mount};
 use azud_testkit::poison::{POISON, fill};
-use azud_testkit::tools::{have, have_root};
+use azud_testkit::tools::{have, have_root, run};
 use common::{MIB, Seeded, folder, hole, noise};
 
 const LEN: u64 = 8 * MIB;
@@ -300,30 +302,70 @@ fn loop_a_full_medium_is_an_error() {
     }
     let dir = folder();
     let disk = hole(dir.path(), "disk", 8 * MIB);
-    azud_testkit::tools::run("mkfs.ext4", &["-q", "-F", disk.to_str().expect("UTF-8")])
-        .expect("mkfs.ext4");
-    let mount = azud_testkit::loops::Mount::new(&disk, None, "loop").expect("a mount");
+    run("mkfs.ext4", &["-q", "-F", disk.to_str().expect("UTF-8")]).expect("mkfs.ext4");
+    let mount = Mount::new(&disk, None, "loop").expect("a mount");
+    let too_much = |target: &Target| {
+        (0..32).find_map(|mib| target.write_all_at(&vec![1; 1 << 20], mib * MIB).err())
+    };
     for direct in [true, false] {
         let path = mount.path().join(format!("{direct}"));
-        let target = Target::open(
-            &path,
-            TargetOptions {
-                create_len: Some(32 * MIB),
-                direct,
-                unit: 4096,
-            },
-        )
-        .expect("sparse");
-        let error = (0..32).find_map(|mib| target.write_all_at(&vec![1; 1 << 20], mib * MIB).err());
-        let error = error
+        let options = TargetOptions {
+            create_len: Some(32 * MIB),
+            direct,
+            unit: 4096,
+        };
+        let target = Target::open(&path, options).expect("sparse");
+        let error = too_much(&target)
             .or_else(|| target.flush().err())
             .expect("8 MiB do not hold 32");
-        assert_eq!(
-            azud_core::code::of_io(&error),
-            azud_core::code::Code::NoSpace,
-            "{error}"
-        );
+        assert_eq!(code_of(&error), Code::NoSpace, "{error}");
         drop(target);
         fs::remove_file(path).expect("ours");
     }
+    // Below a device the loss shows only when the cache is written out, and only once.
+    let path = hole(mount.path(), "below", 32 * MIB);
+    let device = Loop::attach(&path).expect("a loop device");
+    let target = Target::open(device.path(), options(false, 1)).expect("free");
+    too_much(&target)
+        .or_else(|| target.flush().err())
+        .expect("8 MiB do not hold 32");
+    let again = [target.flush(), target.flush()];
+    assert!(
+        again.iter().all(Result::is_err),
+        "what is lost stays lost: {again:?}"
+    );
+}
+
+#[test]
+fn many_writers_do_not_disturb_each_other() {
+    let dir = folder();
+    let path = dir.path().join("file");
+    let target = Target::open(&path, options(true, 4096)).expect("new");
+    std::thread::scope(|scope| {
+        for writer in 0..6_u8 {
+            let target = &target;
+            scope.spawn(move || {
+                let page = AlignedBuf::zeroed(4097);
+                for at in (u64::from(writer)..LEN / 4096).step_by(6) {
+                    // Through memory of the target's own, which the writers share.
+                    let mut page = page.clone();
+                    page.fill(writer + 1);
+                    target
+                        .write_all_at(&page[1..], at * 4096)
+                        .expect("writable");
+                    let mut back = vec![0; 4095];
+                    target
+                        .read_exact_at(&mut back, at * 4096 + 1)
+                        .expect("readable");
+                    assert!(back.iter().all(|byte| *byte == writer + 1));
+                }
+            });
+        }
+    });
+    let all = fs::read(&path).expect("readable");
+    assert!(
+        (0..)
+            .zip(all.chunks(4096))
+            .all(|(at, page)| page.iter().all(|byte| u64::from(*byte) == at % 6 + 1))
+    );
 }
