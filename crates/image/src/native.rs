@@ -130,12 +130,10 @@ impl Native {
 }
 
 impl Geometry {
-    /// The smallest device that holds all used blocks and these tails.
+    /// The smallest device that holds the whole file system and these tails. Free blocks at its end count:
+    /// a kernel refuses a file system that reaches beyond its device.
     pub fn minimum_size(&self, tails: &[Tail]) -> u64 {
-        let blocks = self
-            .used
-            .last_used()
-            .map_or(0, |last| (last + 1) * u64::from(self.header.block_size));
+        let blocks = self.header.total_blocks * u64::from(self.header.block_size);
         tails
             .iter()
             .map(|tail| tail.offset + tail.bytes.len() as u64)

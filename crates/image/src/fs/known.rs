@@ -13,8 +13,18 @@ struct Known {
     guards: fn(&[u8], u64) -> Vec<Range<u64>>,
 }
 
+macro_rules! known {
+    ($module:ident) => {
+        Known {
+            probe: super::$module::probe,
+            map: super::$module::map,
+            guards: super::$module::guards,
+        }
+    };
+}
+
 /// In the order in which they are asked: the least ambiguous first.
-const KNOWN: &[Known] = &[];
+const KNOWN: &[Known] = &[known!(ntfs), known!(swap)];
 
 fn find(head: &[u8]) -> Option<&'static Known> {
     KNOWN.iter().find(|known| (known.probe)(head))

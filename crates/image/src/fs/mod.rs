@@ -113,7 +113,10 @@ impl Volume {
     /// count, since a kernel refuses a file system that reaches beyond its device.
     pub fn minimum_size(&self) -> u64 {
         let blocks = self.used.len() * u64::from(self.block_size);
-        self.tails.iter().map(|tail| tail.end).fold(blocks, u64::max)
+        self.tails
+            .iter()
+            .map(|tail| tail.end)
+            .fold(blocks, u64::max)
     }
 }
 
