@@ -9,6 +9,7 @@ mod codec;
 mod decode;
 mod diff;
 mod error;
+pub mod foreign;
 pub mod fs;
 mod native;
 mod par;
