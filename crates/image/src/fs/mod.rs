@@ -20,6 +20,7 @@ use azud_core::io::ReadAt;
 mod bytes;
 mod known;
 pub mod ntfs;
+pub mod ext;
 pub mod raw;
 pub mod swap;
 
