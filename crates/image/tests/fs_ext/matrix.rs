@@ -231,3 +231,22 @@ fn what_lies_behind_the_file_system_is_not_used() {
     );
     assert!(volume.minimum_size() <= 16 << 20);
 }
+
+#[test]
+fn block_numbers_beyond_32_bits_are_read_whole() {
+    if !have(kit::TOOLS) {
+        return;
+    }
+    let dir = tempfile::tempdir().unwrap();
+    let image = dir.path().join("image");
+    // Sparse: 4.4 TiB take 13 MB on the disk. Large clusters keep the number of groups small.
+    let options =
+        "-t ext4 -b 1024 -O bigalloc,^has_journal -C 65536 -E lazy_itable_init=1 -N 1000000";
+    kit::make(&image, "4500G", options, None).unwrap();
+    let volume = kit::map(&image).unwrap();
+    assert_eq!(volume.used.len(), 4500 << 20);
+    assert_eq!(volume.used.count(), volume.claimed_used);
+    let last = volume.used.last_used().unwrap();
+    assert!(last > u32::MAX.into(), "no tables beyond 32 bits");
+    run("e2fsck", &["-fn", text(&image)]).unwrap();
+}

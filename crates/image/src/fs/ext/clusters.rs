@@ -29,18 +29,26 @@ impl Clusters {
 
     /// Marks a range used; what lies beyond the end is ignored.
     pub(super) fn mark(&mut self, range: Range<u64>) {
-        let range = range.start..range.end.min(self.len);
-        for (byte, mask) in pieces(&range) {
-            self.bytes[byte] |= mask;
+        if let Some((edges, whole)) = pieces(range.start, range.end.min(self.len)) {
+            for (byte, mask) in edges {
+                self.bytes[byte] |= mask;
+            }
+            self.bytes[whole].fill(u8::MAX);
         }
     }
 
     /// How many clusters of a range are used; none are beyond the end.
     pub(super) fn count(&self, range: Range<u64>) -> u64 {
-        let range = range.start..range.end.min(self.len);
-        pieces(&range)
-            .map(|(byte, mask)| u64::from((self.bytes[byte] & mask).count_ones()))
-            .sum()
+        let Some((edges, whole)) = pieces(range.start, range.end.min(self.len)) else {
+            return 0;
+        };
+        let edges = edges.iter().map(|(byte, mask)| self.bytes[*byte] & mask);
+        let (words, rest) = self.bytes[whole].as_chunks();
+        let words = words
+            .iter()
+            .map(|word| u64::from_ne_bytes(*word).count_ones());
+        let rest = rest.iter().copied().chain(edges).map(u8::count_ones);
+        words.chain(rest).map(u64::from).sum()
     }
 
     /// The used blocks: cluster `c` is the `ratio` blocks from `first_block + c * ratio`, and what
@@ -64,19 +72,21 @@ fn index(bit: u64) -> usize {
     usize::try_from(bit / 8).expect("a bit of an in-memory bitmap")
 }
 
-/// The bytes of a range of bits, with the mask of the bits that belong to it.
-fn pieces(range: &Range<u64>) -> impl Iterator<Item = (usize, u8)> {
-    let Range { start, end } = *range;
-    let bytes = if start < end {
-        start / 8..end.div_ceil(8)
+/// The bytes of a range of bits: the two at its edges with their masks, and the whole ones between.
+/// `None` when there are no bits.
+fn pieces(start: u64, end: u64) -> Option<([(usize, u8); 2], Range<usize>)> {
+    if start >= end {
+        return None;
+    }
+    // The last byte is the one that holds the last bit, so it is within the map.
+    let (first, last) = (index(start), index(end - 1));
+    let low = u8::MAX << (start % 8);
+    let high = u8::MAX >> (7 - (end - 1) % 8);
+    if first == last {
+        Some(([(first, low & high), (first, 0)], 0..0))
     } else {
-        0..0
-    };
-    bytes.map(move |byte| {
-        let low = u8::MAX << start.saturating_sub(byte * 8).min(7);
-        let above = (byte * 8 + 8).saturating_sub(end);
-        (index(byte * 8), low & u8::MAX >> above)
-    })
+        Some(([(first, low), (last, high)], first + 1..last))
+    }
 }
 
 #[cfg(test)]
