@@ -18,9 +18,9 @@ use azud_core::code::{self, Code};
 use azud_core::io::ReadAt;
 
 mod bytes;
+pub mod ext;
 mod known;
 pub mod ntfs;
-pub mod ext;
 pub mod raw;
 pub mod swap;
 
