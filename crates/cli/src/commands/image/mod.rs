@@ -1,0 +1,73 @@
+//! `azud image …`: one file per verb.
+
+pub mod create;
+pub mod diff;
+pub mod export;
+pub mod history;
+pub mod import;
+pub mod info;
+pub mod list;
+pub mod restore;
+pub mod rm;
+pub mod rollback;
+pub mod verify;
+
+use azud_core::code::Code;
+use clap::Subcommand;
+
+use super::Context;
+use crate::failure::Failure;
+
+/// What can be done with images.
+#[derive(Debug, Subcommand)]
+pub enum Verb {
+    /// Captures a device.
+    Create(create::Args),
+    /// Restores a device.
+    Restore(restore::Args),
+    /// Describes an image.
+    Info(info::Args),
+    /// Checks an image.
+    Verify(verify::Args),
+    /// Lists images.
+    List(list::Args),
+    /// Compares two images.
+    Diff(diff::Args),
+    /// Lists former versions.
+    History(history::Args),
+    /// Brings a former version back.
+    Rollback(rollback::Args),
+    /// Moves an image to the trash.
+    Rm(rm::Args),
+    /// Converts to another format.
+    Export(export::Args),
+    /// Converts from another format.
+    Import(import::Args),
+}
+
+impl Verb {
+    /// Runs it.
+    ///
+    /// # Errors
+    /// Whatever kept it from being done.
+    pub fn run(&self, context: &Context) -> Result<(), Failure> {
+        match self {
+            Self::Create(args) => args.run(context),
+            Self::Restore(args) => args.run(context),
+            Self::Info(args) => args.run(context),
+            Self::Verify(args) => args.run(context),
+            Self::List(args) => args.run(context),
+            Self::Diff(args) => args.run(context),
+            Self::History(args) => args.run(context),
+            Self::Rollback(args) => args.run(context),
+            Self::Rm(args) => args.run(context),
+            Self::Export(args) => args.run(context),
+            Self::Import(args) => args.run(context),
+        }
+    }
+}
+
+/// A command that is understood but not part of this build.
+pub(crate) fn unfinished(asked: &str) -> Failure {
+    Failure::new(Code::Usage, format!("not part of this build: {asked}"))
+}

@@ -1,0 +1,62 @@
+//! Every command, one file each.
+
+pub mod completions;
+pub mod demo;
+pub mod help;
+pub mod image;
+pub mod man;
+
+use clap::Subcommand;
+
+use crate::failure::Failure;
+use crate::i18n::Catalog;
+use crate::output::Output;
+use crate::progress::Reporter;
+
+/// What every command is given.
+#[derive(Debug)]
+pub struct Context {
+    /// The user's language.
+    pub catalog: Catalog,
+    /// Where to print.
+    pub output: Output,
+}
+
+impl Context {
+    /// Progress for one stretch of work.
+    pub fn progress(&self) -> Reporter<'_> {
+        Reporter::new(&self.catalog, &self.output)
+    }
+}
+
+/// The commands.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Shows the whole story.
+    Demo(demo::Args),
+    /// Works with images.
+    #[command(subcommand)]
+    Image(image::Verb),
+    /// Writes shell completions.
+    Completions(completions::Args),
+    /// Writes manual pages.
+    Man(man::Args),
+    /// Explains a command.
+    Help(help::Args),
+}
+
+impl Command {
+    /// Runs it.
+    ///
+    /// # Errors
+    /// Whatever kept it from being done.
+    pub fn run(&self, context: &Context) -> Result<(), Failure> {
+        match self {
+            Self::Demo(args) => args.run(context),
+            Self::Image(verb) => verb.run(context),
+            Self::Completions(args) => args.run(context),
+            Self::Man(args) => args.run(context),
+            Self::Help(args) => args.run(context),
+        }
+    }
+}

@@ -1,0 +1,193 @@
+//! Between a plan and its execution: the dry run stops here, and so does whoever has not said that
+//! the content of a device may go.
+
+use std::fs::File;
+use std::io::{self, BufRead, BufReader, IsTerminal, Write};
+
+use azud_core::code::Code;
+
+use crate::args::Writing;
+use crate::commands::Context;
+use crate::failure::Failure;
+use crate::i18n::Catalog;
+use crate::plan::Plan;
+
+/// What comes after a plan.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[must_use]
+pub enum Step {
+    /// Do it.
+    Go,
+    /// It was a dry run: the command is done.
+    Stop,
+}
+
+/// Shows the plan of work that destroys nothing.
+pub fn settle(context: &Context, plan: &Plan, writing: Writing) -> Step {
+    plan.show(&context.catalog, &context.output, writing.dry_run);
+    if writing.dry_run {
+        Step::Stop
+    } else {
+        Step::Go
+    }
+}
+
+/// Shows the plan of work that destroys what `device` holds, and asks for its name unless `--yes`
+/// was given.
+///
+/// # Errors
+/// `cli/not-confirmed` when the answer is another or nobody is there to answer.
+pub fn settle_destructive(
+    context: &Context,
+    plan: &Plan,
+    writing: Writing,
+    device: &str,
+) -> Result<Step, Failure> {
+    let ask = !writing.dry_run && !writing.yes;
+    // Nobody says yes to a plan that was not shown.
+    plan.show(&context.catalog, &context.output, writing.dry_run || ask);
+    if ask {
+        let mut person = if context.output.mode().json {
+            None
+        } else {
+            person()
+        };
+        let person = person.as_mut().map(|person| person as &mut dyn Ask);
+        confirm(&context.catalog, device, person)?;
+    }
+    Ok(if writing.dry_run {
+        Step::Stop
+    } else {
+        Step::Go
+    })
+}
+
+/// Somebody who can be asked.
+trait Ask {
+    /// Their answer, `None` when they went away.
+    fn ask(&mut self, prompt: &str) -> io::Result<Option<String>>;
+}
+
+struct Terminal {
+    file: BufReader<File>,
+}
+
+impl Ask for Terminal {
+    fn ask(&mut self, prompt: &str) -> io::Result<Option<String>> {
+        let terminal = self.file.get_mut();
+        write!(terminal, "{prompt} ")?;
+        terminal.flush()?;
+        let mut line = String::new();
+        let read = self.file.read_line(&mut line)?;
+        if read == 0 {
+            // What follows begins on a line of its own.
+            writeln!(self.file.get_mut())?;
+        }
+        Ok((read > 0).then_some(line))
+    }
+}
+
+/// The controlling terminal, so that standard input may carry an image; only when somebody looks at
+/// one of our streams, or a script in the background would wait for ever.
+fn person() -> Option<Terminal> {
+    if !io::stdin().is_terminal() && !io::stderr().is_terminal() {
+        return None;
+    }
+    let file = File::options()
+        .read(true)
+        .write(true)
+        .open("/dev/tty")
+        .ok()?;
+    Some(Terminal {
+        file: BufReader::new(file),
+    })
+}
+
+fn confirm(catalog: &Catalog, device: &str, person: Option<&mut dyn Ask>) -> Result<(), Failure> {
+    let refused = |key: &str| {
+        Failure::new(
+            Code::NotConfirmed,
+            catalog.fmt(key, &[("device", device.into())]),
+        )
+    };
+    let Some(person) = person else {
+        return Err(refused("confirm-nobody"));
+    };
+    let prompt = catalog.fmt("confirm-prompt", &[("device", device.into())]);
+    match person.ask(&prompt) {
+        Ok(Some(answer)) if answer.trim_end_matches(['\r', '\n']) == device => Ok(()),
+        Ok(Some(_)) => Err(refused("confirm-other")),
+        Ok(None) | Err(_) => Err(refused("confirm-nobody")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io;
+
+    use azud_core::code::Code;
+
+    use super::{Ask, Step, confirm, settle, settle_destructive};
+    use crate::args::Writing;
+    use crate::commands::Context;
+    use crate::i18n::{Catalog, Lang};
+    use crate::output::memory::output;
+    use crate::plan::Plan;
+
+    struct Says(Option<&'static str>);
+
+    impl Ask for Says {
+        fn ask(&mut self, prompt: &str) -> io::Result<Option<String>> {
+            assert!(prompt.contains("/dev/sdz9"), "{prompt}");
+            Ok(self.0.map(str::to_owned))
+        }
+    }
+
+    #[test]
+    fn only_the_very_name_is_a_yes() {
+        let catalog = Catalog::new(Lang::En);
+        let ask = |answer| confirm(&catalog, "/dev/sdz9", Some(&mut Says(answer)));
+        assert_eq!(ask(Some("/dev/sdz9\n")), Ok(()));
+        for answer in [
+            Some("/dev/sdz\n"),
+            Some("yes\n"),
+            Some("\n"),
+            Some("/dev/sdz9 \n"),
+            None,
+        ] {
+            assert_eq!(
+                ask(answer).unwrap_err().code,
+                Code::NotConfirmed,
+                "{answer:?}"
+            );
+        }
+        assert_eq!(
+            confirm(&catalog, "/dev/sdz9", None).unwrap_err().code,
+            Code::NotConfirmed
+        );
+    }
+
+    #[test]
+    fn a_dry_run_stops_and_yes_goes() {
+        let plan = Plan::new("image-restore").text("device", "/dev/sdz9");
+        let settled = |dry_run, yes| {
+            // With --json nobody is asked, whatever terminal the test runs on.
+            let (output, out, _) = output(true, false);
+            let context = Context {
+                catalog: Catalog::new(Lang::En),
+                output,
+            };
+            let writing = Writing { dry_run, yes };
+            let step = settle_destructive(&context, &plan, writing, "/dev/sdz9");
+            assert!(out.text().contains("/dev/sdz9"));
+            (
+                step.map_err(|failure| failure.code),
+                settle(&context, &plan, writing),
+            )
+        };
+        assert_eq!(settled(true, false), (Ok(Step::Stop), Step::Stop));
+        assert_eq!(settled(true, true), (Ok(Step::Stop), Step::Stop));
+        assert_eq!(settled(false, true), (Ok(Step::Go), Step::Go));
+        assert_eq!(settled(false, false), (Err(Code::NotConfirmed), Step::Go));
+    }
+}

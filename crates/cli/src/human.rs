@@ -1,0 +1,139 @@
+//! Numbers as people read them, and text that cannot play tricks on a terminal.
+
+use std::time::Duration;
+
+/// Bytes with a binary unit and about three digits: `512 B`, `1.5 GiB`, `123 MiB`.
+pub fn bytes(bytes: u64) -> String {
+    const UNITS: [&str; 6] = ["KiB", "MiB", "GiB", "TiB", "PiB", "EiB"];
+    if bytes < 1024 {
+        return format!("{bytes} B");
+    }
+    let tenths_of = |unit: usize| {
+        let one = 1u128 << (10 * (unit + 1));
+        (u128::from(bytes) * 10 + one / 2) / one
+    };
+    let mut unit = 0;
+    // 1023.5 and more would be shown as 1024.
+    while tenths_of(unit) >= 10_235 && unit + 1 < UNITS.len() {
+        unit += 1;
+    }
+    let tenths = tenths_of(unit);
+    if tenths < 1000 {
+        format!("{}.{} {}", tenths / 10, tenths % 10, UNITS[unit])
+    } else {
+        format!("{} {}", (tenths + 5) / 10, UNITS[unit])
+    }
+}
+
+/// Bytes with a unit and exactly: `1.5 KiB (1536 B)`.
+pub fn bytes_exactly(count: u64) -> String {
+    if count < 1024 {
+        bytes(count)
+    } else {
+        format!("{} ({count} B)", bytes(count))
+    }
+}
+
+/// A stretch of time: `0.34 s`, `12.3 s`, `2 min 05 s`, `1 h 02 min`, `3 d 04 h`.
+pub fn duration(time: Duration) -> String {
+    let seconds = time.as_secs();
+    match seconds {
+        0 => format!("{:.2} s", time.as_secs_f64()),
+        1..60 => format!("{}.{} s", seconds, time.subsec_millis() / 100),
+        60..3600 => format!("{} min {:02} s", seconds / 60, seconds % 60),
+        3600..86400 => format!("{} h {:02} min", seconds / 3600, seconds / 60 % 60),
+        _ => format!("{} d {:02} h", seconds / 86400, seconds / 3600 % 24),
+    }
+}
+
+/// Bytes in a stretch of time: `123 MiB/s`.
+pub fn rate(count: u64, time: Duration) -> String {
+    format!("{}/s", bytes(per_second(count, time)))
+}
+
+/// Bytes per second, 0 when no time has passed.
+pub fn per_second(bytes: u64, time: Duration) -> u64 {
+    let micros = time.as_micros();
+    let rate = (u128::from(bytes) * 1_000_000).checked_div(micros);
+    u64::try_from(rate.unwrap_or(0)).unwrap_or(u64::MAX)
+}
+
+/// A share of a whole: `12.3 %`.
+pub fn percent(part: u64, whole: u64) -> String {
+    let tenths = (u128::from(part) * 1000).checked_div(whole.into());
+    let tenths = tenths.unwrap_or(1000);
+    format!("{}.{} %", tenths / 10, tenths % 10)
+}
+
+/// Text from outside (labels, names, messages of other programs) with its control characters made
+/// visible: an image's label must not be able to move the cursor. Line breaks are kept.
+pub fn printable(text: &str) -> String {
+    let mut safe = String::with_capacity(text.len());
+    for c in text.chars() {
+        if c.is_control() && c != '\n' {
+            safe.extend(c.escape_default());
+        } else {
+            safe.push(c);
+        }
+    }
+    safe
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::{bytes, bytes_exactly, duration, per_second, percent, printable, rate};
+
+    #[test]
+    fn bytes_have_three_digits() {
+        let cases = [
+            (0, "0 B"),
+            (1023, "1023 B"),
+            (1024, "1.0 KiB"),
+            (1536, "1.5 KiB"),
+            (102_300, "99.9 KiB"),
+            (102_400, "100 KiB"),
+            ((1 << 20) - 1, "1.0 MiB"),
+            (1 << 20, "1.0 MiB"),
+            (123 << 20, "123 MiB"),
+            (1 << 40, "1.0 TiB"),
+            (u64::MAX, "16.0 EiB"),
+        ];
+        for (count, text) in cases {
+            assert_eq!(bytes(count), text, "{count}");
+        }
+        assert_eq!(bytes_exactly(1536), "1.5 KiB (1536 B)");
+        assert_eq!(bytes_exactly(7), "7 B");
+    }
+
+    #[test]
+    fn durations_and_rates() {
+        let cases = [
+            (340, "0.34 s"),
+            (12_345, "12.3 s"),
+            (59_999, "59.9 s"),
+            (125_000, "2 min 05 s"),
+            (3_725_000, "1 h 02 min"),
+            (273_600_000, "3 d 04 h"),
+        ];
+        for (millis, text) in cases {
+            assert_eq!(duration(Duration::from_millis(millis)), text);
+        }
+        assert_eq!(rate(246 << 20, Duration::from_secs(2)), "123 MiB/s");
+        assert_eq!(per_second(100, Duration::ZERO), 0);
+        assert_eq!(per_second(u64::MAX, Duration::from_micros(1)), u64::MAX);
+        assert_eq!(
+            (percent(1, 8), percent(0, 0)),
+            ("12.5 %".into(), "100.0 %".into())
+        );
+    }
+
+    #[test]
+    fn no_escape_sequence_survives() {
+        assert_eq!(
+            printable("a\u{1b}[2Jb\u{9b}1m\nñ"),
+            "a\\u{1b}[2Jb\\u{9b}1m\nñ"
+        );
+    }
+}

@@ -1,0 +1,99 @@
+//! The command line of Azud.
+//!
+//! One file per command below [`commands`], each in the same order: parse, plan, confirm, apply,
+//! show. The habits they share live beside it: words ([`i18n`]), printing ([`output`]), progress,
+//! plans, errors ([`failure`]).
+//!
+//! Architecture invariant: nothing depends on this crate; it alone knows clap, Fluent and terminals.
+
+pub mod args;
+pub mod commands;
+pub mod confirm;
+pub mod failure;
+pub mod human;
+pub mod i18n;
+pub mod output;
+pub mod plan;
+pub mod progress;
+pub mod table;
+
+use std::ffi::OsString;
+use std::io::IsTerminal;
+use std::path::Path;
+use std::process::ExitCode;
+
+use azud_core::code::Code;
+
+use args::{Early, Stop};
+use commands::Context;
+use failure::Failure;
+use i18n::Catalog;
+use output::{Mode, Output};
+
+/// Runs the command of the process' arguments. The exit status is 0 when it was done, 1 when it
+/// failed, 2 when it was not understood.
+pub fn main() -> ExitCode {
+    let args: Vec<OsString> = std::env::args_os().collect();
+    let early = Early::of(&args, |name| std::env::var(name).ok());
+    let catalog = Catalog::new(early.lang);
+    let (context, done) = match args::parse(&args, &catalog) {
+        Ok(cli) => {
+            let mode = Mode {
+                json: cli.global.json,
+                quiet: cli.global.quiet,
+            };
+            let output = Output::standard(mode);
+            let context = Context { catalog, output };
+            let done = cli.command.run(&context);
+            (context, done)
+        }
+        Err(stop) => {
+            let mode = Mode {
+                json: early.json,
+                quiet: false,
+            };
+            let output = Output::standard(mode);
+            let done = explain(stop, &output);
+            (Context { catalog, output }, done)
+        }
+    };
+    finish(&context, done)
+}
+
+/// Answers a line that is no command. What is left to say is an error.
+fn explain(stop: Stop, output: &Output) -> Result<(), Failure> {
+    match stop {
+        Stop::Show(text) => {
+            let text = if colour(&std::io::stdout()) {
+                text.ansi().to_string()
+            } else {
+                text.to_string()
+            };
+            output.bytes(text.as_bytes());
+            Ok(())
+        }
+        Stop::Incomplete(help, failure) => {
+            output.note(&format!("{}\n", help.to_string().trim_end()));
+            Err(failure)
+        }
+        Stop::Usage(failure) => Err(failure),
+    }
+}
+
+fn colour(stream: &impl IsTerminal) -> bool {
+    stream.is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())
+}
+
+fn finish(context: &Context, done: Result<(), Failure>) -> ExitCode {
+    let done = done.and_then(|()| {
+        let finished = context.output.finish();
+        finished.map_err(|error| Failure::io(Path::new("/dev/stdout"), &error))
+    });
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => {
+            context.output.failure(&context.catalog, &failure);
+            ExitCode::from(if failure.code == Code::Usage { 2 } else { 1 })
+        }
+    }
+}

@@ -1,0 +1,359 @@
+//! The only place that prints.
+//!
+//! | | human | `--json` | `--quiet` |
+//! |---|---|---|---|
+//! | plan | standard output | line `{"plan":…}` | – (a dry run's plan is shown) |
+//! | progress | standard error | lines `{"progress":…}` | – |
+//! | result of work | standard output | last line | – |
+//! | answer that was asked for | standard output | last line | as without |
+//! | warning | standard error | line `{"warning":…}` | standard error |
+//! | error | standard error | last line `{"error":…}` | as without |
+//!
+//! With `--json` every line of standard output is one object and the last one is the result, the
+//! answer or the error; `--json --quiet` leaves exactly that one.
+//!
+//! Invariant: writing never fails a command half-way. A reader that went away (broken pipe) is no
+//! error; any other trouble is remembered and reported by [`Output::finish`].
+
+use std::io::{self, IsTerminal, Write};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use serde::Serialize;
+use serde_json::{Value, json};
+
+use crate::failure::Failure;
+use crate::human::printable;
+use crate::i18n::{Catalog, Lang};
+
+/// Who reads, and how much.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Mode {
+    /// A program reads.
+    pub json: bool,
+    /// Only what was asked for.
+    pub quiet: bool,
+}
+
+struct Streams {
+    out: Box<dyn Write + Send>,
+    err: Box<dyn Write + Send>,
+    trouble: Option<io::Error>,
+}
+
+/// Standard output and error of a command.
+pub struct Output {
+    mode: Mode,
+    terminal: bool,
+    streams: Mutex<Streams>,
+}
+
+impl std::fmt::Debug for Output {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_tuple("Output").field(&self.mode).finish()
+    }
+}
+
+impl Output {
+    /// The process' own streams.
+    pub fn standard(mode: Mode) -> Self {
+        let terminal = io::stderr().is_terminal();
+        let (out, err) = (Box::new(io::stdout()), Box::new(io::stderr()));
+        Self {
+            terminal,
+            ..Self::new(mode, out, err)
+        }
+    }
+
+    /// Any streams; they count as no terminal.
+    pub fn new(mode: Mode, out: Box<dyn Write + Send>, err: Box<dyn Write + Send>) -> Self {
+        let streams = Streams {
+            out,
+            err,
+            trouble: None,
+        };
+        Self {
+            mode,
+            terminal: false,
+            streams: Mutex::new(streams),
+        }
+    }
+
+    /// Who reads.
+    pub fn mode(&self) -> Mode {
+        self.mode
+    }
+
+    /// Whether standard error is a terminal, where bars can be drawn.
+    pub fn terminal(&self) -> bool {
+        self.terminal
+    }
+
+    /// The result of work that was done. `human` gives the same as text, without the last line break.
+    pub fn result(&self, value: &impl Serialize, human: impl FnOnce() -> String) {
+        if self.mode.json || !self.mode.quiet {
+            self.answer(value, human);
+        }
+    }
+
+    /// What the user asked to see; `--quiet` does not silence it.
+    pub fn answer(&self, value: &impl Serialize, human: impl FnOnce() -> String) {
+        if self.mode.json {
+            self.json(value);
+        } else {
+            self.bytes(format!("{}\n", human()).as_bytes());
+        }
+    }
+
+    /// One JSON object on a line of its own, in JSON mode only.
+    pub fn json(&self, value: &impl Serialize) {
+        if self.mode.json {
+            let mut line = serde_json::to_vec(value).expect("our own types serialise");
+            line.push(b'\n');
+            self.bytes(&line);
+        }
+    }
+
+    /// Bytes for standard output as they are, in any mode.
+    pub fn bytes(&self, bytes: &[u8]) {
+        let mut streams = self.lock();
+        let done = streams
+            .out
+            .write_all(bytes)
+            .and_then(|()| streams.out.flush());
+        streams.remember(done);
+    }
+
+    /// A line on standard error, in human modes only.
+    pub fn note(&self, line: &str) {
+        if !self.mode.json {
+            let mut streams = self.lock();
+            // Nothing can be said of a standard error that fails.
+            let _ = writeln!(streams.err, "{line}");
+        }
+    }
+
+    /// Something that did not stop the work and that the user should know.
+    pub fn warn(&self, catalog: &Catalog, text: &str) {
+        self.json(&json!({ "warning": text }));
+        self.note(&format!(
+            "{} {}",
+            catalog.text("error-label-warning"),
+            printable(text)
+        ));
+    }
+
+    /// An error: what, why, what to do, code.
+    pub fn failure(&self, catalog: &Catalog, failure: &Failure) {
+        self.json(&json!({ "error": failure_json(catalog, failure) }));
+        self.note(&failure_text(catalog, failure));
+    }
+
+    /// Writes out what is left.
+    ///
+    /// # Errors
+    /// Whatever kept standard output from being written, save a reader that went away.
+    pub fn finish(&self) -> io::Result<()> {
+        let mut streams = self.lock();
+        let done = streams.out.flush();
+        streams.remember(done);
+        streams.trouble.take().map_or(Ok(()), Err)
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Streams> {
+        self.streams.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Streams {
+    fn remember(&mut self, done: io::Result<()>) {
+        if let Err(error) = done
+            && error.kind() != io::ErrorKind::BrokenPipe
+        {
+            self.trouble.get_or_insert(error);
+        }
+    }
+}
+
+fn failure_json(catalog: &Catalog, failure: &Failure) -> Value {
+    json!({
+        "code": failure.code.as_str(),
+        "message": message(catalog, failure),
+        "cause": failure.causes,
+        "hint": hint(catalog, failure),
+    })
+}
+
+fn failure_text(catalog: &Catalog, failure: &Failure) -> String {
+    let line = |label: &str, text: &str| {
+        let label = catalog.text(label);
+        let indent = " ".repeat(label.chars().count() + 1);
+        format!(
+            "{label} {}\n",
+            printable(text).replace('\n', &format!("\n{indent}"))
+        )
+    };
+    let mut text = line("error-label-what", &message(catalog, failure));
+    if !failure.causes.is_empty() {
+        text += &line("error-label-why", &failure.causes.join(": "));
+    }
+    text += &line("error-label-hint", &hint(catalog, failure));
+    text += &line("error-label-code", failure.code.as_str());
+    text.truncate(text.trim_end().len());
+    text
+}
+
+fn message(catalog: &Catalog, failure: &Failure) -> String {
+    let summary = catalog.summary(failure.code);
+    if failure.detail.is_empty() {
+        summary
+    } else {
+        format!("{summary}: {}", failure.detail)
+    }
+}
+
+/// The exact remedy where there is one. As its few words are English, other languages put their
+/// own hint before it.
+fn hint(catalog: &Catalog, failure: &Failure) -> String {
+    let hint = failure.hint.clone();
+    match (&failure.remedy, catalog.lang()) {
+        (Some(remedy), Lang::En) => hint.map_or(remedy.clone(), |hint| format!("{hint}\n{remedy}")),
+        (remedy, _) => {
+            let hint = hint.unwrap_or_else(|| catalog.hint(failure.code));
+            let steps = remedy.iter().map(|remedy| format!("\n{remedy}"));
+            hint + &steps.collect::<String>()
+        }
+    }
+}
+
+/// Streams that tests read back.
+#[cfg(test)]
+pub(crate) mod memory {
+    use std::io::{self, Write};
+    use std::sync::{Arc, Mutex};
+
+    use super::{Mode, Output};
+
+    #[derive(Debug, Clone, Default)]
+    pub(crate) struct Memory(Arc<Mutex<Vec<u8>>>);
+
+    impl Memory {
+        pub(crate) fn text(&self) -> String {
+            String::from_utf8(self.0.lock().unwrap().clone()).unwrap()
+        }
+    }
+
+    impl Write for Memory {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            self.0.lock().unwrap().write(bytes)
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    /// An output and what it printed: standard output, standard error.
+    pub(crate) fn output(json: bool, quiet: bool) -> (Output, Memory, Memory) {
+        let (out, err) = (Memory::default(), Memory::default());
+        let mode = Mode { json, quiet };
+        let output = Output::new(mode, Box::new(out.clone()), Box::new(err.clone()));
+        (output, out, err)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::{self, Write};
+
+    use azud_core::code::Code;
+    use serde_json::{Value, json};
+
+    use super::memory::output;
+    use super::{Mode, Output};
+    use crate::failure::Failure;
+    use crate::i18n::{Catalog, Lang};
+
+    fn failure() -> Failure {
+        Failure {
+            causes: vec!["first\u{1b}[2J".to_owned(), "second".to_owned()],
+            ..Failure::new(Code::Corrupt, "frame 3")
+        }
+    }
+
+    #[test]
+    fn a_result_is_text_or_json_or_nothing_and_an_answer_always_comes() {
+        let printed = |json, quiet| {
+            let (output, out, _) = output(json, quiet);
+            output.result(&json!({"a": 1}), || "one".to_owned());
+            let result = out.text();
+            output.answer(&json!({"b": 2}), || "two".to_owned());
+            (result, out.text())
+        };
+        assert_eq!(printed(false, false), ("one\n".into(), "one\ntwo\n".into()));
+        assert_eq!(printed(false, true), (String::new(), "two\n".into()));
+        let objects = ("{\"a\":1}\n".into(), "{\"a\":1}\n{\"b\":2}\n".into());
+        assert_eq!(printed(true, false), objects);
+        assert_eq!(printed(true, true), objects);
+    }
+
+    #[test]
+    fn an_error_says_what_why_what_to_do_and_its_code() {
+        let (output, out, err) = output(false, true);
+        output.failure(&Catalog::new(Lang::En), &failure());
+        let text = err.text();
+        let lines: Vec<&str> = text.lines().collect();
+        assert_eq!(lines.len(), 4, "{text}");
+        assert!(lines[0].ends_with(": frame 3"), "{text}");
+        assert!(lines[1].ends_with("first\\u{1b}[2J: second"), "{text}");
+        assert!(lines[3].ends_with("image/corrupt"), "{text}");
+        assert_eq!(out.text(), "");
+    }
+
+    #[test]
+    fn an_error_in_json_is_one_object_on_standard_output() {
+        let (output, out, err) = output(true, false);
+        let failure = Failure {
+            remedy: Some("fsck".to_owned()),
+            ..failure()
+        };
+        output.failure(&Catalog::new(Lang::Es), &failure);
+        let value: Value = serde_json::from_str(&out.text()).unwrap();
+        assert_eq!(value["error"]["code"], "image/corrupt");
+        assert_eq!(value["error"]["cause"][1], "second");
+        assert!(
+            value["error"]["message"]
+                .as_str()
+                .unwrap()
+                .ends_with("frame 3")
+        );
+        assert!(value["error"]["hint"].as_str().unwrap().ends_with("\nfsck"));
+        assert_eq!(err.text(), "");
+    }
+
+    struct Failing(io::ErrorKind);
+
+    impl Write for Failing {
+        fn write(&mut self, _: &[u8]) -> io::Result<usize> {
+            Err(self.0.into())
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn a_reader_that_went_away_is_no_error_but_a_full_disk_is() {
+        let finish = |kind| {
+            let (out, err) = (Box::new(Failing(kind)), Box::new(io::sink()));
+            let output = Output::new(Mode::default(), out, err);
+            output.bytes(b"text");
+            output.finish().map_err(|error| error.kind())
+        };
+        assert_eq!(finish(io::ErrorKind::BrokenPipe), Ok(()));
+        assert_eq!(
+            finish(io::ErrorKind::StorageFull),
+            Err(io::ErrorKind::StorageFull)
+        );
+    }
+}

@@ -1,0 +1,129 @@
+//! How fast work goes and how long it will still take; pure, the time is given.
+
+use std::collections::VecDeque;
+use std::time::Duration;
+
+use crate::human::per_second;
+
+/// How far back the rate looks: long enough to be calm, short enough to notice a slow disk.
+const WINDOW: Duration = Duration::from_secs(10);
+
+/// Samples kept at most; above this they are thinned by refusing those that come too soon.
+const SPACING: Duration = Duration::from_millis(100);
+
+/// What a moment of work looks like.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Reading {
+    /// Bytes done.
+    pub done: u64,
+    /// Bytes to do, 0 when unknown.
+    pub total: u64,
+    /// Bytes per second, lately.
+    pub rate: u64,
+    /// Time left, if that can be said.
+    pub left: Option<Duration>,
+}
+
+/// Turns counts into rates.
+#[derive(Debug)]
+pub struct Meter {
+    total: u64,
+    began: Duration,
+    samples: VecDeque<(Duration, u64)>,
+}
+
+impl Meter {
+    /// A meter that starts at `now` with nothing done.
+    pub fn new(total: u64, now: Duration) -> Self {
+        Self {
+            total,
+            began: now,
+            samples: VecDeque::from([(now, 0)]),
+        }
+    }
+
+    /// What can be said when `done` bytes are done at `now`.
+    pub fn read(&mut self, now: Duration, done: u64) -> Reading {
+        let (oldest, before) = *self.samples.front().expect("never empty");
+        let rate = per_second(done.saturating_sub(before), now.saturating_sub(oldest));
+        let newest = self.samples.back().expect("never empty").0;
+        if now.saturating_sub(newest) >= SPACING {
+            self.samples.push_back((now, done));
+        }
+        // One sample outside the window stays, as the window's beginning.
+        while self
+            .samples
+            .get(1)
+            .is_some_and(|(time, _)| *time + WINDOW <= now)
+        {
+            self.samples.pop_front();
+        }
+        let missing = self.total.saturating_sub(done);
+        let left = match (self.total, missing.checked_div(rate)) {
+            (0, _) | (_, None) => None,
+            (_, Some(seconds)) => Some(Duration::from_secs(seconds)),
+        };
+        Reading {
+            done,
+            total: self.total,
+            rate,
+            left,
+        }
+    }
+
+    /// Time since the start.
+    pub fn elapsed(&self, now: Duration) -> Duration {
+        now.saturating_sub(self.began)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::Meter;
+
+    const MIB: u64 = 1 << 20;
+
+    #[test]
+    fn the_rate_follows_the_last_seconds() {
+        let second = Duration::from_secs;
+        let mut meter = Meter::new(1000 * MIB, second(5));
+        let mut done = 0;
+        for time in 6..=25 {
+            done += 10 * MIB;
+            assert_eq!(meter.read(second(time), done).rate, 10 * MIB);
+        }
+        for time in 26..=40 {
+            done += MIB;
+            meter.read(second(time), done);
+        }
+        let reading = meter.read(second(41), done + MIB);
+        assert_eq!(reading.rate, MIB);
+        assert_eq!(reading.left, Some(second(1000 - 200 - 16)));
+        assert_eq!(meter.elapsed(second(41)), second(36));
+    }
+
+    #[test]
+    fn nothing_is_promised_without_a_rate_or_a_total() {
+        let mut meter = Meter::new(100, Duration::ZERO);
+        assert_eq!(meter.read(Duration::from_secs(1), 0).left, None);
+        assert_eq!(meter.read(Duration::ZERO, 5).rate, 0);
+        let mut meter = Meter::new(0, Duration::ZERO);
+        assert_eq!(meter.read(Duration::from_secs(1), 50).left, None);
+        let mut meter = Meter::new(10, Duration::ZERO);
+        assert_eq!(
+            meter.read(Duration::from_secs(1), 50).left,
+            Some(Duration::ZERO)
+        );
+    }
+
+    #[test]
+    fn memory_stays_bounded() {
+        let mut meter = Meter::new(0, Duration::ZERO);
+        for millis in 0..100_000 {
+            meter.read(Duration::from_millis(millis), millis);
+        }
+        assert!(meter.samples.len() <= 102, "{}", meter.samples.len());
+    }
+}

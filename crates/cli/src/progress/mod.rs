@@ -1,0 +1,324 @@
+//! Progress of long work: a bar on a terminal, lines where there is none, objects for programs,
+//! nothing with `--quiet`.
+//!
+//! Invariant: `advance` is an addition and a look at the clock; who draws takes a lock that nobody
+//! waits for.
+
+pub mod meter;
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use azud_core::progress::{Phase, Progress};
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use serde_json::json;
+
+use crate::human;
+use crate::i18n::Catalog;
+use crate::output::Output;
+use meter::{Meter, Reading};
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Style {
+    Silent,
+    Bar,
+    Lines,
+    Json,
+}
+
+impl Style {
+    fn of(output: &Output) -> Self {
+        match (output.mode(), output.terminal()) {
+            (mode, _) if mode.quiet => Self::Silent,
+            (mode, _) if mode.json => Self::Json,
+            (_, true) => Self::Bar,
+            (_, false) => Self::Lines,
+        }
+    }
+
+    const fn interval(self) -> Duration {
+        match self {
+            Self::Silent => Duration::MAX,
+            Self::Bar => Duration::from_millis(100),
+            Self::Lines => Duration::from_secs(5),
+            Self::Json => Duration::from_millis(200),
+        }
+    }
+}
+
+struct Running {
+    phase: Phase,
+    meter: Meter,
+    bar: Option<ProgressBar>,
+}
+
+/// Shows the progress of one command. Drop it before printing the result: that takes the bar away.
+pub struct Reporter<'a> {
+    catalog: &'a Catalog,
+    output: &'a Output,
+    style: Style,
+    start: Instant,
+    done: AtomicU64,
+    /// When the next sign of life is due, in milliseconds since `start`.
+    due: AtomicU64,
+    running: Mutex<Option<Running>>,
+}
+
+impl std::fmt::Debug for Reporter<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_tuple("Reporter").field(&self.style).finish()
+    }
+}
+
+impl<'a> Reporter<'a> {
+    /// Nothing runs yet.
+    pub fn new(catalog: &'a Catalog, output: &'a Output) -> Self {
+        let style = Style::of(output);
+        let reporter = Self {
+            catalog,
+            output,
+            style,
+            start: Instant::now(),
+            done: AtomicU64::new(0),
+            due: AtomicU64::new(u64::MAX),
+            running: Mutex::new(None),
+        };
+        reporter.schedule(Duration::ZERO);
+        reporter
+    }
+
+    fn begin_at(&self, phase: Phase, total: u64, now: Duration) {
+        self.end_at(now);
+        if self.style == Style::Silent {
+            return;
+        }
+        self.done.store(0, Ordering::Relaxed);
+        let bar = (self.style == Style::Bar).then(|| self.bar(phase, total));
+        let meter = Meter::new(total, now);
+        *self.lock() = Some(Running { phase, meter, bar });
+    }
+
+    fn advance_at(&self, bytes: u64, now: Duration) {
+        self.done.fetch_add(bytes, Ordering::Relaxed);
+        if millis(now) < self.due.load(Ordering::Relaxed) {
+            return;
+        }
+        // Whoever holds the lock is drawing already.
+        if let Ok(mut running) = self.running.try_lock()
+            && let Some(running) = running.as_mut()
+        {
+            self.schedule(now);
+            let reading = running.meter.read(now, self.done.load(Ordering::Relaxed));
+            self.draw(running, &reading);
+        }
+    }
+
+    fn end_at(&self, now: Duration) {
+        let Some(mut running) = self.lock().take() else {
+            return;
+        };
+        self.schedule(now);
+        let reading = running.meter.read(now, self.done.load(Ordering::Relaxed));
+        if let Some(bar) = running.bar.take() {
+            bar.finish_and_clear();
+        }
+        if self.style == Style::Json {
+            self.draw(&running, &reading);
+        } else {
+            self.output.note(&self.summary(&running, &reading, now));
+        }
+    }
+
+    fn draw(&self, running: &Running, reading: &Reading) {
+        match (self.style, &running.bar) {
+            (Style::Json, _) => self.output.json(&json!({ "progress": {
+                "phase": running.phase.name(),
+                "done": reading.done,
+                "total": reading.total,
+                "rate": reading.rate,
+                "eta_s": reading.left.map(|left| left.as_secs()),
+            }})),
+            (Style::Bar, Some(bar)) => {
+                bar.set_position(reading.done);
+                bar.set_message(self.pace(reading));
+            }
+            _ => {
+                let phase = self.phase(running.phase);
+                let share = human::percent(reading.done, reading.total);
+                let share = if reading.total == 0 {
+                    String::new()
+                } else {
+                    format!(" {share}")
+                };
+                self.output
+                    .note(&format!("{phase}:{share} {}", self.pace(reading)));
+            }
+        }
+    }
+
+    /// `1.2 GiB of 3.4 GiB, 123 MiB/s, 12 s left`.
+    fn pace(&self, reading: &Reading) -> String {
+        let mut text = human::bytes(reading.done);
+        if reading.total > 0 {
+            text = self.catalog.fmt(
+                "progress-of",
+                &[
+                    ("done", text.into()),
+                    ("total", human::bytes(reading.total).into()),
+                ],
+            );
+        }
+        text += ", ";
+        text += &human::bytes(reading.rate);
+        text += "/s";
+        if let Some(left) = reading.left {
+            text += ", ";
+            let left = human::duration(left).into();
+            text += &self.catalog.fmt("progress-left", &[("time", left)]);
+        }
+        text
+    }
+
+    fn summary(&self, running: &Running, reading: &Reading, now: Duration) -> String {
+        let time = running.meter.elapsed(now);
+        self.catalog.fmt(
+            "progress-end",
+            &[
+                ("phase", self.phase(running.phase).into()),
+                ("done", human::bytes(reading.done).into()),
+                ("time", human::duration(time).into()),
+                ("rate", human::rate(reading.done, time).into()),
+            ],
+        )
+    }
+
+    fn bar(&self, phase: Phase, total: u64) -> ProgressBar {
+        let template = if total > 0 {
+            "{prefix} [{bar:20}] {percent:>3} % {msg}"
+        } else {
+            "{prefix} {spinner} {msg}"
+        };
+        let style = ProgressStyle::with_template(template).expect("the template is constant");
+        let total = (total > 0).then_some(total);
+        let bar = ProgressBar::with_draw_target(total, ProgressDrawTarget::stderr());
+        bar.set_style(style.progress_chars("=> "));
+        bar.set_prefix(self.phase(phase));
+        bar.tick();
+        bar
+    }
+
+    fn phase(&self, phase: Phase) -> String {
+        self.catalog.text(&format!("phase-{}", phase.name()))
+    }
+
+    fn schedule(&self, now: Duration) {
+        let due = now.saturating_add(self.style.interval());
+        self.due.store(millis(due), Ordering::Relaxed);
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Option<Running>> {
+        self.running.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn millis(time: Duration) -> u64 {
+    u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
+}
+
+impl Progress for Reporter<'_> {
+    fn begin(&self, phase: Phase, total: u64) {
+        self.begin_at(phase, total, self.start.elapsed());
+    }
+
+    fn advance(&self, bytes: u64) {
+        self.advance_at(bytes, self.start.elapsed());
+    }
+
+    fn end(&self) {
+        self.end_at(self.start.elapsed());
+    }
+}
+
+impl Drop for Reporter<'_> {
+    /// Work that failed half-way leaves no bar behind and no word of having ended.
+    fn drop(&mut self) {
+        if let Some(Running { bar: Some(bar), .. }) = self.lock().take() {
+            bar.finish_and_clear();
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use azud_core::progress::Phase;
+
+    use super::Reporter;
+    use crate::i18n::{Catalog, Lang};
+    use crate::output::memory::output;
+
+    const MIB: u64 = 1 << 20;
+
+    /// Ten seconds of work at 1 MiB every 10 ms; what was printed to either stream.
+    fn work(json: bool, quiet: bool) -> (String, String) {
+        let catalog = Catalog::new(Lang::En);
+        let (output, out, err) = output(json, quiet);
+        let reporter = Reporter::new(&catalog, &output);
+        reporter.begin_at(Phase::Capture, 1000 * MIB, Duration::ZERO);
+        for step in 1..=1000 {
+            reporter.advance_at(MIB, Duration::from_millis(step * 10));
+        }
+        reporter.end_at(Duration::from_millis(10_001));
+        (out.text(), err.text())
+    }
+
+    #[test]
+    fn programs_get_at_most_five_objects_a_second() {
+        let (out, err) = work(true, false);
+        let lines: Vec<serde_json::Value> = out
+            .lines()
+            .map(|line| serde_json::from_str(line).unwrap())
+            .collect();
+        assert!((45..=51).contains(&lines.len()), "{}", lines.len());
+        let first = &lines[0]["progress"];
+        assert_eq!(first["phase"], "capture");
+        assert_eq!(first["done"], 20 * MIB);
+        assert_eq!(first["total"], 1000 * MIB);
+        assert_eq!(first["rate"], 100 * MIB);
+        assert_eq!(first["eta_s"], 9);
+        assert_eq!(lines.last().unwrap()["progress"]["done"], 1000 * MIB);
+        assert_eq!(err, "");
+    }
+
+    #[test]
+    fn a_pipe_gets_a_line_every_five_seconds_and_one_at_the_end() {
+        let (out, err) = work(false, false);
+        assert_eq!(out, "");
+        let lines: Vec<&str> = err.lines().collect();
+        assert_eq!(lines.len(), 3, "{err}");
+        assert_eq!(
+            lines[0],
+            "Capturing: 50.0 % 500 MiB of 1000 MiB, 100 MiB/s, 5.0 s left"
+        );
+        assert_eq!(lines[2], "Capturing: 1000 MiB in 10.0 s, 100 MiB/s");
+    }
+
+    #[test]
+    fn quiet_says_nothing() {
+        assert_eq!(work(false, true), (String::new(), String::new()));
+        assert_eq!(work(true, true), (String::new(), String::new()));
+    }
+
+    #[test]
+    fn work_that_breaks_off_does_not_claim_to_have_ended() {
+        let catalog = Catalog::new(Lang::En);
+        let (output, _, err) = output(false, false);
+        let reporter = Reporter::new(&catalog, &output);
+        reporter.begin_at(Phase::Restore, 10, Duration::ZERO);
+        reporter.advance_at(5, Duration::from_millis(1));
+        drop(reporter);
+        assert_eq!(err.text(), "");
+    }
+}
