@@ -74,9 +74,9 @@ fn explain(stop: Stop, output: &Output) -> Result<(), Failure> {
         }
         Stop::Incomplete(help, failure) => {
             output.note(&format!("{}\n", help.to_string().trim_end()));
-            Err(failure)
+            Err(*failure)
         }
-        Stop::Usage(failure) => Err(failure),
+        Stop::Usage(failure) => Err(*failure),
     }
 }
 

@@ -120,9 +120,9 @@ pub enum Stop {
     /// Help or version was asked for.
     Show(StyledStr),
     /// The line ends before the command does: help for people, an error for programs.
-    Incomplete(StyledStr, Failure),
+    Incomplete(StyledStr, Box<Failure>),
     /// Not understood.
-    Usage(Failure),
+    Usage(Box<Failure>),
 }
 
 /// Understands a command line.

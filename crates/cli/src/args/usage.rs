@@ -22,9 +22,9 @@ pub fn stop(error: &clap::Error, args: &[OsString], catalog: &Catalog) -> Stop {
     match error.kind() {
         ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => Stop::Show(error.render()),
         ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand => {
-            Stop::Incomplete(error.render(), failure)
+            Stop::Incomplete(error.render(), Box::new(failure))
         }
-        _ => Stop::Usage(failure),
+        _ => Stop::Usage(Box::new(failure)),
     }
 }
 
@@ -130,7 +130,7 @@ mod tests {
         match parse(&args, &Catalog::new(lang)) {
             Err(Stop::Usage(failure) | Stop::Incomplete(_, failure)) => {
                 assert_eq!(failure.code, Code::Usage);
-                failure
+                *failure
             }
             other => panic!("{line}: {other:?}"),
         }

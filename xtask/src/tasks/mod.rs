@@ -1,0 +1,68 @@
+//! The tasks, and what they share.
+
+mod check;
+
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use anyhow::{Context, Result, ensure};
+
+/// A task of the house.
+pub(crate) struct Task {
+    /// As it is called.
+    pub(crate) name: &'static str,
+    /// What it does, in a line.
+    about: &'static str,
+    /// Does it, given the arguments after its name.
+    pub(crate) run: fn(&[String]) -> Result<()>,
+}
+
+/// Every task.
+pub(crate) const ALL: &[Task] = &[Task {
+    name: "check",
+    about: "rules of the house: dependencies, sizes, words, links",
+    run: check::run,
+}];
+
+/// Prints a line; a reader that went away is no trouble.
+pub(crate) fn say(line: &str) {
+    let _ = writeln!(std::io::stdout(), "{line}");
+}
+
+/// Prints a line on standard error.
+pub(crate) fn complain(line: &str) {
+    let _ = writeln!(std::io::stderr(), "{line}");
+}
+
+/// Lists the tasks.
+pub(crate) fn say_all() {
+    complain("Usage: cargo xtask TASK [ARGUMENT]...\n");
+    for task in ALL {
+        complain(&format!("  {:8} {}", task.name, task.about));
+    }
+}
+
+/// The top of the workspace.
+pub(crate) fn root() -> PathBuf {
+    let here = Path::new(env!("CARGO_MANIFEST_DIR"));
+    here.parent()
+        .expect("xtask lies in the workspace")
+        .to_owned()
+}
+
+/// What a program prints on standard output when run at the top of the workspace.
+pub(crate) fn output_of(program: &str, args: &[&str]) -> Result<String> {
+    let output = Command::new(program)
+        .args(args)
+        .current_dir(root())
+        .output()
+        .with_context(|| format!("starting {program}"))?;
+    let errors = String::from_utf8_lossy(&output.stderr);
+    ensure!(
+        output.status.success(),
+        "{program} {}: {errors}",
+        args.join(" ")
+    );
+    String::from_utf8(output.stdout).with_context(|| format!("output of {program}"))
+}
