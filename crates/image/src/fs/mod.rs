@@ -25,6 +25,7 @@ pub mod raw;
 pub mod swap;
 
 pub use known::{guards, map};
+pub mod xfs;
 
 /// How much of a device's beginning `probe` and `guards` are given (less when the device is smaller).
 pub const HEAD_LEN: usize = 128 * 1024;
