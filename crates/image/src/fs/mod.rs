@@ -17,6 +17,7 @@ use azud_core::bitmap::Bitmap;
 use azud_core::code::{self, Code};
 use azud_core::io::ReadAt;
 
+pub mod btrfs;
 mod bytes;
 pub mod ext;
 mod known;
