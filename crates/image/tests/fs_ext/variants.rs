@@ -125,6 +125,26 @@ pub(crate) const VARIANTS: &[Variant] = &[
         "32M",
         "-t ext4 -b 1024 -E resize=8388608,lazy_itable_init=1,lazy_journal_init=1",
     ),
+    // Empty: every group but the first few is without a bitmap. A size in the options means no tree.
+    plain("64M", "-t ext4 -b 1024 -O ^has_journal 64M"),
+    plain(
+        "64M",
+        "-t ext4 -b 1024 -O ^has_journal,^metadata_csum,uninit_bg,^flex_bg 64M",
+    ),
+    plain("64M", "-t ext4 -b 1024 -O ^has_journal,sparse_super2 64M"),
+    plain(
+        "64M",
+        "-t ext4 -b 1024 -O ^has_journal,^sparse_super,^resize_inode 64M",
+    ),
+    plain(
+        "64M",
+        "-t ext4 -b 1024 -g 512 -O ^has_journal,meta_bg,^resize_inode 64M",
+    ),
+    plain(
+        "64M",
+        "-t ext4 -b 1024 -O ^has_journal,bigalloc -C 2048 64M",
+    ),
+    plain("64M", "-t ext4 -b 4096 -g 256 -O ^has_journal 64M"),
     // Clusters.
     plain("64M", "-t ext4 -O bigalloc -C 65536"),
     plain("64M", "-t ext4 -b 1024 -O bigalloc -C 2048"),

@@ -68,3 +68,41 @@ fn powers(base: u64) -> impl Iterator<Item = u64> {
     std::iter::successors(Some(base), move |power| power.checked_mul(base))
         .take_while(|power| *power <= u32::MAX.into())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::backup_groups;
+    use crate::fs::ext::superblock::Superblock;
+
+    fn volume(compat: u32, ro_compat: u32, groups: u32) -> Superblock {
+        let mut raw = vec![0; 1024];
+        for (at, value) in [
+            (0x04, groups * 32_768),
+            (0x18, 2),
+            (0x20, 32_768),
+            (0x5C, compat),
+            (0x64, ro_compat),
+            (0x24C, 1),
+            (0x250, groups - 1),
+        ] {
+            raw[at..at + 4].copy_from_slice(&u32::to_le_bytes(value));
+        }
+        Superblock::parse(&raw).expect("plain geometry")
+    }
+
+    #[test]
+    fn the_list_is_what_each_group_says() {
+        for (compat, ro_compat) in [(0, 0), (0, 1), (0x200, 0), (0x200, 1)] {
+            let sb = volume(compat, ro_compat, 400);
+            let says: Vec<u64> = (1..400).filter(|group| sb.has_super(*group)).collect();
+            let listed: Vec<u64> = backup_groups(&sb).collect();
+            assert_eq!(listed, says, "{compat:#x} {ro_compat:#x}");
+        }
+        let sparse: Vec<u64> = backup_groups(&volume(0, 1, 400)).collect();
+        assert_eq!(sparse, [1, 3, 5, 7, 9, 25, 27, 49, 81, 125, 243, 343]);
+        assert_eq!(
+            backup_groups(&volume(0x200, 0, 400)).collect::<Vec<_>>(),
+            [1, 399]
+        );
+    }
+}
