@@ -29,21 +29,24 @@ impl Clusters {
 
     /// Marks a range used; what lies beyond the end is ignored.
     pub(super) fn mark(&mut self, range: Range<u64>) {
-        if let Some((edges, whole)) = pieces(range.start, range.end.min(self.len)) {
-            for (byte, mask) in edges {
+        if let Some(pieces) = Pieces::of(range.start, range.end.min(self.len)) {
+            for (byte, mask) in pieces.edges {
                 self.bytes[byte] |= mask;
             }
-            self.bytes[whole].fill(u8::MAX);
+            self.bytes[pieces.whole].fill(u8::MAX);
         }
     }
 
     /// How many clusters of a range are used; none are beyond the end.
     pub(super) fn count(&self, range: Range<u64>) -> u64 {
-        let Some((edges, whole)) = pieces(range.start, range.end.min(self.len)) else {
+        let Some(pieces) = Pieces::of(range.start, range.end.min(self.len)) else {
             return 0;
         };
-        let edges = edges.iter().map(|(byte, mask)| self.bytes[*byte] & mask);
-        let (words, rest) = self.bytes[whole].as_chunks();
+        let edges = pieces
+            .edges
+            .iter()
+            .map(|(byte, mask)| self.bytes[*byte] & mask);
+        let (words, rest) = self.bytes[pieces.whole].as_chunks();
         let words = words
             .iter()
             .map(|word| u64::from_ne_bytes(*word).count_ones());
@@ -72,20 +75,30 @@ fn index(bit: u64) -> usize {
     usize::try_from(bit / 8).expect("a bit of an in-memory bitmap")
 }
 
-/// The bytes of a range of bits: the two at its edges with their masks, and the whole ones between.
-/// `None` when there are no bits.
-fn pieces(start: u64, end: u64) -> Option<([(usize, u8); 2], Range<usize>)> {
-    if start >= end {
-        return None;
-    }
-    // The last byte is the one that holds the last bit, so it is within the map.
-    let (first, last) = (index(start), index(end - 1));
-    let low = u8::MAX << (start % 8);
-    let high = u8::MAX >> (7 - (end - 1) % 8);
-    if first == last {
-        Some(([(first, low & high), (first, 0)], 0..0))
-    } else {
-        Some(([(first, low), (last, high)], first + 1..last))
+/// The bytes of a range of bits.
+struct Pieces {
+    /// The bytes at the two edges, with the mask of the bits that belong to the range.
+    edges: [(usize, u8); 2],
+    /// The bytes between them.
+    whole: Range<usize>,
+}
+
+impl Pieces {
+    /// `None` when there are no bits.
+    fn of(start: u64, end: u64) -> Option<Self> {
+        if start >= end {
+            return None;
+        }
+        // The last byte is the one that holds the last bit, so it is within the map.
+        let (first, last) = (index(start), index(end - 1));
+        let low = u8::MAX << (start % 8);
+        let high = u8::MAX >> (7 - (end - 1) % 8);
+        let (edges, whole) = if first == last {
+            ([(first, low & high), (first, 0)], 0..0)
+        } else {
+            ([(first, low), (last, high)], first + 1..last)
+        };
+        Some(Self { edges, whole })
     }
 }
 
