@@ -22,6 +22,7 @@ mod bytes;
 pub mod ext;
 mod known;
 pub mod ntfs;
+pub mod exfat;
 pub mod fat;
 pub mod raw;
 pub mod swap;
