@@ -29,6 +29,7 @@ pub mod swap;
 
 pub use known::{guards, map};
 pub mod xfs;
+pub mod signature;
 
 /// How much of a device's beginning `probe` and `guards` are given (less when the device is smaller).
 pub const HEAD_LEN: usize = 128 * 1024;
