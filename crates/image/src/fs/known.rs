@@ -24,7 +24,15 @@ macro_rules! known {
 }
 
 /// In the order in which they are asked: the least ambiguous first.
-const KNOWN: &[Known] = &[known!(ext), known!(ntfs), known!(swap)];
+const KNOWN: &[Known] = &[
+    known!(ext),
+    known!(ntfs),
+    known!(exfat),
+    known!(xfs),
+    known!(btrfs),
+    known!(swap),
+    known!(fat),
+];
 
 fn find(head: &[u8]) -> Option<&'static Known> {
     KNOWN.iter().find(|known| (known.probe)(head))

@@ -19,17 +19,17 @@ use azud_core::io::ReadAt;
 
 pub mod btrfs;
 mod bytes;
+pub mod exfat;
 pub mod ext;
+pub mod fat;
 mod known;
 pub mod ntfs;
-pub mod exfat;
-pub mod fat;
 pub mod raw;
+pub mod signature;
 pub mod swap;
+pub mod xfs;
 
 pub use known::{guards, map};
-pub mod xfs;
-pub mod signature;
 
 /// How much of a device's beginning `probe` and `guards` are given (less when the device is smaller).
 pub const HEAD_LEN: usize = 128 * 1024;

@@ -65,16 +65,33 @@ impl Order {
     }
 }
 
+/// How far into the target foreign signatures are looked for: LUKS keeps second headers up to 4 MiB.
+const SIGNATURE_HEAD: u64 = (4 << 20) + 512;
+
+/// How far from its end.
+const SIGNATURE_TAIL: u64 = 1 << 20;
+
 /// Places where the target now holds something that would be accepted: superblocks of the file system it
 /// has, with their backups, and foreign signatures.
 fn accepted_now(target: &dyn WriteAt) -> Result<Vec<std::ops::Range<u64>>, ImageError> {
     let size = target.len();
-    let len = size.min(HEAD_LEN as u64);
-    let mut head = vec![0; usize::try_from(len).expect("at most HEAD_LEN")];
-    target
-        .read_exact_at(&mut head, 0)
-        .map_err(ImageError::target("read", 0))?;
-    Ok(fs::guards(&head, size))
+    let read = |from: u64, len: u64| {
+        let mut bytes = vec![0; usize::try_from(len).expect("a few MiB")];
+        target
+            .read_exact_at(&mut bytes, from)
+            .map_err(ImageError::target("read", from))
+            .map(|()| bytes)
+    };
+    let head = read(0, size.min(SIGNATURE_HEAD))?;
+    let tail_len = size.min(SIGNATURE_TAIL);
+    let tail = read(size - tail_len, tail_len)?;
+    let mut places = fs::guards(&head[..head.len().min(HEAD_LEN)], size);
+    places.extend(
+        fs::signature::foreign(&head, &tail, size)
+            .into_iter()
+            .map(|found| found.range),
+    );
+    Ok(places)
 }
 
 /// The multiple, at most 4096, of every offset and length.
