@@ -9,4 +9,5 @@ pub mod code;
 pub mod cut;
 pub mod format;
 pub mod io;
+pub mod name;
 pub mod progress;
