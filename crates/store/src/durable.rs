@@ -1,0 +1,199 @@
+//! The only place where names and contents of durable files change.
+//!
+//! Every step can be watched, and stopped, by a hook of the thread: that is how the tests kill a
+//! process after each single one. A step that the hook refuses does not happen.
+
+use std::cell::RefCell;
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, Read, Write};
+use std::path::Path;
+
+use rustix::io::Errno;
+
+use crate::error::{At, Result, StoreError};
+
+/// A kind of step.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Op {
+    /// A directory is made.
+    MakeDir,
+    /// A file is made, empty.
+    Create,
+    /// A small file is written whole and synced.
+    Write,
+    /// The content of a file is synced.
+    SyncFile,
+    /// The names in a directory are synced.
+    SyncDir,
+    /// A second name is given to a file.
+    Link,
+    /// A file or directory is renamed.
+    Rename,
+    /// A file is removed.
+    RemoveFile,
+    /// An empty directory is removed.
+    RemoveDir,
+}
+
+/// A step about to be taken.
+#[derive(Debug, Clone, Copy)]
+pub struct Step<'a> {
+    /// What is done.
+    pub op: Op,
+    /// On what; for links and renames the new name.
+    pub path: &'a Path,
+}
+
+/// Sees every step before it is taken; an error is what the step then says instead of happening.
+pub type Hook = Box<dyn FnMut(Step<'_>) -> io::Result<()>>;
+
+thread_local! {
+    static HOOK: RefCell<Option<Hook>> = const { RefCell::new(None) };
+}
+
+/// Sets or takes away the hook of this thread. For tests.
+pub fn set_hook(hook: Option<Hook>) {
+    HOOK.with(|slot| *slot.borrow_mut() = hook);
+}
+
+fn step(op: Op, path: &Path) -> io::Result<()> {
+    HOOK.with(|slot| match slot.try_borrow_mut() {
+        Ok(mut hook) => hook.as_mut().map_or(Ok(()), |hook| hook(Step { op, path })),
+        Err(_) => Ok(()),
+    })
+}
+
+/// Makes a directory that must not exist.
+pub(crate) fn make_dir(path: &Path) -> Result<()> {
+    step(Op::MakeDir, path).and_then(|()| fs::create_dir(path)).at("make the directory", path)
+}
+
+/// Makes a directory unless it exists.
+pub(crate) fn ensure_dir(path: &Path) -> Result<()> {
+    match fs::symlink_metadata(path) {
+        Ok(meta) if meta.is_dir() => Ok(()),
+        Ok(_) => {
+            Err(StoreError::NotAFile { path: path.to_owned(), what: "something else than the directory it should be" })
+        }
+        Err(_) => make_dir(path),
+    }
+}
+
+/// Makes a file that must not exist.
+pub(crate) fn create(path: &Path) -> Result<File> {
+    step(Op::Create, path)
+        .and_then(|()| OpenOptions::new().read(true).write(true).create_new(true).open(path))
+        .at("create", path)
+}
+
+/// Writes a small file whole, onto the medium; its name is durable after [`sync_dir`].
+pub(crate) fn write(path: &Path, content: &[u8]) -> Result<File> {
+    let write = || {
+        step(Op::Write, path)?;
+        let mut file = OpenOptions::new().write(true).create(true).truncate(true).open(path)?;
+        file.write_all(content)?;
+        file.sync_all()?;
+        Ok::<_, io::Error>(file)
+    };
+    write().at("write", path)
+}
+
+/// Returns when the content of a file is on the medium.
+pub(crate) fn sync_file(file: &File, path: &Path) -> Result<()> {
+    step(Op::SyncFile, path).and_then(|()| file.sync_all()).at("sync", path)
+}
+
+/// Returns when the names in a directory are on the medium. File systems that have no such notion are believed.
+pub(crate) fn sync_dir(path: &Path) -> Result<()> {
+    let sync = || {
+        step(Op::SyncDir, path)?;
+        match rustix::fs::fsync(File::open(path)?) {
+            Err(Errno::INVAL | Errno::NOTSUP | Errno::NOSYS) => Ok(()),
+            other => other.map_err(io::Error::from),
+        }
+    };
+    sync().at("sync", path)
+}
+
+/// Renames; a file at the new name is replaced at once.
+pub(crate) fn rename(from: &Path, to: &Path) -> Result<()> {
+    step(Op::Rename, to).and_then(|()| fs::rename(from, to)).at("rename to", to)
+}
+
+/// Gives a file a second name, or says `false` where the file system has none to give.
+pub(crate) fn link(from: &Path, to: &Path) -> Result<bool> {
+    let refused = |e: &io::Error| {
+        let errno = Errno::from_io_error(e);
+        matches!(errno, Some(Errno::PERM | Errno::OPNOTSUPP | Errno::NOSYS | Errno::MLINK | Errno::INVAL))
+    };
+    match step(Op::Link, to).and_then(|()| fs::hard_link(from, to)) {
+        Ok(()) => Ok(true),
+        Err(error) if refused(&error) => Ok(false),
+        Err(error) => Err(StoreError::io("link", to, error)),
+    }
+}
+
+/// Removes a file, unless it is gone already.
+pub(crate) fn remove_file(path: &Path) -> Result<()> {
+    gone(step(Op::RemoveFile, path).and_then(|()| fs::remove_file(path))).at("remove", path)
+}
+
+/// Removes an empty directory, unless it is gone already.
+pub(crate) fn remove_dir(path: &Path) -> Result<()> {
+    gone(step(Op::RemoveDir, path).and_then(|()| fs::remove_dir(path))).at("remove", path)
+}
+
+/// Removes a directory if nothing is in it; otherwise it stays.
+pub(crate) fn remove_dir_if_empty(path: &Path) -> Result<()> {
+    match step(Op::RemoveDir, path).and_then(|()| fs::remove_dir(path)) {
+        Err(error) if error.kind() == io::ErrorKind::DirectoryNotEmpty => Ok(()),
+        other => gone(other).at("remove", path),
+    }
+}
+
+/// Removes a directory that holds only files.
+pub(crate) fn remove_flat_dir(path: &Path) -> Result<()> {
+    for entry in names(path)? {
+        remove_file(&path.join(entry))?;
+    }
+    remove_dir(path)
+}
+
+fn gone(result: io::Result<()>) -> io::Result<()> {
+    match result {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        other => other,
+    }
+}
+
+/// The names in a directory; none if it does not exist.
+pub(crate) fn names(dir: &Path) -> Result<Vec<std::ffi::OsString>> {
+    let entries = match fs::read_dir(dir) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+        other => other.at("read the directory", dir)?,
+    };
+    entries.map(|entry| Ok(entry.at("read the directory", dir)?.file_name())).collect()
+}
+
+/// The size of a regular file; `None` if there is none of that name (a link does not count).
+pub(crate) fn file_size(path: &Path) -> Result<Option<u64>> {
+    match fs::symlink_metadata(path) {
+        Ok(meta) => Ok(meta.is_file().then_some(meta.len())),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(StoreError::io("look at", path, error)),
+    }
+}
+
+/// Reads a small regular file, at most `limit` bytes of it; a link, pipe or device is never opened.
+pub(crate) fn read_small(path: &Path, limit: u64) -> io::Result<Vec<u8>> {
+    use rustix::fs::{Mode, OFlags};
+    // Non-blocking, so that a pipe put here cannot hold us.
+    let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
+    let file = File::from(rustix::fs::open(path, flags, Mode::empty())?);
+    if !file.metadata()?.is_file() {
+        return Err(io::ErrorKind::InvalidInput.into());
+    }
+    let mut content = Vec::new();
+    file.take(limit).read_to_end(&mut content)?;
+    Ok(content)
+}

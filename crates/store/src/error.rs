@@ -1,0 +1,147 @@
+//! What can go wrong in a repository, split by what the user can do about it.
+
+use std::io;
+use std::path::{Path, PathBuf};
+
+use azud_core::code::{self, Code};
+use azud_core::name::NameError;
+
+/// `Result` with [`StoreError`].
+pub type Result<T> = std::result::Result<T, StoreError>;
+
+/// An error of the store.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum StoreError {
+    /// The name is not acceptable.
+    #[error(transparent)]
+    Name(#[from] NameError),
+    /// There is no such image or directory.
+    #[error("there is no {path}", path = .0.display())]
+    NotFound(PathBuf),
+    /// Something that is not a regular file has the image's name.
+    #[error("{path} is {what}, not the file of an image", path = .path.display())]
+    NotAFile {
+        /// What was to be replaced or moved.
+        path: PathBuf,
+        /// What it is.
+        what: &'static str,
+    },
+    /// The medium, or the user's share of it, is full.
+    #[error("no space left for {path}", path = .path.display())]
+    NoSpace {
+        /// What was being written.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// The file system is mounted read-only.
+    #[error("{path} lies on a read-only file system", path = .path.display())]
+    ReadOnly {
+        /// What was being written.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// Somebody else is changing the directory and does not come to an end.
+    #[error("somebody else is changing {path}", path = .0.display())]
+    Locked(PathBuf),
+    /// The trash holds no version that fits, or several.
+    #[error("{image} has no version {which:?} to go back to: {reason}", image = .image.display())]
+    NoSuchVersion {
+        /// The image.
+        image: PathBuf,
+        /// What was asked for.
+        which: String,
+        /// Why nothing fits.
+        reason: &'static str,
+    },
+    /// What stands on disk contradicts itself.
+    #[error("{path}: {reason}", path = .path.display())]
+    Corrupt {
+        /// The file or directory.
+        path: PathBuf,
+        /// What is wrong.
+        reason: String,
+    },
+    /// A newer program left this.
+    #[error("{path} was written by a newer version", path = .0.display())]
+    Newer(PathBuf),
+    /// The change is stored and certain, but could not be carried out to its end; the next command
+    /// on the directory does so.
+    #[error("{image} is stored whole, but could not be put in its place yet", image = .image.display())]
+    Pending {
+        /// The image.
+        image: PathBuf,
+        /// What stopped it.
+        source: Box<StoreError>,
+    },
+    /// The system refused an operation.
+    #[error("cannot {op} {path}", path = .path.display())]
+    Io {
+        /// What was tried.
+        op: &'static str,
+        /// On what.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+}
+
+impl StoreError {
+    /// Sorts an error of the system by what the user can do about it.
+    pub(crate) fn io(op: &'static str, path: &Path, source: io::Error) -> Self {
+        let path = path.to_owned();
+        match code::of_io(&source) {
+            Code::NoSpace => Self::NoSpace { path, source },
+            Code::ReadOnly => Self::ReadOnly { path, source },
+            _ => Self::Io { op, path, source },
+        }
+    }
+
+    pub(crate) fn corrupt(path: &Path, reason: impl Into<String>) -> Self {
+        Self::Corrupt { path: path.to_owned(), reason: reason.into() }
+    }
+
+    /// The stable code.
+    pub fn code(&self) -> Code {
+        match self {
+            Self::Name(error) => error.code(),
+            Self::NotFound(_) => Code::NotFound,
+            Self::NotAFile { .. } => Code::BadName,
+            Self::NoSpace { .. } => Code::NoSpace,
+            Self::ReadOnly { .. } => Code::ReadOnly,
+            Self::Locked(_) => Code::Locked,
+            Self::NoSuchVersion { .. } => Code::NoSuchVersion,
+            Self::Corrupt { .. } => Code::Corrupt,
+            Self::Newer(_) => Code::Newer,
+            Self::Pending { source, .. } => source.code(),
+            Self::Io { source, .. } => code::of_io(source),
+        }
+    }
+}
+
+/// So that a `Write` can carry it; the kind of the system's error is kept.
+impl From<StoreError> for io::Error {
+    fn from(error: StoreError) -> Self {
+        let kind = match &error {
+            StoreError::NoSpace { source, .. }
+            | StoreError::ReadOnly { source, .. }
+            | StoreError::Io { source, .. } => source.kind(),
+            _ => io::ErrorKind::Other,
+        };
+        Self::new(kind, error)
+    }
+}
+
+/// Names the operation and the path of an error of the system.
+pub(crate) trait At<T> {
+    /// Adds what was tried on what.
+    fn at(self, op: &'static str, path: &Path) -> Result<T>;
+}
+
+impl<T, E: Into<io::Error>> At<T> for std::result::Result<T, E> {
+    fn at(self, op: &'static str, path: &Path) -> Result<T> {
+        self.map_err(|source| StoreError::io(op, path, source.into()))
+    }
+}

@@ -1,0 +1,65 @@
+//! One change of a directory at a time, across processes and, where the file system carries locks, machines.
+//!
+//! The lock is on the directory itself and goes with its process, however that ends. File systems that
+//! do not lock directories (NFS) get a file for it.
+
+use std::fs::{File, OpenOptions};
+use std::path::Path;
+use std::thread::sleep;
+use std::time::{Duration, Instant};
+
+use rustix::fs::{FlockOperation, flock};
+use rustix::io::Errno;
+
+use crate::error::{At, Result, StoreError};
+
+/// Held while names in a directory change.
+#[derive(Debug)]
+pub(crate) struct DirLock {
+    _file: File,
+}
+
+/// Others hold the lock for a few renames and syncs; only a broken medium takes longer.
+const PATIENCE: Duration = Duration::from_mins(1);
+const NAP: Duration = Duration::from_millis(10);
+const LOCK_FILE: &str = ".azud-lock";
+
+impl DirLock {
+    /// Waits for the lock.
+    pub(crate) fn wait(dir: &Path) -> Result<Self> {
+        let start = Instant::now();
+        loop {
+            if let Some(lock) = Self::try_now(dir)? {
+                return Ok(lock);
+            }
+            if start.elapsed() > PATIENCE {
+                return Err(StoreError::Locked(dir.to_owned()));
+            }
+            sleep(NAP);
+        }
+    }
+
+    /// Takes the lock if nobody has it.
+    pub(crate) fn try_now(dir: &Path) -> Result<Option<Self>> {
+        let file = File::open(dir).at("open", dir)?;
+        match try_lock(&file) {
+            Err(Errno::BADF | Errno::NOLCK | Errno::OPNOTSUPP | Errno::NOSYS | Errno::INVAL) => {
+                let path = dir.join(LOCK_FILE);
+                let mut options = OpenOptions::new();
+                let file = options.write(true).create(true).truncate(false).open(&path).at("create", &path)?;
+                let locked = try_lock(&file).at("lock", &path)?;
+                Ok(locked.then_some(Self { _file: file }))
+            }
+            other => Ok(other.at("lock", dir)?.then_some(Self { _file: file })),
+        }
+    }
+}
+
+/// Locks an open file; `false` if somebody else has it locked.
+pub(crate) fn try_lock(file: &File) -> std::result::Result<bool, Errno> {
+    match flock(file, FlockOperation::NonBlockingLockExclusive) {
+        Ok(()) => Ok(true),
+        Err(Errno::WOULDBLOCK) => Ok(false),
+        Err(errno) => Err(errno),
+    }
+}

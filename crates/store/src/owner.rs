@@ -1,0 +1,186 @@
+//! Who is at work in a stage directory, and whether they can still be.
+//!
+//! Nothing is cleared away under somebody who may be alive: a doubt leaves the directory for a day.
+
+use std::fs::{self, File, OpenOptions};
+use std::path::Path;
+use std::time::{Duration, SystemTime};
+
+use rustix::process::{Pid, test_kill_process};
+use serde::{Deserialize, Serialize};
+
+use crate::durable;
+use crate::error::Result;
+use crate::lock::try_lock;
+use crate::slot::json;
+
+/// The file that names the owner; locked as long as the owner lives.
+pub(crate) const OWNER: &str = "owner";
+
+/// After this long without a write, the work of a stranger counts as abandoned.
+const STRANGERS: Duration = Duration::from_hours(24);
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+struct Owner {
+    host: String,
+    pid: i32,
+    /// Changes with every start of the machine.
+    boot_id: String,
+    /// When the process started, in the kernel's ticks: a process id alone may have been given away again.
+    started: u64,
+}
+
+impl Owner {
+    fn this() -> Self {
+        let pid = rustix::process::getpid();
+        let line = |path: &str| fs::read_to_string(path).unwrap_or_default().trim().to_owned();
+        Self {
+            host: line("/proc/sys/kernel/hostname"),
+            pid: pid.as_raw_nonzero().get(),
+            boot_id: line("/proc/sys/kernel/random/boot_id"),
+            started: started(pid).unwrap_or(0),
+        }
+    }
+}
+
+/// Writes who we are into a stage directory. The file must stay open for as long as the work lasts.
+pub(crate) fn sign(stage: &Path) -> Result<File> {
+    let path = stage.join(OWNER);
+    let file = durable::write(&path, &json(&Owner::this(), &path)?)?;
+    // Where nothing can be locked, the process id and the age decide alone.
+    let _ = try_lock(&file);
+    Ok(file)
+}
+
+/// Whether the owner of a stage directory is certainly gone. The caller holds the directory's lock,
+/// so a stage without an owner is not one that is just being made.
+pub(crate) fn is_gone(stage: &Path, now: SystemTime) -> bool {
+    let path = stage.join(OWNER);
+    let Ok(text) = durable::read_small(&path, 64 * 1024) else {
+        return matches!(durable::file_size(&path), Ok(None));
+    };
+    if is_locked(&path) {
+        return false;
+    }
+    let age_decides =
+        || last_write(stage).is_some_and(|last| now.duration_since(last).is_ok_and(|age| age > STRANGERS));
+    let Ok(owner) = serde_json::from_slice::<Owner>(&text) else {
+        return age_decides();
+    };
+    let this = Owner::this();
+    if owner.host != this.host || owner.boot_id.is_empty() {
+        return age_decides();
+    }
+    if owner.boot_id == this.boot_id {
+        return !is_running(&owner);
+    }
+    // We, before our last start; or another computer of the same name (live systems have such): what
+    // was written since we started is not ours.
+    match (booted_at(), last_write(stage)) {
+        (Some(boot), Some(last)) if last < boot => true,
+        _ => age_decides(),
+    }
+}
+
+fn is_locked(path: &Path) -> bool {
+    // NFS locks exclusively only what is open for writing.
+    let file = OpenOptions::new().read(true).write(true).open(path).or_else(|_| File::open(path));
+    file.is_ok_and(|file| try_lock(&file) == Ok(false))
+}
+
+fn is_running(owner: &Owner) -> bool {
+    let Some(pid) = Pid::from_raw(owner.pid) else { return false };
+    match started(pid) {
+        Some(ticks) => ticks == owner.started || owner.started == 0,
+        // Without /proc, or in one that hides others' processes, a signal tells.
+        None => !matches!(test_kill_process(pid), Err(rustix::io::Errno::SRCH)),
+    }
+}
+
+/// The start time of a process: field 22 of its `stat`, counted after the name, which may hold anything.
+fn started(pid: Pid) -> Option<u64> {
+    let stat = fs::read(format!("/proc/{}/stat", pid.as_raw_nonzero())).ok()?;
+    let after_name = &stat[stat.iter().rposition(|b| *b == b')')? + 1..];
+    let text = std::str::from_utf8(after_name).ok()?;
+    // Field 3 is the first one after the name.
+    text.split_ascii_whitespace().nth(22 - 3)?.parse().ok()
+}
+
+fn booted_at() -> Option<SystemTime> {
+    let stat = fs::read_to_string("/proc/stat").ok()?;
+    let seconds = stat.lines().find_map(|line| line.strip_prefix("btime "))?.trim().parse().ok()?;
+    SystemTime::UNIX_EPOCH.checked_add(Duration::from_secs(seconds))
+}
+
+/// When anything in the directory was last written.
+fn last_write(stage: &Path) -> Option<SystemTime> {
+    let modified = |path: &Path| fs::symlink_metadata(path).and_then(|meta| meta.modified()).ok();
+    let names = durable::names(stage).ok()?;
+    names.iter().filter_map(|name| modified(&stage.join(name))).chain(modified(stage)).max()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{OWNER, Owner, STRANGERS, is_gone, sign};
+    use std::fs::{self, File};
+    use std::path::Path;
+    use std::time::{Duration, SystemTime};
+
+    fn stage(owner: &Owner) -> tempfile::TempDir {
+        let dir = tempfile::tempdir().unwrap();
+        fs::write(dir.path().join(OWNER), serde_json::to_vec(owner).unwrap()).unwrap();
+        dir
+    }
+
+    /// Everything in it was last touched then.
+    fn touch(dir: &Path, when: SystemTime) {
+        File::open(dir.join(OWNER)).unwrap().set_modified(when).unwrap();
+        File::open(dir).unwrap().set_modified(when).unwrap();
+    }
+
+    #[test]
+    fn our_own_work_is_alive_until_it_ends() {
+        let now = SystemTime::now();
+        let dir = tempfile::tempdir().unwrap();
+        let open = sign(dir.path()).unwrap();
+        assert!(!is_gone(dir.path(), now + 2 * STRANGERS));
+        drop(open);
+        assert!(!is_gone(dir.path(), now), "the process still runs");
+        fs::remove_file(dir.path().join(OWNER)).unwrap();
+        assert!(is_gone(dir.path(), now));
+    }
+
+    #[test]
+    fn a_process_that_ended_is_gone() {
+        let now = SystemTime::now();
+        let mut child = std::process::Command::new("true").spawn().unwrap();
+        let pid = i32::try_from(child.id()).unwrap();
+        child.wait().unwrap();
+        assert!(is_gone(stage(&Owner { pid, ..Owner::this() }).path(), now));
+        let recycled = Owner { started: Owner::this().started + 1, ..Owner::this() };
+        assert!(is_gone(stage(&recycled).path(), now), "the id was given to another process");
+    }
+
+    #[test]
+    fn another_start_of_the_machine_or_another_machine_of_its_name() {
+        let now = SystemTime::now();
+        let dir = stage(&Owner { boot_id: "before".into(), ..Owner::this() });
+        assert!(!is_gone(dir.path(), now), "written since we started: somebody else's");
+        touch(dir.path(), super::booted_at().unwrap() - Duration::from_mins(1));
+        assert!(is_gone(dir.path(), now));
+    }
+
+    #[test]
+    fn strangers_have_a_day() {
+        let now = SystemTime::now();
+        for dir in [stage(&Owner { host: "elsewhere".into(), ..Owner::this() }), {
+            let dir = tempfile::tempdir().unwrap();
+            fs::write(dir.path().join(OWNER), "{ nonsense").unwrap();
+            dir
+        }] {
+            assert!(!is_gone(dir.path(), now + STRANGERS / 2));
+            touch(dir.path(), now - STRANGERS - Duration::from_secs(1));
+            assert!(is_gone(dir.path(), now));
+        }
+    }
+}

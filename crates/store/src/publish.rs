@@ -1,0 +1,228 @@
+//! Publishing: an image becomes visible whole, with its side files, or not at all.
+
+use std::fs::File;
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+use std::time::SystemTime;
+
+use azud_core::name::ImageFile;
+use rustix::fs::{FallocateFlags, fallocate};
+use rustix::io::Errno;
+
+use crate::durable;
+use crate::error::{At, Result, StoreError};
+use crate::identity::{Identify, Identity};
+use crate::plan::{Current, Place, Placed, Plan};
+use crate::recover::Settled;
+use crate::side::{FULL_SUM, INFO, InfoLine, SUM, SumPair, Sums};
+use crate::slot::shelf;
+use crate::stage::{Stage, check_dir, check_target};
+
+/// A version being made, in a hidden directory beside the image. Dropped without [`Staging::publish`],
+/// it leaves nothing behind.
+#[derive(Debug)]
+pub struct Staging {
+    image: ImageFile,
+    stage: Stage,
+}
+
+/// What is published beside the bytes.
+#[derive(Debug, Clone)]
+pub struct Published {
+    /// Who the new version is.
+    pub identity: Identity,
+    /// The content of `.info`, if there is to be one.
+    pub info: Option<InfoLine>,
+    /// The time, for the trash.
+    pub now: SystemTime,
+}
+
+/// What publishing did.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Outcome {
+    /// There was no image of that name.
+    Created,
+    /// The former version went to the trash.
+    Updated {
+        /// Its directory there.
+        former: PathBuf,
+    },
+    /// The version was there already: its bytes were written anew, none went to the trash.
+    Unchanged,
+}
+
+impl Staging {
+    /// Makes ready to publish, and first finishes what others left.
+    ///
+    /// # Errors
+    /// [`StoreError::NotFound`] (no such directory), [`StoreError::NotAFile`], [`StoreError::ReadOnly`],
+    /// [`StoreError::NoSpace`], [`StoreError::Locked`], [`StoreError::Pending`].
+    pub fn begin(image: &ImageFile, now: SystemTime) -> Result<Self> {
+        check_dir(image)?;
+        check_target(image)?;
+        let _settled = Settled::enter(image.dir(), image.name(), now)?;
+        Ok(Self { image: image.clone(), stage: Stage::make(image)? })
+    }
+
+    /// Where the new version is written until it is published.
+    pub fn path(&self) -> PathBuf {
+        self.stage.path().join(self.image.name())
+    }
+
+    /// The file to write the image into; once.
+    ///
+    /// # Errors
+    /// As [`Staging::begin`].
+    pub fn writer(&self) -> Result<ImageWriter> {
+        let path = self.path();
+        let file = durable::create(&path)?;
+        Ok(ImageWriter { file, path, len: 0, sums: Sums::new() })
+    }
+
+    /// Publishes what was written. When this returns, the new version is on the medium under its name,
+    /// and the former one in the trash; when it fails, the former one is where it was, with one
+    /// exception: [`StoreError::Pending`] says that the change is certain but somebody else has to finish it.
+    ///
+    /// # Errors
+    /// As [`Staging::begin`].
+    pub fn publish(mut self, written: &Written, facts: &Published, identify: &Identify<'_>) -> Result<Outcome> {
+        let files = self.write_side_files(written, facts)?;
+        durable::sync_dir(self.stage.path())?;
+        let image = &self.image;
+        let _settled = Settled::enter(image.dir(), image.name(), facts.now)?;
+        let current = current(image, identify)?;
+        let place = Place { from: None, files };
+        let same = current.is_some_and(|c| c.identity == Some(facts.identity) && c.size == written.len);
+        let plan =
+            if same { Plan::refresh(image, place) } else { Plan::draft(image, current, Some(place), facts.now)? };
+        carry_out(&plan, &mut self.stage, image)?;
+        Ok(match plan.retired() {
+            _ if same => Outcome::Unchanged,
+            Some(slot) => Outcome::Updated { former: shelf(image).join(slot.to_string()) },
+            None => Outcome::Created,
+        })
+    }
+
+    fn write_side_files(&self, written: &Written, facts: &Published) -> Result<Vec<Placed>> {
+        let found = durable::file_size(&self.path())?;
+        if found != Some(written.len) {
+            return Err(StoreError::corrupt(&self.path(), "it is not as long as what was written"));
+        }
+        let SumPair { tail, full } = &written.sums;
+        let info = facts.info.as_ref().map(InfoLine::to_line);
+        let texts = [(INFO, info), (SUM, Some(format!("{tail}\n"))), (FULL_SUM, Some(format!("{full}\n")))];
+        let mut files = Vec::new();
+        for (ending, text) in texts {
+            let Some(text) = text else { continue };
+            let path = self.stage.path().join(format!("{}{ending}", self.image.name()));
+            durable::write(&path, text.as_bytes())?;
+            files.push(Placed { ending: ending.to_owned(), size: text.len() as u64 });
+        }
+        files.push(Placed { ending: String::new(), size: written.len });
+        Ok(files)
+    }
+}
+
+/// Commits a plan and carries it out. The caller holds the directory's lock.
+pub(crate) fn carry_out(plan: &Plan, stage: &mut Stage, image: &ImageFile) -> Result<()> {
+    let committed = plan.commit(stage.path(), image.dir());
+    // Whether a failed commit reached the medium is not known for certain; if the mark is there, it counts.
+    if let Err(error) = committed {
+        if Plan::read(stage.path()).is_ok_and(|found| found.is_none()) {
+            return Err(error);
+        }
+        stage.keep();
+        return Err(pending(image, error));
+    }
+    stage.keep();
+    plan.roll_forward(stage.path(), image.dir()).map_err(|error| pending(image, error))
+}
+
+fn pending(image: &ImageFile, source: StoreError) -> StoreError {
+    StoreError::Pending { image: image.path(), source: Box::new(source) }
+}
+
+/// The version that stands under the name now.
+pub(crate) fn current(image: &ImageFile, identify: &Identify<'_>) -> Result<Option<Current>> {
+    Ok(check_target(image)?.map(|size| Current { size, identity: identify(&image.path()) }))
+}
+
+/// What an [`ImageWriter`] wrote.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Written {
+    /// How many bytes.
+    pub len: u64,
+    /// Their sums.
+    pub sums: SumPair,
+}
+
+/// Writes an image and computes its sums in the same pass.
+///
+/// Its errors carry a [`StoreError`], and keep the kind of the system's.
+#[derive(Debug)]
+pub struct ImageWriter {
+    file: File,
+    path: PathBuf,
+    len: u64,
+    sums: Sums,
+}
+
+impl ImageWriter {
+    /// Reserves space, so that a full disk shows now rather than at the end. File systems that cannot
+    /// reserve are left in peace; what is reserved too much is given back by [`ImageWriter::finish`].
+    ///
+    /// # Errors
+    /// [`StoreError::NoSpace`].
+    pub fn reserve(&self, len: u64) -> Result<()> {
+        match fallocate(&self.file, FallocateFlags::KEEP_SIZE, 0, len) {
+            Err(Errno::NOSPC | Errno::DQUOT | Errno::FBIG) if len > 0 => {
+                Err(Errno::NOSPC).at("reserve space for", &self.path)
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// How many bytes were written.
+    pub fn len(&self) -> u64 {
+        self.len
+    }
+
+    /// Whether nothing was written yet.
+    pub fn is_empty(&self) -> bool {
+        self.len == 0
+    }
+
+    /// Brings everything onto the medium.
+    ///
+    /// # Errors
+    /// [`StoreError::NoSpace`] (some file systems notice only now), [`StoreError::Io`].
+    pub fn finish(self) -> Result<Written> {
+        let Self { file, path, len, sums } = self;
+        file.set_len(len).at("set the length of", &path)?;
+        durable::sync_file(&file, &path)?;
+        Ok(Written { len, sums: sums.finish() })
+    }
+
+    fn path(&self) -> &Path {
+        &self.path
+    }
+}
+
+impl Write for ImageWriter {
+    fn write(&mut self, buf: &[u8]) -> io::Result<usize> {
+        match self.file.write(buf) {
+            Ok(n) => {
+                self.sums.update(&buf[..n]);
+                self.len += n as u64;
+                Ok(n)
+            }
+            // `write_all` and its like go on after an interruption by themselves.
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => Err(error),
+            Err(error) => Err(StoreError::io("write", self.path(), error).into()),
+        }
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}

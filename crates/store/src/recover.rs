@@ -1,0 +1,133 @@
+//! What a crash left behind: committed changes are finished, the rest is cleared away.
+
+use std::path::{Path, PathBuf};
+use std::time::SystemTime;
+
+use crate::durable;
+use crate::error::{Result, StoreError};
+use crate::lock::DirLock;
+use crate::plan::{self, Plan};
+use crate::slot::TRASH;
+use crate::stage::PREFIX;
+use crate::{owner, stage};
+
+/// What was done.
+#[derive(Debug, Default)]
+pub struct Recovery {
+    /// Images whose committed change was carried out.
+    pub finished: Vec<String>,
+    /// How many abandoned pieces of work were cleared away.
+    pub removed: usize,
+    /// Stage directories that had to stay, with the reason.
+    pub left: Vec<Left>,
+}
+
+/// A stage directory that had to stay.
+#[derive(Debug)]
+pub struct Left {
+    /// The directory.
+    pub path: PathBuf,
+    /// Whose change it holds, if it is committed.
+    pub image: Option<String>,
+    /// Why; `None` if somebody is still at work there.
+    pub why: Option<StoreError>,
+}
+
+/// Finishes or clears away what was left in a directory.
+///
+/// # Errors
+/// [`StoreError::Locked`], or what the system says. Trouble with one piece of work is no error: it is
+/// told in [`Recovery::left`].
+pub fn recover(dir: &Path, now: SystemTime) -> Result<Recovery> {
+    let _lock = DirLock::wait(dir)?;
+    recover_locked(dir, now)
+}
+
+/// As [`recover`], for readers: they do not wait, and what they may not change they leave.
+pub(crate) fn recover_for_reading(dir: &Path, now: SystemTime) {
+    let left = |dir: &Path| Ok::<_, StoreError>(!stages(dir)?.is_empty() || has_trash(dir));
+    if left(dir).unwrap_or(false)
+        && let Ok(Some(_lock)) = DirLock::try_now(dir)
+    {
+        // A reader is told what it came for; the next writer is told what is wrong here.
+        let _ = recover_locked(dir, now);
+    }
+}
+
+/// A directory in which nothing is pending, for as long as this is held.
+#[derive(Debug)]
+pub(crate) struct Settled {
+    _lock: DirLock,
+}
+
+impl Settled {
+    /// Takes the lock and finishes what is committed. Fails if a change of this image cannot be finished.
+    pub(crate) fn enter(dir: &Path, image: &str, now: SystemTime) -> Result<Self> {
+        let lock = DirLock::wait(dir)?;
+        let recovery = recover_locked(dir, now)?;
+        // What a newer program committed may be about this image: nobody here can tell.
+        let newer = |left: &Left| matches!(left.why, Some(StoreError::Newer(_)));
+        let ours = recovery.left.into_iter().find(|left| left.image.as_deref() == Some(image) || newer(left));
+        match ours.and_then(|left| left.why) {
+            Some(source) => Err(StoreError::Pending { image: dir.join(image), source: Box::new(source) }),
+            None => Ok(Self { _lock: lock }),
+        }
+    }
+
+    /// As [`Settled::enter`], for no image in particular; names those whose change could not be finished.
+    pub(crate) fn enter_any(dir: &Path, now: SystemTime) -> Result<(Self, Vec<String>)> {
+        let lock = DirLock::wait(dir)?;
+        let left = recover_locked(dir, now)?.left;
+        Ok((Self { _lock: lock }, left.into_iter().filter_map(|left| left.image).collect()))
+    }
+}
+
+fn recover_locked(dir: &Path, now: SystemTime) -> Result<Recovery> {
+    let mut recovery = Recovery::default();
+    for path in stages(dir)? {
+        match settle(&path, dir, now, &mut recovery) {
+            Ok(()) => {}
+            Err((image, why)) => recovery.left.push(Left { path, image, why: Some(why) }),
+        }
+    }
+    // A version whose change could not be finished may have an empty place in the trash: it needs it.
+    if recovery.left.iter().all(|left| left.image.is_none() && left.why.is_none()) && has_trash(dir) {
+        plan::sweep(dir)?;
+    }
+    Ok(recovery)
+}
+
+fn settle(
+    stage: &Path,
+    dir: &Path,
+    now: SystemTime,
+    recovery: &mut Recovery,
+) -> std::result::Result<(), (Option<String>, StoreError)> {
+    if let Some(plan) = Plan::read(stage).map_err(|error| (None, error))? {
+        let name = plan.name().to_owned();
+        plan.roll_forward(stage, dir).map_err(|error| (Some(name.clone()), error))?;
+        recovery.finished.push(name);
+    } else if owner::is_gone(stage, now) {
+        stage::clear(stage).map_err(|error| (None, error))?;
+        recovery.removed += 1;
+    } else {
+        recovery.left.push(Left { path: stage.to_owned(), image: None, why: None });
+    }
+    Ok(())
+}
+
+fn has_trash(dir: &Path) -> bool {
+    std::fs::symlink_metadata(dir.join(TRASH)).is_ok_and(|meta| meta.is_dir())
+}
+
+/// The stage directories, in the order of their names.
+fn stages(dir: &Path) -> Result<Vec<PathBuf>> {
+    let mut found: Vec<PathBuf> = durable::names(dir)?
+        .into_iter()
+        .filter(|name| name.to_str().is_some_and(|name| name.starts_with(PREFIX)))
+        .map(|name| dir.join(name))
+        .filter(|path| std::fs::symlink_metadata(path).is_ok_and(|meta| meta.is_dir()))
+        .collect();
+    found.sort();
+    Ok(found)
+}

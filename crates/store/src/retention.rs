@@ -1,0 +1,222 @@
+//! How long former versions stay: by age and by space, oldest first.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
+use std::time::{Duration, SystemTime};
+
+use azud_core::name::ImageFile;
+
+use crate::durable;
+use crate::error::{Result, StoreError};
+use crate::plan::sweep_empty;
+use crate::recover::Settled;
+use crate::slot::{GONE, Slot, TRASH, shelf};
+use crate::trash::former;
+
+/// The rules for the trash of one directory.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Retention {
+    /// Older versions go.
+    pub max_age: Duration,
+    /// Beyond this many bytes in the whole trash of a directory, the oldest go.
+    pub max_bytes: Option<u64>,
+    /// So many former versions of each image stay whatever their age and size. An image that was
+    /// removed altogether has no such claim: it goes when it is old.
+    pub keep: usize,
+}
+
+impl Default for Retention {
+    /// 30 days, no bound on space, at least one version.
+    fn default() -> Self {
+        Self { max_age: Duration::from_hours(30 * 24), max_bytes: None, keep: 1 }
+    }
+}
+
+/// A version in the trash of a directory.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Trashed {
+    /// The image's name.
+    pub image: String,
+    /// The version's name.
+    pub slot: String,
+    /// When it went to the trash.
+    pub moved_at: SystemTime,
+    /// Bytes of the image and its side files.
+    pub bytes: u64,
+    /// Whether the image has a current version too.
+    pub has_current: bool,
+}
+
+/// Why a version goes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Why {
+    /// It is older than allowed.
+    Age,
+    /// The trash is larger than allowed.
+    Space,
+}
+
+/// A version that is to go.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Purge {
+    /// The version.
+    pub version: Trashed,
+    /// Why.
+    pub why: Why,
+}
+
+/// What a purge gave back.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Freed {
+    /// How many versions are gone.
+    pub versions: usize,
+    /// How many bytes they had.
+    pub bytes: u64,
+}
+
+impl Retention {
+    /// What is to go, oldest first. Nothing is touched.
+    pub fn plan(&self, versions: &[Trashed], now: SystemTime) -> Vec<Purge> {
+        let mut order: Vec<&Trashed> = versions.iter().collect();
+        order.sort_by(|a, b| (a.moved_at, &a.image, &a.slot).cmp(&(b.moved_at, &b.image, &b.slot)));
+        let safe = self.safe(&order);
+        let mut bytes = versions.iter().fold(0_u64, |sum, version| sum.saturating_add(version.bytes));
+        let mut purges = Vec::new();
+        for version in order {
+            if safe.contains(&(version.image.as_str(), version.slot.as_str())) {
+                continue;
+            }
+            let old = now.duration_since(version.moved_at).is_ok_and(|age| age > self.max_age);
+            let too_much = self.max_bytes.is_some_and(|max| bytes > max);
+            let why = match (old, too_much) {
+                (true, _) => Why::Age,
+                (false, true) => Why::Space,
+                (false, false) => continue,
+            };
+            bytes = bytes.saturating_sub(version.bytes);
+            purges.push(Purge { version: version.clone(), why });
+        }
+        purges
+    }
+
+    /// The newest versions of each image that has a current one.
+    fn safe<'a>(&self, oldest_first: &[&'a Trashed]) -> BTreeSet<(&'a str, &'a str)> {
+        let mut kept: BTreeMap<&str, usize> = BTreeMap::new();
+        let mut safe = BTreeSet::new();
+        for version in oldest_first.iter().rev().filter(|version| version.has_current) {
+            let count = kept.entry(&version.image).or_default();
+            if *count < self.keep {
+                *count += 1;
+                safe.insert((version.image.as_str(), version.slot.as_str()));
+            }
+        }
+        safe
+    }
+}
+
+/// Everything in the trash of a directory.
+///
+/// # Errors
+/// What the system says.
+pub fn trashed(dir: &Path) -> Result<Vec<Trashed>> {
+    let mut all = Vec::new();
+    for name in durable::names(&dir.join(TRASH))? {
+        let Some(image) = name.to_str().and_then(|name| ImageFile::in_dir(dir, name).ok()) else { continue };
+        let has_current = durable::file_size(&image.path())?.is_some();
+        for version in former(&image)? {
+            let (Some(slot), Some(moved_at)) = (version.slot, version.moved_at) else { continue };
+            let home = shelf(&image).join(&slot);
+            let mut bytes = 0_u64;
+            for name in durable::names(&home)? {
+                bytes = bytes.saturating_add(durable::file_size(&home.join(name))?.unwrap_or(0));
+            }
+            all.push(Trashed { image: image.name().to_owned(), slot, moved_at, bytes, has_current });
+        }
+    }
+    Ok(all)
+}
+
+/// Removes versions for good. Those that are gone, or came back meanwhile, are passed over, and so are
+/// images with a change that could not be finished.
+///
+/// # Errors
+/// [`StoreError::Locked`], or what the system says; what went before is gone then.
+pub fn apply(dir: &Path, purges: &[Purge], now: SystemTime) -> Result<Freed> {
+    let mut freed = Freed::default();
+    if purges.is_empty() {
+        return Ok(freed);
+    }
+    let (_settled, pending) = Settled::enter_any(dir, now)?;
+    for Purge { version, .. } in purges {
+        if pending.contains(&version.image) {
+            continue;
+        }
+        let image = ImageFile::in_dir(dir, &version.image)?;
+        let unknown = || StoreError::corrupt(dir, format!("{:?} is not the name of a version", version.slot));
+        let slot = Slot::parse(&version.slot).ok_or_else(unknown)?.to_string();
+        let (shelf, home) = (shelf(&image), shelf(&image).join(&slot));
+        if !std::fs::symlink_metadata(&home).is_ok_and(|meta| meta.is_dir()) {
+            continue;
+        }
+        // Half a version must not be taken for one: it loses its name first.
+        let gone = shelf.join(format!("{GONE}{slot}"));
+        durable::rename(&home, &gone)?;
+        durable::sync_dir(&shelf)?;
+        durable::remove_flat_dir(&gone)?;
+        sweep_empty(&image)?;
+        freed.versions += 1;
+        freed.bytes += version.bytes;
+    }
+    Ok(freed)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Retention, Trashed, Why};
+    use std::time::{Duration, SystemTime};
+
+    const DAY: u64 = 24 * 3600;
+
+    fn at(day: u64) -> SystemTime {
+        SystemTime::UNIX_EPOCH + Duration::from_secs(day * DAY)
+    }
+
+    fn version(image: &str, day: u64, bytes: u64, has_current: bool) -> Trashed {
+        Trashed { image: image.into(), slot: format!("day{day}"), moved_at: at(day), bytes, has_current }
+    }
+
+    fn plan(rules: Retention, versions: &[Trashed], day: u64) -> Vec<(String, String, Why)> {
+        let name = |p: super::Purge| (p.version.image, p.version.slot, p.why);
+        rules.plan(versions, at(day)).into_iter().map(name).collect()
+    }
+
+    #[test]
+    fn age_spares_the_last_former_version() {
+        let all = [version("a", 50, 1, true), version("a", 10, 1, true), version("b", 20, 1, true)];
+        let gone = plan(Retention::default(), &all, 100);
+        assert_eq!(gone, [("a".into(), "day10".into(), Why::Age)]);
+        assert!(plan(Retention::default(), &all, 40).is_empty(), "30 days are not over");
+        assert!(plan(Retention::default(), &all, 1).is_empty(), "a clock gone back purges nothing");
+    }
+
+    #[test]
+    fn removed_images_go_altogether() {
+        let all = [version("a", 10, 1, false), version("a", 20, 1, false)];
+        assert_eq!(plan(Retention::default(), &all, 51).len(), 2);
+    }
+
+    #[test]
+    fn space_takes_the_oldest_first_and_no_more_than_needed() {
+        let all = [
+            version("b", 4, 40, true),
+            version("a", 2, 20, true),
+            version("a", 1, 10, true),
+            version("a", 3, 30, true),
+        ];
+        let rules = |max| Retention { max_bytes: Some(max), ..Retention::default() };
+        assert!(plan(rules(100), &all, 5).is_empty());
+        assert_eq!(plan(rules(95), &all, 5), [("a".into(), "day1".into(), Why::Space)]);
+        let gone: Vec<String> = plan(rules(0), &all, 5).into_iter().map(|(_, slot, _)| slot).collect();
+        assert_eq!(gone, ["day1", "day2"], "one former version of each image stays");
+    }
+}

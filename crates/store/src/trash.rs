@@ -1,0 +1,150 @@
+//! Former versions: what there are, going back to one, and putting an image away.
+
+use std::path::{Path, PathBuf};
+use std::time::SystemTime;
+
+use azud_core::name::ImageFile;
+
+use crate::durable;
+use crate::error::{Result, StoreError};
+use crate::identity::{Identify, Identity};
+use crate::plan::{Place, Placed, Plan};
+use crate::publish::{carry_out, current};
+use crate::recover::{Settled, recover_for_reading};
+use crate::side::KEPT;
+use crate::slot::{Slot, meta, shelf, slots};
+use crate::stage::{Stage, check_dir};
+
+/// A version of an image.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Version {
+    /// Its name in the trash; `None` for the current one.
+    pub slot: Option<String>,
+    /// Who it is, if that can be told.
+    pub identity: Option<Identity>,
+    /// When it went to the trash.
+    pub moved_at: Option<SystemTime>,
+    /// When its image was last written.
+    pub modified: Option<SystemTime>,
+    /// Size of the image in bytes.
+    pub size: u64,
+    /// The image.
+    pub path: PathBuf,
+}
+
+/// Which former version is meant.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Which {
+    /// The one that went to the trash last.
+    Latest,
+    /// By its name in the trash, the beginning of that, or the beginning of its identity.
+    Named(String),
+}
+
+/// The versions of an image: the current one first (if there is one), then the former, newest first.
+///
+/// # Errors
+/// [`StoreError::NotFound`] if there is neither, [`StoreError::NotAFile`], or what the system says.
+pub fn history(image: &ImageFile, now: SystemTime, identify: &Identify<'_>) -> Result<Vec<Version>> {
+    check_dir(image)?;
+    recover_for_reading(image.dir(), now);
+    let mut versions = Vec::new();
+    if let Some(current) = current(image, identify)? {
+        let path = image.path();
+        let (identity, size) = (current.identity, current.size);
+        versions.push(Version { slot: None, identity, moved_at: None, modified: modified(&path), size, path });
+    }
+    versions.extend(former(image)?);
+    if versions.is_empty() {
+        return Err(StoreError::NotFound(image.path()));
+    }
+    Ok(versions)
+}
+
+/// Puts the current version into the trash and another one, from there, into its place.
+///
+/// # Errors
+/// [`StoreError::NoSuchVersion`], and those of [`crate::publish::Staging::begin`].
+pub fn rollback(image: &ImageFile, which: &Which, now: SystemTime, identify: &Identify<'_>) -> Result<Version> {
+    check_dir(image)?;
+    let _settled = Settled::enter(image.dir(), image.name(), now)?;
+    let chosen = choose(image, which, former(image)?)?;
+    let slot = chosen.slot.as_deref().and_then(Slot::parse).expect("versions in the trash have names");
+    let dir = shelf(image).join(slot.to_string());
+    let mut files = Vec::new();
+    for ending in KEPT.iter().chain([&""]) {
+        if let Some(size) = durable::file_size(&dir.join(format!("{}{ending}", image.name())))? {
+            files.push(Placed { ending: (*ending).to_owned(), size });
+        }
+    }
+    let current = current(image, identify)?;
+    let plan = Plan::draft(image, current, Some(Place { from: Some(slot), files }), now)?;
+    carry_out(&plan, &mut Stage::make(image)?, image)?;
+    Ok(Version { slot: None, moved_at: None, path: image.path(), ..chosen })
+}
+
+/// Puts an image away: it goes to the trash with its side files. Returns where it lies.
+///
+/// # Errors
+/// [`StoreError::NotFound`], and those of [`crate::publish::Staging::begin`].
+pub fn remove(image: &ImageFile, now: SystemTime, identify: &Identify<'_>) -> Result<PathBuf> {
+    check_dir(image)?;
+    let _settled = Settled::enter(image.dir(), image.name(), now)?;
+    let current = current(image, identify)?.ok_or_else(|| StoreError::NotFound(image.path()))?;
+    let plan = Plan::draft(image, Some(current), None, now)?;
+    carry_out(&plan, &mut Stage::make(image)?, image)?;
+    let slot = plan.retired().expect("there is a current version");
+    Ok(shelf(image).join(slot.to_string()))
+}
+
+/// The versions in the trash, newest first. A place without an image is none.
+pub(crate) fn former(image: &ImageFile) -> Result<Vec<Version>> {
+    let shelf = shelf(image);
+    let mut versions = Vec::new();
+    for slot in slots(&shelf)?.into_iter().rev() {
+        let dir = shelf.join(slot.to_string());
+        let path = dir.join(image.name());
+        let Some(size) = durable::file_size(&path)? else { continue };
+        versions.push(Version {
+            slot: Some(slot.to_string()),
+            identity: meta(&dir).and_then(|meta| meta.identity),
+            moved_at: Some(slot.moved_at()),
+            modified: modified(&path),
+            size,
+            path,
+        });
+    }
+    Ok(versions)
+}
+
+fn choose(image: &ImageFile, which: &Which, versions: Vec<Version>) -> Result<Version> {
+    let text = match which {
+        Which::Latest => "latest",
+        Which::Named(text) => text,
+    };
+    let none = |reason| StoreError::NoSuchVersion { image: image.path(), which: text.to_owned(), reason };
+    if versions.is_empty() {
+        return Err(none("its trash is empty"));
+    }
+    let fits = |version: &Version| {
+        let slot = version.slot.as_deref().unwrap_or_default();
+        let id = version.identity.map(|id| id.to_string()).unwrap_or_default();
+        *which == Which::Latest || slot.starts_with(text) || id.starts_with(&text.to_ascii_lowercase())
+    };
+    if text.is_empty() {
+        return Err(none("nothing was named"));
+    }
+    let mut fitting: Vec<Version> = versions.into_iter().filter(fits).collect();
+    let same = |a: &Version, b: &Version| a.identity.is_some() && a.identity == b.identity;
+    if *which != Which::Latest && fitting.iter().any(|version| !same(version, &fitting[0])) && fitting.len() > 1 {
+        return Err(none("several fit; name more of it"));
+    }
+    if fitting.is_empty() {
+        return Err(none("none fits; see the history"));
+    }
+    Ok(fitting.swap_remove(0))
+}
+
+fn modified(path: &Path) -> Option<SystemTime> {
+    std::fs::symlink_metadata(path).and_then(|meta| meta.modified()).ok()
+}
