@@ -1,0 +1,10 @@
+//! The store as its users see it: published images, their trash, and what is left after a crash.
+#![allow(clippy::unwrap_used, reason = "in helpers of tests, too, a panic is what is wanted")]
+
+mod common;
+mod crash;
+mod list;
+mod media;
+mod order;
+mod publish;
+mod trash;
