@@ -158,10 +158,9 @@ fn publishers_of_one_name_take_turns() {
             }
         };
         let all: Vec<_> = (0..PUBLISHERS).map(|n| scope.spawn(move || publisher(n))).collect();
-        for handle in all {
-            handle.join().unwrap();
-        }
+        let ends: Vec<_> = all.into_iter().map(thread::ScopedJoinHandle::join).collect();
         done.store(true, Ordering::Relaxed);
+        ends.into_iter().collect::<Result<Vec<()>, _>>().unwrap();
         reader.join().unwrap();
     });
     let versions = history(&image, SystemTime::now(), &identify).unwrap();
