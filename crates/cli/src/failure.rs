@@ -19,9 +19,25 @@ pub trait Coded: Error {
     }
 }
 
+/// The code inside an error of the system that a device, a file or a foreign image raised.
+fn inner_code(error: &(dyn Error + 'static)) -> Option<Code> {
+    let inner = error.downcast_ref::<io::Error>()?.get_ref()?;
+    let disk = inner
+        .downcast_ref::<azud_disk::DiskError>()
+        .map(azud_disk::DiskError::code);
+    let store = inner
+        .downcast_ref::<azud_store::StoreError>()
+        .map(azud_store::StoreError::code);
+    let foreign = inner.downcast_ref::<azud_image::foreign::ForeignError>();
+    disk.or(store)
+        .or(foreign.map(azud_image::foreign::ForeignError::code))
+}
+
 impl Coded for ImageError {
     fn code(&self) -> Code {
-        self.code()
+        self.source()
+            .and_then(inner_code)
+            .unwrap_or_else(|| self.code())
     }
 
     fn remedy(&self) -> Option<String> {
@@ -39,6 +55,30 @@ impl Coded for FsError {
 
     fn remedy(&self) -> Option<String> {
         self.remedy().map(str::to_owned)
+    }
+}
+
+impl Coded for azud_disk::DiskError {
+    fn code(&self) -> Code {
+        self.code()
+    }
+}
+
+impl Coded for azud_store::StoreError {
+    fn code(&self) -> Code {
+        self.code()
+    }
+}
+
+impl Coded for azud_core::name::NameError {
+    fn code(&self) -> Code {
+        self.code()
+    }
+}
+
+impl Coded for azud_image::foreign::ForeignError {
+    fn code(&self) -> Code {
+        self.code()
     }
 }
 

@@ -12,10 +12,13 @@ pub mod confirm;
 pub mod failure;
 pub mod human;
 pub mod i18n;
+pub mod opened;
 pub mod output;
 pub mod plan;
 pub mod progress;
+mod publish;
 pub mod table;
+mod volume;
 
 use std::ffi::OsString;
 use std::io::IsTerminal;

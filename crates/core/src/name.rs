@@ -71,24 +71,38 @@ impl ImageFile {
     pub fn parse(text: impl AsRef<OsStr>) -> Result<Self, NameError> {
         let text = text.as_ref();
         let bytes = text.as_bytes();
-        let refuse = |reason| NameError { text: text.to_string_lossy().into_owned(), reason };
+        let refuse = |reason| NameError {
+            text: text.to_string_lossy().into_owned(),
+            reason,
+        };
         let first = bytes.split(|b| *b == b'/').next().unwrap_or_default();
         if first.contains(&b':') {
-            return Err(refuse("what stands before ':' is no directory (write ./ before a name with a colon)"));
+            return Err(refuse(
+                "what stands before ':' is no directory (write ./ before a name with a colon)",
+            ));
         }
         if bytes.contains(&0) {
             return Err(refuse("it has a NUL character"));
         }
         let (dir, name) = match bytes.iter().rposition(|b| *b == b'/') {
             Some(0) => (PathBuf::from("/"), &bytes[1..]),
-            Some(at) => (PathBuf::from(OsStr::from_bytes(&bytes[..at])), &bytes[at + 1..]),
+            Some(at) => (
+                PathBuf::from(OsStr::from_bytes(&bytes[..at])),
+                &bytes[at + 1..],
+            ),
             None => (PathBuf::from("."), bytes),
         };
         let name = std::str::from_utf8(name).map_err(|_| refuse("it is not UTF-8"))?;
         check(name).map_err(refuse)?;
-        let name = if name.contains('.') { name.to_owned() } else { format!("{name}{EXTENSION}") };
+        let name = if name.contains('.') {
+            name.to_owned()
+        } else {
+            format!("{name}{EXTENSION}")
+        };
         if name.len() > MAX_NAME {
-            return Err(refuse("it is too long: no room is left for the endings of its side files"));
+            return Err(refuse(
+                "it is too long: no room is left for the endings of its side files",
+            ));
         }
         Ok(Self { dir, name })
     }
@@ -98,12 +112,20 @@ impl ImageFile {
     /// # Errors
     /// [`Code::BadName`], with the reason.
     pub fn in_dir(dir: impl Into<PathBuf>, name: &str) -> Result<Self, NameError> {
-        let refuse = |reason| NameError { text: name.to_owned(), reason };
+        let refuse = |reason| NameError {
+            text: name.to_owned(),
+            reason,
+        };
         check(name).map_err(refuse)?;
         if name.len() > MAX_NAME {
-            return Err(refuse("it is too long: no room is left for the endings of its side files"));
+            return Err(refuse(
+                "it is too long: no room is left for the endings of its side files",
+            ));
         }
-        Ok(Self { dir: dir.into(), name: name.to_owned() })
+        Ok(Self {
+            dir: dir.into(),
+            name: name.to_owned(),
+        })
     }
 
     /// The directory that holds it.
@@ -118,7 +140,9 @@ impl ImageFile {
 
     /// The name without its last extension.
     pub fn stem(&self) -> &str {
-        self.name.rsplit_once('.').map_or(self.name.as_str(), |(stem, _)| stem)
+        self.name
+            .rsplit_once('.')
+            .map_or(self.name.as_str(), |(stem, _)| stem)
     }
 
     /// The path of the image.
@@ -198,7 +222,10 @@ mod tests {
         assert_eq!(parts("./win10.img"), pair(".", "win10.img"));
         assert_eq!(parts("/win10.dsk"), pair("/", "win10.dsk"));
         assert_eq!(parts("/opt/aula 3/ñandú"), pair("/opt/aula 3", "ñandú.img"));
-        assert_eq!(parts("../.hidden/../x/deb"), pair("../.hidden/../x", "deb.img"));
+        assert_eq!(
+            parts("../.hidden/../x/deb"),
+            pair("../.hidden/../x", "deb.img")
+        );
         assert_eq!(parts("./a:b"), pair(".", "a:b.img"));
         assert_eq!(ImageFile::parse("a/deb.v2.img").unwrap().stem(), "deb.v2");
     }
@@ -232,8 +259,15 @@ mod tests {
             let error = refused(text);
             assert!(error.to_string().contains(word), "{text:?}: {error}");
         }
-        assert!(refused(OsStr::from_bytes(b"dir/\xff.img")).reason.contains("UTF-8"));
-        assert!(ImageFile::parse(OsStr::from_bytes(b"/\xff/win")).is_ok(), "directories are what they are");
+        assert!(
+            refused(OsStr::from_bytes(b"dir/\xff.img"))
+                .reason
+                .contains("UTF-8")
+        );
+        assert!(
+            ImageFile::parse(OsStr::from_bytes(b"/\xff/win")).is_ok(),
+            "directories are what they are"
+        );
     }
 
     #[test]

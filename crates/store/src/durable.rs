@@ -65,16 +65,19 @@ fn step(op: Op, path: &Path) -> io::Result<()> {
 
 /// Makes a directory that must not exist.
 pub(crate) fn make_dir(path: &Path) -> Result<()> {
-    step(Op::MakeDir, path).and_then(|()| fs::create_dir(path)).at("make the directory", path)
+    step(Op::MakeDir, path)
+        .and_then(|()| fs::create_dir(path))
+        .at("make the directory", path)
 }
 
 /// Makes a directory unless it exists.
 pub(crate) fn ensure_dir(path: &Path) -> Result<()> {
     match fs::symlink_metadata(path) {
         Ok(meta) if meta.is_dir() => Ok(()),
-        Ok(_) => {
-            Err(StoreError::NotAFile { path: path.to_owned(), what: "something else than the directory it should be" })
-        }
+        Ok(_) => Err(StoreError::NotAFile {
+            path: path.to_owned(),
+            what: "something else than the directory it should be",
+        }),
         Err(_) => make_dir(path),
     }
 }
@@ -82,7 +85,13 @@ pub(crate) fn ensure_dir(path: &Path) -> Result<()> {
 /// Makes a file that must not exist.
 pub(crate) fn create(path: &Path) -> Result<File> {
     step(Op::Create, path)
-        .and_then(|()| OpenOptions::new().read(true).write(true).create_new(true).open(path))
+        .and_then(|()| {
+            OpenOptions::new()
+                .read(true)
+                .write(true)
+                .create_new(true)
+                .open(path)
+        })
         .at("create", path)
 }
 
@@ -90,7 +99,11 @@ pub(crate) fn create(path: &Path) -> Result<File> {
 pub(crate) fn write(path: &Path, content: &[u8]) -> Result<File> {
     let write = || {
         step(Op::Write, path)?;
-        let mut file = OpenOptions::new().write(true).create(true).truncate(true).open(path)?;
+        let mut file = OpenOptions::new()
+            .write(true)
+            .create(true)
+            .truncate(true)
+            .open(path)?;
         file.write_all(content)?;
         file.sync_all()?;
         Ok::<_, io::Error>(file)
@@ -100,7 +113,9 @@ pub(crate) fn write(path: &Path, content: &[u8]) -> Result<File> {
 
 /// Returns when the content of a file is on the medium.
 pub(crate) fn sync_file(file: &File, path: &Path) -> Result<()> {
-    step(Op::SyncFile, path).and_then(|()| file.sync_all()).at("sync", path)
+    step(Op::SyncFile, path)
+        .and_then(|()| file.sync_all())
+        .at("sync", path)
 }
 
 /// Returns when the names in a directory are on the medium. File systems that have no such notion are believed.
@@ -117,14 +132,19 @@ pub(crate) fn sync_dir(path: &Path) -> Result<()> {
 
 /// Renames; a file at the new name is replaced at once.
 pub(crate) fn rename(from: &Path, to: &Path) -> Result<()> {
-    step(Op::Rename, to).and_then(|()| fs::rename(from, to)).at("rename to", to)
+    step(Op::Rename, to)
+        .and_then(|()| fs::rename(from, to))
+        .at("rename to", to)
 }
 
 /// Gives a file a second name, or says `false` where the file system has none to give.
 pub(crate) fn link(from: &Path, to: &Path) -> Result<bool> {
     let refused = |e: &io::Error| {
         let errno = Errno::from_io_error(e);
-        matches!(errno, Some(Errno::PERM | Errno::OPNOTSUPP | Errno::NOSYS | Errno::MLINK | Errno::INVAL))
+        matches!(
+            errno,
+            Some(Errno::PERM | Errno::OPNOTSUPP | Errno::NOSYS | Errno::MLINK | Errno::INVAL)
+        )
     };
     match step(Op::Link, to).and_then(|()| fs::hard_link(from, to)) {
         Ok(()) => Ok(true),
@@ -172,7 +192,9 @@ pub(crate) fn names(dir: &Path) -> Result<Vec<std::ffi::OsString>> {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
         other => other.at("read the directory", dir)?,
     };
-    entries.map(|entry| Ok(entry.at("read the directory", dir)?.file_name())).collect()
+    entries
+        .map(|entry| Ok(entry.at("read the directory", dir)?.file_name()))
+        .collect()
 }
 
 /// The size of a regular file; `None` if there is none of that name (a link does not count).

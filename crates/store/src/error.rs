@@ -100,7 +100,10 @@ impl StoreError {
     }
 
     pub(crate) fn corrupt(path: &Path, reason: impl Into<String>) -> Self {
-        Self::Corrupt { path: path.to_owned(), reason: reason.into() }
+        Self::Corrupt {
+            path: path.to_owned(),
+            reason: reason.into(),
+        }
     }
 
     /// The stable code.

@@ -18,7 +18,9 @@ pub mod retention;
 pub mod side;
 mod slot;
 mod stage;
+pub mod stored;
 pub mod trash;
 
 pub use error::{Result, StoreError};
 pub use identity::{Identify, Identity};
+pub use stored::Stored;

@@ -73,12 +73,16 @@ fn visit(root: &Path, dir: &Path, listing: &mut Listing) -> Result<Vec<PathBuf>>
             continue;
         }
         let full = root.join(&path);
-        let Ok(meta) = std::fs::symlink_metadata(&full) else { continue };
+        let Ok(meta) = std::fs::symlink_metadata(&full) else {
+            continue;
+        };
         if meta.is_dir() {
             deeper.push(path);
             continue;
         }
-        let Some(meta) = as_image(root, &full, meta) else { continue };
+        let Some(meta) = as_image(root, &full, meta) else {
+            continue;
+        };
         let Some(name) = name.to_str() else {
             listing.skipped.push((path, "its name is not UTF-8".into()));
             continue;
@@ -104,8 +108,12 @@ fn as_image(root: &Path, full: &Path, meta: std::fs::Metadata) -> Option<std::fs
     if !meta.is_symlink() {
         return meta.is_file().then_some(meta);
     }
-    let target = std::fs::canonicalize(full).ok().filter(|target| target.starts_with(root))?;
-    std::fs::metadata(target).ok().filter(std::fs::Metadata::is_file)
+    let target = std::fs::canonicalize(full)
+        .ok()
+        .filter(|target| target.starts_with(root))?;
+    std::fs::metadata(target)
+        .ok()
+        .filter(std::fs::Metadata::is_file)
 }
 
 fn describe(error: &StoreError) -> String {

@@ -46,7 +46,12 @@ impl DirLock {
             Err(Errno::BADF | Errno::NOLCK | Errno::OPNOTSUPP | Errno::NOSYS | Errno::INVAL) => {
                 let path = dir.join(LOCK_FILE);
                 let mut options = OpenOptions::new();
-                let file = options.write(true).create(true).truncate(false).open(&path).at("create", &path)?;
+                let file = options
+                    .write(true)
+                    .create(true)
+                    .truncate(false)
+                    .open(&path)
+                    .at("create", &path)?;
                 let locked = try_lock(&file).at("lock", &path)?;
                 Ok(locked.then_some(Self { _file: file }))
             }

@@ -33,7 +33,12 @@ struct Owner {
 impl Owner {
     fn this() -> Self {
         let pid = rustix::process::getpid();
-        let line = |path: &str| fs::read_to_string(path).unwrap_or_default().trim().to_owned();
+        let line = |path: &str| {
+            fs::read_to_string(path)
+                .unwrap_or_default()
+                .trim()
+                .to_owned()
+        };
         Self {
             host: line("/proc/sys/kernel/hostname"),
             pid: pid.as_raw_nonzero().get(),
@@ -62,8 +67,10 @@ pub(crate) fn is_gone(stage: &Path, now: SystemTime) -> bool {
     if is_locked(&path) {
         return false;
     }
-    let age_decides =
-        || last_write(stage).is_some_and(|last| now.duration_since(last).is_ok_and(|age| age > STRANGERS));
+    let age_decides = || {
+        last_write(stage)
+            .is_some_and(|last| now.duration_since(last).is_ok_and(|age| age > STRANGERS))
+    };
     let Ok(owner) = serde_json::from_slice::<Owner>(&text) else {
         return age_decides();
     };
@@ -84,12 +91,18 @@ pub(crate) fn is_gone(stage: &Path, now: SystemTime) -> bool {
 
 fn is_locked(path: &Path) -> bool {
     // NFS locks exclusively only what is open for writing.
-    let file = OpenOptions::new().read(true).write(true).open(path).or_else(|_| File::open(path));
+    let file = OpenOptions::new()
+        .read(true)
+        .write(true)
+        .open(path)
+        .or_else(|_| File::open(path));
     file.is_ok_and(|file| try_lock(&file) == Ok(false))
 }
 
 fn is_running(owner: &Owner) -> bool {
-    let Some(pid) = Pid::from_raw(owner.pid) else { return false };
+    let Some(pid) = Pid::from_raw(owner.pid) else {
+        return false;
+    };
     match started(pid) {
         Some(ticks) => ticks == owner.started || owner.started == 0,
         // Without /proc, or in one that hides others' processes, a signal tells.
@@ -108,15 +121,28 @@ fn started(pid: Pid) -> Option<u64> {
 
 fn booted_at() -> Option<SystemTime> {
     let stat = fs::read_to_string("/proc/stat").ok()?;
-    let seconds = stat.lines().find_map(|line| line.strip_prefix("btime "))?.trim().parse().ok()?;
+    let seconds = stat
+        .lines()
+        .find_map(|line| line.strip_prefix("btime "))?
+        .trim()
+        .parse()
+        .ok()?;
     SystemTime::UNIX_EPOCH.checked_add(Duration::from_secs(seconds))
 }
 
 /// When anything in the directory was last written.
 fn last_write(stage: &Path) -> Option<SystemTime> {
-    let modified = |path: &Path| fs::symlink_metadata(path).and_then(|meta| meta.modified()).ok();
+    let modified = |path: &Path| {
+        fs::symlink_metadata(path)
+            .and_then(|meta| meta.modified())
+            .ok()
+    };
     let names = durable::names(stage).ok()?;
-    names.iter().filter_map(|name| modified(&stage.join(name))).chain(modified(stage)).max()
+    names
+        .iter()
+        .filter_map(|name| modified(&stage.join(name)))
+        .chain(modified(stage))
+        .max()
 }
 
 #[cfg(test)]
@@ -134,7 +160,10 @@ mod tests {
 
     /// Everything in it was last touched then.
     fn touch(dir: &Path, when: SystemTime) {
-        File::open(dir.join(OWNER)).unwrap().set_modified(when).unwrap();
+        File::open(dir.join(OWNER))
+            .unwrap()
+            .set_modified(when)
+            .unwrap();
         File::open(dir).unwrap().set_modified(when).unwrap();
     }
 
@@ -156,28 +185,56 @@ mod tests {
         let mut child = std::process::Command::new("true").spawn().unwrap();
         let pid = i32::try_from(child.id()).unwrap();
         child.wait().unwrap();
-        assert!(is_gone(stage(&Owner { pid, ..Owner::this() }).path(), now));
-        let recycled = Owner { started: Owner::this().started + 1, ..Owner::this() };
-        assert!(is_gone(stage(&recycled).path(), now), "the id was given to another process");
+        assert!(is_gone(
+            stage(&Owner {
+                pid,
+                ..Owner::this()
+            })
+            .path(),
+            now
+        ));
+        let recycled = Owner {
+            started: Owner::this().started + 1,
+            ..Owner::this()
+        };
+        assert!(
+            is_gone(stage(&recycled).path(), now),
+            "the id was given to another process"
+        );
     }
 
     #[test]
     fn another_start_of_the_machine_or_another_machine_of_its_name() {
         let now = SystemTime::now();
-        let dir = stage(&Owner { boot_id: "before".into(), ..Owner::this() });
-        assert!(!is_gone(dir.path(), now), "written since we started: somebody else's");
-        touch(dir.path(), super::booted_at().unwrap() - Duration::from_mins(1));
+        let dir = stage(&Owner {
+            boot_id: "before".into(),
+            ..Owner::this()
+        });
+        assert!(
+            !is_gone(dir.path(), now),
+            "written since we started: somebody else's"
+        );
+        touch(
+            dir.path(),
+            super::booted_at().unwrap() - Duration::from_mins(1),
+        );
         assert!(is_gone(dir.path(), now));
     }
 
     #[test]
     fn strangers_have_a_day() {
         let now = SystemTime::now();
-        for dir in [stage(&Owner { host: "elsewhere".into(), ..Owner::this() }), {
-            let dir = tempfile::tempdir().unwrap();
-            fs::write(dir.path().join(OWNER), "{ nonsense").unwrap();
-            dir
-        }] {
+        for dir in [
+            stage(&Owner {
+                host: "elsewhere".into(),
+                ..Owner::this()
+            }),
+            {
+                let dir = tempfile::tempdir().unwrap();
+                fs::write(dir.path().join(OWNER), "{ nonsense").unwrap();
+                dir
+            },
+        ] {
             assert!(!is_gone(dir.path(), now + STRANGERS / 2));
             touch(dir.path(), now - STRANGERS - Duration::from_secs(1));
             assert!(is_gone(dir.path(), now));

@@ -82,7 +82,12 @@ impl Plan {
         now: SystemTime,
     ) -> Result<Self> {
         let present = present(image)?;
-        let replaced = |ending: &String| place.iter().flat_map(|p| &p.files).any(|f| f.ending == *ending);
+        let replaced = |ending: &String| {
+            place
+                .iter()
+                .flat_map(|p| &p.files)
+                .any(|f| f.ending == *ending)
+        };
         let retire = match current {
             Some(current) => Some(retire(image, &current, (&present, place.is_some()), now)?),
             None => None,
@@ -90,15 +95,30 @@ impl Plan {
         let stale = if retire.as_ref().is_some_and(|r| !r.stays) {
             Vec::new()
         } else {
-            present.into_iter().filter(|ending| !ending.is_empty() && !replaced(ending)).collect()
+            present
+                .into_iter()
+                .filter(|ending| !ending.is_empty() && !replaced(ending))
+                .collect()
         };
-        Ok(Self { version: VERSION, name: image.name().to_owned(), retire, stale, place })
+        Ok(Self {
+            version: VERSION,
+            name: image.name().to_owned(),
+            retire,
+            stale,
+            place,
+        })
     }
 
     /// A plan that puts the same bytes in the place of what is there: nothing to keep, nothing stale.
     pub(crate) fn refresh(image: &ImageFile, place: Place) -> Self {
         let name = image.name().to_owned();
-        Self { version: VERSION, name, retire: None, stale: Vec::new(), place: Some(place) }
+        Self {
+            version: VERSION,
+            name,
+            retire: None,
+            stale: Vec::new(),
+            place: Some(place),
+        }
     }
 
     /// Reads the plan of a stage; `None` if it is not committed.
@@ -111,15 +131,17 @@ impl Plan {
         if durable::file_size(&path)?.is_none() {
             return Ok(None);
         }
-        let text = durable::read_small(&path, MAX_PLAN).map_err(|error| StoreError::io("read", &path, error))?;
-        let head: Head =
-            serde_json::from_slice(&text).map_err(|error| StoreError::corrupt(&path, error.to_string()))?;
+        let text = durable::read_small(&path, MAX_PLAN)
+            .map_err(|error| StoreError::io("read", &path, error))?;
+        let head: Head = serde_json::from_slice(&text)
+            .map_err(|error| StoreError::corrupt(&path, error.to_string()))?;
         if head.version != VERSION {
             return Err(StoreError::Newer(path));
         }
-        let plan: Self =
-            serde_json::from_slice(&text).map_err(|error| StoreError::corrupt(&path, error.to_string()))?;
-        plan.check().map_err(|reason| StoreError::corrupt(&path, reason))?;
+        let plan: Self = serde_json::from_slice(&text)
+            .map_err(|error| StoreError::corrupt(&path, error.to_string()))?;
+        plan.check()
+            .map_err(|reason| StoreError::corrupt(&path, reason))?;
         Ok(Some(plan))
     }
 
@@ -127,15 +149,27 @@ impl Plan {
     fn check(&self) -> std::result::Result<(), &'static str> {
         ImageFile::in_dir("", &self.name).map_err(|error| error.reason)?;
         let known = |ending: &str| ending.is_empty() || KEPT.contains(&ending);
-        let placed = self.place.iter().flat_map(|place| &place.files).map(|file| &file.ending);
+        let placed = self
+            .place
+            .iter()
+            .flat_map(|place| &place.files)
+            .map(|file| &file.ending);
         let moved = self.retire.iter().flat_map(|retire| &retire.endings);
-        if !placed.chain(moved).chain(&self.stale).all(|ending| known(ending))
+        if !placed
+            .chain(moved)
+            .chain(&self.stale)
+            .all(|ending| known(ending))
             || self.stale.iter().any(String::is_empty)
         {
             return Err("it names files that are not the image's");
         }
         match &self.place {
-            Some(place) if place.files.last().is_none_or(|file| !file.ending.is_empty()) => {
+            Some(place)
+                if place
+                    .files
+                    .last()
+                    .is_none_or(|file| !file.ending.is_empty()) =>
+            {
                 Err("the image is not the last file to come")
             }
             _ => Ok(()),
@@ -159,7 +193,10 @@ impl Plan {
         for Placed { ending, .. } in self.place.iter().flat_map(|place| &place.files) {
             let path = image.beside(ending);
             if std::fs::symlink_metadata(&path).is_ok_and(|meta| meta.is_dir()) {
-                return Err(StoreError::NotAFile { path, what: "a directory" });
+                return Err(StoreError::NotAFile {
+                    path,
+                    what: "a directory",
+                });
             }
         }
         if let Some(retire) = &self.retire
@@ -215,7 +252,10 @@ impl Place {
                 None => durable::file_size(&image.beside(ending))?,
             };
             if found != Some(*size) {
-                return Err(StoreError::corrupt(&path, "a file of a committed change is missing or has another size"));
+                return Err(StoreError::corrupt(
+                    &path,
+                    "a file of a committed change is missing or has another size",
+                ));
             }
         }
         Ok(())
@@ -266,7 +306,10 @@ impl Retire {
         }
         let draft = self.reserve(image)?;
         for ending in &self.endings {
-            let (from, to) = (image.beside(ending), slot.join(format!("{}{ending}", image.name())));
+            let (from, to) = (
+                image.beside(ending),
+                slot.join(format!("{}{ending}", image.name())),
+            );
             let left = durable::file_size(&to)?.is_none() && durable::file_size(&from)?.is_some();
             if left && !(self.stays && durable::link(&from, &to)?) {
                 durable::rename(&from, &to)?;
@@ -292,10 +335,22 @@ fn retire(
     let slot = Slot::after(&slots(&shelf)?, now, current.identity.as_ref());
     let path = shelf.join(slot.to_string());
     if std::fs::symlink_metadata(&path).is_ok() {
-        return Err(StoreError::corrupt(&path, "the trash has no free name for one more version"));
+        return Err(StoreError::corrupt(
+            &path,
+            "the trash has no free name for one more version",
+        ));
     }
-    let meta = Meta { identity: current.identity, moved_at: slot.seconds(), size: current.size };
-    Ok(Retire { slot, stays, endings: present.to_vec(), meta })
+    let meta = Meta {
+        identity: current.identity,
+        moved_at: slot.seconds(),
+        size: current.size,
+    };
+    Ok(Retire {
+        slot,
+        stays,
+        endings: present.to_vec(),
+        meta,
+    })
 }
 
 /// The endings of the files that are there: the image first, so that it is the first to leave.
@@ -313,7 +368,12 @@ fn present(image: &ImageFile) -> Result<Vec<String>> {
 /// came. The caller holds the lock and has carried out all that is committed.
 pub(crate) fn sweep(dir: &Path) -> Result<()> {
     for name in durable::names(&dir.join(TRASH))? {
-        let Some(image) = name.to_str().and_then(|name| ImageFile::in_dir(dir, name).ok()) else { continue };
+        let Some(image) = name
+            .to_str()
+            .and_then(|name| ImageFile::in_dir(dir, name).ok())
+        else {
+            continue;
+        };
         let shelf = shelf(&image);
         let mut swept = false;
         for name in durable::names(&shelf)? {
@@ -333,7 +393,9 @@ pub(crate) fn sweep(dir: &Path) -> Result<()> {
 
 /// Whether a version's place holds no file of a version.
 fn is_empty(slot: &Path) -> Result<bool> {
-    Ok(durable::names(slot)?.iter().all(|name| name == META || name == META_DRAFT))
+    Ok(durable::names(slot)?
+        .iter()
+        .all(|name| name == META || name == META_DRAFT))
 }
 
 /// Removes the directories of the trash that hold nothing any more.
@@ -353,8 +415,23 @@ mod tests {
 
     fn plan(dir: &std::path::Path) -> Plan {
         let image = ImageFile::in_dir(dir, "a.img").unwrap();
-        let files = vec![Placed { ending: ".sum".into(), size: 1 }, Placed { ending: String::new(), size: 2 }];
-        Plan::draft(&image, None, Some(Place { from: None, files }), SystemTime::UNIX_EPOCH).unwrap()
+        let files = vec![
+            Placed {
+                ending: ".sum".into(),
+                size: 1,
+            },
+            Placed {
+                ending: String::new(),
+                size: 2,
+            },
+        ];
+        Plan::draft(
+            &image,
+            None,
+            Some(Place { from: None, files }),
+            SystemTime::UNIX_EPOCH,
+        )
+        .unwrap()
     }
 
     #[test]
@@ -375,7 +452,10 @@ mod tests {
         ] {
             assert!(good.contains(from), "{from}");
             fs::write(&ready, good.replacen(from, to, 1)).unwrap();
-            assert!(matches!(Plan::read(dir.path()), Err(StoreError::Corrupt { .. })), "{to}");
+            assert!(
+                matches!(Plan::read(dir.path()), Err(StoreError::Corrupt { .. })),
+                "{to}"
+            );
         }
         fs::write(&ready, good.replace("\"version\":1", "\"version\":2")).unwrap();
         assert!(matches!(Plan::read(dir.path()), Err(StoreError::Newer(_))));
@@ -388,7 +468,9 @@ mod tests {
         fs::create_dir(&stage).unwrap();
         fs::write(stage.join("a.img"), "no").unwrap();
         fs::write(dir.path().join("a.img.sum"), "former").unwrap();
-        let error = plan(dir.path()).roll_forward(&stage, dir.path()).unwrap_err();
+        let error = plan(dir.path())
+            .roll_forward(&stage, dir.path())
+            .unwrap_err();
         assert!(matches!(error, StoreError::Corrupt { .. }), "{error}");
         assert!(stage.join("a.img").exists() && !dir.path().join("a.img").exists());
     }

@@ -61,7 +61,10 @@ impl Staging {
         check_dir(image)?;
         check_target(image)?;
         let _settled = Settled::enter(image.dir(), image.name(), now)?;
-        Ok(Self { image: image.clone(), stage: Stage::make(image)? })
+        Ok(Self {
+            image: image.clone(),
+            stage: Stage::make(image)?,
+        })
     }
 
     /// Where the new version is written until it is published.
@@ -76,7 +79,12 @@ impl Staging {
     pub fn writer(&self) -> Result<ImageWriter> {
         let path = self.path();
         let file = durable::create(&path)?;
-        Ok(ImageWriter { file, path, len: 0, sums: Sums::new() })
+        Ok(ImageWriter {
+            file,
+            path,
+            len: 0,
+            sums: Sums::new(),
+        })
     }
 
     /// Publishes what was written. When this returns, the new version is on the medium under its name,
@@ -85,20 +93,31 @@ impl Staging {
     ///
     /// # Errors
     /// As [`Staging::begin`].
-    pub fn publish(mut self, written: &Written, facts: &Published, identify: &Identify<'_>) -> Result<Outcome> {
+    pub fn publish(
+        mut self,
+        written: &Written,
+        facts: &Published,
+        identify: &Identify<'_>,
+    ) -> Result<Outcome> {
         let files = self.write_side_files(written, facts)?;
         durable::sync_dir(self.stage.path())?;
         let image = &self.image;
         let _settled = Settled::enter(image.dir(), image.name(), facts.now)?;
         let current = current(image, identify)?;
         let place = Place { from: None, files };
-        let same = current.is_some_and(|c| c.identity == Some(facts.identity) && c.size == written.len);
-        let plan =
-            if same { Plan::refresh(image, place) } else { Plan::draft(image, current, Some(place), facts.now)? };
+        let same =
+            current.is_some_and(|c| c.identity == Some(facts.identity) && c.size == written.len);
+        let plan = if same {
+            Plan::refresh(image, place)
+        } else {
+            Plan::draft(image, current, Some(place), facts.now)?
+        };
         carry_out(&plan, &mut self.stage, image)?;
         Ok(match plan.retired() {
             _ if same => Outcome::Unchanged,
-            Some(slot) => Outcome::Updated { former: shelf(image).join(slot.to_string()) },
+            Some(slot) => Outcome::Updated {
+                former: shelf(image).join(slot.to_string()),
+            },
             None => Outcome::Created,
         })
     }
@@ -106,19 +125,35 @@ impl Staging {
     fn write_side_files(&self, written: &Written, facts: &Published) -> Result<Vec<Placed>> {
         let found = durable::file_size(&self.path())?;
         if found != Some(written.len) {
-            return Err(StoreError::corrupt(&self.path(), "it is not as long as what was written"));
+            return Err(StoreError::corrupt(
+                &self.path(),
+                "it is not as long as what was written",
+            ));
         }
         let SumPair { tail, full } = &written.sums;
         let info = facts.info.as_ref().map(InfoLine::to_line);
-        let texts = [(INFO, info), (SUM, Some(format!("{tail}\n"))), (FULL_SUM, Some(format!("{full}\n")))];
+        let texts = [
+            (INFO, info),
+            (SUM, Some(format!("{tail}\n"))),
+            (FULL_SUM, Some(format!("{full}\n"))),
+        ];
         let mut files = Vec::new();
         for (ending, text) in texts {
             let Some(text) = text else { continue };
-            let path = self.stage.path().join(format!("{}{ending}", self.image.name()));
+            let path = self
+                .stage
+                .path()
+                .join(format!("{}{ending}", self.image.name()));
             durable::write(&path, text.as_bytes())?;
-            files.push(Placed { ending: ending.to_owned(), size: text.len() as u64 });
+            files.push(Placed {
+                ending: ending.to_owned(),
+                size: text.len() as u64,
+            });
         }
-        files.push(Placed { ending: String::new(), size: written.len });
+        files.push(Placed {
+            ending: String::new(),
+            size: written.len,
+        });
         Ok(files)
     }
 }
@@ -135,16 +170,23 @@ pub(crate) fn carry_out(plan: &Plan, stage: &mut Stage, image: &ImageFile) -> Re
         return Err(pending(image, error));
     }
     stage.keep();
-    plan.roll_forward(stage.path(), image.dir()).map_err(|error| pending(image, error))
+    plan.roll_forward(stage.path(), image.dir())
+        .map_err(|error| pending(image, error))
 }
 
 fn pending(image: &ImageFile, source: StoreError) -> StoreError {
-    StoreError::Pending { image: image.path(), source: Box::new(source) }
+    StoreError::Pending {
+        image: image.path(),
+        source: Box::new(source),
+    }
 }
 
 /// The version that stands under the name now.
 pub(crate) fn current(image: &ImageFile, identify: &Identify<'_>) -> Result<Option<Current>> {
-    Ok(check_target(image)?.map(|size| Current { size, identity: identify(&image.path()) }))
+    Ok(check_target(image)?.map(|size| Current {
+        size,
+        identity: identify(&image.path()),
+    }))
 }
 
 /// What an [`ImageWriter`] wrote.
@@ -197,10 +239,18 @@ impl ImageWriter {
     /// # Errors
     /// [`StoreError::NoSpace`] (some file systems notice only now), [`StoreError::Io`].
     pub fn finish(self) -> Result<Written> {
-        let Self { file, path, len, sums } = self;
+        let Self {
+            file,
+            path,
+            len,
+            sums,
+        } = self;
         file.set_len(len).at("set the length of", &path)?;
         durable::sync_file(&file, &path)?;
-        Ok(Written { len, sums: sums.finish() })
+        Ok(Written {
+            len,
+            sums: sums.finish(),
+        })
     }
 
     fn path(&self) -> &Path {

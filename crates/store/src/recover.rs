@@ -67,9 +67,15 @@ impl Settled {
         let recovery = recover_locked(dir, now)?;
         // What a newer program committed may be about this image: nobody here can tell.
         let newer = |left: &Left| matches!(left.why, Some(StoreError::Newer(_)));
-        let ours = recovery.left.into_iter().find(|left| left.image.as_deref() == Some(image) || newer(left));
+        let ours = recovery
+            .left
+            .into_iter()
+            .find(|left| left.image.as_deref() == Some(image) || newer(left));
         match ours.and_then(|left| left.why) {
-            Some(source) => Err(StoreError::Pending { image: dir.join(image), source: Box::new(source) }),
+            Some(source) => Err(StoreError::Pending {
+                image: dir.join(image),
+                source: Box::new(source),
+            }),
             None => Ok(Self { _lock: lock }),
         }
     }
@@ -78,7 +84,10 @@ impl Settled {
     pub(crate) fn enter_any(dir: &Path, now: SystemTime) -> Result<(Self, Vec<String>)> {
         let lock = DirLock::wait(dir)?;
         let left = recover_locked(dir, now)?.left;
-        Ok((Self { _lock: lock }, left.into_iter().filter_map(|left| left.image).collect()))
+        Ok((
+            Self { _lock: lock },
+            left.into_iter().filter_map(|left| left.image).collect(),
+        ))
     }
 }
 
@@ -87,11 +96,20 @@ fn recover_locked(dir: &Path, now: SystemTime) -> Result<Recovery> {
     for path in stages(dir)? {
         match settle(&path, dir, now, &mut recovery) {
             Ok(()) => {}
-            Err((image, why)) => recovery.left.push(Left { path, image, why: Some(why) }),
+            Err((image, why)) => recovery.left.push(Left {
+                path,
+                image,
+                why: Some(why),
+            }),
         }
     }
     // A version whose change could not be finished may have an empty place in the trash: it needs it.
-    if recovery.left.iter().all(|left| left.image.is_none() && left.why.is_none()) && has_trash(dir) {
+    if recovery
+        .left
+        .iter()
+        .all(|left| left.image.is_none() && left.why.is_none())
+        && has_trash(dir)
+    {
         plan::sweep(dir)?;
     }
     Ok(recovery)
@@ -105,13 +123,18 @@ fn settle(
 ) -> std::result::Result<(), (Option<String>, StoreError)> {
     if let Some(plan) = Plan::read(stage).map_err(|error| (None, error))? {
         let name = plan.name().to_owned();
-        plan.roll_forward(stage, dir).map_err(|error| (Some(name.clone()), error))?;
+        plan.roll_forward(stage, dir)
+            .map_err(|error| (Some(name.clone()), error))?;
         recovery.finished.push(name);
     } else if owner::is_gone(stage, now) {
         stage::clear(stage).map_err(|error| (None, error))?;
         recovery.removed += 1;
     } else {
-        recovery.left.push(Left { path: stage.to_owned(), image: None, why: None });
+        recovery.left.push(Left {
+            path: stage.to_owned(),
+            image: None,
+            why: None,
+        });
     }
     Ok(())
 }

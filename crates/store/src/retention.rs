@@ -28,7 +28,11 @@ pub struct Retention {
 impl Default for Retention {
     /// 30 days, no bound on space, at least one version.
     fn default() -> Self {
-        Self { max_age: Duration::from_hours(30 * 24), max_bytes: None, keep: 1 }
+        Self {
+            max_age: Duration::from_hours(30 * 24),
+            max_bytes: None,
+            keep: 1,
+        }
     }
 }
 
@@ -80,13 +84,17 @@ impl Retention {
         let mut order: Vec<&Trashed> = versions.iter().collect();
         order.sort_by(|a, b| (a.moved_at, &a.image, &a.slot).cmp(&(b.moved_at, &b.image, &b.slot)));
         let safe = self.safe(&order);
-        let mut bytes = versions.iter().fold(0_u64, |sum, version| sum.saturating_add(version.bytes));
+        let mut bytes = versions
+            .iter()
+            .fold(0_u64, |sum, version| sum.saturating_add(version.bytes));
         let mut purges = Vec::new();
         for version in order {
             if safe.contains(&(version.image.as_str(), version.slot.as_str())) {
                 continue;
             }
-            let old = now.duration_since(version.moved_at).is_ok_and(|age| age > self.max_age);
+            let old = now
+                .duration_since(version.moved_at)
+                .is_ok_and(|age| age > self.max_age);
             let too_much = self.max_bytes.is_some_and(|max| bytes > max);
             let why = match (old, too_much) {
                 (true, _) => Why::Age,
@@ -94,7 +102,10 @@ impl Retention {
                 (false, false) => continue,
             };
             bytes = bytes.saturating_sub(version.bytes);
-            purges.push(Purge { version: version.clone(), why });
+            purges.push(Purge {
+                version: version.clone(),
+                why,
+            });
         }
         purges
     }
@@ -103,7 +114,11 @@ impl Retention {
     fn safe<'a>(&self, oldest_first: &[&'a Trashed]) -> BTreeSet<(&'a str, &'a str)> {
         let mut kept: BTreeMap<&str, usize> = BTreeMap::new();
         let mut safe = BTreeSet::new();
-        for version in oldest_first.iter().rev().filter(|version| version.has_current) {
+        for version in oldest_first
+            .iter()
+            .rev()
+            .filter(|version| version.has_current)
+        {
             let count = kept.entry(&version.image).or_default();
             if *count < self.keep {
                 *count += 1;
@@ -121,16 +136,29 @@ impl Retention {
 pub fn trashed(dir: &Path) -> Result<Vec<Trashed>> {
     let mut all = Vec::new();
     for name in durable::names(&dir.join(TRASH))? {
-        let Some(image) = name.to_str().and_then(|name| ImageFile::in_dir(dir, name).ok()) else { continue };
+        let Some(image) = name
+            .to_str()
+            .and_then(|name| ImageFile::in_dir(dir, name).ok())
+        else {
+            continue;
+        };
         let has_current = durable::file_size(&image.path())?.is_some();
         for version in former(&image)? {
-            let (Some(slot), Some(moved_at)) = (version.slot, version.moved_at) else { continue };
+            let (Some(slot), Some(moved_at)) = (version.slot, version.moved_at) else {
+                continue;
+            };
             let home = shelf(&image).join(&slot);
             let mut bytes = 0_u64;
             for name in durable::names(&home)? {
                 bytes = bytes.saturating_add(durable::file_size(&home.join(name))?.unwrap_or(0));
             }
-            all.push(Trashed { image: image.name().to_owned(), slot, moved_at, bytes, has_current });
+            all.push(Trashed {
+                image: image.name().to_owned(),
+                slot,
+                moved_at,
+                bytes,
+                has_current,
+            });
         }
     }
     Ok(all)
@@ -152,7 +180,12 @@ pub fn apply(dir: &Path, purges: &[Purge], now: SystemTime) -> Result<Freed> {
             continue;
         }
         let image = ImageFile::in_dir(dir, &version.image)?;
-        let unknown = || StoreError::corrupt(dir, format!("{:?} is not the name of a version", version.slot));
+        let unknown = || {
+            StoreError::corrupt(
+                dir,
+                format!("{:?} is not the name of a version", version.slot),
+            )
+        };
         let slot = Slot::parse(&version.slot).ok_or_else(unknown)?.to_string();
         let (shelf, home) = (shelf(&image), shelf(&image).join(&slot));
         if !std::fs::symlink_metadata(&home).is_ok_and(|meta| meta.is_dir()) {
@@ -182,21 +215,41 @@ mod tests {
     }
 
     fn version(image: &str, day: u64, bytes: u64, has_current: bool) -> Trashed {
-        Trashed { image: image.into(), slot: format!("day{day}"), moved_at: at(day), bytes, has_current }
+        Trashed {
+            image: image.into(),
+            slot: format!("day{day}"),
+            moved_at: at(day),
+            bytes,
+            has_current,
+        }
     }
 
     fn plan(rules: Retention, versions: &[Trashed], day: u64) -> Vec<(String, String, Why)> {
         let name = |p: super::Purge| (p.version.image, p.version.slot, p.why);
-        rules.plan(versions, at(day)).into_iter().map(name).collect()
+        rules
+            .plan(versions, at(day))
+            .into_iter()
+            .map(name)
+            .collect()
     }
 
     #[test]
     fn age_spares_the_last_former_version() {
-        let all = [version("a", 50, 1, true), version("a", 10, 1, true), version("b", 20, 1, true)];
+        let all = [
+            version("a", 50, 1, true),
+            version("a", 10, 1, true),
+            version("b", 20, 1, true),
+        ];
         let gone = plan(Retention::default(), &all, 100);
         assert_eq!(gone, [("a".into(), "day10".into(), Why::Age)]);
-        assert!(plan(Retention::default(), &all, 40).is_empty(), "30 days are not over");
-        assert!(plan(Retention::default(), &all, 1).is_empty(), "a clock gone back purges nothing");
+        assert!(
+            plan(Retention::default(), &all, 40).is_empty(),
+            "30 days are not over"
+        );
+        assert!(
+            plan(Retention::default(), &all, 1).is_empty(),
+            "a clock gone back purges nothing"
+        );
     }
 
     #[test]
@@ -213,10 +266,23 @@ mod tests {
             version("a", 1, 10, true),
             version("a", 3, 30, true),
         ];
-        let rules = |max| Retention { max_bytes: Some(max), ..Retention::default() };
+        let rules = |max| Retention {
+            max_bytes: Some(max),
+            ..Retention::default()
+        };
         assert!(plan(rules(100), &all, 5).is_empty());
-        assert_eq!(plan(rules(95), &all, 5), [("a".into(), "day1".into(), Why::Space)]);
-        let gone: Vec<String> = plan(rules(0), &all, 5).into_iter().map(|(_, slot, _)| slot).collect();
-        assert_eq!(gone, ["day1", "day2"], "one former version of each image stays");
+        assert_eq!(
+            plan(rules(95), &all, 5),
+            [("a".into(), "day1".into(), Why::Space)]
+        );
+        let gone: Vec<String> = plan(rules(0), &all, 5)
+            .into_iter()
+            .map(|(_, slot, _)| slot)
+            .collect();
+        assert_eq!(
+            gone,
+            ["day1", "day2"],
+            "one former version of each image stays"
+        );
     }
 }

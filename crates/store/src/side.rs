@@ -68,12 +68,30 @@ impl InfoLine {
     /// The line, newline included. Nothing in a field can break it: characters that would are replaced by `-`.
     pub fn to_line(&self) -> String {
         let word = |text: &str| -> String {
-            let safe = |c: char| if c == ':' || c.is_control() || c.is_whitespace() { '-' } else { c };
+            let safe = |c: char| {
+                if c == ':' || c.is_control() || c.is_whitespace() {
+                    '-'
+                } else {
+                    c
+                }
+            };
             text.chars().map(safe).collect()
         };
         let upper = |text: &str| word(text).to_uppercase();
-        let Self { program, compressor, fs, size_kb, host } = self;
-        format!("{}:{}:{}:{size_kb}:{}\n", upper(program), upper(compressor), upper(fs), word(host))
+        let Self {
+            program,
+            compressor,
+            fs,
+            size_kb,
+            host,
+        } = self;
+        format!(
+            "{}:{}:{}:{size_kb}:{}\n",
+            upper(program),
+            upper(compressor),
+            upper(fs),
+            word(host)
+        )
     }
 
     /// Understands a line; `None` if it is not one. What it says may still be untrue.
@@ -88,7 +106,13 @@ impl InfoLine {
         let size_kb = part()?.parse().ok()?;
         let host = part()?;
         let named = !program.is_empty() && !compressor.is_empty() && !fs.is_empty();
-        named.then_some(Self { program, compressor, fs, size_kb, host })
+        named.then_some(Self {
+            program,
+            compressor,
+            fs,
+            size_kb,
+            host,
+        })
     }
 
     /// Reads a `.info` file; `None` if there is none or it is not understood.
@@ -125,7 +149,11 @@ impl Default for Sums {
 impl Sums {
     /// Nothing seen yet.
     pub fn new() -> Self {
-        Self { full: Md5::new(), ring: Vec::with_capacity(TAIL), at: 0 }
+        Self {
+            full: Md5::new(),
+            ring: Vec::with_capacity(TAIL),
+            at: 0,
+        }
     }
 
     /// The next bytes of the file.
@@ -147,8 +175,14 @@ impl Sums {
     /// The sums.
     pub fn finish(self) -> SumPair {
         let (newer, older) = self.ring.split_at(self.at);
-        let tail = Md5::new().chain_update(older).chain_update(newer).finalize();
-        SumPair { tail: hex(&tail), full: hex(&self.full.finalize()) }
+        let tail = Md5::new()
+            .chain_update(older)
+            .chain_update(newer)
+            .finalize();
+        SumPair {
+            tail: hex(&tail),
+            full: hex(&self.full.finalize()),
+        }
     }
 }
 
@@ -169,13 +203,19 @@ mod tests {
         let line = InfoLine::native("ntfs", 5_777_784_833, "pc:14\nx y").to_line();
         assert_eq!(line, "PARTCLONE:ZSTD:NTFS:5642369:pc-14-x-y\n");
         let back = InfoLine::parse(&line).unwrap();
-        assert_eq!((back.fs.as_str(), back.size_kb, back.host.as_str()), ("NTFS", 5_642_369, "pc-14-x-y"));
+        assert_eq!(
+            (back.fs.as_str(), back.size_kb, back.host.as_str()),
+            ("NTFS", 5_642_369, "pc-14-x-y")
+        );
     }
 
     #[test]
     fn lines_of_others_are_read_and_nonsense_is_not() {
         let line = InfoLine::parse("PARTCLONE:LZOP:NTFS:5642158:pc14").unwrap();
-        assert_eq!((line.compressor.as_str(), line.host.as_str()), ("LZOP", "pc14"));
+        assert_eq!(
+            (line.compressor.as_str(), line.host.as_str()),
+            ("LZOP", "pc14")
+        );
         for bad in [
             "",
             ":pc14",
@@ -194,13 +234,19 @@ mod tests {
     fn sums_do_not_depend_on_the_pieces() {
         let plain = |bytes: &[u8]| super::hex(&Md5::digest(bytes));
         for len in [0, 1, TAIL - 1, TAIL, TAIL + 1, 2 * TAIL, 2 * TAIL + 12345] {
-            let bytes: Vec<u8> = (0..len).map(|i| u8::try_from(i * 31 % 251).unwrap()).collect();
+            let bytes: Vec<u8> = (0..len)
+                .map(|i| u8::try_from(i * 31 % 251).unwrap())
+                .collect();
             for piece in [777, 65_536, TAIL - 1, TAIL + 7, usize::MAX] {
                 let mut sums = Sums::new();
                 bytes.chunks(piece).for_each(|chunk| sums.update(chunk));
                 let pair = sums.finish();
                 assert_eq!(pair.full, plain(&bytes), "{len} in {piece}");
-                assert_eq!(pair.tail, plain(&bytes[len.saturating_sub(TAIL)..]), "{len} in {piece}");
+                assert_eq!(
+                    pair.tail,
+                    plain(&bytes[len.saturating_sub(TAIL)..]),
+                    "{len} in {piece}"
+                );
             }
         }
     }

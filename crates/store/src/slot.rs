@@ -33,16 +33,26 @@ impl Slot {
     /// A name for a version moved away at `now`, later than all that are there: the order of the
     /// names is the order of events, even when the clock went back.
     pub(crate) fn after(existing: &[Slot], now: SystemTime, identity: Option<&Identity>) -> Self {
-        let newest = existing.iter().map(|slot| slot.seconds + 1).max().unwrap_or(0);
+        let newest = existing
+            .iter()
+            .map(|slot| slot.seconds + 1)
+            .max()
+            .unwrap_or(0);
         let seconds = seconds(now).max(newest).min(LAST_SECOND);
-        Self { seconds, id: identity.map_or_else(|| UNKNOWN.to_owned(), Identity::short) }
+        Self {
+            seconds,
+            id: identity.map_or_else(|| UNKNOWN.to_owned(), Identity::short),
+        }
     }
 
     /// Understands a name; `None` if it is not one.
     pub(crate) fn parse(text: &str) -> Option<Self> {
         let (stamp, id) = text.split_once('-')?;
         let hex = id.len() == 12 && id.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'));
-        let slot = Self { seconds: from_stamp(stamp)?, id: (hex || id == UNKNOWN).then(|| id.to_owned())? };
+        let slot = Self {
+            seconds: from_stamp(stamp)?,
+            id: (hex || id == UNKNOWN).then(|| id.to_owned())?,
+        };
         // No day 31 of February: a name means one moment, and a moment has one name.
         (slot.to_string() == text).then_some(slot)
     }
@@ -94,8 +104,10 @@ pub(crate) fn shelf(image: &ImageFile) -> PathBuf {
 
 /// The versions on a shelf, oldest first. Other names are left alone.
 pub(crate) fn slots(shelf: &Path) -> Result<Vec<Slot>> {
-    let mut slots: Vec<Slot> =
-        durable::names(shelf)?.iter().filter_map(|name| name.to_str().and_then(Slot::parse)).collect();
+    let mut slots: Vec<Slot> = durable::names(shelf)?
+        .iter()
+        .filter_map(|name| name.to_str().and_then(Slot::parse))
+        .collect();
     slots.sort();
     Ok(slots)
 }
@@ -108,13 +120,16 @@ pub(crate) fn meta(slot_dir: &Path) -> Option<Meta> {
 
 /// As [`serde_json`] writes it, which cannot fail for the types here.
 pub(crate) fn json<T: Serialize>(value: &T, path: &Path) -> Result<Vec<u8>> {
-    let mut bytes = serde_json::to_vec_pretty(value).map_err(|error| StoreError::corrupt(path, error.to_string()))?;
+    let mut bytes = serde_json::to_vec_pretty(value)
+        .map_err(|error| StoreError::corrupt(path, error.to_string()))?;
     bytes.push(b'\n');
     Ok(bytes)
 }
 
 fn seconds(time: SystemTime) -> u64 {
-    time.duration_since(SystemTime::UNIX_EPOCH).map_or(0, |since| since.as_secs()).min(LAST_SECOND)
+    time.duration_since(SystemTime::UNIX_EPOCH)
+        .map_or(0, |since| since.as_secs())
+        .min(LAST_SECOND)
 }
 
 const DAYS_PER_400_YEARS: u64 = 146_097;
@@ -127,7 +142,20 @@ fn days_before(year: u64) -> u64 {
 
 fn month_lengths(year: u64) -> [u64; 12] {
     let leap = year.is_multiple_of(4) && (!year.is_multiple_of(100) || year.is_multiple_of(400));
-    [31, if leap { 29 } else { 28 }, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31]
+    [
+        31,
+        if leap { 29 } else { 28 },
+        31,
+        30,
+        31,
+        30,
+        31,
+        31,
+        30,
+        31,
+        30,
+        31,
+    ]
 }
 
 fn stamp(seconds: u64) -> String {
@@ -149,7 +177,10 @@ fn stamp(seconds: u64) -> String {
         month += 1;
     }
     let (hour, minute, second) = (seconds / 3600 % 24, seconds / 60 % 60, seconds % 60);
-    format!("{year:04}{month:02}{:02}T{hour:02}{minute:02}{second:02}Z", day + 1)
+    format!(
+        "{year:04}{month:02}{:02}T{hour:02}{minute:02}{second:02}Z",
+        day + 1
+    )
 }
 
 fn from_stamp(text: &str) -> Option<u64> {
@@ -158,14 +189,25 @@ fn from_stamp(text: &str) -> Option<u64> {
         return None;
     }
     let number = |from: usize, to: usize| -> Option<u64> {
-        bytes[from..to].iter().try_fold(0, |n, b| b.is_ascii_digit().then(|| n * 10 + u64::from(b - b'0')))
+        bytes[from..to].iter().try_fold(0, |n, b| {
+            b.is_ascii_digit().then(|| n * 10 + u64::from(b - b'0'))
+        })
     };
     let (year, month, day) = (number(0, 4)?, number(4, 6)?, number(6, 8)?);
     let (hour, minute, second) = (number(9, 11)?, number(11, 13)?, number(13, 15)?);
-    if year < 1970 || !(1..=12).contains(&month) || day == 0 || hour > 23 || minute > 59 || second > 59 {
+    if year < 1970
+        || !(1..=12).contains(&month)
+        || day == 0
+        || hour > 23
+        || minute > 59
+        || second > 59
+    {
         return None;
     }
-    let before: u64 = month_lengths(year).iter().take(usize::try_from(month - 1).ok()?).sum();
+    let before: u64 = month_lengths(year)
+        .iter()
+        .take(usize::try_from(month - 1).ok()?)
+        .sum();
     let days = days_before(year) - days_before(1970) + before + day - 1;
     Some(days * 86_400 + hour * 3600 + minute * 60 + second)
 }
@@ -217,6 +259,8 @@ mod tests {
         let second = Slot::after(std::slice::from_ref(&first), at(10), None);
         assert!(second > first);
         assert_eq!(second.moved_at(), at(1001));
-        assert!(Slot::after(&[], SystemTime::UNIX_EPOCH - Duration::from_secs(9), None).seconds() == 0);
+        assert!(
+            Slot::after(&[], SystemTime::UNIX_EPOCH - Duration::from_secs(9), None).seconds() == 0
+        );
     }
 }

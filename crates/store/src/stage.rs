@@ -30,13 +30,21 @@ impl Stage {
     /// Makes a stage beside an image. The caller holds the directory's lock.
     pub(crate) fn make(image: &ImageFile) -> Result<Self> {
         let name = image.name();
-        let cut = (0..=name.len().min(NAME_PART)).rev().find(|at| name.is_char_boundary(*at)).unwrap_or(0);
+        let cut = (0..=name.len().min(NAME_PART))
+            .rev()
+            .find(|at| name.is_char_boundary(*at))
+            .unwrap_or(0);
         // Keys of a RandomState come from the system's random numbers.
         let random = RandomState::new().build_hasher().finish();
-        let path = image.dir().join(format!("{PREFIX}{}-{random:016x}", &name[..cut]));
+        let path = image
+            .dir()
+            .join(format!("{PREFIX}{}-{random:016x}", &name[..cut]));
         durable::make_dir(&path)?;
         match owner::sign(&path) {
-            Ok(owner) => Ok(Self { path, owner: Some(owner) }),
+            Ok(owner) => Ok(Self {
+                path,
+                owner: Some(owner),
+            }),
             Err(error) => {
                 let _ = durable::remove_flat_dir(&path);
                 Err(error)
@@ -99,8 +107,13 @@ pub(crate) fn check_target(image: &ImageFile) -> Result<Option<u64>> {
 pub(crate) fn check_dir(image: &ImageFile) -> Result<()> {
     match std::fs::metadata(image.dir()) {
         Ok(meta) if meta.is_dir() => Ok(()),
-        Ok(_) => Err(StoreError::NotAFile { path: image.dir().to_owned(), what: "not a directory" }),
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Err(StoreError::NotFound(image.dir().to_owned())),
+        Ok(_) => Err(StoreError::NotAFile {
+            path: image.dir().to_owned(),
+            what: "not a directory",
+        }),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+            Err(StoreError::NotFound(image.dir().to_owned()))
+        }
         Err(error) => Err(StoreError::io("look at", image.dir(), error)),
     }
 }

@@ -45,14 +45,25 @@ pub enum Which {
 ///
 /// # Errors
 /// [`StoreError::NotFound`] if there is neither, [`StoreError::NotAFile`], or what the system says.
-pub fn history(image: &ImageFile, now: SystemTime, identify: &Identify<'_>) -> Result<Vec<Version>> {
+pub fn history(
+    image: &ImageFile,
+    now: SystemTime,
+    identify: &Identify<'_>,
+) -> Result<Vec<Version>> {
     check_dir(image)?;
     recover_for_reading(image.dir(), now);
     let mut versions = Vec::new();
     if let Some(current) = current(image, identify)? {
         let path = image.path();
         let (identity, size) = (current.identity, current.size);
-        versions.push(Version { slot: None, identity, moved_at: None, modified: modified(&path), size, path });
+        versions.push(Version {
+            slot: None,
+            identity,
+            moved_at: None,
+            modified: modified(&path),
+            size,
+            path,
+        });
     }
     versions.extend(former(image)?);
     if versions.is_empty() {
@@ -65,22 +76,47 @@ pub fn history(image: &ImageFile, now: SystemTime, identify: &Identify<'_>) -> R
 ///
 /// # Errors
 /// [`StoreError::NoSuchVersion`], and those of [`crate::publish::Staging::begin`].
-pub fn rollback(image: &ImageFile, which: &Which, now: SystemTime, identify: &Identify<'_>) -> Result<Version> {
+pub fn rollback(
+    image: &ImageFile,
+    which: &Which,
+    now: SystemTime,
+    identify: &Identify<'_>,
+) -> Result<Version> {
     check_dir(image)?;
     let _settled = Settled::enter(image.dir(), image.name(), now)?;
     let chosen = choose(image, which, former(image)?)?;
-    let slot = chosen.slot.as_deref().and_then(Slot::parse).expect("versions in the trash have names");
+    let slot = chosen
+        .slot
+        .as_deref()
+        .and_then(Slot::parse)
+        .expect("versions in the trash have names");
     let dir = shelf(image).join(slot.to_string());
     let mut files = Vec::new();
     for ending in KEPT.iter().chain([&""]) {
         if let Some(size) = durable::file_size(&dir.join(format!("{}{ending}", image.name())))? {
-            files.push(Placed { ending: (*ending).to_owned(), size });
+            files.push(Placed {
+                ending: (*ending).to_owned(),
+                size,
+            });
         }
     }
     let current = current(image, identify)?;
-    let plan = Plan::draft(image, current, Some(Place { from: Some(slot), files }), now)?;
+    let plan = Plan::draft(
+        image,
+        current,
+        Some(Place {
+            from: Some(slot),
+            files,
+        }),
+        now,
+    )?;
     carry_out(&plan, &mut Stage::make(image)?, image)?;
-    Ok(Version { slot: None, moved_at: None, path: image.path(), ..chosen })
+    Ok(Version {
+        slot: None,
+        moved_at: None,
+        path: image.path(),
+        ..chosen
+    })
 }
 
 /// Puts an image away: it goes to the trash with its side files. Returns where it lies.
@@ -104,7 +140,9 @@ pub(crate) fn former(image: &ImageFile) -> Result<Vec<Version>> {
     for slot in slots(&shelf)?.into_iter().rev() {
         let dir = shelf.join(slot.to_string());
         let path = dir.join(image.name());
-        let Some(size) = durable::file_size(&path)? else { continue };
+        let Some(size) = durable::file_size(&path)? else {
+            continue;
+        };
         versions.push(Version {
             slot: Some(slot.to_string()),
             identity: meta(&dir).and_then(|meta| meta.identity),
@@ -122,21 +160,33 @@ fn choose(image: &ImageFile, which: &Which, versions: Vec<Version>) -> Result<Ve
         Which::Latest => "latest",
         Which::Named(text) => text,
     };
-    let none = |reason| StoreError::NoSuchVersion { image: image.path(), which: text.to_owned(), reason };
+    let none = |reason| StoreError::NoSuchVersion {
+        image: image.path(),
+        which: text.to_owned(),
+        reason,
+    };
     if versions.is_empty() {
         return Err(none("its trash is empty"));
     }
     let fits = |version: &Version| {
         let slot = version.slot.as_deref().unwrap_or_default();
-        let id = version.identity.map(|id| id.to_string()).unwrap_or_default();
-        *which == Which::Latest || slot.starts_with(text) || id.starts_with(&text.to_ascii_lowercase())
+        let id = version
+            .identity
+            .map(|id| id.to_string())
+            .unwrap_or_default();
+        *which == Which::Latest
+            || slot.starts_with(text)
+            || id.starts_with(&text.to_ascii_lowercase())
     };
     if text.is_empty() {
         return Err(none("nothing was named"));
     }
     let mut fitting: Vec<Version> = versions.into_iter().filter(fits).collect();
     let same = |a: &Version, b: &Version| a.identity.is_some() && a.identity == b.identity;
-    if *which != Which::Latest && fitting.iter().any(|version| !same(version, &fitting[0])) && fitting.len() > 1 {
+    if *which != Which::Latest
+        && fitting.iter().any(|version| !same(version, &fitting[0]))
+        && fitting.len() > 1
+    {
         return Err(none("several fit; name more of it"));
     }
     if fitting.is_empty() {
@@ -146,5 +196,7 @@ fn choose(image: &ImageFile, which: &Which, versions: Vec<Version>) -> Result<Ve
 }
 
 fn modified(path: &Path) -> Option<SystemTime> {
-    std::fs::symlink_metadata(path).and_then(|meta| meta.modified()).ok()
+    std::fs::symlink_metadata(path)
+        .and_then(|meta| meta.modified())
+        .ok()
 }

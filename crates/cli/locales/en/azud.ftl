@@ -294,3 +294,11 @@ count-images = { $count ->
     [one] { $count } image
    *[other] { $count } images
 }
+
+## Commands' own words
+
+label-kept = In place
+label-to-fetch = To fetch
+label-dirty = Not clean
+word-current = current
+verify-bad-frames = Damaged frames: { $frames }

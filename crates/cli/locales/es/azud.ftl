@@ -294,3 +294,11 @@ count-images = { $count ->
     [one] { $count } imagen
    *[other] { $count } imágenes
 }
+
+## Commands' own words
+
+label-kept = Ya estaba
+label-to-fetch = Por traer
+label-dirty = Sin cerrar bien
+word-current = actual
+verify-bad-frames = Tramas dañadas: { $frames }

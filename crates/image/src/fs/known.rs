@@ -4,18 +4,20 @@ use std::ops::Range;
 
 use azud_core::io::ReadAt;
 
-use super::{FsError, HEAD_LEN, MapOptions, Volume, read_head};
+use super::{FsError, FsKind, HEAD_LEN, MapOptions, Volume, read_head};
 
 /// What every file system's module offers.
 struct Known {
+    kind: FsKind,
     probe: fn(&[u8]) -> bool,
     map: fn(&dyn ReadAt, &MapOptions) -> Result<Volume, FsError>,
     guards: fn(&[u8], u64) -> Vec<Range<u64>>,
 }
 
 macro_rules! known {
-    ($module:ident) => {
+    ($module:ident, $kind:ident) => {
         Known {
+            kind: FsKind::$kind,
             probe: super::$module::probe,
             map: super::$module::map,
             guards: super::$module::guards,
@@ -25,17 +27,22 @@ macro_rules! known {
 
 /// In the order in which they are asked: the least ambiguous first.
 const KNOWN: &[Known] = &[
-    known!(ext),
-    known!(ntfs),
-    known!(exfat),
-    known!(xfs),
-    known!(btrfs),
-    known!(swap),
-    known!(fat),
+    known!(ext, Ext),
+    known!(ntfs, Ntfs),
+    known!(exfat, ExFat),
+    known!(xfs, Xfs),
+    known!(btrfs, Btrfs),
+    known!(swap, Swap),
+    known!(fat, Fat32),
 ];
 
 fn find(head: &[u8]) -> Option<&'static Known> {
     KNOWN.iter().find(|known| (known.probe)(head))
+}
+
+/// Which file system a device that begins with `head` holds; any FAT counts as [`FsKind::Fat32`].
+pub fn kind(head: &[u8]) -> Option<FsKind> {
+    find(head).map(|known| known.kind)
 }
 
 /// Reads the map of whatever file system a device holds; `None` when it is not one that is read natively.

@@ -29,7 +29,7 @@ pub mod signature;
 pub mod swap;
 pub mod xfs;
 
-pub use known::{guards, map};
+pub use known::{guards, kind, map};
 
 /// How much of a device's beginning `probe` and `guards` are given (less when the device is smaller).
 pub const HEAD_LEN: usize = 128 * 1024;

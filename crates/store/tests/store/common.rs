@@ -30,18 +30,35 @@ pub(crate) fn identify(path: &Path) -> Option<Identity> {
     Some(id(first))
 }
 
-pub(crate) fn publish(image: &ImageFile, fill: u8, len: usize, now: SystemTime) -> Result<Outcome, StoreError> {
+pub(crate) fn publish(
+    image: &ImageFile,
+    fill: u8,
+    len: usize,
+    now: SystemTime,
+) -> Result<Outcome, StoreError> {
     let staging = Staging::begin(image, now)?;
     let mut writer = staging.writer()?;
     writer.write_all(&vec![fill; len]).map_err(store_error)?;
     let written = writer.finish()?;
     let info = Some(InfoLine::native("EXTFS", len as u64, &format!("pc{fill}")));
-    staging.publish(&written, &Published { identity: id(fill), info, now }, &identify)
+    staging.publish(
+        &written,
+        &Published {
+            identity: id(fill),
+            info,
+            now,
+        },
+        &identify,
+    )
 }
 
 /// The store's error inside one of a writer.
 pub(crate) fn store_error(error: std::io::Error) -> StoreError {
-    *error.into_inner().expect("the writer says why").downcast().expect("a StoreError")
+    *error
+        .into_inner()
+        .expect("the writer says why")
+        .downcast()
+        .expect("a StoreError")
 }
 
 /// Every file and directory below, with its content; what is hidden included.
@@ -65,5 +82,8 @@ pub(crate) fn tree(root: &Path) -> BTreeMap<PathBuf, Option<Vec<u8>>> {
 
 /// The paths in a tree.
 pub(crate) fn names(root: &Path) -> Vec<String> {
-    tree(root).into_keys().map(|path| path.display().to_string()).collect()
+    tree(root)
+        .into_keys()
+        .map(|path| path.display().to_string())
+        .collect()
 }

@@ -36,7 +36,16 @@ enum Scene {
 }
 
 use Scene::{Again, AgainWithoutLinks, First, Purge, Remove, Rollback, RollbackOfRemoved, Same};
-const SCENES: [Scene; 8] = [First, Again, AgainWithoutLinks, Same, Rollback, RollbackOfRemoved, Remove, Purge];
+const SCENES: [Scene; 8] = [
+    First,
+    Again,
+    AgainWithoutLinks,
+    Same,
+    Rollback,
+    RollbackOfRemoved,
+    Remove,
+    Purge,
+];
 
 impl Scene {
     fn prepare(self, dir: &Path) {
@@ -64,7 +73,9 @@ impl Scene {
         match self {
             First | Again | AgainWithoutLinks => publish(&image, 7, 7000, at(10)).map(drop),
             Same => publish(&image, 1, 1000, at(10)).map(drop),
-            Rollback | RollbackOfRemoved => rollback(&image, &Which::Latest, at(10), &identify).map(drop),
+            Rollback | RollbackOfRemoved => {
+                rollback(&image, &Which::Latest, at(10), &identify).map(drop)
+            }
             Remove => remove(&image, at(10), &identify).map(drop),
             Purge => {
                 let now = at(10_000_000);
@@ -104,11 +115,17 @@ fn from_step(scene: Scene, nth: usize, mut act: impl FnMut() -> io::Result<()> +
 /// What the killed process does; in the test's own process, nothing.
 #[test]
 fn child() {
-    let Ok(name) = std::env::var(SCENE) else { return };
-    let scene = *SCENES.iter().find(|scene| format!("{scene:?}") == name).expect("a scene");
+    let Ok(name) = std::env::var(SCENE) else {
+        return;
+    };
+    let scene = *SCENES
+        .iter()
+        .find(|scene| format!("{scene:?}") == name)
+        .expect("a scene");
     let nth = std::env::var(STEP).unwrap().parse().unwrap();
     from_step(scene, nth, || {
-        let _ = rustix::process::kill_process(rustix::process::getpid(), rustix::process::Signal::KILL);
+        let _ =
+            rustix::process::kill_process(rustix::process::getpid(), rustix::process::Signal::KILL);
         unreachable!("killed")
     });
     scene.play(Path::new(&std::env::var(DIR).unwrap())).unwrap();
@@ -127,7 +144,10 @@ fn killed_at(scene: Scene, dir: &Path, nth: usize) -> bool {
     match output.status.signal() {
         Some(9) => true,
         _ if output.status.success() => false,
-        _ => panic!("{scene:?} at {nth}: {}", String::from_utf8_lossy(&output.stdout)),
+        _ => panic!(
+            "{scene:?} at {nth}: {}",
+            String::from_utf8_lossy(&output.stdout)
+        ),
     }
 }
 
@@ -142,14 +162,22 @@ fn kill_everywhere(scene: Scene) {
         // With hard links, replacing never leaves a moment without an image under the name.
         if current(&before).is_some() && current(&after).is_some() && scene != AgainWithoutLinks {
             let seen = current(&raw).unwrap_or_else(|| panic!("{scene:?} at {nth}: no image"));
-            assert!([current(&before), current(&after)].contains(&Some(seen)), "{scene:?} at {nth}: a strange image");
+            assert!(
+                [current(&before), current(&after)].contains(&Some(seen)),
+                "{scene:?} at {nth}: a strange image"
+            );
         }
         // The trash shows whole versions only: one former version more, or one less, never a part.
         recover(dir.path(), at(20)).unwrap();
         let found = tree(dir.path());
         committed |= found == after;
         let wanted = if committed { &after } else { &before };
-        assert!(found == *wanted, "{scene:?} at {nth}: {:?} instead of {:?}", found.keys(), wanted.keys());
+        assert!(
+            found == *wanted,
+            "{scene:?} at {nth}: {:?} instead of {:?}",
+            found.keys(),
+            wanted.keys()
+        );
         if !killed {
             assert!(nth > 5 && found == after, "{scene:?} has {nth} steps");
             return;
@@ -205,7 +233,11 @@ fn a_full_disk_at_every_step_loses_nothing() {
             assert_eq!(error.code(), Code::NoSpace, "{scene:?} at {nth}: {error:?}");
             let certain = matches!(error, StoreError::Pending { .. });
             if !certain {
-                assert_eq!(current(&tree(dir.path())), current(&before), "{scene:?} at {nth}");
+                assert_eq!(
+                    current(&tree(dir.path())),
+                    current(&before),
+                    "{scene:?} at {nth}"
+                );
             }
             // Our own process lives, so what it could not clear away waits for its end, or for a day.
             let leftovers = recover(dir.path(), at(20)).unwrap().left;
@@ -215,8 +247,16 @@ fn a_full_disk_at_every_step_loses_nothing() {
             }
             recover(dir.path(), at(20)).unwrap();
             let found = tree(dir.path());
-            let wanted = if certain || found == after && scene == Purge { &after } else { &before };
-            assert!(found == *wanted, "{scene:?} at {nth}: {error}: {:?}", found.keys());
+            let wanted = if certain || found == after && scene == Purge {
+                &after
+            } else {
+                &before
+            };
+            assert!(
+                found == *wanted,
+                "{scene:?} at {nth}: {error}: {:?}",
+                found.keys()
+            );
         }
     }
 }

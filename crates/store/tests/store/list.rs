@@ -13,7 +13,12 @@ use azud_testkit::tools::run;
 use crate::common::{at, identify, image, publish};
 
 fn paths(root: &Path) -> Vec<PathBuf> {
-    list(root, at(9)).unwrap().images.into_iter().map(|entry| entry.path).collect()
+    list(root, at(9))
+        .unwrap()
+        .images
+        .into_iter()
+        .map(|entry| entry.path)
+        .collect()
 }
 
 #[test]
@@ -27,17 +32,37 @@ fn images_are_listed_and_nothing_else() {
     for fill in 1..=2 {
         publish(&deb, fill, 3000, at(fill.into())).unwrap();
     }
-    publish(&ImageFile::in_dir(&room, "win 10.img").unwrap(), 3, 30, at(3)).unwrap();
-    for name in [".hidden/x.img", "old.img.torrent", "room/foreign.iso", "room/.x.img"] {
+    publish(
+        &ImageFile::in_dir(&room, "win 10.img").unwrap(),
+        3,
+        30,
+        at(3),
+    )
+    .unwrap();
+    for name in [
+        ".hidden/x.img",
+        "old.img.torrent",
+        "room/foreign.iso",
+        "room/.x.img",
+    ] {
         fs::write(root.join(name), name).unwrap();
     }
-    assert_eq!(paths(root), ["deb.img", "room/1º/win 10.img", "room/foreign.iso"].map(PathBuf::from));
+    assert_eq!(
+        paths(root),
+        ["deb.img", "room/1º/win 10.img", "room/foreign.iso"].map(PathBuf::from)
+    );
     let listing = list(root, at(9)).unwrap();
     let info = listing.images[0].info.as_ref().unwrap();
-    assert_eq!((info.fs.as_str(), info.size_kb, info.host.as_str()), ("EXTFS", 3, "pc2"));
+    assert_eq!(
+        (info.fs.as_str(), info.size_kb, info.host.as_str()),
+        ("EXTFS", 3, "pc2")
+    );
     assert_eq!(listing.images[2].info, None);
     assert!(listing.skipped.is_empty());
-    assert_eq!(list(&root.join("nowhere"), at(9)).unwrap_err().code(), Code::NotFound);
+    assert_eq!(
+        list(&root.join("nowhere"), at(9)).unwrap_err().code(),
+        Code::NotFound
+    );
 }
 
 #[test]
@@ -56,11 +81,20 @@ fn lying_side_files_links_and_strange_names_do_no_harm() {
     fs::write(root.join("a\nb.img"), "x").unwrap();
     fs::write(root.join(std::ffi::OsStr::from_bytes(b"\xff.img")), "x").unwrap();
     run("mkfifo", &[root.join("pipe.img").to_str().unwrap()]).unwrap();
-    for lie in ["", "\0\0\0", "PARTCLONE:ZSTD:EXTFS:many:pc1\n", &"x:".repeat(100_000)] {
+    for lie in [
+        "",
+        "\0\0\0",
+        "PARTCLONE:ZSTD:EXTFS:many:pc1\n",
+        &"x:".repeat(100_000),
+    ] {
         fs::write(image.beside(".info"), lie).unwrap();
         let listing = list(root, at(9)).unwrap();
         assert_eq!(listing.images[0].info, None);
-        let found: Vec<&Path> = listing.images.iter().map(|entry| entry.path.as_path()).collect();
+        let found: Vec<&Path> = listing
+            .images
+            .iter()
+            .map(|entry| entry.path.as_path())
+            .collect();
         assert_eq!(found, ["deb.img", "stable.img"].map(Path::new));
         assert_eq!(listing.skipped.len(), 2);
     }

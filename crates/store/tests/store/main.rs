@@ -1,5 +1,8 @@
 //! The store as its users see it: published images, their trash, and what is left after a crash.
-#![allow(clippy::unwrap_used, reason = "in helpers of tests, too, a panic is what is wanted")]
+#![allow(
+    clippy::unwrap_used,
+    reason = "in helpers of tests, too, a panic is what is wanted"
+)]
 
 mod common;
 mod crash;

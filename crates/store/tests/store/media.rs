@@ -21,7 +21,10 @@ const MIB: usize = 1 << 20;
 fn volume(mkfs: &[&str], mib: usize) -> (tempfile::TempDir, Loop) {
     let home = tempfile::tempdir().unwrap();
     let path = home.path().join("volume");
-    File::create(&path).unwrap().set_len((mib * MIB) as u64).unwrap();
+    File::create(&path)
+        .unwrap()
+        .set_len((mib * MIB) as u64)
+        .unwrap();
     let mut args = mkfs[1..].to_vec();
     args.push(path.to_str().unwrap());
     run(mkfs[0], &args).unwrap();
@@ -53,7 +56,10 @@ fn loop_full_disk_leaves_everything_as_it_was() {
     let error = publish(&image, 2, 30 * MIB, at(1)).unwrap_err();
     assert!(matches!(error, StoreError::NoSpace { .. }), "{error:?}");
     assert_eq!(error.code(), Code::NoSpace);
-    assert!(picture(mount.path()) == before && free(mount.path()) == room, "something stayed");
+    assert!(
+        picture(mount.path()) == before && free(mount.path()) == room,
+        "something stayed"
+    );
     let staging = Staging::begin(&image, at(1)).unwrap();
     let writer = staging.writer().unwrap();
     assert_eq!(writer.reserve(30 << 20).unwrap_err().code(), Code::NoSpace);
@@ -61,7 +67,10 @@ fn loop_full_disk_leaves_everything_as_it_was() {
     let mut writer = writer;
     writer.write_all(b"less").unwrap();
     assert_eq!(writer.finish().unwrap().len, 4);
-    assert!(free(mount.path()) + 100 > room, "what was reserved in vain is given back");
+    assert!(
+        free(mount.path()) + 100 > room,
+        "what was reserved in vain is given back"
+    );
     drop(staging);
     // What fits is published, the former in the trash.
     publish(&image, 2, 4 * MIB, at(2)).unwrap();
@@ -89,13 +98,21 @@ fn loop_disk_that_fills_up_at_the_end() {
     }
     file.sync_all().ok();
     drop(file);
-    let facts = azud_store::publish::Published { identity: crate::common::id(2), info: None, now: at(1) };
+    let facts = azud_store::publish::Published {
+        identity: crate::common::id(2),
+        info: None,
+        now: at(1),
+    };
     let error = staging.publish(&written, &facts, &identify).unwrap_err();
     assert_eq!(error.code(), Code::NoSpace, "{error:?}");
     assert_eq!(fs::read(image.path()).unwrap(), vec![1; MIB]);
     fs::remove_file(&ballast).unwrap();
     let versions = history(&image, at(2), &identify).unwrap();
-    assert!(versions.iter().all(|v| fs::read(&v.path).unwrap().len() == MIB));
+    assert!(
+        versions
+            .iter()
+            .all(|v| fs::read(&v.path).unwrap().len() == MIB)
+    );
     publish(&image, 3, MIB, at(3)).unwrap();
     assert_eq!(fs::read(image.path()).unwrap(), vec![3; MIB]);
 }
@@ -115,11 +132,27 @@ fn loop_read_only_media_can_be_read() {
     fs::create_dir(mount.path().join(".azud-stage-deb.img-0")).unwrap();
     run("mount", &["-o", "remount,ro", &root]).unwrap();
     let code = |result: Result<(), StoreError>| result.unwrap_err().code();
-    assert_eq!(code(publish(&image, 3, 1000, at(2)).map(drop)), Code::ReadOnly);
-    assert_eq!(code(remove(&image, at(2), &identify).map(drop)), Code::ReadOnly);
-    assert_eq!(code(rollback(&image, &Which::Latest, at(2), &identify).map(drop)), Code::ReadOnly);
-    let purges = Retention { keep: 0, ..Retention::default() }.plan(&trashed(mount.path()).unwrap(), at(1 << 30));
-    assert_eq!(code(apply(mount.path(), &purges, at(1 << 30)).map(drop)), Code::ReadOnly);
+    assert_eq!(
+        code(publish(&image, 3, 1000, at(2)).map(drop)),
+        Code::ReadOnly
+    );
+    assert_eq!(
+        code(remove(&image, at(2), &identify).map(drop)),
+        Code::ReadOnly
+    );
+    assert_eq!(
+        code(rollback(&image, &Which::Latest, at(2), &identify).map(drop)),
+        Code::ReadOnly
+    );
+    let purges = Retention {
+        keep: 0,
+        ..Retention::default()
+    }
+    .plan(&trashed(mount.path()).unwrap(), at(1 << 30));
+    assert_eq!(
+        code(apply(mount.path(), &purges, at(1 << 30)).map(drop)),
+        Code::ReadOnly
+    );
     assert_eq!(history(&image, at(2), &identify).unwrap().len(), 2);
     assert_eq!(list(mount.path(), at(2)).unwrap().images.len(), 1);
 }
@@ -138,21 +171,31 @@ fn loop_exfat_has_no_hard_links_and_works() {
         let image = image(dir.path());
         let (a, b) = (dir.path().join("a"), dir.path().join("b"));
         fs::write(&a, "").unwrap();
-        assert!(fs::hard_link(&a, &b).is_err(), "this test wants a file system without hard links");
+        assert!(
+            fs::hard_link(&a, &b).is_err(),
+            "this test wants a file system without hard links"
+        );
         fs::remove_file(&a).unwrap();
         for fill in 1..=3 {
             publish(&image, fill, 2000, at(fill.into())).unwrap();
         }
         let fills = || -> Vec<u8> {
             let versions = history(&image, at(9), &identify).unwrap();
-            versions.iter().map(|version| fs::read(&version.path).unwrap()[0]).collect()
+            versions
+                .iter()
+                .map(|version| fs::read(&version.path).unwrap()[0])
+                .collect()
         };
         assert_eq!(fills(), [3, 2, 1]);
         rollback(&image, &Which::Latest, at(9), &identify).unwrap();
         assert_eq!(fills(), [2, 3, 1]);
         remove(&image, at(9), &identify).unwrap();
         assert_eq!(fills(), [2, 3, 1]);
-        assert!(!tree(dir.path()).keys().any(|path| path.to_str().unwrap().contains("stage")));
+        assert!(
+            !tree(dir.path())
+                .keys()
+                .any(|path| path.to_str().unwrap().contains("stage"))
+        );
     });
     for _ in 0..50 {
         if run_any("umount", &[&root]).is_ok_and(|output| output.status.success()) {
@@ -165,8 +208,11 @@ fn loop_exfat_has_no_hard_links_and_works() {
 
 #[test]
 fn errors_of_the_writer_say_what_they_are() {
-    let error: std::io::Error =
-        StoreError::NoSpace { path: "x".into(), source: std::io::ErrorKind::StorageFull.into() }.into();
+    let error: std::io::Error = StoreError::NoSpace {
+        path: "x".into(),
+        source: std::io::ErrorKind::StorageFull.into(),
+    }
+    .into();
     assert_eq!(error.kind(), std::io::ErrorKind::StorageFull);
     assert_eq!(store_error(error).code(), Code::NoSpace);
 }

@@ -13,7 +13,10 @@ type Trace = Rc<RefCell<Vec<(Op, PathBuf)>>>;
 /// Where a step is in the trace; the last one of its kind.
 fn position(trace: &[(Op, PathBuf)], op: Op, end: &str) -> usize {
     let fits = |(o, path): &(Op, PathBuf)| *o == op && path.to_str().unwrap().ends_with(end);
-    trace.iter().rposition(fits).unwrap_or_else(|| panic!("no {op:?} of {end} in {trace:#?}"))
+    trace
+        .iter()
+        .rposition(fits)
+        .unwrap_or_else(|| panic!("no {op:?} of {end} in {trace:#?}"))
 }
 
 #[test]
@@ -32,10 +35,19 @@ fn each_stage_is_synced_before_the_next() {
     let trace = trace.borrow();
     let slot = "Z-010101010101";
     let root = dir.path().to_str().unwrap();
-    let stage = trace.iter().find(|(op, _)| *op == Op::MakeDir).unwrap().1.to_str().unwrap().to_owned();
+    let stage = trace
+        .iter()
+        .find(|(op, _)| *op == Op::MakeDir)
+        .unwrap()
+        .1
+        .to_str()
+        .unwrap()
+        .to_owned();
     let commit = position(&trace, Op::Rename, "/ready");
     let synced_between = |after: usize, before: usize, dir: &str| {
-        let fits = |(op, path): &(Op, PathBuf)| *op == Op::SyncDir && path.to_str().unwrap().ends_with(dir);
+        let fits = |(op, path): &(Op, PathBuf)| {
+            *op == Op::SyncDir && path.to_str().unwrap().ends_with(dir)
+        };
         assert!(
             trace[after..before].iter().any(fits),
             "{dir} is not synced between {after} and {before} of {trace:#?}"
@@ -43,8 +55,8 @@ fn each_stage_is_synced_before_the_next() {
     };
     // Everything of the new version, and its directory's name, before the commit.
     assert!(position(&trace, Op::SyncFile, "deb.img") < commit);
-    let last =
-        ["deb.img.info", "deb.img.sum", "deb.img.full.sum", "/draft"].map(|name| position(&trace, Op::Write, name));
+    let last = ["deb.img.info", "deb.img.sum", "deb.img.full.sum", "/draft"]
+        .map(|name| position(&trace, Op::Write, name));
     assert!(last.iter().all(|at| *at < commit));
     synced_between(last[3], commit, &stage);
     synced_between(0, commit, root);

@@ -9,7 +9,10 @@ use azud_store::trash::{Version, Which, history, remove, rollback};
 use crate::common::{at, id, identify, image, names, publish};
 
 fn fills(versions: &[Version]) -> Vec<u8> {
-    versions.iter().map(|version| version.identity.unwrap().0[0]).collect()
+    versions
+        .iter()
+        .map(|version| version.identity.unwrap().0[0])
+        .collect()
 }
 
 #[test]
@@ -24,9 +27,15 @@ fn any_version_comes_back_with_its_side_files() {
     assert_eq!(fills(&versions()), [3, 2, 1]);
     assert_eq!(versions()[2].size, 10);
     let back = rollback(&image, &Which::Latest, at(1), &identify).unwrap();
-    assert_eq!((back.identity, back.size, back.path), (Some(id(2)), 20, image.path()));
+    assert_eq!(
+        (back.identity, back.size, back.path),
+        (Some(id(2)), 20, image.path())
+    );
     assert_eq!(fills(&versions()), [2, 3, 1]);
-    assert_eq!(fs::read_to_string(image.beside(".info")).unwrap(), "PARTCLONE:ZSTD:EXTFS:1:pc2\n");
+    assert_eq!(
+        fs::read_to_string(image.beside(".info")).unwrap(),
+        "PARTCLONE:ZSTD:EXTFS:1:pc2\n"
+    );
     rollback(&image, &Which::Named("0101".into()), at(2), &identify).unwrap();
     assert_eq!(fills(&versions()), [1, 2, 3]);
     assert_eq!(fs::read(image.path()).unwrap(), [1; 10]);
@@ -40,29 +49,56 @@ fn versions_that_are_not_there_or_not_one() {
     let dir = tempfile::tempdir().unwrap();
     let image = image(dir.path());
     publish(&image, 0x11, 10, at(0)).unwrap();
-    let none = |which: Which| rollback(&image, &which, at(1), &identify).unwrap_err().code();
+    let none = |which: Which| {
+        rollback(&image, &which, at(1), &identify)
+            .unwrap_err()
+            .code()
+    };
     assert_eq!(none(Which::Latest), Code::NoSuchVersion);
     publish(&image, 0x12, 10, at(1)).unwrap();
     publish(&image, 0x13, 10, at(2)).unwrap();
-    assert_eq!(none(Which::Named("1".into())), Code::NoSuchVersion, "two begin so");
-    assert_eq!(none(Which::Named("13".into())), Code::NoSuchVersion, "that is the current one");
+    assert_eq!(
+        none(Which::Named("1".into())),
+        Code::NoSuchVersion,
+        "two begin so"
+    );
+    assert_eq!(
+        none(Which::Named("13".into())),
+        Code::NoSuchVersion,
+        "that is the current one"
+    );
     assert_eq!(none(Which::Named("../..".into())), Code::NoSuchVersion);
     assert_eq!(none(Which::Named(String::new())), Code::NoSuchVersion);
-    assert_eq!(fills(&history(&image, at(3), &identify).unwrap()), [0x13, 0x12, 0x11]);
+    assert_eq!(
+        fills(&history(&image, at(3), &identify).unwrap()),
+        [0x13, 0x12, 0x11]
+    );
 }
 
 #[test]
 fn removed_images_come_back() {
     let dir = tempfile::tempdir().unwrap();
     let image = image(dir.path());
-    assert_eq!(remove(&image, at(0), &identify).unwrap_err().code(), Code::NotFound);
+    assert_eq!(
+        remove(&image, at(0), &identify).unwrap_err().code(),
+        Code::NotFound
+    );
     publish(&image, 1, 10, at(0)).unwrap();
     let home = remove(&image, at(1), &identify).unwrap();
     assert!(home.join("deb.img.full.sum").exists());
-    assert!(names(dir.path()).iter().all(|name| name.starts_with(".azud-trash")), "{:?}", names(dir.path()));
+    assert!(
+        names(dir.path())
+            .iter()
+            .all(|name| name.starts_with(".azud-trash")),
+        "{:?}",
+        names(dir.path())
+    );
     assert_eq!(fills(&history(&image, at(2), &identify).unwrap()), [1]);
     rollback(&image, &Which::Latest, at(2), &identify).unwrap();
-    assert_eq!(names(dir.path()), ["deb.img", "deb.img.full.sum", "deb.img.info", "deb.img.sum"]);
+    assert_eq!(
+        names(dir.path()),
+        ["deb.img", "deb.img.full.sum", "deb.img.info", "deb.img.sum"]
+    );
 }
 
 #[test]
@@ -75,7 +111,10 @@ fn images_of_others_have_no_identity_and_yet_a_history() {
     assert!(home.ends_with("20270115T080000Z-unknown"));
     fs::write(home.join("meta.json"), "\0 damaged").unwrap();
     let versions = history(&image, at(1), &unknown).unwrap();
-    assert_eq!((versions.len(), versions[0].identity, versions[0].moved_at), (1, None, Some(at(0))));
+    assert_eq!(
+        (versions.len(), versions[0].identity, versions[0].moved_at),
+        (1, None, Some(at(0)))
+    );
     rollback(&image, &Which::Named("2027".into()), at(1), &unknown).unwrap();
     assert_eq!(names(dir.path()), ["deb.img"]);
 }
@@ -87,16 +126,29 @@ fn purging_frees_the_oldest_and_never_the_current() {
     for fill in 1..=4 {
         publish(&image, fill, 100_000, at(u64::from(fill))).unwrap();
     }
-    let rules = Retention { max_bytes: Some(250_000), ..Retention::default() };
+    let rules = Retention {
+        max_bytes: Some(250_000),
+        ..Retention::default()
+    };
     let purges = rules.plan(&trashed(dir.path()).unwrap(), at(5));
     assert_eq!(purges.len(), 1);
     let freed = apply(dir.path(), &purges, at(5)).unwrap();
     assert_eq!((freed.versions, freed.bytes / 100_000), (1, 1));
-    assert_eq!(fills(&history(&image, at(6), &identify).unwrap()), [4, 3, 2]);
-    assert_eq!(apply(dir.path(), &purges, at(5)).unwrap(), Freed::default(), "gone already");
+    assert_eq!(
+        fills(&history(&image, at(6), &identify).unwrap()),
+        [4, 3, 2]
+    );
+    assert_eq!(
+        apply(dir.path(), &purges, at(5)).unwrap(),
+        Freed::default(),
+        "gone already"
+    );
     let late = at(31 * 24 * 3600);
     let purges = Retention { keep: 0, ..rules }.plan(&trashed(dir.path()).unwrap(), late);
     apply(dir.path(), &purges, late).unwrap();
-    assert_eq!(names(dir.path()), ["deb.img", "deb.img.full.sum", "deb.img.info", "deb.img.sum"]);
+    assert_eq!(
+        names(dir.path()),
+        ["deb.img", "deb.img.full.sum", "deb.img.info", "deb.img.sum"]
+    );
     assert_eq!(fs::read(image.path()).unwrap(), vec![4; 100_000]);
 }

@@ -2,13 +2,26 @@
 
 use std::path::PathBuf;
 
+use azud_core::code::Code;
+use azud_core::format::index::Facts;
+use azud_core::name::ImageFile;
+use azud_core::progress::{Phase, Progress};
+use azud_disk::source::Access;
+use azud_disk::{Kind, Source, holds};
+use azud_image::capture::{DeviceContent, read_tails};
+use azud_image::fs::MapOptions;
 use clap::ValueEnum;
 
-use super::unfinished;
 use crate::args::size::{level, size, whole};
 use crate::args::{Special, Writing, path_or};
 use crate::commands::Context;
+use crate::confirm::{Step, settle};
 use crate::failure::Failure;
+use crate::human;
+use crate::opened::{host, timestamp};
+use crate::plan::{Plan, Value};
+use crate::publish::{Keeping, Making};
+use crate::volume::{self, Choices, Found};
 
 /// Who reads the file system's map.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -67,7 +80,118 @@ impl Args {
     ///
     /// # Errors
     /// When the source is refused or fails, or the image cannot be written.
-    pub fn run(&self, _: &Context) -> Result<(), Failure> {
-        Err(unfinished(&format!("{self:?}")))
+    pub fn run(&self, context: &Context) -> Result<(), Failure> {
+        let image = ImageFile::parse(&self.image)?;
+        let source = Source::open(&self.device)?;
+        if holds(&self.device, &image.path())? {
+            return Err(Failure::new(
+                Code::HoldsSource,
+                image.path().display().to_string(),
+            ));
+        }
+        let progress = context.progress();
+        progress.begin(Phase::Map, 0);
+        let found = volume::find(&source, self.choices());
+        progress.end();
+        drop(progress);
+        let found = found?;
+        let making = Making {
+            level: self.level,
+            base: self.base(&image)?,
+            read_back: self.read_back,
+            keeping: Keeping {
+                days: self.keep_days,
+                bytes: self.keep_bytes,
+            },
+        };
+        let plan = self.plan(context, &image, &found, &making);
+        if settle(context, &plan, self.writing) == Step::Stop {
+            return Ok(());
+        }
+        let facts = Facts {
+            created: timestamp(),
+            host: host(),
+            dirty: found.dirty.clone(),
+            source: volume::source_facts(&self.device, source.facts()),
+            ..Facts::default()
+        };
+        // A device's cache was flushed when it was opened; a file's may well hold it.
+        let device = source.facts().kind == Kind::BlockDevice;
+        let bulk = source.bulk(if device {
+            Access::Direct
+        } else {
+            Access::Cached
+        })?;
+        let tails = read_tails(&source, &found.volume)?;
+        let content = DeviceContent::new(&bulk, &found.volume.used, found.volume.block_size);
+        making.run(
+            context,
+            &image,
+            (&found.volume, tails, content),
+            facts,
+            "image-create",
+            || Ok(source.unchanged()?),
+        )
+    }
+
+    fn choices(&self) -> Choices {
+        let options = MapOptions {
+            keep_pagefile: self.keep_pagefile,
+        };
+        Choices {
+            engine: self.engine,
+            dirty: self.dirty,
+            options,
+        }
+    }
+
+    /// The file whose frames are taken over: what was asked for, else the image that is replaced.
+    fn base(&self, image: &ImageFile) -> Result<Option<PathBuf>, Failure> {
+        Ok(match &self.base {
+            Some(Special::Word) => None,
+            Some(Special::Path(path)) if path.is_file() => Some(path.clone()),
+            Some(Special::Path(path)) => Some(ImageFile::parse(path)?.path()),
+            None => Some(image.path()).filter(|path| crate::opened::identify(path).is_some()),
+        })
+    }
+
+    fn plan(&self, context: &Context, image: &ImageFile, found: &Found, making: &Making) -> Plan {
+        let volume = &found.volume;
+        let path = image.path();
+        let base = making.base.as_ref();
+        let mut plan = Plan::new("image-create")
+            .text("device", self.device.display().to_string())
+            .text("file-system", volume.kind.partclone_name())
+            .row("engine", Value::Word(found.by))
+            .bytes("device-size", volume.device_size)
+            .bytes("used", volume.used_bytes())
+            .text("image", path.display().to_string())
+            .row(
+                "level",
+                Value::Count(u64::try_from(self.level).unwrap_or(0)),
+            )
+            .row(
+                "base",
+                base.map_or(Value::Word("none"), |base| {
+                    Value::Text(base.display().to_string())
+                }),
+            );
+        for file in &volume.left_out {
+            let values = [
+                ("name", file.name.as_str().into()),
+                ("size", human::bytes(file.bytes).into()),
+            ];
+            plan = plan.warning(&context.catalog, "left-out", &values);
+        }
+        if found.dirty.is_some() {
+            plan = plan.warning(&context.catalog, "dirty-raw", &[]);
+        } else if found.by == "raw" {
+            plan = plan.warning(&context.catalog, "no-map", &[]);
+        }
+        if path.exists() {
+            let values = [("image", path.display().to_string().into())];
+            plan = plan.warning(&context.catalog, "replaces", &values);
+        }
+        plan
     }
 }

@@ -2,7 +2,13 @@
 
 use std::path::PathBuf;
 
-use super::unfinished;
+use azud_image::diff;
+use serde_json::json;
+
+use crate::human;
+use crate::opened::Opened;
+use crate::table;
+
 use crate::commands::Context;
 use crate::failure::Failure;
 
@@ -16,11 +22,53 @@ pub struct Args {
 }
 
 impl Args {
-    /// Says what the images share.
+    /// Compares the images.
     ///
     /// # Errors
-    /// When one of them cannot be read.
-    pub fn run(&self, _: &Context) -> Result<(), Failure> {
-        Err(unfinished(&format!("{self:?}")))
+    /// When one cannot be read.
+    pub fn run(&self, context: &Context) -> Result<(), Failure> {
+        let (a, b) = (Opened::named(&self.a)?, Opened::named(&self.b)?);
+        let difference = diff(&a.native, &b.native);
+        let value = json!({
+            "a": a.stored.path(),
+            "b": b.stored.path(),
+            "same": a.identity() == b.identity(),
+            "shared": { "frames": difference.shared_frames, "content": difference.shared_content, "compressed": difference.shared_compressed },
+            "new": { "frames": difference.new_frames, "content": difference.new_content, "compressed": difference.new_compressed },
+            "gone": { "frames": difference.gone_frames, "content": difference.gone_content },
+        });
+        context.output.answer(&value, || {
+            let label = |key: &str| context.catalog.text(&format!("label-{key}"));
+            let frames = |count: usize| {
+                context
+                    .catalog
+                    .fmt("count-frames", &[("count", count.into())])
+            };
+            let row = |key: &str, count: usize, content: u64| {
+                (
+                    label(key),
+                    format!("{}, {}", frames(count), human::bytes(content)),
+                )
+            };
+            table::rows(&[
+                row(
+                    "shared",
+                    difference.shared_frames,
+                    difference.shared_content,
+                ),
+                row(
+                    "only-in-first",
+                    difference.gone_frames,
+                    difference.gone_content,
+                ),
+                row(
+                    "only-in-second",
+                    difference.new_frames,
+                    difference.new_content,
+                ),
+                (label("to-fetch"), human::bytes(difference.new_compressed)),
+            ])
+        });
+        Ok(())
     }
 }

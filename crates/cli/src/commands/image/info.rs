@@ -2,7 +2,13 @@
 
 use std::path::PathBuf;
 
-use super::unfinished;
+use azud_core::io::ReadAt;
+use serde_json::json;
+
+use crate::human;
+use crate::opened::Opened;
+use crate::table;
+
 use crate::commands::Context;
 use crate::failure::Failure;
 
@@ -18,7 +24,77 @@ impl Args {
     ///
     /// # Errors
     /// When it cannot be read or is no image.
-    pub fn run(&self, _: &Context) -> Result<(), Failure> {
-        Err(unfinished(&format!("{self:?}")))
+    pub fn run(&self, context: &Context) -> Result<(), Failure> {
+        let opened = Opened::named(&self.image)?;
+        let (facts, header) = (opened.native.facts(), &opened.native.geometry().header);
+        let used = header.used_blocks * u64::from(header.block_size);
+        let value = json!({
+            "image": opened.stored.path(),
+            "identity": opened.identity().to_string(),
+            "file_size": opened.stored.len(),
+            "device_size": header.device_size,
+            "block_size": header.block_size,
+            "used": used,
+            "minimum_size": opened.native.minimum_size(),
+            "frames": opened.native.frames().len(),
+            "facts": facts,
+        });
+        context.output.answer(&value, || {
+            let label = |key: &str| context.catalog.text(&format!("label-{key}"));
+            let mut rows = vec![
+                (label("image"), opened.stored.path().display().to_string()),
+                (label("identity"), opened.identity().to_string()),
+                (label("file-system"), facts.fs.clone()),
+            ];
+            let texts = [
+                ("label", &facts.label),
+                ("uuid", &facts.uuid),
+                ("dirty", &facts.dirty),
+            ];
+            rows.extend(
+                texts
+                    .into_iter()
+                    .filter_map(|(key, text)| Some((label(key), text.clone()?))),
+            );
+            rows.extend([
+                (
+                    label("device-size"),
+                    human::bytes_exactly(header.device_size),
+                ),
+                (label("used"), human::bytes_exactly(used)),
+                (
+                    label("file-size"),
+                    human::bytes_exactly(opened.stored.len()),
+                ),
+                (
+                    label("ratio"),
+                    format!("{:.2}", ratio(used, opened.stored.len())),
+                ),
+                (
+                    label("minimum-size"),
+                    human::bytes_exactly(opened.native.minimum_size()),
+                ),
+                (label("block-size"), header.block_size.to_string()),
+                (label("frames"), opened.native.frames().len().to_string()),
+                (label("level"), facts.level.to_string()),
+                (label("created"), facts.created.clone()),
+                (label("host"), facts.host.clone()),
+                (label("source"), facts.source.path.clone()),
+                (label("tool"), facts.tool.clone()),
+            ]);
+            for (name, bytes) in &facts.left_out {
+                rows.push((
+                    label("left-out"),
+                    format!("{name} ({})", human::bytes(*bytes)),
+                ));
+            }
+            table::rows(&rows)
+        });
+        Ok(())
     }
+}
+
+#[expect(clippy::cast_precision_loss, reason = "two decimals are shown")]
+fn ratio(used: u64, file: u64) -> f64 {
+    used as f64 / file.max(1) as f64
 }

@@ -1,10 +1,28 @@
 //! `azud image restore IMAGE|- DEVICE`.
 
+use std::io::Read;
+use std::path::Path;
 use std::path::PathBuf;
+use std::time::Instant;
+
+use azud_core::code::Code;
+use azud_core::io::ReadAt;
+use azud_core::progress::Progress;
+use azud_disk::target::{Target, TargetOptions};
+use azud_disk::{DeviceFacts, Kind, holds};
+use azud_image::restore::{
+    self as engine, PIPE_WRITE_UNIT, RestoreOptions, Restored, Writes, restore, restore_pipe,
+};
+use serde_json::json;
+
+use crate::confirm::{Step, settle, settle_destructive};
+use crate::human;
+use crate::opened::Opened;
+use crate::plan::{Plan, Value};
+use crate::table;
 
 use clap::ValueEnum;
 
-use super::unfinished;
 use crate::args::{Special, Writing, path_or};
 use crate::commands::Context;
 use crate::failure::Failure;
@@ -56,12 +74,227 @@ impl Args {
     }
 }
 
+/// Runs of used blocks shorter than this on average are better written through the page cache, in bytes.
+const DIRECT_FROM: u64 = 64 << 10;
+
 impl Args {
     /// Restores the image.
     ///
     /// # Errors
     /// When image or target are refused, damaged or fail.
-    pub fn run(&self, _: &Context) -> Result<(), Failure> {
-        Err(unfinished(&format!("{self:?}")))
+    pub fn run(&self, context: &Context) -> Result<(), Failure> {
+        let begun = Instant::now();
+        let opened = match &self.image {
+            Special::Word => None,
+            Special::Path(path) => Some(Opened::named(path)?),
+        };
+        let facts = existing(&self.device)?;
+        if let (Some(opened), Some(facts)) = (&opened, &facts) {
+            refuse(&self.device, facts, opened)?;
+        }
+        let plan = self.plan(context, opened.as_ref(), facts.as_ref());
+        let name = self.device.display().to_string();
+        let step = match facts {
+            Some(_) => settle_destructive(context, &plan, self.writing, &name)?,
+            None => settle(context, &plan, self.writing),
+        };
+        if step == Step::Stop {
+            return Ok(());
+        }
+        let target = Target::open(&self.device, target_options(opened.as_ref()))?;
+        let progress = context.progress();
+        let done = match &opened {
+            Some(opened) => restore(
+                &opened.native,
+                &opened.stored,
+                &target,
+                &self.options(&target),
+                &progress,
+            )?,
+            None => self.from_pipe(&target, std::io::stdin(), &progress)?,
+        };
+        drop(progress);
+        self.show(context, &done, begun);
+        Ok(())
+    }
+
+    fn from_pipe(
+        &self,
+        target: &Target,
+        input: impl Read + Send,
+        progress: &dyn Progress,
+    ) -> Result<Restored, Failure> {
+        if target.len() == 0 {
+            let why = "restoring a stream needs a target that has its size already";
+            return Err(Failure::new(Code::TooSmall, why));
+        }
+        Ok(restore_pipe(
+            input,
+            target,
+            &self.options(target),
+            progress,
+        )?)
+    }
+
+    fn options(&self, target: &Target) -> RestoreOptions {
+        RestoreOptions {
+            changed_only: self.changed_only && !target.is_new_file(),
+            read_back: self.read_back,
+            unused: match self.unused() {
+                Unused::Leave => engine::Unused::Leave,
+                Unused::Discard => engine::Unused::Discard,
+                Unused::Zero => engine::Unused::Zero,
+            },
+            writes: if target.rotational() {
+                Writes::Ascending
+            } else {
+                Writes::Parallel
+            },
+            blank: target.is_new_file(),
+        }
+    }
+
+    fn plan(
+        &self,
+        context: &Context,
+        opened: Option<&Opened>,
+        facts: Option<&DeviceFacts>,
+    ) -> Plan {
+        let device = self.device.display().to_string();
+        let mut plan = Plan::new("image-restore");
+        plan = match opened {
+            Some(Opened { stored, native }) => {
+                let header = &native.geometry().header;
+                plan.text("image", stored.path().display().to_string())
+                    .text("file-system", native.facts().fs.clone())
+                    .bytes("used", header.used_blocks * u64::from(header.block_size))
+                    .bytes("minimum-size", native.minimum_size())
+            }
+            None => plan.row("image", Value::Word("stdin")),
+        };
+        plan = plan
+            .text("target", device.clone())
+            .bytes(
+                "device-size",
+                facts.map_or_else(|| new_size(opened), |facts| facts.len),
+            )
+            .row(
+                "mode",
+                Value::Word(if self.changed_only {
+                    "changed-only"
+                } else {
+                    "whole"
+                }),
+            )
+            .row(
+                "unused",
+                Value::Word(match self.unused() {
+                    Unused::Leave => "leave",
+                    Unused::Discard => "discard",
+                    Unused::Zero => "zero",
+                }),
+            )
+            .row(
+                "read-back",
+                Value::Word(if self.read_back { "yes" } else { "no" }),
+            );
+        if opened.is_some_and(|opened| opened.native.facts().dirty.is_some()) {
+            plan = plan.warning(&context.catalog, "dirty-raw", &[]);
+        }
+        if facts.is_some() {
+            plan = plan.warning(&context.catalog, "destroys", &[("device", device.into())]);
+        }
+        plan
+    }
+
+    fn show(&self, context: &Context, done: &Restored, begun: Instant) {
+        let time = begun.elapsed();
+        let value = json!({
+            "action": "image-restore",
+            "target": self.device,
+            "content": done.content,
+            "written": done.written,
+            "kept": done.kept,
+            "fetched": done.fetched,
+            "read_back": self.read_back,
+            "seconds": time.as_secs_f64(),
+        });
+        context.output.result(&value, || {
+            let label = |key: &str| context.catalog.text(&format!("label-{key}"));
+            let rows = [
+                (label("target"), self.device.display().to_string()),
+                (label("used"), human::bytes(done.content)),
+                (label("written"), human::bytes(done.written)),
+                (label("kept"), human::bytes(done.kept)),
+                (label("time"), human::duration(time)),
+                (label("rate"), human::rate(done.content, time)),
+            ];
+            format!(
+                "{}\n{}",
+                context.catalog.text("result-image-restore"),
+                table::rows(&rows)
+            )
+        });
+    }
+}
+
+/// What is at the target's path, if anything.
+fn existing(path: &Path) -> Result<Option<DeviceFacts>, Failure> {
+    match DeviceFacts::read(path) {
+        Ok(facts) => Ok(Some(facts)),
+        // A mistyped device must not become a file in /dev.
+        Err(error) if error.code() == Code::NotFound && !path.starts_with("/dev") => Ok(None),
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// What can be refused before anything is shown or opened.
+fn refuse(device: &Path, facts: &DeviceFacts, opened: &Opened) -> Result<(), Failure> {
+    azud_disk::check_unused(device)?;
+    let image = opened.stored.path();
+    if holds(device, image)? || same_file(device, image) {
+        return Err(Failure::new(Code::HoldsSource, image.display().to_string()));
+    }
+    let (has, needs) = (facts.len, opened.native.minimum_size());
+    if facts.kind == Kind::BlockDevice && has < needs {
+        return Err(azud_image::ImageError::TooSmall { has, needs }.into());
+    }
+    let sector = opened.native.facts().sector_size;
+    if sector != 0 && facts.kind == Kind::BlockDevice && facts.logical_sector > sector {
+        let what = format!(
+            "{} has sectors of {} bytes, the image {sector}",
+            device.display(),
+            facts.logical_sector
+        );
+        return Err(Failure::new(Code::SectorSize, what));
+    }
+    Ok(())
+}
+
+fn same_file(a: &Path, b: &Path) -> bool {
+    let real = |path: &Path| std::fs::canonicalize(path).ok();
+    real(a).is_some() && real(a) == real(b)
+}
+
+/// The size of a file that is made for an image: that of the device it was taken from.
+fn new_size(opened: Option<&Opened>) -> u64 {
+    opened.map_or(0, |opened| opened.native.geometry().header.device_size)
+}
+
+fn target_options(opened: Option<&Opened>) -> TargetOptions {
+    let Some(opened) = opened else {
+        return TargetOptions {
+            create_len: None,
+            direct: true,
+            unit: PIPE_WRITE_UNIT,
+        };
+    };
+    let geometry = opened.native.geometry();
+    let runs = geometry.used.runs().count() as u64;
+    let content = geometry.header.used_blocks * u64::from(geometry.header.block_size);
+    TargetOptions {
+        create_len: Some(new_size(Some(opened))),
+        direct: content / runs.max(1) >= DIRECT_FROM,
+        unit: engine::write_unit(&opened.native),
     }
 }

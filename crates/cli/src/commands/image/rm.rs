@@ -2,7 +2,14 @@
 
 use std::path::PathBuf;
 
-use super::unfinished;
+use azud_core::name::ImageFile;
+use azud_store::trash::remove;
+use serde_json::json;
+
+use crate::confirm::{Step, settle};
+use crate::opened::{identify, now};
+use crate::plan::Plan;
+
 use crate::args::Writing;
 use crate::commands::Context;
 use crate::failure::Failure;
@@ -21,8 +28,18 @@ impl Args {
     /// Moves the image to the trash.
     ///
     /// # Errors
-    /// When there is none or it is being written.
-    pub fn run(&self, _: &Context) -> Result<(), Failure> {
-        Err(unfinished(&format!("{self:?}")))
+    /// When there is no such image or it cannot be moved.
+    pub fn run(&self, context: &Context) -> Result<(), Failure> {
+        let image = ImageFile::parse(&self.image)?;
+        let plan = Plan::new("image-rm").text("image", image.path().display().to_string());
+        if settle(context, &plan, self.writing) == Step::Stop {
+            return Ok(());
+        }
+        let slot = remove(&image, now(), &identify)?;
+        let value = json!({ "action": "image-rm", "image": image.path(), "trash": slot });
+        context
+            .output
+            .result(&value, || context.catalog.text("result-image-rm"));
+        Ok(())
     }
 }

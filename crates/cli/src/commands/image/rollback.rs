@@ -2,7 +2,14 @@
 
 use std::path::PathBuf;
 
-use super::unfinished;
+use azud_core::name::ImageFile;
+use azud_store::trash::{Which, rollback};
+use serde_json::json;
+
+use crate::confirm::{Step, settle};
+use crate::opened::{identify, now};
+use crate::plan::Plan;
+
 use crate::args::Writing;
 use crate::commands::Context;
 use crate::failure::Failure;
@@ -24,7 +31,26 @@ impl Args {
     ///
     /// # Errors
     /// When there is no such version.
-    pub fn run(&self, _: &Context) -> Result<(), Failure> {
-        Err(unfinished(&format!("{self:?}")))
+    pub fn run(&self, context: &Context) -> Result<(), Failure> {
+        let image = ImageFile::parse(&self.image)?;
+        let name = self.version.as_deref();
+        let plan = Plan::new("image-rollback")
+            .text("image", image.path().display().to_string())
+            .text("version", name.unwrap_or("-"));
+        if settle(context, &plan, self.writing) == Step::Stop {
+            return Ok(());
+        }
+        let which = name.map_or(Which::Latest, |name| Which::Named(name.to_owned()));
+        let version = rollback(&image, &which, now(), &identify)?;
+        let value = json!({
+            "action": "image-rollback",
+            "image": image.path(),
+            "version": version.slot,
+            "identity": version.identity.map(|identity| identity.to_string()),
+        });
+        context
+            .output
+            .result(&value, || context.catalog.text("result-image-rollback"));
+        Ok(())
     }
 }

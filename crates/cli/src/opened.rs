@@ -1,0 +1,82 @@
+//! Images as commands name them: found, opened, told apart.
+
+use std::path::Path;
+use std::time::SystemTime;
+
+use azud_core::name::ImageFile;
+use azud_image::Native;
+use azud_store::{Identity, Stored};
+
+use crate::failure::Failure;
+
+/// A native image, opened; its index is verified.
+#[derive(Debug)]
+pub struct Opened {
+    /// Its bytes.
+    pub stored: Stored,
+    /// Its index.
+    pub native: Native,
+}
+
+impl Opened {
+    /// Opens the image that a user names: the very file, else the name with `.img`.
+    ///
+    /// # Errors
+    /// `image/bad-name`, `image/not-found`, and what reading the image says.
+    pub fn named(path: &Path) -> Result<Self, Failure> {
+        if path.is_file() {
+            return Self::at(path);
+        }
+        Self::at(&ImageFile::parse(path)?.path())
+    }
+
+    /// Opens the image in a file.
+    ///
+    /// # Errors
+    /// As [`Opened::named`].
+    pub fn at(path: &Path) -> Result<Self, Failure> {
+        let stored = Stored::open(path)?;
+        let opened = Native::open(&stored);
+        let native =
+            opened.map_err(|error| Failure::from(error).about(&path.display().to_string()))?;
+        Ok(Self { stored, native })
+    }
+
+    /// Who the image is.
+    pub fn identity(&self) -> Identity {
+        Identity(*self.native.identity())
+    }
+}
+
+/// The identity of a file, if it is a native image.
+pub fn identify(path: &Path) -> Option<Identity> {
+    let stored = Stored::open(path).ok()?;
+    Some(Identity(*Native::open(&stored).ok()?.identity()))
+}
+
+/// Now, for the store, which reads no clock.
+pub fn now() -> SystemTime {
+    SystemTime::now()
+}
+
+/// Now, as images record it: RFC 3339 in UTC.
+pub fn timestamp() -> String {
+    rfc3339(now())
+}
+
+/// A time as RFC 3339 in UTC, to the second.
+pub fn rfc3339(time: SystemTime) -> String {
+    let stamp = jiff::Timestamp::try_from(time).unwrap_or_default();
+    stamp.strftime("%Y-%m-%dT%H:%M:%SZ").to_string()
+}
+
+/// The name of this computer.
+pub fn host() -> String {
+    let name = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
+    let name = name.trim();
+    if name.is_empty() {
+        "localhost".to_owned()
+    } else {
+        name.to_owned()
+    }
+}

@@ -1,0 +1,182 @@
+//! From a content stream to a published image: what `create` and `import` share.
+
+use std::io::{BufWriter, Read, Write};
+use std::path::PathBuf;
+use std::time::{Duration, Instant};
+
+use azud_core::format::index::{Facts, Tail};
+use azud_core::name::ImageFile;
+use azud_core::progress::{Phase, Progress};
+use azud_image::capture::{Base, CaptureOptions, Captured, capture};
+use azud_image::fs::Volume;
+use azud_image::verify;
+use azud_store::publish::{ImageWriter, Outcome, Published, Staging, Written};
+use azud_store::retention::{self, Retention};
+use azud_store::side::InfoLine;
+use azud_store::{Identity, Stored};
+use serde_json::json;
+
+use crate::commands::Context;
+use crate::failure::Failure;
+use crate::human;
+use crate::opened::{Opened, identify, now};
+use crate::table;
+
+/// How long and how many former versions are kept.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Keeping {
+    pub(crate) days: Option<u32>,
+    pub(crate) bytes: Option<u64>,
+}
+
+/// How an image is made.
+#[derive(Debug)]
+pub(crate) struct Making {
+    pub(crate) level: i32,
+    pub(crate) base: Option<PathBuf>,
+    pub(crate) read_back: bool,
+    pub(crate) keeping: Keeping,
+}
+
+impl Making {
+    /// Writes, checks and publishes the image, purges the trash, shows the result. `unchanged` has the last
+    /// word about the source before anything becomes visible.
+    pub(crate) fn run(
+        &self,
+        context: &Context,
+        image: &ImageFile,
+        (volume, tails, content): (&Volume, Vec<Tail>, impl Read + Send),
+        facts: Facts,
+        action: &'static str,
+        unchanged: impl FnOnce() -> Result<(), Failure>,
+    ) -> Result<(), Failure> {
+        let begun = Instant::now();
+        let base_file = self.base.as_deref().map(Stored::open).transpose()?;
+        let base = base_file
+            .as_ref()
+            .map(|file| Base::open(file))
+            .transpose()?;
+        let host = facts.host.clone();
+        let staging = Staging::begin(image, now())?;
+        let options = CaptureOptions {
+            level: self.level,
+            base: base.as_ref(),
+            average: None,
+            facts,
+        };
+        let progress = context.progress();
+        progress.begin(Phase::Capture, volume.used_bytes());
+        let mut out = BufWriter::with_capacity(1 << 20, staging.writer()?);
+        let captured = capture(volume, tails, content, &options, (&mut out, &progress))?;
+        let written = finish(out)?;
+        progress.end();
+        unchanged()?;
+        self.check(&staging, &captured, &progress)?;
+        drop(progress);
+        let info = InfoLine::native(volume.kind.partclone_name(), volume.device_size, &host);
+        let published = Published {
+            identity: Identity(captured.identity),
+            info: Some(info),
+            now: now(),
+        };
+        let outcome = staging.publish(&written, &published, &identify)?;
+        let freed = self.keeping.purge(image)?;
+        show(
+            context,
+            action,
+            image,
+            (&captured, &outcome, freed),
+            (volume, begun.elapsed()),
+        );
+        Ok(())
+    }
+
+    /// Reads what was written and compares it with its hashes; from the medium, if that was asked for.
+    fn check(
+        &self,
+        staging: &Staging,
+        captured: &Captured,
+        progress: &dyn Progress,
+    ) -> Result<(), Failure> {
+        let stored = Stored::open(&staging.path())?;
+        if self.read_back {
+            stored.forget_cached();
+        }
+        let Opened { stored, native } = Opened::at(stored.path())?;
+        if native.identity() != &captured.identity {
+            return Err(Failure::new(
+                azud_core::code::Code::ReadBack,
+                staging.path().display().to_string(),
+            ));
+        }
+        Ok(verify(&native, &stored, false, progress)?)
+    }
+}
+
+fn finish(mut out: BufWriter<ImageWriter>) -> Result<Written, Failure> {
+    let flushed = out.flush();
+    flushed.map_err(|source| azud_image::ImageError::Write { source })?;
+    let writer = out
+        .into_inner()
+        .expect("a flushed buffer gives its writer back");
+    Ok(writer.finish()?)
+}
+
+impl Keeping {
+    /// Deletes former versions that are too old or too many; returns the bytes.
+    fn purge(self, image: &ImageFile) -> Result<u64, Failure> {
+        let mut rules = Retention {
+            max_bytes: self.bytes,
+            ..Retention::default()
+        };
+        if let Some(days) = self.days {
+            rules.max_age = Duration::from_secs(u64::from(days) * 24 * 60 * 60);
+        }
+        let purges = rules.plan(&retention::trashed(image.dir())?, now());
+        Ok(retention::apply(image.dir(), &purges, now())?.bytes)
+    }
+}
+
+fn show(
+    context: &Context,
+    action: &'static str,
+    image: &ImageFile,
+    (captured, outcome, freed): (&Captured, &Outcome, u64),
+    (volume, time): (&Volume, Duration),
+) {
+    let used = volume.used_bytes();
+    let value = json!({
+        "action": action,
+        "image": image.path(),
+        "identity": Identity(captured.identity).to_string(),
+        "used": used,
+        "file_size": captured.file_len,
+        "frames": captured.index.frames.len(),
+        "reused_frames": captured.reused_frames,
+        "reused_bytes": captured.reused_bytes,
+        "former": match outcome { Outcome::Updated { former } => Some(former), _ => None },
+        "purged": freed,
+        "seconds": time.as_secs_f64(),
+    });
+    context.output.result(&value, || {
+        let label = |key: &str| context.catalog.text(&format!("label-{key}"));
+        let rows = [
+            (label("image"), image.path().display().to_string()),
+            (label("identity"), Identity(captured.identity).to_string()),
+            (label("used"), human::bytes(used)),
+            (label("file-size"), human::bytes(captured.file_len)),
+            (label("frames"), captured.index.frames.len().to_string()),
+            (
+                label("reused"),
+                human::percent(captured.reused_bytes, captured.file_len),
+            ),
+            (label("time"), human::duration(time)),
+            (label("rate"), human::rate(used, time)),
+        ];
+        format!(
+            "{}\n{}",
+            context.catalog.text(&format!("result-{action}")),
+            table::rows(&rows)
+        )
+    });
+}

@@ -1,0 +1,142 @@
+//! Which blocks of a source count: Azud's own maps first, partclone for what it does not know, else all.
+
+use azud_core::io::ReadAt;
+use azud_disk::{DeviceFacts, Source, partclone};
+use azud_image::foreign::partclone::read_map;
+use azud_image::fs::{self, FsError, FsKind, MapOptions, Volume, raw, signature};
+
+use crate::commands::image::create::{Dirty, Engine};
+use crate::failure::Failure;
+
+/// How to look for the map.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Choices {
+    /// Who reads it; `None` leaves it to what is found.
+    pub(crate) engine: Option<Engine>,
+    /// What to do when the file system is not clean.
+    pub(crate) dirty: Option<Dirty>,
+    /// What the map contains.
+    pub(crate) options: MapOptions,
+}
+
+/// A volume and how its map came about.
+#[derive(Debug)]
+pub(crate) struct Found {
+    /// The volume.
+    pub(crate) volume: Volume,
+    /// Who read the map: `native`, `partclone`, or `raw` for nobody.
+    pub(crate) by: &'static str,
+    /// Why the file system was not clean, if it was captured all the same.
+    pub(crate) dirty: Option<String>,
+}
+
+/// partclone's programs for file systems that are not read natively, by blkid's name for them.
+const EXTRACTORS: &[(&str, &str)] = &[
+    ("f2fs", "partclone.f2fs"),
+    ("hfs", "partclone.hfsp"),
+    ("hfsplus", "partclone.hfsp"),
+    ("apfs", "partclone.apfs"),
+    ("jfs", "partclone.jfs"),
+    ("reiserfs", "partclone.reiserfs"),
+    ("reiser4", "partclone.reiser4"),
+    ("nilfs2", "partclone.nilfs2"),
+    ("ufs", "partclone.ufs"),
+    ("minix", "partclone.minix"),
+];
+
+/// Finds the map of a source.
+///
+/// # Errors
+/// What the map says of the file system; `tool/missing` and `tool/failed` for partclone.
+pub(crate) fn find(source: &Source, choices: Choices) -> Result<Found, Failure> {
+    if choices.engine == Some(Engine::Partclone) {
+        return by_partclone(source);
+    }
+    match fs::map(source, &choices.options) {
+        Ok(Some(volume)) => Ok(Found {
+            volume,
+            by: "native",
+            dirty: None,
+        }),
+        Ok(None) if choices.engine == Some(Engine::Native) => Ok(whole(source, None)),
+        Ok(None) => unknown(source),
+        Err(error @ (FsError::Dirty { .. } | FsError::Hibernated { .. }))
+            if choices.dirty.is_some() =>
+        {
+            Ok(whole(source, Some(error.to_string())))
+        }
+        Err(error) => Err(error.into()),
+    }
+}
+
+fn whole(source: &Source, dirty: Option<String>) -> Found {
+    Found {
+        volume: raw::map(source.len()),
+        by: "raw",
+        dirty,
+    }
+}
+
+/// Not read natively: partclone where it knows the signature, else the whole device.
+fn unknown(source: &Source) -> Result<Found, Failure> {
+    let names: Vec<&str> = signatures(source)?;
+    let known = EXTRACTORS.iter().any(|(name, _)| names.contains(name));
+    if known {
+        by_partclone(source)
+    } else {
+        Ok(whole(source, None))
+    }
+}
+
+fn signatures(source: &Source) -> Result<Vec<&'static str>, Failure> {
+    let head = fs::read_head(source)?;
+    let found = signature::foreign(&head, &[], source.len());
+    Ok(found.into_iter().map(|signature| signature.name).collect())
+}
+
+fn by_partclone(source: &Source) -> Result<Found, Failure> {
+    let program = extractor(source)?;
+    let mut stream = partclone::used_map(source.path(), program)?;
+    let volume = read_map(&mut stream)?;
+    Ok(Found {
+        volume,
+        by: "partclone",
+        dirty: None,
+    })
+}
+
+fn extractor(source: &Source) -> Result<&'static str, Failure> {
+    let head = fs::read_head(source)?;
+    if let Some(kind) = fs::kind(&head) {
+        return Ok(match kind {
+            FsKind::Ext => "partclone.extfs",
+            FsKind::Ntfs => "partclone.ntfs",
+            FsKind::ExFat => "partclone.exfat",
+            FsKind::Xfs => "partclone.xfs",
+            FsKind::Btrfs => "partclone.btrfs",
+            _ => "partclone.fat",
+        });
+    }
+    let names = signatures(source)?;
+    let found = EXTRACTORS.iter().find(|(name, _)| names.contains(name));
+    found.map(|(_, program)| *program).ok_or_else(|| {
+        Failure::new(
+            azud_core::code::Code::FsUnknown,
+            source.path().display().to_string(),
+        )
+    })
+}
+
+/// What an image remembers of the device it was taken from.
+pub(crate) fn source_facts(
+    path: &std::path::Path,
+    facts: &DeviceFacts,
+) -> azud_core::format::index::SourceFacts {
+    azud_core::format::index::SourceFacts {
+        path: path.display().to_string(),
+        start: facts.partition.as_ref().map(|partition| partition.start),
+        disk_guid: facts.table_id.clone(),
+        partition_guid: facts.partition_id.clone(),
+        logical_sector: Some(facts.logical_sector),
+    }
+}
