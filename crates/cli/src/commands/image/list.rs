@@ -31,6 +31,7 @@ impl Args {
             .images
             .iter()
             .map(|entry| Row::of(&self.dir, entry))
+            .filter(Row::is_image)
             .collect();
         for (path, why) in &listing.skipped {
             context
@@ -55,6 +56,7 @@ struct Row {
     path: String,
     size: u64,
     fs: String,
+    claimed: bool,
     used: Option<u64>,
     identity: Option<String>,
 }
@@ -71,12 +73,21 @@ impl Row {
             .as_ref()
             .map(|opened| opened.native.facts().fs.clone());
         Self {
+            claimed: entry.info.is_some(),
             path: entry.path.display().to_string(),
             size: entry.size,
             fs: told.or(claimed).unwrap_or_default(),
             used,
             identity: native.map(|opened| opened.identity().to_string()),
         }
+    }
+
+    /// Whatever lies in an images' directory is no image unless it is one, or says it is by name or `.info`.
+    fn is_image(&self) -> bool {
+        let named = std::path::Path::new(&self.path)
+            .extension()
+            .is_some_and(|e| e == "img" || e == "dsk");
+        self.identity.is_some() || self.claimed || named
     }
 
     fn json(&self) -> serde_json::Value {

@@ -9,7 +9,7 @@ use azud_core::code::Code;
 use azud_core::io::ReadAt;
 use azud_core::progress::Progress;
 use azud_disk::target::{Target, TargetOptions};
-use azud_disk::{DeviceFacts, Kind, holds};
+use azud_disk::{DeviceFacts, DiskError, Kind, holds};
 use azud_image::restore::{
     self as engine, PIPE_WRITE_UNIT, RestoreOptions, Restored, Writes, restore, restore_pipe,
 };
@@ -243,7 +243,7 @@ fn existing(path: &Path) -> Result<Option<DeviceFacts>, Failure> {
     match DeviceFacts::read(path) {
         Ok(facts) => Ok(Some(facts)),
         // A mistyped device must not become a file in /dev.
-        Err(error) if error.code() == Code::NotFound && !path.starts_with("/dev") => Ok(None),
+        Err(DiskError::NotFound { .. }) if !path.starts_with("/dev") => Ok(None),
         Err(error) => Err(error.into()),
     }
 }
