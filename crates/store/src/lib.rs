@@ -7,6 +7,7 @@
 
 pub mod durable;
 pub mod error;
+pub mod export;
 pub mod identity;
 pub mod list;
 mod lock;

@@ -302,3 +302,25 @@ label-to-fetch = To fetch
 label-dirty = Not clean
 word-current = current
 verify-bad-frames = Damaged frames: { $frames }
+word-raw-file = the device's bytes
+
+## The demo
+
+label-size = Size
+demo-volume = A file system of real files of this computer, in a file
+demo-capture = Capture its used blocks into one image, and check every byte of it
+demo-damage = One flipped bit in a copy is noticed
+demo-restore = Restore the image, read it back, and let others judge
+demo-same-files = { $count } files, all equal
+demo-change = Change a few files and capture again: equal frames are taken over
+demo-follow = Bring the restored copy up to date: only blocks that differ are written
+demo-kept = The files are in { $dir }
+demo-step = Step
+demo-step-files = Files
+demo-step-capture = Capture
+demo-step-image = Image, compressed
+demo-step-verify = Verify, decoding everything
+demo-step-restore = Restore and read back
+demo-step-recapture = Capture after changes
+demo-step-new = New in the second image
+demo-step-follow = Restore only what differs

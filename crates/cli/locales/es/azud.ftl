@@ -302,3 +302,25 @@ label-to-fetch = Por traer
 label-dirty = Sin cerrar bien
 word-current = actual
 verify-bad-frames = Tramas dañadas: { $frames }
+word-raw-file = los bytes del dispositivo
+
+## La demostración
+
+label-size = Tamaño
+demo-volume = Un sistema de ficheros con archivos reales de este equipo, dentro de un fichero
+demo-capture = Capturar sus bloques en uso en una imagen y comprobarla byte a byte
+demo-damage = Un solo bit cambiado en una copia se detecta
+demo-restore = Restaurar la imagen, releerla y dejar que otros la juzguen
+demo-same-files = { $count } ficheros, todos iguales
+demo-change = Cambiar unos ficheros y capturar otra vez: las tramas iguales se aprovechan
+demo-follow = Poner al día la copia restaurada: solo se escriben los bloques que difieren
+demo-kept = Los ficheros están en { $dir }
+demo-step = Paso
+demo-step-files = Ficheros
+demo-step-capture = Captura
+demo-step-image = Imagen comprimida
+demo-step-verify = Comprobación, descodificando todo
+demo-step-restore = Restauración y relectura
+demo-step-recapture = Captura tras los cambios
+demo-step-new = Lo nuevo de la segunda imagen
+demo-step-follow = Restauración de lo que difiere

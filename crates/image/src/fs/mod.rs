@@ -30,6 +30,7 @@ pub mod swap;
 pub mod xfs;
 
 pub use known::{guards, kind, map};
+pub use ntfs::backup_boot as ntfs_backup_boot;
 
 /// How much of a device's beginning `probe` and `guards` are given (less when the device is smaller).
 pub const HEAD_LEN: usize = 128 * 1024;

@@ -1,10 +1,24 @@
 //! `azud image export IMAGE --to FORMAT OUT`.
 
+use std::fs::File;
+use std::io::{BufWriter, Write};
+use std::path::Path;
 use std::path::PathBuf;
+
+use azud_core::progress::Progress;
+use azud_disk::qemu::qemu_img_convert;
+use azud_disk::target::{Target, TargetOptions};
+use azud_image::restore::{RestoreOptions, restore, write_unit};
+use azud_image::{ImageError, write_partclone};
+use azud_store::export::Export;
+use serde_json::json;
+
+use crate::confirm::{Step, settle, settle_destructive};
+use crate::opened::Opened;
+use crate::plan::{Plan, Value};
 
 use clap::ValueEnum;
 
-use super::unfinished;
 use crate::args::Writing;
 use crate::commands::Context;
 use crate::failure::Failure;
@@ -35,12 +49,99 @@ pub struct Args {
     pub writing: Writing,
 }
 
+impl Format {
+    const fn word(self) -> &'static str {
+        match self {
+            Self::Raw => "raw-file",
+            Self::Partclone => "partclone",
+            Self::Qcow2 => "qcow2",
+        }
+    }
+}
+
 impl Args {
     /// Converts the image.
     ///
     /// # Errors
     /// When it is damaged or the file cannot be written.
-    pub fn run(&self, _: &Context) -> Result<(), Failure> {
-        Err(unfinished(&format!("{self:?}")))
+    pub fn run(&self, context: &Context) -> Result<(), Failure> {
+        let opened = Opened::named(&self.image)?;
+        let export = Export::begin(&self.out)?;
+        let out = self.out.display().to_string();
+        let plan = Plan::new("image-export")
+            .text("image", opened.stored.path().display().to_string())
+            .row("format", Value::Word(self.to.word()))
+            .text("out", out.clone())
+            .bytes("device-size", opened.native.geometry().header.device_size);
+        let step = if self.out.exists() {
+            let plan = plan.warning(
+                &context.catalog,
+                "destroys",
+                &[("device", out.as_str().into())],
+            );
+            settle_destructive(context, &plan, self.writing, &out)?
+        } else {
+            settle(context, &plan, self.writing)
+        };
+        if step == Step::Stop {
+            return Ok(());
+        }
+        let progress = context.progress();
+        self.convert(&opened, export, &progress)?;
+        drop(progress);
+        let value = json!({ "action": "image-export", "out": self.out, "format": self.to.word() });
+        context
+            .output
+            .result(&value, || context.catalog.text("result-image-export"));
+        Ok(())
     }
+
+    fn convert(
+        &self,
+        opened: &Opened,
+        export: Export,
+        progress: &dyn Progress,
+    ) -> Result<(), Failure> {
+        match self.to {
+            Format::Raw => {
+                raw(opened, export.part(), progress)?;
+                Ok(export.publish()?)
+            }
+            Format::Partclone => {
+                let file = File::create(export.part())
+                    .map_err(|error| Failure::io(export.part(), &error))?;
+                let mut file = BufWriter::with_capacity(1 << 20, file);
+                write_partclone(&opened.native, &opened.stored, &mut file, progress)?;
+                file.flush()
+                    .map_err(|source| ImageError::Write { source })?;
+                Ok(export.publish()?)
+            }
+            Format::Qcow2 => {
+                raw(opened, export.part(), progress)?;
+                let part = qemu_img_convert(export.part(), &self.out)?;
+                export.adopt(&part.keep())?;
+                Ok(export.publish()?)
+            }
+        }
+    }
+}
+
+/// Restores into a new sparse file, everything verified.
+fn raw(opened: &Opened, path: &Path, progress: &dyn Progress) -> Result<(), Failure> {
+    let size = opened.native.geometry().header.device_size;
+    let unit = write_unit(&opened.native);
+    let target = Target::open(
+        path,
+        TargetOptions {
+            create_len: Some(size),
+            direct: true,
+            unit,
+        },
+    )?;
+    let options = RestoreOptions {
+        blank: true,
+        ..RestoreOptions::default()
+    };
+    restore(&opened.native, &opened.stored, &target, &options, progress)?;
+    Ok(())
 }

@@ -12,7 +12,6 @@ pub mod rm;
 pub mod rollback;
 pub mod verify;
 
-use azud_core::code::Code;
 use clap::Subcommand;
 
 use super::Context;
@@ -65,9 +64,4 @@ impl Verb {
             Self::Import(args) => args.run(context),
         }
     }
-}
-
-/// A command that is understood but not part of this build.
-pub(crate) fn unfinished(asked: &str) -> Failure {
-    Failure::new(Code::Usage, format!("not part of this build: {asked}"))
 }

@@ -119,6 +119,16 @@ pub fn guards(head: &[u8], device_size: u64) -> Vec<Range<u64>> {
     all
 }
 
+/// Where a volume whose first block is `first` has its backup boot sector, and what is in it: it is a copy of
+/// the boot sector. `None` when the blocks hold it already or `first` is no NTFS boot sector.
+pub fn backup_boot(first: &[u8], volume: &Volume) -> Option<(u64, Vec<u8>)> {
+    let range = boot::backup(first).filter(|_| boot::is_ntfs(first))?;
+    let blocks_end = volume.used.len() * u64::from(volume.block_size);
+    let len = usize::try_from(range.end - range.start).ok()?;
+    (range.start >= blocks_end && range.end <= volume.device_size)
+        .then(|| Some((range.start, first.get(..len)?.to_vec())))?
+}
+
 /// Whether all clusters of a range are marked used.
 fn is_used(used: &Bitmap, start: u64, count: u64) -> bool {
     count == 0

@@ -1,0 +1,280 @@
+//! The steps of the demo.
+
+use std::ffi::OsString;
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use azud_core::code::Code;
+use azud_disk::command::Tool;
+use serde_json::json;
+
+use super::files::{broken, flip, gather, hashes, size};
+use crate::args;
+use crate::commands::Context;
+use crate::failure::Failure;
+use crate::human;
+use crate::i18n::Catalog;
+use crate::opened::Opened;
+use crate::output::{Mode, Output};
+use crate::table;
+
+/// Bytes of real files that the volume gets.
+const FILES: u64 = 384 << 20;
+
+/// A row of the final table.
+struct Row {
+    step: &'static str,
+    bytes: u64,
+    time: Option<Duration>,
+}
+
+/// The story while it is told.
+struct Story<'a> {
+    context: &'a Context,
+    dir: &'a Path,
+    rows: Vec<Row>,
+}
+
+/// Tells the story in a directory.
+pub(super) fn tell(context: &Context, dir: &Path) -> Result<(), Failure> {
+    let mut story = Story {
+        context,
+        dir,
+        rows: Vec::new(),
+    };
+    story.make_volume()?;
+    story.capture_and_verify()?;
+    story.notice_damage()?;
+    story.restore()?;
+    story.change_and_follow()?;
+    story.show();
+    Ok(())
+}
+
+impl Story<'_> {
+    fn path(&self, name: &str) -> String {
+        self.dir.join(name).display().to_string()
+    }
+
+    fn say(&self, key: &str) {
+        self.context
+            .output
+            .note(&format!("\n{}", self.context.catalog.text(key)));
+    }
+
+    fn row(&mut self, step: &'static str, bytes: u64, time: impl Into<Option<Duration>>) {
+        self.rows.push(Row {
+            step,
+            bytes,
+            time: time.into(),
+        });
+    }
+
+    /// Runs a command as a user would type it, quietly; the time it took.
+    fn azud(&self, words: &[&str]) -> Result<Duration, Failure> {
+        let line: Vec<String> = words
+            .iter()
+            .map(|word| word.replace(&format!("{}/", self.dir.display()), ""))
+            .collect();
+        self.context
+            .output
+            .note(&format!("  $ azud {}", line.join(" ")));
+        let typed: Vec<OsString> = std::iter::once("azud")
+            .chain(words.iter().copied())
+            .map(OsString::from)
+            .collect();
+        let parsed = args::parse(&typed, &self.context.catalog);
+        let cli = parsed.map_err(|_| Failure::new(Code::Usage, words.join(" ")))?;
+        let output = Output::standard(Mode {
+            json: false,
+            quiet: true,
+        });
+        let context = Context {
+            catalog: Catalog::new(self.context.catalog.lang()),
+            output,
+        };
+        let begun = Instant::now();
+        cli.command.run(&context)?;
+        Ok(begun.elapsed())
+    }
+
+    fn tool(&self, program: &str, words: &[&str]) -> Result<(), Failure> {
+        let line: Vec<String> = words
+            .iter()
+            .map(|word| word.replace(&format!("{}/", self.dir.display()), ""))
+            .collect();
+        self.context
+            .output
+            .note(&format!("  $ {program} {}", line.join(" ")));
+        Tool::find(program)?.args(words).run()?;
+        Ok(())
+    }
+
+    fn make_volume(&mut self) -> Result<(), Failure> {
+        self.say("demo-volume");
+        let tree = self.dir.join("tree");
+        let bytes = gather(&tree, FILES)?;
+        let volume = self.path("volume.ext4");
+        let file = std::fs::File::create(&volume).map_err(|error| Failure::io(self.dir, &error))?;
+        file.set_len(bytes + bytes / 4 + (64 << 20))
+            .map_err(|error| Failure::io(self.dir, &error))?;
+        self.tool(
+            "mke2fs",
+            &["-q", "-t", "ext4", "-d", &self.path("tree"), &volume],
+        )?;
+        self.row("files", bytes, None);
+        Ok(())
+    }
+
+    fn capture_and_verify(&mut self) -> Result<(), Failure> {
+        self.say("demo-capture");
+        let (volume, image) = (self.path("volume.ext4"), self.path("lab.img"));
+        let time = self.azud(&["image", "create", &volume, &image])?;
+        let used = self.used(&image)?;
+        self.row("capture", used, time);
+        self.row("image", size(Path::new(&image))?, None);
+        let time = self.azud(&["image", "verify", "--deep", &image])?;
+        self.row("verify", used, time);
+        Ok(())
+    }
+
+    fn used(&self, image: &str) -> Result<u64, Failure> {
+        let opened = Opened::at(Path::new(image))?;
+        let header = &opened.native.geometry().header;
+        Ok(header.used_blocks * u64::from(header.block_size))
+    }
+
+    fn notice_damage(&self) -> Result<(), Failure> {
+        self.say("demo-damage");
+        let (image, damaged) = (self.path("lab.img"), self.path("damaged.img"));
+        std::fs::copy(&image, &damaged).map_err(|error| Failure::io(self.dir, &error))?;
+        flip(Path::new(&damaged))?;
+        match self.azud(&["image", "verify", &damaged]) {
+            Err(failure) if failure.code == Code::Corrupt => {
+                self.context
+                    .output
+                    .note(&format!("  → {}: {}", failure.code, failure.detail));
+            }
+            Err(other) => return Err(other),
+            Ok(_) => return Err(broken("a flipped bit was not noticed")),
+        }
+        std::fs::remove_file(&damaged).map_err(|error| Failure::io(self.dir, &error))
+    }
+
+    fn restore(&mut self) -> Result<(), Failure> {
+        self.say("demo-restore");
+        let (image, target) = (self.path("lab.img"), self.path("pc.ext4"));
+        let time = self.azud(&["image", "restore", "--read-back", &image, &target])?;
+        self.row("restore", self.used(&image)?, time);
+        self.check(&target, "tree")
+    }
+
+    /// The file system's own checker, and every file compared with the tree it was made from.
+    fn check(&self, target: &str, tree: &str) -> Result<(), Failure> {
+        self.tool("e2fsck", &["-fn", target])?;
+        let out = self.dir.join("out");
+        let _ = std::fs::remove_dir_all(&out);
+        std::fs::create_dir(&out).map_err(|error| Failure::io(&out, &error))?;
+        let command = format!("rdump / {}", out.display());
+        self.tool("debugfs", &["-R", &command, target])?;
+        let mut got = hashes(&out)?;
+        got.retain(|path, _| !path.starts_with("lost+found"));
+        let want = hashes(&self.dir.join(tree))?;
+        if got != want {
+            return Err(broken("the restored files differ from the original ones"));
+        }
+        let values = [("count", want.len().into())];
+        self.context.output.note(&format!(
+            "  → {}",
+            self.context.catalog.fmt("demo-same-files", &values)
+        ));
+        Ok(())
+    }
+
+    fn change_and_follow(&mut self) -> Result<(), Failure> {
+        self.say("demo-change");
+        let (volume, image, target) = (
+            self.path("volume.ext4"),
+            self.path("lab.img"),
+            self.path("pc.ext4"),
+        );
+        self.change(&volume)?;
+        std::fs::copy(&image, self.dir.join("before.img"))
+            .map_err(|error| Failure::io(self.dir, &error))?;
+        let time = self.azud(&["image", "create", &volume, &image])?;
+        self.row("recapture", self.used(&image)?, time);
+        let (before, after) = (
+            Opened::at(&self.dir.join("before.img"))?,
+            Opened::at(Path::new(&image))?,
+        );
+        self.row(
+            "new",
+            azud_image::diff(&before.native, &after.native).new_compressed,
+            None,
+        );
+        self.azud(&["image", "diff", &self.path("before.img"), &image])?;
+        self.azud(&["image", "history", &image])?;
+        self.say("demo-follow");
+        let time = self.azud(&[
+            "image",
+            "restore",
+            "--changed-only",
+            "--yes",
+            &image,
+            &target,
+        ])?;
+        self.row("follow", self.used(&image)?, time);
+        self.check(&target, "tree")
+    }
+
+    /// Replaces, removes and adds a few files, in the volume and in the tree it was made from.
+    fn change(&self, volume: &str) -> Result<(), Failure> {
+        let tree = self.dir.join("tree");
+        let names: Vec<_> = hashes(&tree)?.into_keys().collect();
+        let failed = |error: std::io::Error| Failure::io(self.dir, &error);
+        let mut script = String::new();
+        for (n, name) in names.iter().step_by(names.len() / 8 + 1).enumerate() {
+            let (host, inside) = (tree.join(name), format!("/{}", name.display()));
+            script += &format!("rm \"{inside}\"\n");
+            if n % 4 == 3 {
+                std::fs::remove_file(&host).map_err(failed)?;
+                continue;
+            }
+            let content = format!("changed by azud demo, file {n}\n").repeat(5000);
+            std::fs::write(&host, content).map_err(failed)?;
+            script += &format!("write \"{}\" \"{inside}\"\n", host.display());
+        }
+        let commands = self.path("changes.debugfs");
+        std::fs::write(&commands, script).map_err(failed)?;
+        self.tool("debugfs", &["-w", "-f", &commands, volume])
+    }
+
+    fn show(&self) {
+        let text = |step: &str| self.context.catalog.text(&format!("demo-step-{step}"));
+        let value = json!({ "steps": self.rows.iter().map(|row| json!({
+            "step": row.step,
+            "bytes": row.bytes,
+            "seconds": row.time.map(|time| time.as_secs_f64()),
+        })).collect::<Vec<_>>() });
+        self.context.output.result(&value, || {
+            let label = |key: &str| self.context.catalog.text(&format!("label-{key}"));
+            let head = [
+                self.context.catalog.text("demo-step"),
+                label("size"),
+                label("time"),
+                label("rate"),
+            ];
+            let cells = |row: &Row| {
+                let time = row.time.map_or_else(String::new, human::duration);
+                let rate = row
+                    .time
+                    .map_or_else(String::new, |time| human::rate(row.bytes, time));
+                vec![text(row.step), human::bytes(row.bytes), time, rate]
+            };
+            format!(
+                "\n{}",
+                table::table(&head, &self.rows.iter().map(cells).collect::<Vec<_>>())
+            )
+        });
+    }
+}

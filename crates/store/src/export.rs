@@ -1,0 +1,82 @@
+//! A file for others: written beside its name, visible only when whole.
+
+use std::fs::File;
+use std::path::{Path, PathBuf};
+
+use crate::durable;
+use crate::error::{Result, StoreError};
+
+/// A file being written beside its later name; removed when dropped unpublished.
+#[derive(Debug)]
+pub struct Export {
+    part: PathBuf,
+    out: PathBuf,
+}
+
+impl Export {
+    /// Makes ready to write what will be `out`.
+    ///
+    /// # Errors
+    /// [`StoreError::NotFound`] for the directory, [`StoreError::NotAFile`] when `out` has no file name or is
+    /// something else than a file.
+    pub fn begin(out: &Path) -> Result<Self> {
+        let not_a_file = |what| StoreError::NotAFile {
+            path: out.to_owned(),
+            what,
+        };
+        let name = out.file_name().ok_or_else(|| not_a_file("a directory"))?;
+        if out.is_dir() {
+            return Err(not_a_file("a directory"));
+        }
+        if out.exists() && !out.is_file() {
+            return Err(not_a_file("a device"));
+        }
+        let dir = out
+            .parent()
+            .filter(|dir| !dir.as_os_str().is_empty())
+            .unwrap_or(Path::new("."));
+        if !dir.is_dir() {
+            return Err(StoreError::NotFound(dir.to_owned()));
+        }
+        let mut hidden = std::ffi::OsString::from(".");
+        hidden.push(name);
+        hidden.push(format!(".{}.azud-part", std::process::id()));
+        Ok(Self {
+            part: dir.join(hidden),
+            out: out.to_owned(),
+        })
+    }
+
+    /// Where to write.
+    pub fn part(&self) -> &Path {
+        &self.part
+    }
+
+    /// Takes a file that another program wrote beside it in place of what was written.
+    ///
+    /// # Errors
+    /// [`StoreError::Io`].
+    pub fn adopt(&self, file: &Path) -> Result<()> {
+        durable::rename(file, &self.part)
+    }
+
+    /// Syncs what was written and gives it its name; what had that name before is replaced.
+    ///
+    /// # Errors
+    /// [`StoreError::NoSpace`], [`StoreError::ReadOnly`], [`StoreError::Io`].
+    pub fn publish(self) -> Result<()> {
+        let file =
+            File::open(&self.part).map_err(|error| StoreError::io("open", &self.part, error))?;
+        durable::sync_file(&file, &self.part)?;
+        durable::rename(&self.part, &self.out)?;
+        let dir = self.part.parent().unwrap_or(Path::new("."));
+        durable::sync_dir(dir)
+    }
+}
+
+impl Drop for Export {
+    fn drop(&mut self) {
+        // Gone already when it was published.
+        let _ = std::fs::remove_file(&self.part);
+    }
+}
