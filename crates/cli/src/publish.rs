@@ -38,19 +38,35 @@ pub(crate) struct Making {
     pub(crate) keeping: Keeping,
 }
 
+/// What an image is made of.
+pub(crate) struct Made<'a, R> {
+    /// `image-create` or `image-import`.
+    pub(crate) action: &'static str,
+    pub(crate) image: &'a ImageFile,
+    pub(crate) volume: &'a Volume,
+    pub(crate) tails: Vec<Tail>,
+    pub(crate) content: R,
+    pub(crate) facts: Facts,
+}
+
 impl Making {
     /// Writes, checks and publishes the image, purges the trash, shows the result. `unchanged` has the last
     /// word about the source before anything becomes visible.
     pub(crate) fn run(
         &self,
         context: &Context,
-        image: &ImageFile,
-        (volume, tails, content): (&Volume, Vec<Tail>, impl Read + Send),
-        facts: Facts,
-        action: &'static str,
+        making: Made<'_, impl Read + Send>,
         unchanged: impl FnOnce() -> Result<(), Failure>,
     ) -> Result<(), Failure> {
         let begun = Instant::now();
+        let Made {
+            action,
+            image,
+            volume,
+            tails,
+            content,
+            facts,
+        } = making;
         let base_file = self.base.as_deref().map(Stored::open).transpose()?;
         let base = base_file
             .as_ref()

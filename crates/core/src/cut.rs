@@ -148,6 +148,7 @@ impl Iterator for Units<'_> {
 }
 
 #[cfg(test)]
+#[allow(clippy::cast_possible_truncation, reason = "sizes of test data")]
 mod tests {
     use super::*;
     use proptest::prelude::*;

@@ -57,6 +57,16 @@ pub trait WriteAt: ReadAt {
     fn zero(&self, offset: u64, len: u64) -> io::Result<()>;
 }
 
+impl<T: ReadAt + ?Sized> ReadAt for &T {
+    fn len(&self) -> u64 {
+        (**self).len()
+    }
+
+    fn read_exact_at(&self, buf: &mut [u8], offset: u64) -> io::Result<()> {
+        (**self).read_exact_at(buf, offset)
+    }
+}
+
 impl ReadAt for [u8] {
     fn len(&self) -> u64 {
         self.len() as u64

@@ -191,8 +191,8 @@ mod tests {
             threads: 4,
             depth: 6,
         };
-        let work = |_: &mut (), n: u64| {
-            if n % 7 == 0 {
+        let work = |(): &mut (), n: u64| {
+            if n.is_multiple_of(7) {
                 thread::yield_now();
             }
             Ok::<_, ()>(n * 2)

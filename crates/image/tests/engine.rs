@@ -1,4 +1,5 @@
 //! The engine on devices in memory: what goes in comes out, whatever is asked, whatever breaks.
+#![allow(clippy::cast_possible_truncation, reason = "sizes of test data")]
 
 use azud_core::bitmap::Bitmap;
 use azud_core::format::index::{Facts, Tail};
@@ -60,9 +61,9 @@ fn options<'a>(base: Option<&'a Base<'a>>, average: Option<u32>) -> CaptureOptio
     }
 }
 
-fn take(device: &Vec<u8>, volume: &Volume, options: &CaptureOptions<'_>) -> (Vec<u8>, Captured) {
-    let content = DeviceContent::new(device, &volume.used, volume.block_size);
-    let tails = read_tails(device, volume).expect("tails");
+fn take(device: &[u8], volume: &Volume, options: &CaptureOptions<'_>) -> (Vec<u8>, Captured) {
+    let content = DeviceContent::new(&device, &volume.used, volume.block_size);
+    let tails = read_tails(&device, volume).expect("tails");
     let mut file = Vec::new();
     let captured = capture(volume, tails, content, options, (&mut file, &Silent)).expect("capture");
     assert_eq!(captured.file_len, file.len() as u64);
@@ -120,7 +121,7 @@ proptest! {
     ) {
         let block_size = 512u32 << shift;
         let device = noise(seed, blocks * block_size as usize + odd * 512 % block_size as usize);
-        let volume = volume(&device, block_size, |block| (block / 7 ^ seed) % 9 < density);
+        let volume = volume(&device, block_size, |block| ((block / 7) ^ seed) % 9 < density);
         let (file, _) = take(&device, &volume, &options(None, Some(64 << 10)));
         let native = Native::open(&file).expect("opens");
         prop_assert_eq!(native.file_len(), file.len() as u64);

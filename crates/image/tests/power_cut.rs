@@ -3,10 +3,12 @@
 //! The restore runs onto a device in memory that records every write; each prefix of the record up to a flush,
 //! and samples between flushes with writes missing or out of order, are shown to `blkid` and to the
 //! file system's own checker.
+#![allow(clippy::cast_possible_truncation, reason = "sizes of test data")]
 
 use std::path::Path;
 
 use anyhow::Result;
+use azud_core::format::index::Facts;
 use azud_core::progress::Silent;
 use azud_image::capture::{CaptureOptions, DeviceContent, capture, read_tails};
 use azud_image::fs::{MapOptions, map};
@@ -33,19 +35,19 @@ fn volume(dir: &Path, name: &str, mkfs: &str) -> Result<Vec<u8>> {
     Ok(std::fs::read(file)?)
 }
 
-fn image_of(device: &Vec<u8>) -> Result<Vec<u8>> {
-    let volume = map(device, &MapOptions::default())?.expect("a known file system");
-    let content = DeviceContent::new(device, &volume.used, volume.block_size);
+fn image_of(device: &[u8]) -> Result<Vec<u8>> {
+    let volume = map(&device, &MapOptions::default())?.expect("a known file system");
+    let content = DeviceContent::new(&device, &volume.used, volume.block_size);
     let options = CaptureOptions {
         level: DEFAULT_LEVEL,
         base: None,
         average: Some(64 << 10),
-        facts: Default::default(),
+        facts: Facts::default(),
     };
     let mut file = Vec::new();
     capture(
         &volume,
-        read_tails(device, &volume)?,
+        read_tails(&device, &volume)?,
         content,
         &options,
         (&mut file, &Silent),
@@ -117,7 +119,7 @@ fn prefixes_up_to_flushes(log: &[Event]) -> Vec<usize> {
 }
 
 /// Replays the restore of `new` over `old`.
-fn cut(dir: &Path, case: &Case, old: &[u8], new: &Vec<u8>, pipe: bool) -> Result<()> {
+fn cut(dir: &Path, case: &Case, old: &[u8], new: &[u8], pipe: bool) -> Result<()> {
     let image = image_of(new)?;
     let native = Native::open(&image)?;
     let target = Memory::new(old.to_vec());

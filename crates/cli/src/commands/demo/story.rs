@@ -130,7 +130,7 @@ impl Story<'_> {
         self.say("demo-capture");
         let (volume, image) = (self.path("volume.ext4"), self.path("lab.img"));
         let time = self.azud(&["image", "create", &volume, &image])?;
-        let used = self.used(&image)?;
+        let used = Self::used(&image)?;
         self.row("capture", used, time);
         self.row("image", size(Path::new(&image))?, None);
         let time = self.azud(&["image", "verify", "--deep", &image])?;
@@ -138,7 +138,7 @@ impl Story<'_> {
         Ok(())
     }
 
-    fn used(&self, image: &str) -> Result<u64, Failure> {
+    fn used(image: &str) -> Result<u64, Failure> {
         let opened = Opened::at(Path::new(image))?;
         let header = &opened.native.geometry().header;
         Ok(header.used_blocks * u64::from(header.block_size))
@@ -165,7 +165,7 @@ impl Story<'_> {
         self.say("demo-restore");
         let (image, target) = (self.path("lab.img"), self.path("pc.ext4"));
         let time = self.azud(&["image", "restore", "--read-back", &image, &target])?;
-        self.row("restore", self.used(&image)?, time);
+        self.row("restore", Self::used(&image)?, time);
         self.check(&target, "tree")
     }
 
@@ -202,7 +202,7 @@ impl Story<'_> {
         std::fs::copy(&image, self.dir.join("before.img"))
             .map_err(|error| Failure::io(self.dir, &error))?;
         let time = self.azud(&["image", "create", &volume, &image])?;
-        self.row("recapture", self.used(&image)?, time);
+        self.row("recapture", Self::used(&image)?, time);
         let (before, after) = (
             Opened::at(&self.dir.join("before.img"))?,
             Opened::at(Path::new(&image))?,
@@ -223,7 +223,7 @@ impl Story<'_> {
             &image,
             &target,
         ])?;
-        self.row("follow", self.used(&image)?, time);
+        self.row("follow", Self::used(&image)?, time);
         self.check(&target, "tree")
     }
 
@@ -235,14 +235,20 @@ impl Story<'_> {
         let mut script = String::new();
         for (n, name) in names.iter().step_by(names.len() / 8 + 1).enumerate() {
             let (host, inside) = (tree.join(name), format!("/{}", name.display()));
-            script += &format!("rm \"{inside}\"\n");
+            script.extend(["rm \"", &inside, "\"\n"]);
             if n % 4 == 3 {
                 std::fs::remove_file(&host).map_err(failed)?;
                 continue;
             }
             let content = format!("changed by azud demo, file {n}\n").repeat(5000);
             std::fs::write(&host, content).map_err(failed)?;
-            script += &format!("write \"{}\" \"{inside}\"\n", host.display());
+            script.extend([
+                "write \"",
+                &host.display().to_string(),
+                "\" \"",
+                &inside,
+                "\"\n",
+            ]);
         }
         let commands = self.path("changes.debugfs");
         std::fs::write(&commands, script).map_err(failed)?;

@@ -20,7 +20,7 @@ use crate::failure::Failure;
 use crate::human;
 use crate::opened::{host, timestamp};
 use crate::plan::{Plan, Value};
-use crate::publish::{Keeping, Making};
+use crate::publish::{Keeping, Made, Making};
 use crate::volume::{self, Choices, Found};
 
 /// Who reads the file system's map.
@@ -124,14 +124,15 @@ impl Args {
         })?;
         let tails = read_tails(&source, &found.volume)?;
         let content = DeviceContent::new(&bulk, &found.volume.used, found.volume.block_size);
-        making.run(
-            context,
-            &image,
-            (&found.volume, tails, content),
+        let made = Made {
+            action: "image-create",
+            image: &image,
+            volume: &found.volume,
+            tails,
+            content,
             facts,
-            "image-create",
-            || Ok(source.unchanged()?),
-        )
+        };
+        making.run(context, made, || Ok(source.unchanged()?))
     }
 
     fn choices(&self) -> Choices {

@@ -15,7 +15,7 @@ use azud_image::fs::ntfs_backup_boot;
 use crate::confirm::{Step, settle};
 use crate::opened::{host, identify, timestamp};
 use crate::plan::{Plan, Value};
-use crate::publish::{Keeping, Making};
+use crate::publish::{Keeping, Made, Making};
 
 use crate::args::Writing;
 use crate::args::size::level;
@@ -83,14 +83,15 @@ impl Args {
         let (first, tails) = first_block(&mut reader, &volume)?;
         let content = first.as_slice().chain(reader);
         let facts = self.facts();
-        making.run(
-            context,
-            &image,
-            (&volume, tails, content),
+        let made = Made {
+            action: "image-import",
+            image: &image,
+            volume: &volume,
+            tails,
+            content,
             facts,
-            "image-import",
-            || Ok(()),
-        )
+        };
+        making.run(context, made, || Ok(()))
     }
 
     fn facts(&self) -> Facts {

@@ -39,59 +39,66 @@ impl Args {
             "frames": opened.native.frames().len(),
             "facts": facts,
         });
-        context.output.answer(&value, || {
-            let label = |key: &str| context.catalog.text(&format!("label-{key}"));
-            let mut rows = vec![
-                (label("image"), opened.stored.path().display().to_string()),
-                (label("identity"), opened.identity().to_string()),
-                (label("file-system"), facts.fs.clone()),
-            ];
-            let texts = [
-                ("label", &facts.label),
-                ("uuid", &facts.uuid),
-                ("dirty", &facts.dirty),
-            ];
-            rows.extend(
-                texts
-                    .into_iter()
-                    .filter_map(|(key, text)| Some((label(key), text.clone()?))),
-            );
-            rows.extend([
-                (
-                    label("device-size"),
-                    human::bytes_exactly(header.device_size),
-                ),
-                (label("used"), human::bytes_exactly(used)),
-                (
-                    label("file-size"),
-                    human::bytes_exactly(opened.stored.len()),
-                ),
-                (
-                    label("ratio"),
-                    format!("{:.2}", ratio(used, opened.stored.len())),
-                ),
-                (
-                    label("minimum-size"),
-                    human::bytes_exactly(opened.native.minimum_size()),
-                ),
-                (label("block-size"), header.block_size.to_string()),
-                (label("frames"), opened.native.frames().len().to_string()),
-                (label("level"), facts.level.to_string()),
-                (label("created"), facts.created.clone()),
-                (label("host"), facts.host.clone()),
-                (label("source"), facts.source.path.clone()),
-                (label("tool"), facts.tool.clone()),
-            ]);
-            for (name, bytes) in &facts.left_out {
-                rows.push((
-                    label("left-out"),
-                    format!("{name} ({})", human::bytes(*bytes)),
-                ));
-            }
-            table::rows(&rows)
-        });
+        context
+            .output
+            .answer(&value, || human_rows(context, &opened));
         Ok(())
     }
+}
+
+/// The same as text.
+fn human_rows(context: &Context, opened: &Opened) -> String {
+    let (facts, header) = (opened.native.facts(), &opened.native.geometry().header);
+    let used = header.used_blocks * u64::from(header.block_size);
+    let label = |key: &str| context.catalog.text(&format!("label-{key}"));
+    let mut rows = vec![
+        (label("image"), opened.stored.path().display().to_string()),
+        (label("identity"), opened.identity().to_string()),
+        (label("file-system"), facts.fs.clone()),
+    ];
+    let texts = [
+        ("label", &facts.label),
+        ("uuid", &facts.uuid),
+        ("dirty", &facts.dirty),
+    ];
+    rows.extend(
+        texts
+            .into_iter()
+            .filter_map(|(key, text)| Some((label(key), text.clone()?))),
+    );
+    rows.extend([
+        (
+            label("device-size"),
+            human::bytes_exactly(header.device_size),
+        ),
+        (label("used"), human::bytes_exactly(used)),
+        (
+            label("file-size"),
+            human::bytes_exactly(opened.stored.len()),
+        ),
+        (
+            label("ratio"),
+            format!("{:.2}", ratio(used, opened.stored.len())),
+        ),
+        (
+            label("minimum-size"),
+            human::bytes_exactly(opened.native.minimum_size()),
+        ),
+        (label("block-size"), header.block_size.to_string()),
+        (label("frames"), opened.native.frames().len().to_string()),
+        (label("level"), facts.level.to_string()),
+        (label("created"), facts.created.clone()),
+        (label("host"), facts.host.clone()),
+        (label("source"), facts.source.path.clone()),
+        (label("tool"), facts.tool.clone()),
+    ]);
+    for (name, bytes) in &facts.left_out {
+        rows.push((
+            label("left-out"),
+            format!("{name} ({})", human::bytes(*bytes)),
+        ));
+    }
+    table::rows(&rows)
 }
 
 #[expect(clippy::cast_precision_loss, reason = "two decimals are shown")]

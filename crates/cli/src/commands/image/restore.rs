@@ -111,14 +111,14 @@ impl Args {
                 &self.options(&target),
                 &progress,
             )?,
-            None => self.from_pipe(&target, std::io::stdin(), &progress)?,
+            None => self.read_pipe(&target, std::io::stdin(), &progress)?,
         };
         drop(progress);
         self.show(context, &done, begun);
         Ok(())
     }
 
-    fn from_pipe(
+    fn read_pipe(
         &self,
         target: &Target,
         input: impl Read + Send,
