@@ -109,13 +109,16 @@ pub fn restore(
     job.check_size()?;
     let head = order::image_head(native, file, &job.starts)?;
     let order = Order::new(native.geometry(), native.tails(), &head, target)?;
-    let tails_in_place = options.changed_only && order::tails_in_place(target, native.tails())?;
-    let work = job.work(&order, tails_in_place)?;
+    // Without differences nothing is written, unless unused blocks are to be treated.
+    let idle = options.changed_only
+        && options.unused == Unused::Leave
+        && order::tails_in_place(target, native.tails())?;
+    let work = job.work(&order, idle)?;
     let mut done = Restored {
         content: native.geometry().header.used_blocks * job.block_size(),
         ..Default::default()
     };
-    if work.is_empty() && tails_in_place {
+    if work.is_empty() && idle {
         done.kept = done.content;
         return Ok(done);
     }
@@ -176,11 +179,11 @@ impl Job<'_> {
     }
 
     /// The data frames to be written, as positions in `starts`.
-    fn work(&self, order: &Order, tails_in_place: bool) -> Result<Vec<usize>, ImageError> {
+    fn work(&self, order: &Order, idle: bool) -> Result<Vec<usize>, ImageError> {
         if self.options.changed_only {
             let mut found =
                 changed::differing(self.native, &self.starts, self.target, self.progress)?;
-            if !(found.is_empty() && tails_in_place) {
+            if !(found.is_empty() && idle) {
                 changed::add_touched(self.native, &self.starts, order, &mut found);
             }
             return Ok(found);
