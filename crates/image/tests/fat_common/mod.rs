@@ -120,7 +120,9 @@ pub fn partclone(program: &str, source: &Path) -> Result<(Bitmap, u32)> {
 /// Fails unless both maps mean the same bytes up to `end`, and ours none behind it.
 pub fn assert_same(ours: &Volume, (theirs, block): &(Bitmap, u32), end: u64) {
     assert!(theirs.len() * u64::from(*block) >= end);
-    assert!(ours.minimum_size() <= end);
+    let last = ours.used.last_used().map_or(0, |last| last + 1);
+    assert!(last * u64::from(ours.block_size) <= end);
+    assert!(ours.tails.iter().all(|tail| tail.end <= end));
     for at in (0..end).step_by(512) {
         let us = ours.used.get(at / u64::from(ours.block_size))
             || ours.tails.iter().any(|t| t.contains(&at));
