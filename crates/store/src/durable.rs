@@ -158,9 +158,22 @@ pub(crate) fn remove_file(path: &Path) -> Result<()> {
     gone(step(Op::RemoveFile, path).and_then(|()| fs::remove_file(path))).at("remove", path)
 }
 
-/// Removes an empty directory, unless it is gone already.
+/// How often an emptied directory is tried again before it counts as not empty.
+const EMPTYING: u32 = 100;
+
+/// Removes an empty directory, unless it is gone already. FUSE and NFS keep a file that was just closed
+/// under a hidden name for a moment, so a directory that is not empty yet gets that moment.
 pub(crate) fn remove_dir(path: &Path) -> Result<()> {
-    gone(step(Op::RemoveDir, path).and_then(|()| fs::remove_dir(path))).at("remove", path)
+    let mut done = step(Op::RemoveDir, path).and_then(|()| fs::remove_dir(path));
+    for _ in 0..EMPTYING {
+        match &done {
+            Err(error) if error.kind() == io::ErrorKind::DirectoryNotEmpty => {}
+            _ => break,
+        }
+        std::thread::sleep(std::time::Duration::from_millis(10));
+        done = fs::remove_dir(path);
+    }
+    gone(done).at("remove", path)
 }
 
 /// Removes a directory if nothing is in it; otherwise it stays.
