@@ -12,7 +12,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use azud_core::io::{ReadAt, WriteAt};
-use rustix::fs::{FallocateFlags, OFlags, fallocate};
+use rustix::fs::{Advice, FallocateFlags, FlockOperation, OFlags, fadvise, fallocate, flock};
 use rustix::io::Errno;
 
 use crate::busy::check_unused;
@@ -40,7 +40,7 @@ pub struct TargetOptions {
     pub unit: u32,
 }
 
-/// A device, held exclusively, or a file, opened for reading and writing.
+/// A device, held exclusively, or a file, locked, opened for reading and writing.
 #[derive(Debug)]
 pub struct Target {
     path: PathBuf,
@@ -64,7 +64,8 @@ impl Target {
     pub fn open(path: &Path, options: TargetOptions) -> Result<Self> {
         let created = create(path, options)?;
         let opened = Self::open_existing(path, options, created);
-        if opened.is_err() && created {
+        let taken = matches!(opened, Err(DiskError::Busy { .. }));
+        if opened.is_err() && created && !taken {
             // Ours and empty: nobody misses it, and the error says why.
             let _ = fs::remove_file(path);
         }
@@ -240,11 +241,19 @@ fn open_file(path: &Path) -> Result<File> {
             by: over.node().display().to_string(),
         });
     }
-    File::options()
+    let file = File::options()
         .read(true)
         .write(true)
         .open(path)
-        .map_err(|error| DiskError::at(path, "opening for writing", error))
+        .map_err(|error| DiskError::at(path, "opening for writing", error))?;
+    // What exclusive opening is for devices. A file system without locks is believed.
+    match flock(&file, FlockOperation::NonBlockingLockExclusive) {
+        Err(Errno::WOULDBLOCK) => Err(DiskError::Busy {
+            path: path.to_owned(),
+            by: "another program, which has locked it".to_owned(),
+        }),
+        _ => Ok(file),
+    }
 }
 
 /// Direct I/O, if everything that will be written is aligned enough for it.
@@ -320,6 +329,19 @@ impl WriteAt for Target {
             }
             done => Ok(done?),
         }
+    }
+
+    fn forget(&self) -> io::Result<()> {
+        // Only what is on the medium is dropped from memory.
+        self.flush()?;
+        if self.direct.is_some() {
+            return Ok(());
+        }
+        if self.facts.kind == Kind::BlockDevice {
+            // Not permitted to everybody; the advice below is.
+            let _ = sys::flush_buffers(&self.file);
+        }
+        Ok(fadvise(&self.file, 0, None, Advice::DontNeed)?)
     }
 
     fn zero(&self, offset: u64, len: u64) -> io::Result<()> {

@@ -369,3 +369,35 @@ fn many_writers_do_not_disturb_each_other() {
             .all(|(at, page)| page.iter().all(|byte| u64::from(*byte) == at % 6 + 1))
     );
 }
+
+#[test]
+fn regression_forgetting_reads_the_medium_again() {
+    if !have_root() || !have(&["losetup"]) {
+        return;
+    }
+    let dir = folder();
+    let path = dir.path().join("medium");
+    fill(&path, LEN).expect("room");
+    let device = Loop::attach(&path).expect("a loop device");
+    let target = Target::open(device.path(), options(false, 1)).expect("free");
+    target.write_all_at(&[1; 4096], 4096).expect("written");
+    target.flush().expect("flushed");
+    // A medium that does not keep what it was given: the page cache knows nothing of it.
+    let medium = fs::File::options().write(true).open(&path).expect("there");
+    std::os::unix::fs::FileExt::write_all_at(&medium, &[2; 4096], 4096).expect("written");
+    let mut seen = [0; 4096];
+    target.forget().expect("forgotten");
+    target.read_exact_at(&mut seen, 4096).expect("readable");
+    assert!(seen == [2; 4096], "read from memory, not from the medium");
+}
+
+#[test]
+fn regression_a_file_is_one_writers_target() {
+    let dir = folder();
+    let path = dir.path().join("file");
+    let first = Target::open(&path, options(false, 1)).expect("a new file");
+    let second = Target::open(&path, options(false, 1)).expect_err("taken");
+    assert_eq!(second.code(), Code::Busy);
+    drop(first);
+    Target::open(&path, options(false, 1)).expect("free again");
+}
