@@ -1,6 +1,7 @@
 //! Two shapes of parallel work, both with bounded memory and the first error winning.
 
 use std::collections::BTreeMap;
+use std::panic::{self, AssertUnwindSafe};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread;
@@ -29,6 +30,11 @@ impl<E> Failure<E> {
     fn set(&self, error: E) {
         let mut first = self.error.lock().expect("no holder panics");
         first.get_or_insert(error);
+        self.stop();
+    }
+
+    /// Ends the others' work without an error of its own.
+    fn stop(&self) {
         self.failed.store(true, Ordering::Relaxed);
     }
 
@@ -41,6 +47,17 @@ impl<E> Failure<E> {
             .into_inner()
             .expect("no holder panics")
             .map_or(Ok(()), Err)
+    }
+}
+
+/// Ends the others' work when its thread panics: nobody shall wait for what will be thrown away.
+struct Alarm<'a, E>(&'a Failure<E>);
+
+impl<E> Drop for Alarm<'_, E> {
+    fn drop(&mut self) {
+        if thread::panicking() {
+            self.0.stop();
+        }
     }
 }
 
@@ -59,6 +76,7 @@ pub(crate) fn each<S, E: Send>(
     thread::scope(|scope| {
         for _ in 0..threads.min(count) {
             scope.spawn(|| {
+                let _alarm = Alarm(&failure);
                 let mut state = state();
                 while !failure.is_set() {
                     let item = next.fetch_add(1, Ordering::Relaxed);
@@ -113,7 +131,9 @@ impl Pipeline {
                     let (jobs, results_in) = (jobs, results_in);
                     let mut state = state();
                     for (number, job) in jobs {
-                        let result = work(&mut state, job);
+                        // A panic goes the way of the results: a job that never arrives would be waited for.
+                        let result =
+                            panic::catch_unwind(AssertUnwindSafe(|| work(&mut state, job)));
                         // Nobody listens any more after a failure elsewhere.
                         if results_in.send((number, result)).is_err() || failure.is_set() {
                             return;
@@ -161,13 +181,14 @@ fn produce<J, E>(
     reason = "dropping the channels ends the other sides"
 )]
 fn in_order<R, E>(
-    results: Receiver<(usize, Result<R, E>)>,
+    results: Receiver<(usize, thread::Result<Result<R, E>>)>,
     tokens: Sender<()>,
     mut consume: impl FnMut(R) -> Result<(), E>,
 ) -> Result<(), E> {
     let mut early = BTreeMap::new();
     let mut expected = 0;
     for (number, result) in results {
+        let result = result.unwrap_or_else(|panic| panic::resume_unwind(panic));
         early.insert(number, result?);
         while let Some(result) = early.remove(&expected) {
             expected += 1;
@@ -241,5 +262,48 @@ mod tests {
             each(3, 100, || (), |(), n| if n == 50 { Err(n) } else { Ok(()) }),
             Err(50)
         );
+    }
+
+    #[test]
+    fn regression_a_panic_ends_everything() {
+        let (done, ended) = std::sync::mpsc::channel();
+        thread::spawn(move || {
+            let pipeline = Pipeline {
+                threads: 3,
+                depth: 4,
+            };
+            let mut jobs = 0..1000u64;
+            let piped = panic::catch_unwind(AssertUnwindSafe(|| {
+                pipeline.run(
+                    || Ok::<_, ()>(jobs.next()),
+                    || (),
+                    |(), n| {
+                        assert!(n != 50, "on purpose");
+                        Ok(n)
+                    },
+                    |_| Ok(()),
+                )
+            }));
+            let worked = AtomicUsize::new(0);
+            let counted = panic::catch_unwind(AssertUnwindSafe(|| {
+                each(
+                    2,
+                    100_000,
+                    || (),
+                    |(), n| {
+                        assert!(n != 50, "on purpose");
+                        worked.fetch_add(1, Ordering::Relaxed);
+                        thread::yield_now();
+                        Ok::<_, ()>(())
+                    },
+                )
+            }));
+            let _ = done.send((piped.is_err(), counted.is_err(), worked.into_inner()));
+        });
+        let (piped, counted, worked) = ended
+            .recv_timeout(std::time::Duration::from_secs(20))
+            .expect("neither waits for ever");
+        assert!(piped && counted, "the panic is not swallowed");
+        assert!(worked < 99_000, "{worked} items after a panic");
     }
 }
