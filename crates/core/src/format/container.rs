@@ -7,7 +7,7 @@
 //! The seek table is zstd's standard one (seekable format 0.1.0), without checksums; its footer is the
 //! end of the file, and its length follows from the footer, so the trailer is found from the end.
 
-use super::index::Index;
+use super::index::{Index, MAX_INDEX};
 use super::{Cursor, FormatError, Hash, MAX_FRAMES};
 
 /// Magic number of the skippable frames that are ours.
@@ -55,7 +55,7 @@ impl Trailer {
     /// Reads a trailer frame.
     ///
     /// # Errors
-    /// `NotNative` when it is something else, `Newer`, `Corrupt`.
+    /// `NotNative` when it is something else, `Newer`, `Corrupt`, `TooLarge` beyond [`MAX_INDEX`].
     pub fn parse(bytes: &[u8; TRAILER_LEN]) -> Result<Self, FormatError> {
         let mut cursor = Cursor::new(bytes, "the trailer");
         if cursor.array()? != skippable(AZUD_MAGIC, TRAILER_LEN - SKIPPABLE_HEADER)
@@ -73,9 +73,17 @@ impl Trailer {
         if version == 0 || cursor.array()? != [0; 6] {
             return Err(FormatError::Corrupt("trailer".into()));
         }
+        let (index_offset, index_len) = (cursor.u64()?, cursor.u64()?);
+        if index_len > MAX_INDEX {
+            return Err(FormatError::TooLarge {
+                what: "index",
+                size: index_len,
+                limit: MAX_INDEX,
+            });
+        }
         Ok(Self {
-            index_offset: cursor.u64()?,
-            index_len: cursor.u64()?,
+            index_offset,
+            index_len,
             identity: cursor.array()?,
         })
     }

@@ -19,6 +19,9 @@ pub const MAX_TAILS: usize = 1 << 20;
 /// The most bytes that the facts may take.
 pub const MAX_FACTS: usize = 1 << 20;
 
+/// The most bytes that an index may take, its unknown sections included.
+pub const MAX_INDEX: u64 = (MAX_FRAMES * ROW_LEN + MAX_FACTS + MAX_TAILS + (64 << 10)) as u64;
+
 const CRITICAL: u16 = 1;
 const FACTS: u16 = 1;
 const FRAMES: u16 = 2;

@@ -5,7 +5,7 @@ use std::io::{self, Read};
 use azud_core::format::container::{self, SKIPPABLE_HEADER, TRAILER_LEN, Trailer};
 use azud_core::format::frame::{self, FrameHeader};
 use azud_core::format::index::{Index, MAX_FACTS, MAX_TAILS, ROW_LEN};
-use azud_core::format::{FormatError, Hash};
+use azud_core::format::{FormatError, Hash, MAX_FRAMES};
 
 use crate::error::ImageError;
 
@@ -77,6 +77,14 @@ impl<R: Read> Scanner<R> {
         if frame::is_skippable(u32::from_le_bytes(mark)) {
             self.ending = Some(mark);
             return Ok(None);
+        }
+        if self.passed.len() == MAX_FRAMES {
+            return Err(FormatError::TooLarge {
+                what: "number of frames",
+                size: MAX_FRAMES as u64 + 1,
+                limit: MAX_FRAMES as u64,
+            }
+            .into());
         }
         let header = self.frame_header(&mut bytes)?;
         let limit = frame::bound(header.content_len);
@@ -181,5 +189,43 @@ impl<R: Read> Scanner<R> {
             bad,
             total: index.frames.len(),
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use azud_core::format::{FormatError, MAX_FRAMES};
+
+    use super::Scanner;
+    use crate::codec::Encoder;
+    use crate::error::ImageError;
+
+    /// The same bytes over and over, for ever.
+    struct Endless(Vec<u8>, usize);
+
+    impl std::io::Read for Endless {
+        fn read(&mut self, out: &mut [u8]) -> std::io::Result<usize> {
+            let rest = &self.0[self.1..];
+            let len = rest.len().min(out.len());
+            out[..len].copy_from_slice(&rest[..len]);
+            self.1 = (self.1 + len) % self.0.len();
+            Ok(len)
+        }
+    }
+
+    #[test]
+    fn regression_a_stream_without_end_is_refused() {
+        let mut frame = Vec::new();
+        Encoder::new(1).encode(&[7], &mut frame);
+        let mut scanner = Scanner::new(Endless(frame, 0));
+        for _ in 0..MAX_FRAMES {
+            scanner.next_frame().expect("a frame");
+        }
+        let error = scanner.next_frame().expect_err("more than the format has");
+        let too_large = |e: &FormatError| matches!(e, FormatError::TooLarge { .. });
+        assert!(
+            matches!(&error, ImageError::Format(e) if too_large(e)),
+            "{error}"
+        );
     }
 }
