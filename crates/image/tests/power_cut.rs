@@ -206,3 +206,38 @@ fn an_interrupted_restore_never_looks_valid() -> Result<()> {
     )?;
     Ok(())
 }
+
+#[test]
+fn regression_superblocks_wait_until_all_else_is_on_the_medium() -> Result<()> {
+    if !have(&["mke2fs"]) {
+        return Ok(());
+    }
+    let dir = tempfile::tempdir()?;
+    // The backups of the old volume lie where the new one has data.
+    let old = volume(dir.path(), "old", CASES[0].mkfs)?;
+    let new: Vec<u8> = (0..SIZE).map(|n| (n % 251) as u8 + 1).collect();
+    let raw = azud_image::fs::raw::map(new.len() as u64);
+    let options = CaptureOptions {
+        level: DEFAULT_LEVEL,
+        base: None,
+        average: None,
+        facts: Facts::default(),
+    };
+    let content = DeviceContent::new(&new, &raw.used, raw.block_size);
+    let mut image = Vec::new();
+    capture(&raw, Vec::new(), content, &options, (&mut image, &Silent))?;
+    let native = Native::open(&image)?;
+    let target = Memory::new(old.clone());
+    let options = RestoreOptions::default();
+    restore(&native, &image, &target, &options, &Silent)?;
+    let log = target.take_log();
+    let flushes = prefixes_up_to_flushes(&log);
+    let before = replay(&old, &log[..flushes[flushes.len() - 2]]);
+    let edge = 128 << 10;
+    assert!(
+        before[edge..SIZE - edge] == new[edge..SIZE - edge],
+        "data was still on its way when the superblocks came"
+    );
+    assert!(replay(&old, &log) == new);
+    Ok(())
+}

@@ -15,6 +15,8 @@ pub struct Order {
     /// Zeroed first, written last: the image's own superblocks and whatever the target now has that a
     /// kernel or tool would accept.
     pub(super) withheld: Ranges,
+    /// Of these the image's own superblocks: written when all else is on the medium.
+    pub(super) guards: Ranges,
 }
 
 impl Order {
@@ -29,15 +31,18 @@ impl Order {
         target: &dyn WriteAt,
     ) -> Result<Self, ImageError> {
         let size = target.len();
-        let mut all = fs::guards(head, geometry.header.device_size.min(size));
+        let own = fs::guards(head, geometry.header.device_size.min(size));
+        let mut all = own.clone();
         all.extend(accepted_now(target)?);
         all.extend(
             tails
                 .iter()
                 .map(|tail| tail.offset..tail.offset + tail.bytes.len() as u64),
         );
+        let unit = u64::from(unit(geometry, tails));
         Ok(Self {
-            withheld: Ranges::new(all, u64::from(unit(geometry, tails)), size),
+            withheld: Ranges::new(all, unit, size),
+            guards: Ranges::new(own, unit, size),
         })
     }
 }
@@ -54,13 +59,16 @@ impl Order {
         let device_end = header.device_size.min(size);
         let blocks_end = header.total_blocks * u64::from(header.block_size);
         let tails_from = blocks_end.max(device_end.saturating_sub(MAX_TAILS as u64));
-        let mut all = fs::guards(head, device_end);
+        let own = fs::guards(head, device_end);
+        let mut all = own.clone();
         all.extend(accepted_now(target)?);
         if tails_from < device_end {
             all.push(tails_from..device_end);
         }
+        let unit = u64::from(super::PIPE_WRITE_UNIT);
         Ok(Self {
-            withheld: Ranges::new(all, u64::from(super::PIPE_WRITE_UNIT), size),
+            withheld: Ranges::new(all, unit, size),
+            guards: Ranges::new(own, unit, size),
         })
     }
 }

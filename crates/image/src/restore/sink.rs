@@ -201,17 +201,37 @@ impl<'a> Sink<'a> {
         self.target.flush().map_err(ImageError::target("flush", 0))
     }
 
-    /// Flushes the data, writes what was withheld and the tails, flushes again. Returns the bytes written.
+    /// Flushes the data; writes what was withheld but belongs to no superblock, and flushes again, since a
+    /// device may reorder what lies between two flushes; then tails and superblocks. Returns the bytes written.
     pub(super) fn finish(self, tails: &[Tail]) -> Result<u64, ImageError> {
         self.flush()?;
         let mut withheld = std::mem::take(&mut *self.withheld.lock().expect("no holder panics"));
         // The primary superblock comes last: descending order.
         withheld.sort_by_key(|(offset, _)| std::cmp::Reverse(*offset));
+        let mut guards = Vec::new();
+        for (offset, bytes) in &withheld {
+            for (part, is_guard) in self
+                .order
+                .guards
+                .split(*offset, bytes.len() as u64)
+                .into_iter()
+                .rev()
+            {
+                let within = |at: u64| usize::try_from(at - offset).expect("within a frame");
+                let bytes = &bytes[within(part.start)..within(part.end)];
+                if is_guard {
+                    guards.push((part.start, bytes));
+                } else {
+                    self.write_now(part.start, bytes)?;
+                }
+            }
+        }
+        self.flush()?;
         for tail in tails {
             self.write_now(tail.offset, &tail.bytes)?;
         }
-        for (offset, bytes) in &withheld {
-            self.write_now(*offset, bytes)?;
+        for (offset, bytes) in guards {
+            self.write_now(offset, bytes)?;
         }
         self.flush()?;
         Ok(self.written.into_inner())
