@@ -6,6 +6,7 @@ use azud_core::format::Hash;
 use azud_core::format::index::CutFacts;
 use azud_core::io::ReadAt;
 
+use crate::codec::Decoder;
 use crate::error::ImageError;
 use crate::native::Native;
 
@@ -48,14 +49,37 @@ impl<'a> Base<'a> {
     }
 
     /// The stored bytes for a content, if the base has them whole; their hash is the result.
-    /// A damaged frame of the base is as good as none: the content is compressed anew.
-    pub(super) fn take(&self, content: &Hash, content_len: u32, out: &mut Vec<u8>) -> Option<Hash> {
-        let number = *self.by_content.get(content)?;
+    /// A frame that is damaged, or decodes to something else than its index says, is as good as none:
+    /// the content is compressed anew.
+    pub(super) fn take(
+        &self,
+        hash: &Hash,
+        content: &[u8],
+        check: &mut Check,
+        out: &mut Vec<u8>,
+    ) -> Option<Hash> {
+        let number = *self.by_content.get(hash)?;
         let frame = &self.native.frames()[number];
-        if frame.content_len != content_len {
+        if frame.content_len as usize != content.len() {
             return None;
         }
         self.native.read_frame(self.file, number, out).ok()?;
-        Some(frame.compressed_hash)
+        let Check { decoder, decoded } = check;
+        decoded.resize(content.len(), 0);
+        decoder.decode(number, out, decoded).ok()?;
+        (decoded == content).then_some(frame.compressed_hash)
+    }
+}
+
+/// What one worker needs to see that stored bytes decode to what they should.
+pub(super) struct Check {
+    decoder: Decoder,
+    decoded: Vec<u8>,
+}
+
+impl Check {
+    pub(super) fn new() -> Self {
+        let (decoder, decoded) = (Decoder::new(), Vec::new());
+        Self { decoder, decoded }
     }
 }

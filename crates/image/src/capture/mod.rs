@@ -20,6 +20,7 @@ use azud_core::io::ReadAt;
 use azud_core::progress::Progress;
 
 pub use base::Base;
+use base::Check;
 pub use content::DeviceContent;
 
 use crate::codec::{Encoder, zstd_version};
@@ -91,8 +92,8 @@ pub fn capture(
     };
     pipeline(average).run(
         next,
-        || Encoder::new(options.level),
-        |encoder, content| Ok(pack(encoder, options.base, &content)),
+        || (Encoder::new(options.level), Check::new()),
+        |worker, content| Ok(pack(worker, options.base, &content)),
         |packed| {
             out.write_all(&packed.bytes)
                 .map_err(|source| ImageError::Write { source })?;
@@ -244,11 +245,15 @@ fn pipeline(average: u32) -> Pipeline {
     Pipeline { threads, depth }
 }
 
-fn pack(encoder: &mut Encoder, base: Option<&Base<'_>>, content: &[u8]) -> Packed {
+fn pack(
+    (encoder, check): &mut (Encoder, Check),
+    base: Option<&Base<'_>>,
+    content: &[u8],
+) -> Packed {
     let content_len = u32::try_from(content.len()).expect("frames are at most MAX_FRAME_CONTENT");
     let content_hash = *blake3::hash(content).as_bytes();
     let mut bytes = Vec::new();
-    let known = base.and_then(|base| base.take(&content_hash, content_len, &mut bytes));
+    let known = base.and_then(|base| base.take(&content_hash, content, check, &mut bytes));
     let reused = known.is_some();
     let compressed_hash = known.unwrap_or_else(|| {
         encoder.encode(content, &mut bytes);
