@@ -73,6 +73,14 @@ pub enum ImageError {
         /// Bytes needed.
         needs: u64,
     },
+    /// The target's sectors are larger than those the file system depends on.
+    #[error("the target has sectors of {has} bytes, the image {needs}")]
+    SectorSize {
+        /// Bytes of the target's sectors.
+        has: u32,
+        /// Bytes of the image's.
+        needs: u32,
+    },
     /// What was written is not what is read.
     #[error("reading back, frame {number} differs from what was written")]
     ReadBack {
@@ -101,6 +109,7 @@ impl ImageError {
             },
             Self::Write { source } | Self::Target { source, .. } => code::of_io(source),
             Self::TooSmall { .. } => Code::TooSmall,
+            Self::SectorSize { .. } => Code::SectorSize,
             Self::ReadBack { .. } => Code::ReadBack,
             Self::Limit(_) => Code::TooLarge,
         }

@@ -1,8 +1,12 @@
 //! The engine on devices in memory: what goes in comes out, whatever is asked, whatever breaks.
 #![allow(clippy::cast_possible_truncation, reason = "sizes of test data")]
 
+use std::sync::atomic::{AtomicUsize, Ordering};
+
 use azud_core::bitmap::Bitmap;
-use azud_core::format::index::{Facts, Tail};
+use azud_core::format::container::{self, Trailer};
+use azud_core::format::index::{Facts, Index, Tail};
+use azud_core::io::{ReadAt, WriteAt};
 use azud_core::progress::Silent;
 use azud_image::capture::{Base, CaptureOptions, Captured, DeviceContent, capture, read_tails};
 use azud_image::fs::{FsKind, Volume};
@@ -92,6 +96,7 @@ const PLAIN: RestoreOptions = RestoreOptions {
     unused: Unused::Leave,
     writes: Writes::Parallel,
     blank: false,
+    target_sector: 0,
 };
 
 const MODES: [RestoreOptions; 4] = [
@@ -327,4 +332,134 @@ fn a_source_that_ends_early_is_an_error() {
         (&mut file, &Silent),
     );
     assert!(matches!(done, Err(ImageError::Source { .. })));
+}
+
+/// The image with another index over the same frames.
+fn with_index(file: &[u8], index: &Index) -> Vec<u8> {
+    let mut out = file[..index.frames_len() as usize].to_vec();
+    out.extend(container::ending(index).0);
+    out
+}
+
+#[test]
+fn regression_a_base_that_lies_about_its_content_is_not_believed() {
+    let (mut device, volume, _) = sample();
+    let plain = options(None, Some(128 << 10));
+    let (old, captured) = take(&device, &volume, &plain);
+    device[3 << 20] ^= 1;
+    let (new, truth) = take(&device, &volume, &plain);
+    // Its frame of the old content claims to be the new one.
+    let mut index = captured.index;
+    let changed = (0..index.frames.len())
+        .find(|n| index.frames[*n].content_hash != truth.index.frames[*n].content_hash)
+        .expect("one block differs");
+    index.frames[changed].content_hash = truth.index.frames[changed].content_hash;
+    let lie = with_index(&old, &index);
+    let base = Base::open(&lie).expect("opens");
+    let (again, _) = take(&device, &volume, &options(Some(&base), Some(128 << 10)));
+    let native = Native::open(&again).expect("opens");
+    verify(&native, &again, true, &Silent).expect("holds what was captured");
+    assert!(again == new, "the same level gives the same bytes");
+}
+
+/// A file of holes with a few bytes at its end.
+struct Sparse(u64, Vec<u8>);
+
+impl ReadAt for Sparse {
+    fn len(&self) -> u64 {
+        self.0
+    }
+
+    fn read_exact_at(&self, buf: &mut [u8], offset: u64) -> std::io::Result<()> {
+        assert!(buf.len() < 1 << 30, "{} bytes at once", buf.len());
+        let end = self.0 - self.1.len() as u64;
+        for (n, byte) in buf.iter_mut().enumerate() {
+            let at = (offset + n as u64).checked_sub(end);
+            *byte = at.map_or(0, |at| self.1[at as usize]);
+        }
+        Ok(())
+    }
+}
+
+#[test]
+fn regression_an_index_of_gigabytes_is_refused() {
+    let index_len = 5u64 << 30;
+    let trailer = Trailer {
+        index_offset: 0,
+        index_len,
+        identity: [0; 32],
+    };
+    let mut end = trailer.encode().to_vec();
+    end.extend(container::seek_table(&Index::default(), 0));
+    let file = Sparse(index_len + 8 + end.len() as u64, end);
+    let error = Native::open(&file).expect_err("larger than any index");
+    assert_eq!(error.code(), azud_core::code::Code::TooLarge, "{error}");
+}
+
+/// A device that counts how often it was told to forget.
+struct Forgetful(Memory, AtomicUsize);
+
+impl ReadAt for Forgetful {
+    fn len(&self) -> u64 {
+        self.0.len()
+    }
+    fn read_exact_at(&self, buf: &mut [u8], offset: u64) -> std::io::Result<()> {
+        self.0.read_exact_at(buf, offset)
+    }
+}
+
+impl WriteAt for Forgetful {
+    fn write_all_at(&self, buf: &[u8], offset: u64) -> std::io::Result<()> {
+        self.0.write_all_at(buf, offset)
+    }
+    fn flush(&self) -> std::io::Result<()> {
+        self.0.flush()
+    }
+    fn discard(&self, offset: u64, len: u64) -> std::io::Result<()> {
+        self.0.discard(offset, len)
+    }
+    fn zero(&self, offset: u64, len: u64) -> std::io::Result<()> {
+        self.0.zero(offset, len)
+    }
+    fn forget(&self) -> std::io::Result<()> {
+        self.1.fetch_add(1, Ordering::Relaxed);
+        Ok(())
+    }
+}
+
+#[test]
+fn regression_nothing_to_write_is_read_back_all_the_same() {
+    let (device, _, file) = sample();
+    let native = Native::open(&file).expect("opens");
+    let target = Forgetful(Memory::new(device), AtomicUsize::new(0));
+    let mode = RestoreOptions {
+        changed_only: true,
+        ..PLAIN
+    };
+    restore(&native, &file, &target, &mode, &Silent).expect("restores");
+    assert_eq!(target.0.take_log(), [], "nothing differs");
+    assert_eq!(target.1.into_inner(), 1, "the medium was asked");
+}
+
+#[test]
+fn regression_sectors_larger_than_the_file_system_knows_are_refused() {
+    let (device, mut volume, _) = sample();
+    volume.sector_size = 512;
+    let (file, _) = take(&device, &volume, &options(None, None));
+    let native = Native::open(&file).expect("opens");
+    for (sector, good) in [(0, true), (512, true), (4096, false)] {
+        let mode = RestoreOptions {
+            target_sector: sector,
+            ..PLAIN
+        };
+        let target = Memory::new(vec![0; device.len()]);
+        let done = restore_pipe(file.as_slice(), &target, &mode, &Silent);
+        assert_eq!(done.is_ok(), good, "a pipe, {sector}: {done:?}");
+        let head = &target.bytes()[..128 << 10];
+        assert!(good || head.iter().all(|b| *b == 0), "looks restored");
+        let target = Memory::new(vec![9; device.len()]);
+        let done = restore(&native, &file, &target, &mode, &Silent);
+        assert_eq!(done.is_ok(), good, "a file, {sector}: {done:?}");
+        assert!(good || target.take_log().is_empty(), "it was touched");
+    }
 }

@@ -17,6 +17,7 @@ mod scan;
 mod sink;
 mod turnstile;
 
+use azud_core::format::index::Facts;
 use azud_core::io::{PageBuf, ReadAt, WriteAt};
 use azud_core::progress::{Phase, Progress};
 
@@ -65,6 +66,8 @@ pub struct RestoreOptions {
     pub writes: Writes,
     /// The target is a new file and reads as zeros: zeros need not be written.
     pub blank: bool,
+    /// Logical sector size of the target in bytes; 0 where sectors do not matter.
+    pub target_sector: u32,
 }
 
 /// What a restore did. All in bytes of content unless the name says otherwise.
@@ -88,8 +91,8 @@ pub fn write_unit(native: &Native) -> u32 {
 /// Restores `native`, whose bytes are `file`, onto `target`.
 ///
 /// # Errors
-/// `TooSmall` before anything is written; `Frame`, `Read`, `Target`, `ReadBack`.
-/// After any error but `TooSmall` the target holds nothing that looks like a file system;
+/// `TooSmall` and `SectorSize` before anything is written; `Frame`, `Read`, `Target`, `ReadBack`.
+/// After any other error the target holds nothing that looks like a file system;
 /// running again with `changed_only` goes on where this ended.
 pub fn restore(
     native: &Native,
@@ -107,6 +110,7 @@ pub fn restore(
         starts: native.starts(),
     };
     job.check_size()?;
+    check_sectors(native.facts(), options)?;
     let head = order::image_head(native, file, &job.starts)?;
     let order = Order::new(native.geometry(), native.tails(), &head, target)?;
     // Without differences nothing is written, unless unused blocks are to be treated.
@@ -120,6 +124,9 @@ pub fn restore(
     };
     if work.is_empty() && idle {
         done.kept = done.content;
+        if options.read_back {
+            read_back::read_back(native, &job.starts, target, progress)?;
+        }
         return Ok(done);
     }
     let sink = Sink::new(native.geometry(), target, &order, *options);
@@ -131,6 +138,15 @@ pub fn restore(
         read_back::read_back(native, &job.starts, target, progress)?;
     }
     Ok(done)
+}
+
+/// A file system that depends on its sectors cannot be used on a device with larger ones.
+fn check_sectors(facts: &Facts, options: &RestoreOptions) -> Result<(), ImageError> {
+    let (has, needs) = (options.target_sector, facts.sector_size);
+    if needs != 0 && has > needs {
+        return Err(ImageError::SectorSize { has, needs });
+    }
+    Ok(())
 }
 
 /// What the parts of a restore from a file share.

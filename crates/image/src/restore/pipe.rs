@@ -9,7 +9,7 @@ use azud_core::progress::{Phase, Progress};
 use super::order::{Head, Order};
 use super::scan::Scanner;
 use super::sink::Sink;
-use super::{RestoreOptions, Restored, Worker, Writes, read_back};
+use super::{RestoreOptions, Restored, Worker, Writes, check_sectors, read_back};
 use crate::codec::Decoder;
 use crate::error::ImageError;
 use crate::native::{BlockCursor, Geometry, HeadParser, Native, check_tails};
@@ -74,6 +74,7 @@ pub fn restore_pipe(
     let scanner = scanner.into_inner().expect("no holder panics");
     let (index, identity) = scanner.ending()?;
     check_tails(&index.tails, &geometry)?;
+    check_sectors(&index.facts, options)?;
     let needs = geometry.minimum_size(&index.tails);
     if has < needs {
         return Err(ImageError::TooSmall { has, needs });
