@@ -47,6 +47,16 @@ impl Export {
         })
     }
 
+    /// Makes the file to write into, empty. Something that a killed run left there, or a link that somebody
+    /// put there, is removed and never written through.
+    ///
+    /// # Errors
+    /// [`StoreError::ReadOnly`], [`StoreError::Io`].
+    pub fn create(&self) -> Result<File> {
+        durable::remove_file(&self.part)?;
+        durable::create(&self.part)
+    }
+
     /// Where to write.
     pub fn part(&self) -> &Path {
         &self.part
@@ -78,5 +88,30 @@ impl Drop for Export {
     fn drop(&mut self) {
         // Gone already when it was published.
         let _ = std::fs::remove_file(&self.part);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+    use std::io::Write;
+
+    use super::Export;
+
+    #[test]
+    fn regression_leftovers_and_links_are_not_written_through() {
+        let dir = tempfile::tempdir().unwrap();
+        let out = dir.path().join("disk.raw");
+        let export = Export::begin(&out).unwrap();
+        fs::write(export.part(), "what a killed run left").unwrap();
+        assert_eq!(export.create().unwrap().metadata().unwrap().len(), 0);
+        fs::remove_file(export.part()).unwrap();
+        let precious = dir.path().join("precious");
+        fs::write(&precious, "precious").unwrap();
+        std::os::unix::fs::symlink(&precious, export.part()).unwrap();
+        export.create().unwrap().write_all(b"disk").unwrap();
+        export.publish().unwrap();
+        assert_eq!(fs::read(&precious).unwrap(), b"precious");
+        assert_eq!(fs::read(&out).unwrap(), b"disk");
     }
 }

@@ -1,8 +1,6 @@
 //! `azud image export IMAGE --to FORMAT OUT`.
 
-use std::fs::File;
 use std::io::{BufWriter, Write};
-use std::path::Path;
 use std::path::PathBuf;
 
 use azud_core::progress::Progress;
@@ -104,20 +102,18 @@ impl Args {
     ) -> Result<(), Failure> {
         match self.to {
             Format::Raw => {
-                raw(opened, export.part(), progress)?;
+                raw(opened, &export, progress)?;
                 Ok(export.publish()?)
             }
             Format::Partclone => {
-                let file = File::create(export.part())
-                    .map_err(|error| Failure::io(export.part(), &error))?;
-                let mut file = BufWriter::with_capacity(1 << 20, file);
+                let mut file = BufWriter::with_capacity(1 << 20, export.create()?);
                 write_partclone(&opened.native, &opened.stored, &mut file, progress)?;
                 file.flush()
                     .map_err(|source| ImageError::Write { source })?;
                 Ok(export.publish()?)
             }
             Format::Qcow2 => {
-                raw(opened, export.part(), progress)?;
+                raw(opened, &export, progress)?;
                 let part = qemu_img_convert(export.part(), &self.out)?;
                 export.adopt(&part.keep())?;
                 Ok(export.publish()?)
@@ -127,11 +123,12 @@ impl Args {
 }
 
 /// Restores into a new sparse file, everything verified.
-fn raw(opened: &Opened, path: &Path, progress: &dyn Progress) -> Result<(), Failure> {
+fn raw(opened: &Opened, export: &Export, progress: &dyn Progress) -> Result<(), Failure> {
+    export.create()?;
     let size = opened.native.geometry().header.device_size;
     let unit = write_unit(&opened.native);
     let target = Target::open(
-        path,
+        export.part(),
         TargetOptions {
             create_len: Some(size),
             direct: true,
@@ -139,7 +136,7 @@ fn raw(opened: &Opened, path: &Path, progress: &dyn Progress) -> Result<(), Fail
         },
     )?;
     let options = RestoreOptions {
-        blank: true,
+        blank: target.is_new_file(),
         ..RestoreOptions::default()
     };
     restore(&opened.native, &opened.stored, &target, &options, progress)?;
