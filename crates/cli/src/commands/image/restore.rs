@@ -102,6 +102,7 @@ impl Args {
             return Ok(());
         }
         let target = Target::open(&self.device, target_options(opened.as_ref()))?;
+        as_planned(facts.as_ref(), &target)?;
         let progress = context.progress();
         let done = match &opened {
             Some(opened) => restore(
@@ -151,6 +152,10 @@ impl Args {
                 Writes::Parallel
             },
             blank: target.is_new_file(),
+            target_sector: match target.facts().kind {
+                Kind::BlockDevice => target.facts().logical_sector,
+                Kind::RegularFile => 0,
+            },
         }
     }
 
@@ -243,9 +248,35 @@ fn existing(path: &Path) -> Result<Option<DeviceFacts>, Failure> {
     match DeviceFacts::read(path) {
         Ok(facts) => Ok(Some(facts)),
         // A mistyped device must not become a file in /dev.
-        Err(DiskError::NotFound { .. }) if !path.starts_with("/dev") => Ok(None),
+        Err(DiskError::NotFound { .. }) if !in_dev(path) => Ok(None),
         Err(error) => Err(error.into()),
     }
+}
+
+/// Whether a path leads into `/dev`, however it is written.
+fn in_dev(path: &Path) -> bool {
+    let dir = path.parent().filter(|dir| !dir.as_os_str().is_empty());
+    let dir = std::fs::canonicalize(dir.unwrap_or(Path::new(".")));
+    path.starts_with("/dev") || dir.is_ok_and(|dir| dir.starts_with("/dev"))
+}
+
+/// While somebody read the plan, another stick may have got the device's name, or a file come into being.
+fn as_planned(planned: Option<&DeviceFacts>, target: &Target) -> Result<(), Failure> {
+    let now = target.facts();
+    let same = match planned {
+        None => target.is_new_file(),
+        Some(planned) if planned.kind == Kind::BlockDevice => planned == now,
+        // A file is extended when it is opened.
+        Some(planned) => planned.kind == now.kind && planned.len <= now.len,
+    };
+    if same {
+        return Ok(());
+    }
+    Err(DiskError::Changed {
+        path: target.path().to_owned(),
+        what: "it is not what the plan showed",
+    }
+    .into())
 }
 
 /// What can be refused before anything is shown or opened.
@@ -296,5 +327,47 @@ fn target_options(opened: Option<&Opened>) -> TargetOptions {
         create_len: Some(new_size(Some(opened))),
         direct: content / runs.max(1) >= DIRECT_FROM,
         unit: engine::write_unit(&opened.native),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use azud_core::code::Code;
+    use azud_disk::target::{Target, TargetOptions};
+    use azud_disk::{DeviceFacts, Kind};
+
+    use super::{as_planned, existing, in_dev};
+
+    #[test]
+    fn regression_a_target_is_what_the_plan_showed() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("disk");
+        let options = TargetOptions {
+            create_len: Some(1 << 20),
+            ..TargetOptions::default()
+        };
+        let open = || Target::open(&path, options).unwrap();
+        assert_eq!(existing(&path).unwrap(), None);
+        assert_eq!(as_planned(None, &open()), Ok(()), "made for us");
+        // It came into being after the plan: nobody agreed to lose it.
+        std::fs::write(&path, "somebody's thesis").unwrap();
+        let code = |planned: Option<&DeviceFacts>| as_planned(planned, &open()).unwrap_err().code;
+        assert_eq!(code(None), Code::Changed);
+        let facts = DeviceFacts::read(&path).unwrap();
+        assert_eq!(as_planned(Some(&facts), &open()), Ok(()), "extended");
+        let mut other = facts;
+        other.kind = Kind::BlockDevice;
+        assert_eq!(code(Some(&other)), Code::Changed);
+    }
+
+    #[test]
+    fn regression_no_file_is_made_in_dev() {
+        for path in ["/dev/azud-none", "/tmp/../dev/azud-none", "//dev/azud-none"] {
+            assert!(in_dev(Path::new(path)), "{path}");
+            assert!(existing(Path::new(path)).is_err(), "{path}");
+        }
+        assert!(!in_dev(Path::new("azud-none")));
     }
 }
