@@ -1,7 +1,11 @@
 //! Which blocks of a source count: Azud's own maps first, partclone for what it does not know, else all.
 
+use std::io;
+use std::path::Path;
+
 use azud_core::io::ReadAt;
 use azud_disk::{DeviceFacts, Source, partclone};
+use azud_image::foreign::ForeignError;
 use azud_image::foreign::partclone::read_map;
 use azud_image::fs::{self, FsError, FsKind, MapOptions, Volume, raw, signature};
 
@@ -48,11 +52,11 @@ const EXTRACTORS: &[(&str, &str)] = &[
 ///
 /// # Errors
 /// What the map says of the file system; `tool/missing` and `tool/failed` for partclone.
-pub(crate) fn find(source: &Source, choices: Choices) -> Result<Found, Failure> {
+pub(crate) fn find(source: &mut Source, choices: Choices) -> Result<Found, Failure> {
     if choices.engine == Some(Engine::Partclone) {
         return by_partclone(source);
     }
-    match fs::map(source, &choices.options) {
+    match fs::map(&*source, &choices.options) {
         Ok(Some(volume)) => Ok(Found {
             volume,
             by: "native",
@@ -78,7 +82,7 @@ fn whole(source: &Source, dirty: Option<String>) -> Found {
 }
 
 /// Not read natively: partclone where it knows the signature, else the whole device.
-fn unknown(source: &Source) -> Result<Found, Failure> {
+fn unknown(source: &mut Source) -> Result<Found, Failure> {
     let names: Vec<&str> = signatures(source)?;
     let known = EXTRACTORS.iter().any(|(name, _)| names.contains(name));
     if known {
@@ -94,15 +98,26 @@ fn signatures(source: &Source) -> Result<Vec<&'static str>, Failure> {
     Ok(found.into_iter().map(|signature| signature.name).collect())
 }
 
-fn by_partclone(source: &Source) -> Result<Found, Failure> {
+fn by_partclone(source: &mut Source) -> Result<Found, Failure> {
     let program = extractor(source)?;
-    let mut stream = partclone::used_map(source.path(), program)?;
-    let volume = read_map(&mut stream)?;
+    let volume = source.lend(|device| map_by(program, device))??;
     Ok(Found {
         volume,
         by: "partclone",
         dirty: None,
     })
+}
+
+/// Some of partclone's programs open the device exclusively.
+fn map_by(program: &str, device: &Path) -> Result<Volume, Failure> {
+    let mut stream = partclone::used_map(device, program)?;
+    let read = read_map(&mut stream);
+    if matches!(read, Err(ForeignError::UnknownFormat)) {
+        // They complain on their standard output: the status tells it better.
+        let rest = io::copy(&mut stream, &mut io::sink());
+        rest.map_err(|source| ForeignError::Read { source })?;
+    }
+    Ok(read?)
 }
 
 fn extractor(source: &Source) -> Result<&'static str, Failure> {
@@ -129,7 +144,7 @@ fn extractor(source: &Source) -> Result<&'static str, Failure> {
 
 /// What an image remembers of the device it was taken from.
 pub(crate) fn source_facts(
-    path: &std::path::Path,
+    path: &Path,
     facts: &DeviceFacts,
 ) -> azud_core::format::index::SourceFacts {
     azud_core::format::index::SourceFacts {

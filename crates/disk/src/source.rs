@@ -95,6 +95,32 @@ impl Source {
         &self.facts
     }
 
+    /// Lets `work` open a device exclusively by its path: some programs insist on it. Before and after, it is ours.
+    ///
+    /// # Errors
+    /// The kinds of [`Source::open`], [`DiskError::Changed`] when it is not the same afterwards. Then it is not ours any more.
+    pub fn lend<T>(&mut self, work: impl FnOnce(&Path) -> T) -> Result<T> {
+        if self.facts.kind == Kind::BlockDevice {
+            self.file = File::options()
+                .read(true)
+                .custom_flags(OFlags::NONBLOCK.bits().cast_signed())
+                .open(&self.path)
+                .map_err(|error| DiskError::at(&self.path, "opening", error))?;
+        }
+        let done = work(&self.path);
+        if self.facts.kind == Kind::BlockDevice {
+            let again = Self::open(&self.path)?;
+            if again.seen != self.seen {
+                return Err(DiskError::Changed {
+                    path: again.path,
+                    what: "it was replaced while it was lent",
+                });
+            }
+            *self = again;
+        }
+        Ok(done)
+    }
+
     /// A second way in, for large ranges.
     ///
     /// # Errors

@@ -250,6 +250,31 @@ fn loop_a_changed_or_shrunk_device_is_seen() {
 }
 
 #[test]
+fn loop_a_lent_device_is_free_meanwhile_and_ours_again_afterwards() {
+    if !have_root() {
+        return;
+    }
+    let dir = folder();
+    let file = hole(dir.path(), "device", MIB);
+    let device = Loop::attach(&file).expect("loop");
+    let mut source = Source::open(device.path()).expect("a device");
+    let claim = |path: &Path| Source::open(path).map_err(|error| error.code());
+    assert_eq!(claim(device.path()).err(), Some(Code::Busy));
+    let meanwhile = source.lend(|path| claim(path).map(drop)).expect("lent");
+    assert_eq!(meanwhile, Ok(()));
+    assert_eq!(claim(device.path()).err(), Some(Code::Busy));
+
+    let kept = source.lend(claim).map(drop);
+    assert_eq!(kept.map_err(|error| error.code()), Err(Code::Busy));
+
+    let mut source = Source::open(&file).expect("a file");
+    let same = source
+        .lend(|path| path == file)
+        .expect("a file is not held");
+    assert!(same);
+}
+
+#[test]
 fn loop_facts_of_partitions_and_files() {
     if !have_root() || !have(&["sfdisk", "partx", "losetup"]) {
         return;

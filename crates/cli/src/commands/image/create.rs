@@ -82,7 +82,7 @@ impl Args {
     /// When the source is refused or fails, or the image cannot be written.
     pub fn run(&self, context: &Context) -> Result<(), Failure> {
         let image = ImageFile::parse(&self.image)?;
-        let source = Source::open(&self.device)?;
+        let mut source = Source::open(&self.device)?;
         if holds(&self.device, &image.path())? {
             return Err(Failure::new(
                 Code::HoldsSource,
@@ -91,7 +91,7 @@ impl Args {
         }
         let progress = context.progress();
         progress.begin(Phase::Map, 0);
-        let found = volume::find(&source, self.choices());
+        let found = volume::find(&mut source, self.choices());
         progress.end();
         drop(progress);
         let found = found?;
