@@ -1,0 +1,269 @@
+//! What the tests of the real program share: running it, disks on loop devices, volumes with content.
+#![allow(dead_code, reason = "each test file uses its part")]
+
+use std::ffi::OsStr;
+use std::fs::{self, File};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output, Stdio};
+
+use anyhow::{Context, Result, bail, ensure};
+use azud_testkit::loops::{Loop, Mount};
+use azud_testkit::tools::{run, sh};
+use azud_testkit::tree::{Picture, picture};
+use serde_json::Value;
+
+/// What a run of the program said.
+#[derive(Debug)]
+pub(crate) struct Said {
+    /// The exit status; `None` when a signal ended it.
+    pub(crate) status: Option<i32>,
+    /// The lines of standard output.
+    pub(crate) lines: Vec<Value>,
+}
+
+impl Said {
+    /// Understands what a run with `--json` left.
+    pub(crate) fn of(output: &Output) -> Result<Self> {
+        let text = std::str::from_utf8(&output.stdout)?;
+        let lines = text.lines().map(serde_json::from_str);
+        let errors = String::from_utf8_lossy(&output.stderr);
+        ensure!(errors.is_empty(), "on standard error: {errors}");
+        Ok(Self {
+            status: output.status.code(),
+            lines: lines.collect::<Result<_, _>>()?,
+        })
+    }
+
+    /// The last line.
+    pub(crate) fn last(&self) -> &Value {
+        self.lines.last().unwrap_or(&Value::Null)
+    }
+
+    /// The rows of the plan.
+    pub(crate) fn plan(&self) -> &Value {
+        let plan = self.lines.iter().map(|line| &line["plan"]);
+        plan.into_iter()
+            .find(|plan| plan.is_object())
+            .unwrap_or(&Value::Null)
+    }
+
+    /// The words of the plan's warnings.
+    pub(crate) fn warned(&self) -> Vec<&str> {
+        let warnings = self.plan()["warnings"].as_array();
+        let words = warnings.into_iter().flatten();
+        words
+            .filter_map(|warning| warning["word"].as_str())
+            .collect()
+    }
+
+    /// Fails unless the program succeeded; its last line.
+    pub(crate) fn done(&self) -> Result<&Value> {
+        ensure!(self.status == Some(0), "{:?}: {}", self.status, self.last());
+        Ok(self.last())
+    }
+
+    /// Fails unless the program refused; the code that it gave.
+    pub(crate) fn refused(&self) -> Result<&str> {
+        ensure!(self.status == Some(1), "{:?}: {}", self.status, self.last());
+        let code = self.last()["error"]["code"].as_str();
+        code.with_context(|| format!("no code: {}", self.last()))
+    }
+}
+
+/// The program, asked to speak JSON; nobody is there to answer.
+pub(crate) fn command<S: AsRef<OsStr>>(args: &[S]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_azud"));
+    command
+        .args(args)
+        .arg("--json")
+        .stdin(Stdio::null())
+        .env("LC_ALL", "C");
+    command
+}
+
+/// Runs it to its end.
+pub(crate) fn azud<S: AsRef<OsStr>>(args: &[S]) -> Result<Said> {
+    Said::of(&command(args).output()?)
+}
+
+/// Runs it; it must succeed.
+pub(crate) fn done<S: AsRef<OsStr>>(args: &[S]) -> Result<Value> {
+    let words: Vec<&OsStr> = args.iter().map(AsRef::as_ref).collect();
+    let said = azud(args)?;
+    let value = said.done().with_context(|| format!("{words:?}"))?;
+    Ok(value.clone())
+}
+
+/// Runs it; it must refuse. The code.
+pub(crate) fn refused<S: AsRef<OsStr>>(args: &[S]) -> Result<String> {
+    let words: Vec<&OsStr> = args.iter().map(AsRef::as_ref).collect();
+    let said = azud(args)?;
+    let code = said.refused().with_context(|| format!("{words:?}"))?;
+    Ok(code.to_owned())
+}
+
+/// A path as an argument.
+pub(crate) fn text(path: &Path) -> &str {
+    path.to_str().expect("temporary paths are UTF-8")
+}
+
+/// A file on a loop device.
+pub(crate) struct Disk {
+    device: Loop,
+    file: PathBuf,
+}
+
+impl Disk {
+    /// A disk of zeros that takes no space.
+    pub(crate) fn blank(file: PathBuf, bytes: u64) -> Result<Self> {
+        File::create(&file)?.set_len(bytes)?;
+        Self::over(file)
+    }
+
+    /// A disk full of 0xA5.
+    pub(crate) fn poisoned(file: PathBuf, bytes: u64) -> Result<Self> {
+        azud_testkit::poison::fill(&file, bytes)?;
+        Self::over(file)
+    }
+
+    /// A disk over a file that is there.
+    pub(crate) fn over(file: PathBuf) -> Result<Self> {
+        let device = Loop::attach(&file)?;
+        Ok(Self { device, file })
+    }
+
+    /// `/dev/loopN`.
+    pub(crate) fn name(&self) -> &str {
+        self.device.name()
+    }
+
+    /// The same as a path.
+    pub(crate) fn path(&self) -> &Path {
+        self.device.path()
+    }
+
+    /// Takes the device away; the file stays.
+    pub(crate) fn detach(self) -> PathBuf {
+        self.file
+    }
+
+    /// Everything that it holds.
+    pub(crate) fn bytes(&self) -> Result<Vec<u8>> {
+        Ok(fs::read(self.device.path())?)
+    }
+
+    /// A hash of everything that it holds.
+    pub(crate) fn hash(&self) -> Result<String> {
+        let output = run("b2sum", &["-l", "256", self.name()])?;
+        let line = String::from_utf8(output.stdout)?;
+        Ok(line.split(' ').next().unwrap_or_default().to_owned())
+    }
+
+    /// What `blkid` sees of it, without its cache.
+    pub(crate) fn seen(&self) -> Result<Option<String>> {
+        seen(self.path())
+    }
+}
+
+/// What `blkid` sees in a device or file, without its cache.
+pub(crate) fn seen(path: &Path) -> Result<Option<String>> {
+    let output = azud_testkit::tools::run_any("blkid", &["-p", text(path)])?;
+    let found = String::from_utf8(output.stdout)?;
+    match output.status.code() {
+        Some(0) => Ok(Some(found)),
+        Some(2) => Ok(None),
+        // It found more than one thing and does not want to choose.
+        Some(8) => Ok(Some("ambivalent".to_owned())),
+        other => bail!("blkid ended with {other:?}"),
+    }
+}
+
+/// Fills the folder `$1` and empties half of it again, so that free space is not blank.
+pub(crate) const FILL: &str = r#"cd "$1"; mkdir -p a/b/c many
+for i in $(seq 60); do head -c $((i * 311)) /dev/urandom > many/"file $i"; done
+head -c 1500000 /dev/urandom > a/b/noise; seq 60000 > a/b/c/numbers; : > a/empty
+echo tiny > "a/ñandú"; touch -d @1234567890 a/b/c/numbers; sync -f .
+rm many/*[02468]; head -c 700000 /dev/urandom > a/again; mkdir a/new; seq 900 > a/new/seq"#;
+
+/// What only file systems of Unix can hold.
+pub(crate) const FILL_UNIX: &str = r#"cd "$1"; ln a/again a/hard; ln -s b/noise a/soft; mkfifo a/pipe
+chown 1234:567 a/again; chmod 4751 a/b/noise; chmod 0700 a/b; truncate -s 3M a/holes; echo end >> a/holes
+touch -hd @1000000000.123456789 a/soft a/b/noise; mknod a/null c 1 3
+setfattr -n user.azud -v "$(head -c 300 /dev/zero | tr '\0' x)" a/again; setfattr -n trusted.t -v 1 a/b"#;
+
+/// Mounts a device, runs a script there with the folder as `$1`, unmounts.
+pub(crate) fn in_mount(device: &Path, kind: Option<&str>, script: &str) -> Result<()> {
+    let mount = Mount::new(device, kind, "")?;
+    sh(script, &[text(mount.path())])?;
+    unmount(mount)
+}
+
+/// The picture of what is on a device, mounted without writing to it.
+pub(crate) fn picture_of(device: &Path, kind: Option<&str>, options: &str) -> Result<Picture> {
+    let mount = Mount::new(device, kind, options)?;
+    let seen = picture(mount.path())?;
+    unmount(mount)?;
+    Ok(seen)
+}
+
+/// Unmounts, trying again while a child that another test just started still holds an inherited
+/// file, and waits until ntfs-3g has written all.
+fn unmount(mount: Mount) -> Result<()> {
+    let dir = mount.path().to_owned();
+    run("sync", &["-f", text(&dir)])?;
+    drop(mount);
+    ensure!(!dir.exists(), "{} is still mounted", dir.display());
+    let helper = format!("ntfs-3g.*{}", dir.display());
+    for _ in 0..200 {
+        let found = azud_testkit::tools::run_any("pgrep", &["-f", &helper])?;
+        if found.stdout.is_empty() {
+            return Ok(());
+        }
+        std::thread::sleep(std::time::Duration::from_millis(50));
+    }
+    bail!("ntfs-3g is still running on {}", dir.display())
+}
+
+/// Numbers that look random; a seed tells them all (splitmix64).
+#[derive(Debug, Clone)]
+pub(crate) struct Random(pub(crate) u64);
+
+impl Random {
+    /// The seed in `AZUD_SEED`, else `default`; printed, so that a failure can be repeated.
+    pub(crate) fn seeded(default: u64) -> Self {
+        let given = std::env::var("AZUD_SEED");
+        let seed = given.ok().and_then(|seed| seed.parse().ok());
+        let seed = seed.unwrap_or(default);
+        println!("AZUD_SEED={seed}");
+        Self(seed)
+    }
+
+    /// The next number.
+    pub(crate) fn next(&mut self) -> u64 {
+        self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
+        let mut z = self.0;
+        z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+        z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
+        z ^ (z >> 31)
+    }
+
+    /// The next number below `end`.
+    pub(crate) fn below(&mut self, end: u64) -> u64 {
+        self.next() % end.max(1)
+    }
+}
+
+/// Whether the long run was asked for.
+pub(crate) fn soak() -> bool {
+    std::env::var_os("AZUD_SOAK").is_some()
+}
+
+/// Names in a folder, the trash and other hidden things included.
+pub(crate) fn names(dir: &Path) -> Result<Vec<String>> {
+    let mut names = Vec::new();
+    for entry in fs::read_dir(dir)? {
+        names.push(entry?.file_name().to_string_lossy().into_owned());
+    }
+    names.sort();
+    Ok(names)
+}
