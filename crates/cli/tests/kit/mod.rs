@@ -1,5 +1,9 @@
 //! What the tests of the real program share: running it, disks on loop devices, volumes with content.
 #![allow(dead_code, reason = "each test file uses its part")]
+#![allow(
+    clippy::print_stdout,
+    reason = "seeds are printed for whoever repeats a failure"
+)]
 
 use std::ffi::OsStr;
 use std::fs::{self, File};
@@ -266,4 +270,42 @@ pub(crate) fn names(dir: &Path) -> Result<Vec<String>> {
     }
     names.sort();
     Ok(names)
+}
+
+/// An ext4 volume in a file, made without mounting: `mib` MiB of noise and a few small files.
+pub(crate) fn ext4(file: &Path, size_mib: u64, noise_mib: u64) -> Result<()> {
+    let script = r#"tree=$(mktemp -d); mkdir "$tree/a"; seq 90000 > "$tree/a/seq"; ln -s seq "$tree/a/link"
+for i in $(seq "$3"); do head -c 1M /dev/urandom > "$tree/a/noise$i"; done
+truncate -s "$2M" "$1"; mke2fs -q -F -t ext4 -b 1024 -d "$tree" "$1"; rm -r "$tree""#;
+    sh(
+        script,
+        &[text(file), &size_mib.to_string(), &noise_mib.to_string()],
+    )
+    .map(drop)
+}
+
+/// Fails unless an image is whole and its side files are its own; its identity.
+pub(crate) fn whole(image: &Path) -> Result<String> {
+    let verified = done(&["image", "verify", "--deep", text(image)])?;
+    let script = r#"test "$(cut -c1-32 "$1.full.sum")" = "$(md5sum < "$1" | cut -c1-32)"
+test "$(cut -c1-32 "$1.sum")" = "$(tail -c 1048576 "$1" | md5sum | cut -c1-32)"; grep -q ^PARTCLONE:ZSTD: "$1.info""#;
+    sh(script, &[text(image)]).context("the side files are not this image's")?;
+    let identity = verified["identity"].as_str();
+    Ok(identity.context("identity")?.to_owned())
+}
+
+/// Fails if a folder holds anything but `aula.img`, its side files, the lock and the trash.
+pub(crate) fn tidy(dir: &Path) -> Result<()> {
+    const KNOWN: [&str; 6] = [
+        "aula.img",
+        "aula.img.info",
+        "aula.img.sum",
+        "aula.img.full.sum",
+        ".azud-trash",
+        ".azud-lock",
+    ];
+    let mut found = names(dir)?;
+    found.retain(|name| !KNOWN.contains(&name.as_str()));
+    ensure!(found.is_empty(), "left behind: {found:?}");
+    Ok(())
 }

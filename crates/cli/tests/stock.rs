@@ -1,0 +1,133 @@
+//! Damage does not pass, neither by the stock tools nor by Azud: single bits are flipped in the frames of
+//! an image, `zstd -dc | partclone.restore` must fail, and `verify` must name the very frame.
+//!
+//! 200 flips; 1,000 with `AZUD_SOAK`.
+
+mod kit;
+
+use std::fs::{self, File};
+use std::os::unix::fs::FileExt;
+use std::path::Path;
+
+use anyhow::{Context, Result, ensure};
+use azud_image::Native;
+use azud_testkit::tools::{have, have_root, sh};
+use kit::{Disk, Random, azud, done, soak, text};
+
+const FLIPS: usize = 200;
+const FLIPS_SOAK: usize = 1000;
+/// So many of the flips go all the way through partclone, which takes its time.
+const THROUGH_PARTCLONE: usize = 20;
+
+/// Where the frames of an image end.
+fn ends(bytes: &[u8]) -> Result<Vec<u64>> {
+    let native = Native::open(&bytes)?;
+    let end = |at: &mut u64, len: u32| {
+        *at += u64::from(len);
+        Some(*at)
+    };
+    let lens = native.frames().iter().map(|frame| frame.compressed_len);
+    Ok(lens.scan(0, end).collect())
+}
+
+/// Whether stock zstd decodes the file to what it was decoded to before (`Some(false)`: to something else).
+fn decodes(image: &Path, hash: &str) -> Option<bool> {
+    let decoded = sh("zstd -dcq \"$1\" | b2sum", &[text(image)]).ok()?;
+    Some(String::from_utf8_lossy(&decoded.stdout) == hash)
+}
+
+/// `verify` names this frame and no other.
+fn names_frame(image: &Path, frame: usize) -> Result<()> {
+    let said = azud(&["image", "verify", text(image)])?;
+    ensure!(said.refused()? == "image/corrupt", "{}", said.last());
+    let message = said.last()["error"]["message"]
+        .as_str()
+        .context("message")?;
+    let numbers = |text: &str| -> Vec<usize> {
+        let words = text.split(|c: char| !c.is_ascii_digit());
+        words.filter_map(|word| word.parse().ok()).collect()
+    };
+    let after = message.split("frame ").last().unwrap_or_default();
+    let first = numbers(after).first().copied();
+    ensure!(
+        first == Some(frame),
+        "frame {frame} is damaged, said was: {message}"
+    );
+    ensure!(
+        !message.contains(" frames are") || message.contains(": 1 of "),
+        "{message}"
+    );
+    Ok(())
+}
+
+#[test]
+fn loop_a_flipped_bit_passes_neither_stock_tools_nor_verify() -> Result<()> {
+    if !have(&["mke2fs", "zstd", "partclone.restore", "b2sum"]) || !have_root() {
+        return Ok(());
+    }
+    let dir = tempfile::tempdir()?;
+    let (volume, image) = (dir.path().join("volume"), dir.path().join("aula.img"));
+    kit::ext4(&volume, 16, 5)?;
+    done(&["image", "create", text(&volume), text(&image)])?;
+    let bytes = fs::read(&image)?;
+    let ends = ends(&bytes)?;
+    let all = *ends.last().context("frames")?;
+    ensure!(ends.len() > 8, "only {} frames", ends.len());
+    let decoded = sh("zstd -dcq \"$1\" | b2sum", &[text(&image)])?;
+    let hash = String::from_utf8(decoded.stdout)?;
+    let mut random = Random::seeded(2);
+    let flips = if soak() { FLIPS_SOAK } else { FLIPS };
+    let file = File::options().write(true).open(&image)?;
+    let mut flipped = Vec::new();
+    for flip in 0..flips {
+        // Every tenth in the head frames, which are small.
+        let end = if flip % 10 == 0 { ends[1] } else { all };
+        let (at, bit) = (random.below(end), random.below(8));
+        let place = usize::try_from(at)?;
+        let frame = ends.partition_point(|end| *end <= at);
+        file.write_all_at(&[bytes[place] ^ (1 << bit)], at)?;
+        let case = || format!("flip {flip}: bit {bit} of byte {at}, frame {frame}");
+        names_frame(&image, frame).with_context(case)?;
+        // A few bits of a zstd frame mean nothing at all, such as one in its header.
+        let passed = decodes(&image, &hash);
+        ensure!(passed != Some(false), "{}: zstd let it pass", case());
+        if flip % (flips / THROUGH_PARTCLONE) == 0 && passed.is_none() {
+            flipped.push((place, bit));
+        }
+        file.write_all_at(&[bytes[place]], at)?;
+    }
+    ensure!(fs::read(&image)? == bytes, "every flip was taken back");
+    ensure!(flipped.len() * 2 > THROUGH_PARTCLONE, "only {flipped:?}");
+    // partclone sleeps for seconds when it fails: several at a time.
+    std::thread::scope(|scope| {
+        let parts = flipped.chunks(flipped.len().div_ceil(5));
+        let workers: Vec<_> = parts
+            .map(|part| scope.spawn(|| through_partclone(&bytes, part)))
+            .collect();
+        let mut ends = workers
+            .into_iter()
+            .map(|worker| worker.join().expect("no panic"));
+        ends.try_for_each(|end| end)
+    })
+}
+
+/// The image as it is passes through the stock tools, none of the flipped ones does.
+fn through_partclone(bytes: &[u8], flipped: &[(usize, u64)]) -> Result<()> {
+    let dir = tempfile::tempdir()?;
+    let target = Disk::blank(dir.path().join("target"), 16 << 20)?;
+    let (image, log) = (dir.path().join("image"), dir.path().join("log"));
+    let pipe = "zstd -dcq \"$1\" | partclone.restore -q -s - -o \"$2\" -L \"$3\"";
+    let args = [text(&image), target.name(), text(&log)];
+    fs::write(&image, bytes)?;
+    sh(pipe, &args).context("the image as it is")?;
+    for (place, bit) in flipped {
+        let mut bytes = bytes.to_vec();
+        bytes[*place] ^= 1 << bit;
+        fs::write(&image, bytes)?;
+        ensure!(
+            sh(pipe, &args).is_err(),
+            "bit {bit} of byte {place}: restored"
+        );
+    }
+    Ok(())
+}
