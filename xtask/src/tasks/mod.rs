@@ -1,5 +1,6 @@
 //! The tasks, and what they share.
 
+mod bench;
 mod check;
 
 use std::io::Write;
@@ -19,11 +20,18 @@ pub(crate) struct Task {
 }
 
 /// Every task.
-pub(crate) const ALL: &[Task] = &[Task {
-    name: "check",
-    about: "rules of the house: dependencies, sizes, words, links",
-    run: check::run,
-}];
+pub(crate) const ALL: &[Task] = &[
+    Task {
+        name: "bench",
+        about: "times and sizes against partclone, zstd and ntfsclone",
+        run: bench::run,
+    },
+    Task {
+        name: "check",
+        about: "rules of the house: dependencies, sizes, words, links",
+        run: check::run,
+    },
+];
 
 /// Prints a line; a reader that went away is no trouble.
 pub(crate) fn say(line: &str) {

@@ -1,0 +1,55 @@
+//! `cargo xtask bench`: how fast and how small, against what people use today.
+//!
+//! Every table comes from one run in which the sides take turns, on the same machine and data. Sources are
+//! read into memory before each turn; targets are fresh loop devices over sparse files; the final sync
+//! counts for everybody.
+
+mod change;
+mod data;
+mod disks;
+mod engine;
+mod frames;
+mod measure;
+mod ntfs;
+mod options;
+mod peers;
+mod report;
+mod table;
+
+use anyhow::{Context, Result, ensure};
+use azud_testkit::tools::{find, run as run_tool};
+
+use super::complain;
+use disks::Lab;
+use options::Options;
+use table::Table;
+
+/// A group of tables over one volume.
+type Group = fn(&Lab) -> Result<Vec<Table>>;
+
+/// `bench frames DIR`, or everything against its peers.
+pub(super) fn run(args: &[String]) -> Result<()> {
+    if let [word, dir] = args
+        && word == "frames"
+    {
+        return frames::run(dir.as_ref());
+    }
+    let options = Options::parse(args)?;
+    for tool in ["time", "zstd", "losetup", "partclone.extfs", "mke2fs"] {
+        ensure!(find(tool).is_some(), "{tool} is not installed");
+    }
+    let user = run_tool("id", &["-u"])?.stdout;
+    ensure!(user == b"0\n", "loop devices and mounts need root");
+    let lab = Lab::new(options)?;
+    let groups: [(&str, Group); 2] = [("ext4", engine::tables), ("ntfs", ntfs::tables)];
+    let mut tables = Vec::new();
+    for (name, group) in groups {
+        if lab.options.only.is_empty() || lab.options.only.iter().any(|only| only.starts_with(name))
+        {
+            tables.extend(group(&lab).with_context(|| format!("{name} volume"))?);
+        }
+    }
+    report::show(&lab, &tables)?;
+    complain("bench: done");
+    Ok(())
+}
