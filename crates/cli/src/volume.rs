@@ -9,8 +9,25 @@ use azud_image::foreign::ForeignError;
 use azud_image::foreign::partclone::read_map;
 use azud_image::fs::{self, FsError, FsKind, MapOptions, Volume, raw, signature};
 
-use crate::commands::image::create::{Dirty, Engine};
+use clap::ValueEnum;
+
 use crate::failure::Failure;
+
+/// Who reads the file system's map.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Engine {
+    /// Azud itself.
+    Native,
+    /// partclone.
+    Partclone,
+}
+
+/// What to do with a source that was not shut down cleanly.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Dirty {
+    /// Take the whole device.
+    Raw,
+}
 
 /// How to look for the map.
 #[derive(Debug, Clone, Copy)]

@@ -10,7 +10,6 @@ use azud_disk::source::Access;
 use azud_disk::{Kind, Source, holds};
 use azud_image::capture::{DeviceContent, read_tails};
 use azud_image::fs::MapOptions;
-use clap::ValueEnum;
 
 use crate::args::size::{level, size, whole};
 use crate::args::{Special, Writing, path_or};
@@ -21,23 +20,7 @@ use crate::human;
 use crate::opened::{host, timestamp};
 use crate::plan::{Plan, Value};
 use crate::publish::{Keeping, Made, Making};
-use crate::volume::{self, Choices, Found};
-
-/// Who reads the file system's map.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub enum Engine {
-    /// Azud itself.
-    Native,
-    /// partclone.
-    Partclone,
-}
-
-/// What to do with a source that was not shut down cleanly.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub enum Dirty {
-    /// Take the whole device.
-    Raw,
-}
+use crate::volume::{self, Choices, Dirty, Engine, Found};
 
 /// Arguments.
 #[derive(Debug, clap::Args)]
