@@ -5,10 +5,10 @@ use std::io;
 use std::os::unix::fs::FileExt;
 use std::sync::{Mutex, PoisonError};
 
+use azud_core::io::{PAGE, PageBuf};
 use rustix::fs::{AtFlags, OFlags, StatxFlags, fcntl_getfl, fcntl_setfl, statx};
 use rustix::io::Errno;
 
-use crate::buf::{ALIGN, AlignedBuf};
 use crate::facts::Kind;
 
 /// Largest piece that goes through memory of our own.
@@ -21,9 +21,9 @@ const KEPT: usize = 4;
 pub(crate) struct Direct {
     /// Offsets and lengths must be multiples of it.
     pub(crate) unit: u32,
-    /// Memory must begin at a multiple of it; at most [`ALIGN`].
+    /// Memory must begin at a multiple of it; at most [`PAGE`].
     memory: usize,
-    spare: Mutex<Vec<AlignedBuf>>,
+    spare: Mutex<Vec<PageBuf>>,
 }
 
 impl Direct {
@@ -47,7 +47,7 @@ impl Direct {
         let memory = usize::try_from(memory).ok()?;
         let fits = unit.is_power_of_two()
             && memory.is_power_of_two()
-            && memory <= ALIGN
+            && memory <= PAGE
             && unit as usize <= BOUNCE;
         fits.then(|| Self {
             unit,
@@ -62,7 +62,7 @@ impl Direct {
         if len < u64::from(self.unit) || fcntl_setfl(file, flags | OFlags::DIRECT).is_err() {
             return None;
         }
-        let mut probe = AlignedBuf::zeroed(self.unit as usize);
+        let mut probe = PageBuf::zeroed(self.unit as usize);
         // Only "invalid argument" says that direct I/O does not work; a bad sector shall be met by who needs it.
         match file.read_at(&mut probe, 0) {
             Err(error) if Errno::from_io_error(&error) == Some(Errno::INVAL) => {
@@ -73,10 +73,10 @@ impl Direct {
         }
     }
 
-    fn with_spare<T>(&self, work: impl FnOnce(&mut AlignedBuf) -> T) -> T {
+    fn with_spare<T>(&self, work: impl FnOnce(&mut PageBuf) -> T) -> T {
         let spare = || self.spare.lock().unwrap_or_else(PoisonError::into_inner);
         let taken = spare().pop();
-        let mut buf = taken.unwrap_or_else(|| AlignedBuf::zeroed(BOUNCE));
+        let mut buf = taken.unwrap_or_else(|| PageBuf::zeroed(BOUNCE));
         let result = work(&mut buf);
         let mut spare = spare();
         if spare.len() < KEPT {

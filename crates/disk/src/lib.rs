@@ -5,7 +5,6 @@
 //! wholly buffered; a device that is in use is refused with the place where it is used; a child
 //! that fails is an error for whoever reads from it, and no child outlives its handle.
 
-pub mod buf;
 pub mod busy;
 pub mod command;
 mod direct;
@@ -23,7 +22,6 @@ mod sysfs;
 mod table;
 pub mod target;
 
-pub use buf::AlignedBuf;
 pub use busy::check_unused;
 pub use error::{DiskError, Result};
 pub use facts::{DeviceFacts, Kind};

@@ -242,7 +242,7 @@ impl ReadAt for Source {
     }
 }
 
-/// Reads large ranges of a [`Source`]; reading into [`crate::AlignedBuf`]s at multiples of 4096 copies nothing.
+/// Reads large ranges of a [`Source`]; reading into [`azud_core::io::PageBuf`]s at multiples of 4096 copies nothing.
 #[derive(Debug)]
 pub struct Bulk {
     file: File,

@@ -7,8 +7,8 @@ use std::os::unix::fs::FileExt;
 use std::path::Path;
 
 use azud_core::code::Code;
-use azud_core::io::ReadAt;
-use azud_disk::{Access, AlignedBuf, DeviceFacts, Kind, Source};
+use azud_core::io::{PageBuf, ReadAt};
+use azud_disk::{Access, DeviceFacts, Kind, Source};
 use azud_testkit::loops::Loop;
 use azud_testkit::tools::{have, have_root, run};
 use common::{MIB, Parted, Seeded, folder, hole, noise};
@@ -30,7 +30,7 @@ fn compare_reads(source: &Source, expected: &[u8], seed: u64) {
         let count = usize::try_from(count.min(len - offset)).expect("small");
         let start = usize::try_from(offset).expect("small");
         let wanted = &expected[start..start + count];
-        let mut buf = AlignedBuf::zeroed(count + 1);
+        let mut buf = PageBuf::zeroed(count + 1);
         for way in &ways {
             for shift in [0, 1] {
                 buf.fill(0xEE);
@@ -136,7 +136,7 @@ fn loop_what_was_written_through_another_name_is_seen() {
     let source = Source::open(&parted.partition(1)).expect("free");
     source.read_exact_at(&mut seen, 8192).expect("readable");
     assert_eq!(seen, [7; 4096]);
-    let mut buf = AlignedBuf::zeroed(4096);
+    let mut buf = PageBuf::zeroed(4096);
     source
         .bulk(Access::Direct)
         .expect("bulk")

@@ -8,9 +8,9 @@ use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
 use azud_core::code::Code;
-use azud_core::io::{ReadAt, WriteAt};
+use azud_core::io::{PageBuf, ReadAt, WriteAt};
 use azud_disk::error::code_of;
-use azud_disk::{AlignedBuf, Target, TargetOptions};
+use azud_disk::{Target, TargetOptions};
 use azud_testkit::loops::{Loop, Mount};
 use azud_testkit::poison::{POISON, fill};
 use azud_testkit::tools::{have, have_root, run};
@@ -50,7 +50,7 @@ fn against_model(target: &Target, path: &Path, unit: u64, seed: u64) {
             kind => {
                 let bytes = random.bytes(count);
                 let shift = usize::from(kind % 2 == 0);
-                let mut buf = AlignedBuf::zeroed(count + shift);
+                let mut buf = PageBuf::zeroed(count + shift);
                 buf[shift..].copy_from_slice(&bytes);
                 target.write_all_at(&buf[shift..], offset).expect(&what);
                 model[start..start + count].copy_from_slice(&bytes);
@@ -345,10 +345,9 @@ fn many_writers_do_not_disturb_each_other() {
         for writer in 0..6_u8 {
             let target = &target;
             scope.spawn(move || {
-                let page = AlignedBuf::zeroed(4097);
                 for at in (u64::from(writer)..LEN / 4096).step_by(6) {
                     // Through memory of the target's own, which the writers share.
-                    let mut page = page.clone();
+                    let mut page = PageBuf::zeroed(4097);
                     page.fill(writer + 1);
                     target
                         .write_all_at(&page[1..], at * 4096)
