@@ -88,13 +88,6 @@ impl Native {
         self.offsets[frame]
     }
 
-    /// Size of the whole file in bytes.
-    pub fn file_len(&self) -> u64 {
-        let payload = self.index.encode().len() as u64;
-        let seek = container::seek_table(&self.index, payload).len() as u64;
-        self.index.frames_len() + SKIPPABLE_HEADER as u64 + payload + TRAILER_LEN as u64 + seek
-    }
-
     /// The smallest device the image can be restored to, in bytes, by its own blocks and tails.
     pub fn minimum_size(&self) -> u64 {
         self.geometry.minimum_size(&self.index.tails)
