@@ -5,6 +5,9 @@
 //! file system's own checker.
 #![allow(clippy::cast_possible_truncation, reason = "sizes of test data")]
 
+use std::fs::File;
+use std::ops::Range;
+use std::os::unix::fs::FileExt;
 use std::path::Path;
 
 use anyhow::Result;
@@ -15,12 +18,10 @@ use azud_image::fs::{MapOptions, map};
 use azud_image::restore::{RestoreOptions, restore, restore_pipe};
 use azud_image::{DEFAULT_LEVEL, Native};
 use azud_testkit::memory::{Event, Memory, replay};
-use azud_testkit::tools::{have, run, run_any, sh};
+use azud_testkit::tools::{have, run_any, sh};
 
-const SIZE: usize = 48 << 20;
-
-/// Makes a volume with `mkfs` (`$1` is the file) holding something.
-fn volume(dir: &Path, name: &str, mkfs: &str) -> Result<Vec<u8>> {
+/// Makes a volume with `mkfs` (`$1` is the file, `$2` a tree to put into it) holding something.
+fn volume(dir: &Path, name: &str, case: &Case) -> Result<Vec<u8>> {
     let tree = dir.join("tree");
     std::fs::create_dir_all(tree.join("sub"))?;
     for n in 0..40 {
@@ -31,7 +32,11 @@ fn volume(dir: &Path, name: &str, mkfs: &str) -> Result<Vec<u8>> {
     }
     let file = dir.join(name);
     let (file, tree) = (file.to_str().expect("UTF-8"), tree.to_str().expect("UTF-8"));
-    sh(&format!("truncate -s {SIZE} $1; {mkfs}"), &[file, tree])?;
+    let (mib, mkfs) = (case.mib, case.mkfs);
+    sh(
+        &format!("rm -f $1; truncate -s {mib}M $1; {mkfs}"),
+        &[file, tree],
+    )?;
     Ok(std::fs::read(file)?)
 }
 
@@ -55,19 +60,33 @@ fn image_of(device: &[u8]) -> Result<Vec<u8>> {
     Ok(file)
 }
 
+/// Writes all but the zeros, of which there are many.
+fn write_sparse(file: &Path, bytes: &[u8]) -> Result<()> {
+    const CHUNK: usize = 64 << 10;
+    let out = File::create(file)?;
+    out.set_len(bytes.len() as u64)?;
+    for (n, chunk) in bytes.chunks(CHUNK).enumerate() {
+        if chunk.iter().any(|byte| *byte != 0) {
+            out.write_all_at(chunk, (n * CHUNK) as u64)?;
+        }
+    }
+    Ok(())
+}
+
 /// What `blkid` and the checkers make of a device.
 fn looks_like(dir: &Path, bytes: &[u8], checkers: &[&str]) -> Result<Option<String>> {
     let file = dir.join("cut");
-    std::fs::write(&file, bytes)?;
+    write_sparse(&file, bytes)?;
     let name = file.to_str().expect("UTF-8");
     let blkid = run_any("blkid", &["-p", name])?;
     if blkid.status.success() {
         return Ok(Some(String::from_utf8_lossy(&blkid.stdout).into_owned()));
     }
     for checker in checkers {
-        let words: Vec<&str> = checker.split(' ').chain([name]).collect();
-        let done = run_any(words[0], &words[1..])?;
-        if done.status.success() {
+        if run_any("bash", &["-c", checker, "sh", name])?
+            .status
+            .success()
+        {
             return Ok(Some(format!("{checker} accepts it")));
         }
     }
@@ -76,27 +95,95 @@ fn looks_like(dir: &Path, bytes: &[u8], checkers: &[&str]) -> Result<Option<Stri
 
 struct Case {
     name: &'static str,
+    mib: usize,
     mkfs: &'static str,
-    /// Commands that succeed only when they find a superblock, backups included.
+    /// What the primary superblock takes.
+    primary: Range<usize>,
+    /// Scripts that succeed only when they find a superblock on `$1`, at least one of them also when it
+    /// is a backup.
     checkers: &'static [&'static str],
 }
 
 const CASES: &[Case] = &[
     Case {
         name: "ext4",
+        mib: 48,
         mkfs: "mke2fs -q -t ext4 -b 1024 -d \"$2\" \"$1\"",
+        primary: 1024..2048,
         checkers: &[
-            "dumpe2fs -h",
-            "dumpe2fs -h -o superblock=8193",
-            "e2fsck -fn",
+            "dumpe2fs -h \"$1\"",
+            "dumpe2fs -h -o superblock=8193 \"$1\"",
+            "e2fsck -fn \"$1\"",
         ],
     },
     Case {
         name: "ntfs",
+        mib: 48,
         mkfs: "mkntfs -q -F -Q \"$1\"",
-        checkers: &["ntfsinfo -m", "ntfsfix -n"],
+        primary: 0..512,
+        // ntfsfix takes the backup only when it may write.
+        checkers: &[
+            "ntfsinfo -m \"$1\"",
+            "ntfsfix -n \"$1\"",
+            "tail -c 512 \"$1\" | grep -q NTFS",
+        ],
+    },
+    Case {
+        name: "xfs",
+        mib: 64,
+        // A folder becomes a description that mkfs.xfs understands.
+        mkfs: r#"{ printf '%s\n' / '0 0' 'd--755 0 0'
+            for f in "$2"/sub/*; do echo "${f##*/} ---644 0 0 $f"; done; echo '$'; } > "$1.proto"
+            mkfs.xfs -q -f --unsupported -p "$1.proto" "$1""#,
+        primary: 0..512,
+        // It searches the whole device for a backup, and ends with 1 when it has found one.
+        checkers: &[
+            "xfs_repair -n -f \"$1\"",
+            "xfs_repair -n -f \"$1\" 2>&1 | grep -q '^.*verified secondary superblock'",
+        ],
+    },
+    Case {
+        name: "btrfs",
+        // Beyond 64 MiB there is a second superblock.
+        mib: 80,
+        mkfs: "mkfs.btrfs -q -f -M --rootdir \"$2\" \"$1\"; truncate -s 80M \"$1\"",
+        primary: 0x1_0000..0x1_1000,
+        checkers: &[
+            "btrfs check --readonly \"$1\"",
+            "btrfs check --readonly -s 1 \"$1\"",
+        ],
+    },
+    Case {
+        name: "fat32",
+        mib: 48,
+        mkfs: "mkfs.fat -F 32 -s 1 \"$1\"; mcopy -i \"$1\" -s \"$2\"/* ::",
+        primary: 0..512,
+        // The checker only compares with the backup; Windows and testdisk take it.
+        checkers: &[
+            "fsck.fat -n \"$1\"",
+            "dd if=\"$1\" bs=512 skip=6 count=1 status=none | grep -q FAT32",
+        ],
+    },
+    Case {
+        name: "exfat",
+        mib: 48,
+        mkfs: "mkfs.exfat \"$1\"",
+        primary: 0..12 * 512,
+        checkers: &[
+            "fsck.exfat -n \"$1\"",
+            "dd if=\"$1\" bs=512 skip=12 count=1 status=none | grep -q EXFAT",
+        ],
     },
 ];
+
+/// A checker that finds nothing proves nothing: with its primary superblock gone, the backup must be seen.
+fn checkers_find_backups(dir: &Path, case: &Case, whole: &[u8]) -> Result<()> {
+    let mut bytes = whole.to_vec();
+    bytes[case.primary.clone()].fill(0);
+    let seen = looks_like(dir, &bytes, case.checkers)?;
+    assert!(seen.is_some(), "{}: nobody sees the backup", case.name);
+    Ok(())
+}
 
 fn prefixes_up_to_flushes(log: &[Event]) -> Vec<usize> {
     let flushes: Vec<usize> = log
@@ -179,32 +266,46 @@ fn cut(dir: &Path, case: &Case, old: &[u8], new: &[u8], pipe: bool) -> Result<()
 #[test]
 fn an_interrupted_restore_never_looks_valid() -> Result<()> {
     if !have(&[
-        "mke2fs", "e2fsck", "dumpe2fs", "mkntfs", "ntfsfix", "ntfsinfo", "blkid",
+        "mke2fs",
+        "e2fsck",
+        "dumpe2fs",
+        "mkntfs",
+        "ntfsfix",
+        "ntfsinfo",
+        "blkid",
+        "mkfs.xfs",
+        "xfs_repair",
+        "mkfs.btrfs",
+        "btrfs",
+        "mkfs.fat",
+        "fsck.fat",
+        "mcopy",
+        "mkfs.exfat",
+        "fsck.exfat",
     ]) {
         return Ok(());
     }
-    let dir = tempfile::tempdir()?;
-    let volumes: Vec<Vec<u8>> = CASES
-        .iter()
-        .map(|case| volume(dir.path(), case.name, case.mkfs))
-        .collect::<Result<_>>()?;
-    for (n, case) in CASES.iter().enumerate() {
-        // Over another file system, over the same kind with other content, from a file and from a pipe.
-        cut(
-            dir.path(),
-            case,
-            &volumes[(n + 1) % CASES.len()],
-            &volumes[n],
-            false,
-        )?;
-        let other = volume(dir.path(), "other", case.mkfs)?;
-        cut(dir.path(), case, &other, &volumes[n], true)?;
-    }
-    run(
-        "rm",
-        &["-rf", dir.path().join("tree").to_str().expect("UTF-8")],
-    )?;
-    Ok(())
+    // Over another file system, over the same kind with other content, from a file and from a pipe.
+    let next = |n: usize| &CASES[(n + 1) % CASES.len()];
+    let work = |n: usize| {
+        let (case, dir) = (&CASES[n], tempfile::tempdir()?);
+        let new = volume(dir.path(), case.name, case)?;
+        checkers_find_backups(dir.path(), case, &new)?;
+        let mut other = volume(dir.path(), "another", next(n))?;
+        other.resize(new.len(), 0);
+        cut(dir.path(), case, &other, &new, false)?;
+        let other = volume(dir.path(), "other", case)?;
+        cut(dir.path(), case, &other, &new, true)
+    };
+    std::thread::scope(|scope| {
+        let workers: Vec<_> = (0..2)
+            .map(|first| scope.spawn(move || (first..CASES.len()).step_by(2).try_for_each(work)))
+            .collect();
+        let mut ends = workers
+            .into_iter()
+            .map(|worker| worker.join().expect("the assertions hold"));
+        ends.try_for_each(|end| end)
+    })
 }
 
 #[test]
