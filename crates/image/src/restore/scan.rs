@@ -2,7 +2,7 @@
 
 use std::io::{self, Read};
 
-use azud_core::format::container::{self, SKIPPABLE_HEADER, TRAILER_LEN, Trailer};
+use azud_core::format::container::{self, SEEK_FOOTER_LEN, SKIPPABLE_HEADER, TRAILER_LEN, Trailer};
 use azud_core::format::frame::{self, FrameHeader};
 use azud_core::format::index::{Index, MAX_FACTS, MAX_TAILS, ROW_LEN};
 use azud_core::format::{FormatError, Hash, MAX_FRAMES};
@@ -155,14 +155,19 @@ impl<R: Read> Scanner<R> {
         self.fill(&mut trailer, "the trailer")?;
         let trailer = Trailer::parse(&trailer)?;
         let mut seek = Vec::new();
-        let rest = (self.passed.len() as u64 + 2) * 8 + 64;
+        let entries = self.passed.len() + 2;
+        let whole = SKIPPABLE_HEADER + entries * 8 + SEEK_FOOTER_LEN;
+        // One byte more, so that a table that is too long is seen as well.
         (&mut self.input)
-            .take(rest)
+            .take(whole as u64 + 1)
             .read_to_end(&mut seek)
             .map_err(|source| ImageError::Read {
                 offset: self.offset,
                 source,
             })?;
+        if seek.len() < whole {
+            return Err(FormatError::Truncated("the seek table").into());
+        }
         let index = container::check(&trailer, &payload, &seek)?;
         self.compare(&index)?;
         Ok((index, trailer.identity))
