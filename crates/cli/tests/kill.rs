@@ -140,16 +140,7 @@ fn loop_stress_a_killed_restore_never_looks_valid_and_goes_on() -> Result<()> {
     let mut random = Random::seeded(9);
     let (mut running, mut wiped) = (0, 0);
     for number in 0..kills() {
-        let from = dir.join("former");
-        run(
-            "dd",
-            &[
-                "bs=1M",
-                "conv=fsync",
-                &format!("if={}", text(&from)),
-                &format!("of={}", target.name()),
-            ],
-        )?;
+        kit::copy(&dir.join("former"), target.path())?;
         let former = target.hash()?;
         let after = moment(&mut random, number, time);
         let killed = kill_after(&restore, after)?;

@@ -284,6 +284,12 @@ truncate -s "$2M" "$1"; mke2fs -q -F -t ext4 -b 1024 -d "$tree" "$1"; rm -r "$tr
     .map(drop)
 }
 
+/// Copies all bytes of a file or device onto another.
+pub(crate) fn copy(from: &Path, to: &Path) -> Result<()> {
+    let (from, to) = (format!("if={}", text(from)), format!("of={}", text(to)));
+    run("dd", &["bs=1M", "conv=fsync", "status=none", &from, &to]).map(drop)
+}
+
 /// Fails unless an image is whole and its side files are its own; its identity.
 pub(crate) fn whole(image: &Path) -> Result<String> {
     let verified = done(&["image", "verify", "--deep", text(image)])?;

@@ -1,0 +1,169 @@
+//! Images that are damaged, cut, too new, or have names that no image may have.
+
+use std::fs;
+
+use anyhow::{Context, Result, ensure};
+use azud_testkit::tools::run;
+
+use crate::kit::{self, done, refused, text};
+use crate::{Fixture, all_below, ready, restore};
+
+/// Damage, at which byte of the image, and the codes that may tell it.
+type Case = (&'static str, usize, &'static [&'static str]);
+
+const CORRUPT: &[&str] = &["image/corrupt"];
+
+#[test]
+fn loop_damage_anywhere_is_told_and_leaves_no_file_system() -> Result<()> {
+    if !ready() {
+        return Ok(());
+    }
+    let all = Fixture::new()?;
+    let bytes = fs::read(&all.image)?;
+    let native = azud_image::Native::open(&bytes)?;
+    let lens: Vec<usize> = native
+        .frames()
+        .iter()
+        .map(|frame| frame.compressed_len as usize)
+        .collect();
+    let index: usize = lens.iter().sum();
+    let data: usize = index - lens[lens.len() - 1];
+    let seek = bytes.len() - (8 + 8 * (lens.len() + 2) + 9);
+    let trailer = seek - 72;
+    let cases: &[Case] = &[
+        ("header frame", 20, CORRUPT),
+        ("bitmap frame", lens[0] + 20, CORRUPT),
+        ("first data frame", lens[0] + lens[1] + 2000, CORRUPT),
+        ("last data frame", data + 100, CORRUPT),
+        ("index header", index + 1, CORRUPT),
+        ("facts", index + 8 + 40, CORRUPT),
+        ("frame table", trailer - 500, CORRUPT),
+        ("trailer's offset", trailer + 24, CORRUPT),
+        ("trailer's identity", trailer + 50, CORRUPT),
+        ("trailer's magic", trailer + 9, &["image/not-native"]),
+        ("trailer's version", trailer + 17, &["image/newer-version"]),
+        ("seek table", seek + 12, CORRUPT),
+        (
+            "seek table's footer",
+            bytes.len() - 1,
+            &["image/not-native"],
+        ),
+    ];
+    let target = all.target()?;
+    let former = all.path("former");
+    fs::copy(all.path("target"), &former)?;
+    for (what, at, codes) in cases {
+        kit::copy(&former, target.path())?;
+        let before = target.hash()?;
+        let mut bad = bytes.clone();
+        bad[*at] ^= 1;
+        let image = all.path("images/bad.img");
+        fs::write(&image, &bad)?;
+        let told = refused(&["image", "verify", text(&image)]).context(*what)?;
+        ensure!(codes.contains(&told.as_str()), "verify, {what}: {told}");
+        let told = refused(&restore(text(&image), target.name())).context(*what)?;
+        ensure!(codes.contains(&told.as_str()), "restore, {what}: {told}");
+        if target.hash()? != before {
+            ensure!(what.ends_with("data frame"), "{what}: it was written");
+            ensure!(target.seen()?.is_none(), "{what}: {:?}", target.seen());
+        }
+    }
+    done(&restore(all.image(), target.name()))?;
+    run("e2fsck", &["-fn", target.name()])?;
+    Ok(())
+}
+
+#[test]
+fn truncated_and_foreign_files_are_no_images() -> Result<()> {
+    if !ready() {
+        return Ok(());
+    }
+    let all = Fixture::new()?;
+    let bytes = fs::read(&all.image)?;
+    let file = all.path("images/cut.img");
+    let target = all.path("new");
+    for len in [
+        0,
+        1,
+        8,
+        100,
+        bytes.len() / 2,
+        bytes.len() - 40,
+        bytes.len() - 1,
+    ] {
+        fs::write(&file, &bytes[..len])?;
+        let code = refused(&["image", "verify", text(&file)])?;
+        ensure!(
+            ["image/truncated", "image/not-native"].contains(&code.as_str()),
+            "{len}: {code}"
+        );
+        ensure!(refused(&restore(text(&file), text(&target)))? == code);
+        ensure!(!target.exists(), "a target was made");
+    }
+    // The middle is gone, the end is there.
+    let hole = [&bytes[..bytes.len() / 2], &bytes[bytes.len() / 2 + 4096..]].concat();
+    fs::write(&file, hole)?;
+    let code = refused(&["image", "verify", text(&file)])?;
+    ensure!(
+        code == "image/corrupt" || code == "image/truncated",
+        "{code}"
+    );
+    fs::write(&file, vec![7; 100_000])?;
+    ensure!(refused(&["image", "info", text(&file)])? == "image/not-native");
+    ensure!(refused(&["image", "verify", text(&all.path("nowhere"))])? == "image/not-found");
+    // A damaged image can still be replaced, and what is in its place is kept.
+    done(&["image", "create", all.volume(), text(&file)])?;
+    done(&["image", "verify", "--deep", text(&file)])?;
+    let history = done(&["image", "history", text(&file)])?;
+    ensure!(
+        history["versions"].as_array().map(Vec::len) == Some(2),
+        "{history}"
+    );
+    Ok(())
+}
+
+#[test]
+fn names_that_no_image_may_have_are_refused() -> Result<()> {
+    if !ready() {
+        return Ok(());
+    }
+    let all = Fixture::new()?;
+    let folder = all_below(all.dir.path())?;
+    let long = "x".repeat(300);
+    let names = [
+        ".x",
+        "..",
+        ".",
+        "",
+        "a\nb",
+        "a\u{1b}[31m",
+        "tab\tbed",
+        "x.img.sum",
+        "x.info",
+        &long,
+    ];
+    for name in names {
+        let path = format!("{}/images/{name}", text(all.dir.path()));
+        for args in [
+            &["image", "create", all.volume(), &path][..],
+            &["image", "rm", &path, "--yes"],
+            &["image", "rollback", &path, "--yes"],
+            &["image", "history", &path],
+        ] {
+            let code = refused(args)?;
+            ensure!(code == "image/bad-name", "{args:?}: {code}");
+        }
+    }
+    // It names a place in a repository, of which this program has none yet.
+    ensure!(refused(&["image", "create", all.volume(), "REPO:x"])? == "image/bad-name");
+    ensure!(
+        refused(&[
+            "image",
+            "create",
+            all.volume(),
+            &format!("{}/no/dir/x", text(all.dir.path()))
+        ])? == "image/not-found"
+    );
+    ensure!(all_below(all.dir.path())? == folder, "something was made");
+    Ok(())
+}
