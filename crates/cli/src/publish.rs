@@ -96,7 +96,7 @@ impl Making {
             now: now(),
         };
         let outcome = staging.publish(&written, &published, &identify)?;
-        let freed = self.keeping.purge(image)?;
+        let freed = self.keeping.purge(context, image);
         show(
             context,
             action,
@@ -139,17 +139,32 @@ fn finish(mut out: BufWriter<ImageWriter>) -> Result<Written, Failure> {
 }
 
 impl Keeping {
-    /// Deletes former versions that are too old or too many; returns the bytes.
-    fn purge(self, image: &ImageFile) -> Result<u64, Failure> {
-        let mut rules = Retention {
+    /// Deletes former versions that are too old or too many: of this image by what was asked for, of the
+    /// others in its directory by the usual rules. The image stands by then, so trouble is only told.
+    fn purge(self, context: &Context, image: &ImageFile) -> u64 {
+        let usual = Retention::default();
+        let mut asked = Retention {
             max_bytes: self.bytes,
-            ..Retention::default()
+            ..usual
         };
         if let Some(days) = self.days {
-            rules.max_age = Duration::from_secs(u64::from(days) * 24 * 60 * 60);
+            asked.max_age = Duration::from_secs(u64::from(days) * 24 * 60 * 60);
         }
-        let purges = rules.plan(&retention::trashed(image.dir())?, now());
-        Ok(retention::apply(image.dir(), &purges, now())?.bytes)
+        let purge = || {
+            let (own, others): (Vec<_>, Vec<_>) = retention::trashed(image.dir())?
+                .into_iter()
+                .partition(|version| version.image == image.name());
+            let mut purges = asked.plan(&own, now());
+            purges.extend(usual.plan(&others, now()));
+            retention::apply(image.dir(), &purges, now())
+        };
+        match purge() {
+            Ok(freed) => freed.bytes,
+            Err(error) => {
+                context.output.warn(&context.catalog, &error.to_string());
+                0
+            }
+        }
     }
 }
 

@@ -1,5 +1,6 @@
 //! The only owner of libzstd for frames: one frame in, one frame out, always with checksum and content size.
 
+use azud_core::format::frame;
 use zstd_safe::{CCtx, CParameter, DCtx, DParameter};
 
 use crate::error::ImageError;
@@ -60,7 +61,8 @@ impl Decoder {
         Self { context }
     }
 
-    /// Fills `out` from `frame`; zstd's own checksum is verified.
+    /// Fills `out` from `frame`, which must be exactly one frame as the format asks for; zstd's own
+    /// checksum is verified.
     ///
     /// # Errors
     /// `Frame` with number `number` when it does not decode to exactly `out.len()` bytes.
@@ -71,6 +73,7 @@ impl Decoder {
         out: &mut [u8],
     ) -> Result<(), ImageError> {
         let len = out.len();
+        check_one(frame, len).map_err(|what| ImageError::Frame { number, what })?;
         match self.context.decompress(out, frame) {
             Ok(got) if got == len => Ok(()),
             Ok(got) => Err(ImageError::Frame {
@@ -82,5 +85,20 @@ impl Decoder {
                 what: zstd_safe::get_error_name(code).to_owned(),
             }),
         }
+    }
+}
+
+/// Whether `bytes` are one frame with a checksum and a content of `len` bytes, and nothing else.
+fn check_one(bytes: &[u8], len: usize) -> Result<(), String> {
+    let header = frame::parse_header(bytes).map_err(|error| error.to_string())?;
+    if header.content_len as usize != len {
+        return Err(format!(
+            "its header tells {} bytes instead of {len}",
+            header.content_len
+        ));
+    }
+    match zstd_safe::find_frame_compressed_size(bytes) {
+        Ok(whole) if whole == bytes.len() => Ok(()),
+        _ => Err("it is not one whole frame".to_owned()),
     }
 }

@@ -315,8 +315,9 @@ fn regression_superblocks_wait_until_all_else_is_on_the_medium() -> Result<()> {
     }
     let dir = tempfile::tempdir()?;
     // The backups of the old volume lie where the new one has data.
-    let old = volume(dir.path(), "old", CASES[0].mkfs)?;
-    let new: Vec<u8> = (0..SIZE).map(|n| (n % 251) as u8 + 1).collect();
+    let old = volume(dir.path(), "old", &CASES[0])?;
+    let size = old.len();
+    let new: Vec<u8> = (0..size).map(|n| (n % 251) as u8 + 1).collect();
     let raw = azud_image::fs::raw::map(new.len() as u64);
     let options = CaptureOptions {
         level: DEFAULT_LEVEL,
@@ -336,7 +337,7 @@ fn regression_superblocks_wait_until_all_else_is_on_the_medium() -> Result<()> {
     let before = replay(&old, &log[..flushes[flushes.len() - 2]]);
     let edge = 128 << 10;
     assert!(
-        before[edge..SIZE - edge] == new[edge..SIZE - edge],
+        before[edge..size - edge] == new[edge..size - edge],
         "data was still on its way when the superblocks came"
     );
     assert!(replay(&old, &log) == new);

@@ -300,6 +300,7 @@ count-images = { $count ->
 label-kept = In place
 label-to-fetch = To fetch
 label-dirty = Not clean
+warn-undiscarded = The device cannot discard: unused space was left as it is.
 word-current = current
 verify-bad-frames = Damaged frames: { $frames }
 word-raw-file = the device's bytes

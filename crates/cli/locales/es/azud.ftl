@@ -300,6 +300,7 @@ count-images = { $count ->
 label-kept = Ya estaba
 label-to-fetch = Por traer
 label-dirty = Sin cerrar bien
+warn-undiscarded = El dispositivo no admite «discard»: el espacio sin usar se ha dejado como estaba.
 word-current = actual
 verify-bad-frames = Tramas dañadas: { $frames }
 word-raw-file = los bytes del dispositivo

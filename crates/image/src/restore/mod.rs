@@ -81,6 +81,8 @@ pub struct Restored {
     pub kept: u64,
     /// Bytes of compressed frames that were needed.
     pub fetched: u64,
+    /// Set when unused blocks should have been discarded and the device cannot.
+    pub undiscarded: bool,
 }
 
 /// Multiple of which every offset and length of a restore to this image's geometry is, in bytes (at most 4096).
@@ -132,6 +134,7 @@ pub fn restore(
     let sink = Sink::new(native.geometry(), target, &order, *options);
     sink.prepare()?;
     done.fetched = job.write_data(&sink, &work)?;
+    done.undiscarded = sink.undiscarded();
     done.written = sink.finish(native.tails())?;
     done.kept = done.content.saturating_sub(done.written);
     if options.read_back {

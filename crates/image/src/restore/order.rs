@@ -40,10 +40,11 @@ impl Order {
                 .map(|tail| tail.offset..tail.offset + tail.bytes.len() as u64),
         );
         let unit = u64::from(unit(geometry, tails));
-        Ok(Self {
+        Self {
             withheld: Ranges::new(all, unit, size),
             guards: Ranges::new(own, unit, size),
-        })
+        }
+        .bounded()
     }
 }
 
@@ -66,10 +67,30 @@ impl Order {
             all.push(tails_from..device_end);
         }
         let unit = u64::from(super::PIPE_WRITE_UNIT);
-        Ok(Self {
+        Self {
             withheld: Ranges::new(all, unit, size),
             guards: Ranges::new(own, unit, size),
-        })
+        }
+        .bounded()
+    }
+}
+
+/// The most that may have to wait in memory, in bytes: far more than any file system with sparse backups has.
+const MAX_WITHHELD: u64 = 128 << 20;
+
+impl Order {
+    /// Refuses what could fill the memory: an image whose superblock tells of endless backups.
+    fn bounded(self) -> Result<Self, ImageError> {
+        let bytes: u64 = self
+            .withheld
+            .iter()
+            .map(|range| range.end - range.start)
+            .sum();
+        if bytes > MAX_WITHHELD {
+            let what = format!("{bytes} bytes of superblocks and their backups");
+            return Err(ImageError::Limit(what));
+        }
+        Ok(self)
     }
 }
 

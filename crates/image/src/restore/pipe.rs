@@ -81,6 +81,7 @@ pub fn restore_pipe(
     }
     let content = geometry.header.used_blocks * u64::from(geometry.header.block_size);
     let fetched = index.frames_len();
+    let undiscarded = sink.undiscarded();
     let written = sink.finish(&index.tails)?;
     let native = Native::from_parts(identity, index, geometry.clone());
     if options.read_back {
@@ -91,6 +92,7 @@ pub fn restore_pipe(
         written,
         kept: content.saturating_sub(written),
         fetched,
+        undiscarded,
     })
 }
 

@@ -1,8 +1,9 @@
 //! Where verified content goes: to the target at once, or withheld until the end.
 
+use std::io::ErrorKind;
 use std::ops::Range;
 use std::sync::Mutex;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use azud_core::format::index::Tail;
 use azud_core::io::{PageBuf, WriteAt};
@@ -23,6 +24,7 @@ pub(super) struct Sink<'a> {
     options: RestoreOptions,
     withheld: Mutex<Vec<(u64, Vec<u8>)>>,
     written: AtomicU64,
+    undiscarded: AtomicBool,
 }
 
 impl<'a> Sink<'a> {
@@ -40,6 +42,7 @@ impl<'a> Sink<'a> {
             options,
             withheld,
             written,
+            undiscarded: AtomicBool::new(false),
         }
     }
 
@@ -53,17 +56,34 @@ impl<'a> Sink<'a> {
         }
         match self.options.unused {
             Unused::Leave => Ok(()),
-            Unused::Discard => self.each_unused(|range| {
-                self.target
-                    .discard(range.start, range.end - range.start)
-                    .map_err(ImageError::target("discard", range.start))
-            }),
+            Unused::Discard => self.discard_unused(),
             Unused::Zero => self.each_unused(|range| {
                 self.target
                     .zero(range.start, range.end - range.start)
                     .map_err(ImageError::target("zero", range.start))
             }),
         }
+    }
+
+    /// Discarding is a favour to the device; one that cannot is left in peace, and the result says so.
+    fn discard_unused(&self) -> Result<(), ImageError> {
+        self.each_unused(|range| {
+            if self.undiscarded.load(Ordering::Relaxed) {
+                return Ok(());
+            }
+            match self.target.discard(range.start, range.end - range.start) {
+                Err(error) if error.kind() == ErrorKind::Unsupported => {
+                    self.undiscarded.store(true, Ordering::Relaxed);
+                    Ok(())
+                }
+                other => other.map_err(ImageError::target("discard", range.start)),
+            }
+        })
+    }
+
+    /// Whether the device could not discard.
+    pub(super) fn undiscarded(&self) -> bool {
+        self.undiscarded.load(Ordering::Relaxed)
     }
 
     fn write_zeros(&self, range: Range<u64>) -> Result<(), ImageError> {

@@ -214,6 +214,10 @@ impl Args {
 
     fn show(&self, context: &Context, done: &Restored, begun: Instant) {
         let time = begun.elapsed();
+        if done.undiscarded {
+            let text = context.catalog.text("warn-undiscarded");
+            context.output.warn(&context.catalog, &text);
+        }
         let value = json!({
             "action": "image-restore",
             "target": self.device,
