@@ -2,6 +2,8 @@
 
 mod bench;
 mod check;
+mod machine;
+mod soak;
 
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -30,6 +32,11 @@ pub(crate) const ALL: &[Task] = &[
         name: "check",
         about: "rules of the house: dependencies, sizes, words, links",
         run: check::run,
+    },
+    Task {
+        name: "soak",
+        about: "the long versions of the tests",
+        run: soak::run,
     },
 ];
 

@@ -3,9 +3,9 @@
 use std::fs;
 
 use anyhow::{Context, Result};
-use azud_testkit::tools::{run_any, sh};
+use azud_testkit::tools::run_any;
 
-use super::super::{complain, root, say};
+use super::super::{complain, machine, root, say};
 use super::disks::Lab;
 use super::table::Table;
 
@@ -43,12 +43,6 @@ fn replace(old: &str, text: &str) -> Option<String> {
 }
 
 fn head(lab: &Lab) -> Result<String> {
-    let machine = sh(
-        "echo \"$(date -u +%F); $(grep -m1 'model name' /proc/cpuinfo | cut -d: -f2 | xargs), $(nproc) cores, \
-         $(awk '/MemTotal/ {printf \"%.0f GiB\", $2 / 1048576}' /proc/meminfo), Linux $(uname -r)\"",
-        &[],
-    )?;
-    let machine = String::from_utf8(machine.stdout)?;
     let zstd = azud_image::zstd_version();
     let tools = [
         format!("{} (zstd {zstd} inside)", version(&lab.azud, "--version")?),
@@ -60,7 +54,7 @@ fn head(lab: &Lab) -> Result<String> {
         "`{}`, {} turns of each side. {}. {}.\n",
         lab.options.command,
         lab.options.runs,
-        machine.trim(),
+        machine::line()?,
         tools.join(", ")
     ))
 }
