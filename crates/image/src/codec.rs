@@ -102,3 +102,30 @@ fn check_one(bytes: &[u8], len: usize) -> Result<(), String> {
         _ => Err("it is not one whole frame".to_owned()),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::{Encoder, LEVELS};
+
+    /// Text that does not repeat itself too much.
+    fn content(len: usize) -> Vec<u8> {
+        let words =
+            (0u32..).flat_map(|n| format!("{} ", n.wrapping_mul(2_654_435_761)).into_bytes());
+        words.take(len).collect()
+    }
+
+    /// What libzstd chooses depends on sizes; what a context did before must not leave a trace in the bytes.
+    #[test]
+    fn a_context_that_was_used_gives_the_bytes_of_a_fresh_one() {
+        let contents = [1, 200_000, 110, 70_000, 0, 200_001].map(content);
+        for level in LEVELS {
+            let mut used = Encoder::new(level);
+            for content in &contents {
+                let (mut again, mut fresh) = (Vec::new(), Vec::new());
+                used.encode(content, &mut again);
+                Encoder::new(level).encode(content, &mut fresh);
+                assert!(again == fresh, "level {level}, {} bytes", content.len());
+            }
+        }
+    }
+}
