@@ -3,6 +3,7 @@
 use std::path::Path;
 use std::time::SystemTime;
 
+use azud_core::code::Code;
 use azud_core::name::ImageFile;
 use azud_image::Native;
 use azud_store::{Identity, Stored};
@@ -24,10 +25,16 @@ impl Opened {
     /// # Errors
     /// `image/bad-name`, `image/not-found`, and what reading the image says.
     pub fn named(path: &Path) -> Result<Self, Failure> {
-        if path.is_file() {
-            return Self::at(path);
+        if !path.is_file() {
+            return Self::at(&ImageFile::parse(path)?.path());
         }
-        Self::at(&ImageFile::parse(path)?.path())
+        // A volume may lie beside the image that was made of it: `vol` and `vol.img`.
+        match (Self::at(path), ImageFile::parse(path)) {
+            (Err(_), Ok(image)) if image.path() != path && image.path().is_file() => {
+                Self::at(&image.path())
+            }
+            (opened, _) => opened,
+        }
     }
 
     /// Opens the image in a file.
@@ -52,6 +59,20 @@ impl Opened {
 pub fn identify(path: &Path) -> Option<Identity> {
     let stored = Stored::open(path).ok()?;
     Some(Identity(*Native::open(&stored).ok()?.identity()))
+}
+
+/// Refuses to write over an image: it would be lost without passing through the trash.
+///
+/// # Errors
+/// `disk/target-is-image`.
+pub fn spare_images(path: &Path) -> Result<(), Failure> {
+    if path.is_file() && identify(path).is_some() {
+        return Err(Failure::new(
+            Code::TargetIsImage,
+            path.display().to_string(),
+        ));
+    }
+    Ok(())
 }
 
 /// Now, for the store, which reads no clock.

@@ -358,3 +358,66 @@ head -c 300000 /dev/urandom > "$1/mine""#;
     }
     Ok(())
 }
+
+#[test]
+fn regression_an_image_is_never_the_target_of_another_command() -> Result<()> {
+    if !have(&["mke2fs"]) {
+        return Ok(());
+    }
+    let dir = tempfile::tempdir()?;
+    let path = |name: &str| dir.path().join(name).display().to_string();
+    azud_testkit::tools::sh(
+        "truncate -s 16M $1 && mke2fs -q -t ext4 $1",
+        &[&path("vol")],
+    )?;
+    let azud = |words: &[&str]| {
+        std::process::Command::new(env!("CARGO_BIN_EXE_azud"))
+            .args(words)
+            .output()
+    };
+    assert!(
+        azud(&["image", "create", &path("vol"), &path("vol.img")])?
+            .status
+            .success()
+    );
+    let before = std::fs::read(path("vol.img"))?;
+    for words in [
+        [
+            "image",
+            "export",
+            "--to=raw",
+            "--yes",
+            &path("vol.img"),
+            &path("vol.img"),
+        ],
+        [
+            "image",
+            "export",
+            "--to=qcow2",
+            "--yes",
+            &path("vol.img"),
+            &path("vol.img"),
+        ],
+        [
+            "image",
+            "restore",
+            "--json",
+            "--yes",
+            &path("vol.img"),
+            &path("vol.img"),
+        ],
+    ] {
+        assert!(!azud(&words)?.status.success(), "{words:?}");
+        assert!(
+            std::fs::read(path("vol.img"))? == before,
+            "{words:?} wrote over the image"
+        );
+    }
+    // `vol` is the volume, and also the name of the image that was made of it.
+    assert!(azud(&["image", "verify", &path("vol")])?.status.success());
+    // A file that was cut short is said to be that.
+    std::fs::write(path("cut.img"), &before[..before.len() / 2])?;
+    let told = azud(&["--json", "image", "verify", &path("cut.img")])?.stdout;
+    assert!(String::from_utf8(told)?.contains("image/truncated"));
+    Ok(())
+}

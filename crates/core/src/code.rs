@@ -68,6 +68,10 @@ codes! {
     SectorSize = "disk/sector-size",
     /// The target holds the image it is to be restored from.
     HoldsSource = "disk/holds-source",
+    /// The target is itself an image, which would be lost without a trace.
+    TargetIsImage = "disk/target-is-image",
+    /// There is nothing to capture.
+    Empty = "disk/empty",
     /// The device changed or vanished during the work.
     Changed = "disk/changed",
     /// The medium is read-only.

@@ -2,6 +2,7 @@
 
 use azud_core::bitmap::{Bitmap, Run};
 use azud_core::format::container::{self, SEEK_FOOTER_LEN, SKIPPABLE_HEADER, TRAILER_LEN, Trailer};
+use azud_core::format::frame;
 use azud_core::format::index::{Facts, Frame, Index, Tail};
 use azud_core::format::partclone::{HEADER_LEN, Header, jamcrc};
 use azud_core::format::{FormatError, Hash, MAX_BITMAP, MAX_BITMAP_PIECE, MAX_BLOCK};
@@ -36,7 +37,7 @@ impl Native {
     /// # Errors
     /// `Format`, `Frame` for the head frames, `Read`.
     pub fn open(file: &dyn ReadAt) -> Result<Self, ImageError> {
-        let (trailer, index) = read_ending(file)?;
+        let (trailer, index) = read_ending(file).map_err(|error| cut_short(file, error))?;
         let geometry = read_geometry(file, &index)?;
         check_tails(&index.tails, &geometry)?;
         Ok(Self::from_parts(trailer.identity, index, geometry))
@@ -216,6 +217,22 @@ fn read_vec(file: &dyn ReadAt, offset: u64, len: u64) -> Result<Vec<u8>, ImageEr
     file.read_exact_at(&mut out, offset)
         .map_err(|source| ImageError::Read { offset, source })?;
     Ok(out)
+}
+
+/// A file that begins as a native image and does not end as one was cut short, not made by another program.
+fn cut_short(file: &dyn ReadAt, error: ImageError) -> ImageError {
+    let mut head = [0; frame::MAX_HEADER];
+    let begins = file.read_exact_at(&mut head, 0).is_ok()
+        && frame::parse_header(&head).is_ok_and(|header| header.content_len as usize == HEADER_LEN);
+    match error {
+        ImageError::Format(FormatError::NotNative("the trailer")) if begins => {
+            FormatError::Corrupt("the trailer".into()).into()
+        }
+        ImageError::Format(FormatError::NotNative(_)) if begins => {
+            FormatError::Truncated("the frames: there is no index").into()
+        }
+        other => other,
+    }
 }
 
 fn read_ending(file: &dyn ReadAt) -> Result<(Trailer, Index), ImageError> {

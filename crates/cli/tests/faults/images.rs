@@ -40,13 +40,18 @@ fn loop_damage_anywhere_is_told_and_leaves_no_file_system() -> Result<()> {
         ("frame table", trailer - 500, CORRUPT),
         ("trailer's offset", trailer + 24, CORRUPT),
         ("trailer's identity", trailer + 50, CORRUPT),
-        ("trailer's magic", trailer + 9, &["image/not-native"]),
+        // A file that begins as an image is damaged; a stream cannot know that this was to be the trailer.
+        (
+            "trailer's magic",
+            trailer + 9,
+            &["image/corrupt", "image/not-native"],
+        ),
         ("trailer's version", trailer + 17, &["image/newer-version"]),
         ("seek table", seek + 12, CORRUPT),
         (
             "seek table's footer",
             bytes.len() - 1,
-            &["image/not-native"],
+            &["image/truncated", "image/corrupt"],
         ),
     ];
     let target = all.target()?;

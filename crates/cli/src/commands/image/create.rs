@@ -65,12 +65,21 @@ impl Args {
     /// When the source is refused or fails, or the image cannot be written.
     pub fn run(&self, context: &Context) -> Result<(), Failure> {
         let image = ImageFile::parse(&self.image)?;
+        if self.image.starts_with("/dev") {
+            return Err(Failure::new(
+                Code::BadName,
+                format!("{} is a place for devices", self.image.display()),
+            ));
+        }
         let mut source = Source::open(&self.device)?;
         if holds(&self.device, &image.path())? {
             return Err(Failure::new(
                 Code::HoldsSource,
                 image.path().display().to_string(),
             ));
+        }
+        if source.facts().len == 0 {
+            return Err(Failure::new(Code::Empty, self.device.display().to_string()));
         }
         let progress = context.progress();
         progress.begin(Phase::Map, 0);

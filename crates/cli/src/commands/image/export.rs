@@ -3,6 +3,7 @@
 use std::io::{BufWriter, Write};
 use std::path::PathBuf;
 
+use azud_core::code::Code;
 use azud_core::progress::Progress;
 use azud_disk::qemu::qemu_img_convert;
 use azud_disk::target::{Target, TargetOptions};
@@ -12,7 +13,7 @@ use azud_store::export::Export;
 use serde_json::json;
 
 use crate::confirm::{Step, settle, settle_destructive};
-use crate::opened::Opened;
+use crate::opened::{Opened, spare_images};
 use crate::plan::{Plan, Value};
 
 use clap::ValueEnum;
@@ -64,6 +65,16 @@ impl Args {
     /// When it is damaged or the file cannot be written.
     pub fn run(&self, context: &Context) -> Result<(), Failure> {
         let opened = Opened::named(&self.image)?;
+        if self.out.as_os_str() == "-" {
+            return Err(Failure::new(
+                Code::BadName,
+                "standard output cannot be exported to",
+            ));
+        }
+        spare_images(&self.out)?;
+        if self.out.exists() {
+            azud_disk::check_unused(&self.out)?;
+        }
         let export = Export::begin(&self.out)?;
         let out = self.out.display().to_string();
         let plan = Plan::new("image-export")

@@ -17,7 +17,7 @@ use serde_json::json;
 
 use crate::confirm::{Step, settle, settle_destructive};
 use crate::human;
-use crate::opened::Opened;
+use crate::opened::{Opened, spare_images};
 use crate::plan::{Plan, Value};
 use crate::table;
 
@@ -92,6 +92,7 @@ impl Args {
         if let (Some(opened), Some(facts)) = (&opened, &facts) {
             refuse(&self.device, facts, opened)?;
         }
+        spare_images(&self.device)?;
         let plan = self.plan(context, opened.as_ref(), facts.as_ref());
         let name = self.device.display().to_string();
         let step = match facts {
@@ -105,17 +106,24 @@ impl Args {
         as_planned(facts.as_ref(), &target)?;
         let progress = context.progress();
         let done = match &opened {
-            Some(opened) => restore(
-                &opened.native,
-                &opened.stored,
-                &target,
-                &self.options(&target),
-                &progress,
-            )?,
-            None => self.read_pipe(&target, std::io::stdin(), &progress)?,
+            Some(opened) => {
+                let options = self.options(&target);
+                restore(&opened.native, &opened.stored, &target, &options, &progress)
+                    .map_err(Failure::from)
+            }
+            None => self.read_pipe(&target, std::io::stdin(), &progress),
         };
         drop(progress);
-        self.show(context, &done, begun);
+        if done
+            .as_ref()
+            .is_err_and(|failure| !matches!(failure.code, Code::TooSmall | Code::SectorSize))
+        {
+            let text = context
+                .catalog
+                .fmt("warn-incomplete", &[("device", name.into())]);
+            context.output.warn(&context.catalog, &text);
+        }
+        self.show(context, &done?, begun);
         Ok(())
     }
 
@@ -206,7 +214,13 @@ impl Args {
         if opened.is_some_and(|opened| opened.native.facts().dirty.is_some()) {
             plan = plan.warning(&context.catalog, "dirty-raw", &[]);
         }
-        if facts.is_some() {
+        if facts.is_none() {
+            plan = plan.warning(
+                &context.catalog,
+                "new-file",
+                &[("device", device.clone().into())],
+            );
+        } else {
             plan = plan.warning(&context.catalog, "destroys", &[("device", device.into())]);
         }
         plan
@@ -261,7 +275,9 @@ fn existing(path: &Path) -> Result<Option<DeviceFacts>, Failure> {
 fn in_dev(path: &Path) -> bool {
     let dir = path.parent().filter(|dir| !dir.as_os_str().is_empty());
     let dir = std::fs::canonicalize(dir.unwrap_or(Path::new(".")));
-    path.starts_with("/dev") || dir.is_ok_and(|dir| dir.starts_with("/dev"))
+    // `sdb2` where /dev/sdb2 exists means the device.
+    let forgotten = path.components().count() == 1 && Path::new("/dev").join(path).exists();
+    forgotten || path.starts_with("/dev") || dir.is_ok_and(|dir| dir.starts_with("/dev"))
 }
 
 /// While somebody read the plan, another stick may have got the device's name, or a file come into being.
