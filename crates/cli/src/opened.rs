@@ -80,9 +80,10 @@ pub fn now() -> SystemTime {
     SystemTime::now()
 }
 
-/// Now, as images record it: RFC 3339 in UTC.
+/// Now, as images record it: RFC 3339 in UTC, to the millisecond, so that no two captures are the same.
 pub fn timestamp() -> String {
-    rfc3339(now())
+    let stamp = jiff::Timestamp::now();
+    stamp.strftime("%Y-%m-%dT%H:%M:%S%.3fZ").to_string()
 }
 
 /// A time as RFC 3339 in UTC, to the second.
