@@ -247,7 +247,10 @@ fn loop_a_pipe_that_breaks_or_lies_leaves_no_superblock() -> Result<()> {
         let said = from_pipe(&bytes, target.name())?;
         let found = said.refused().context(what)?;
         ensure!(found == code, "{what}: {found}, not {code}");
-        ensure!(target.seen()?.is_none(), "{what}: {:?}", target.seen());
+        // A stream that ends before the first blocks are known has written nothing at all.
+        let untouched = fs::read(target.path())? == fs::read(&file)?;
+        let seen = target.seen()?;
+        ensure!(untouched || seen.is_none(), "{what}: {seen:?}");
     }
     let restored = from_pipe(&bytes, target.name())?;
     restored.done()?;
