@@ -6,7 +6,6 @@ use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 
 use azud_core::io::ReadAt;
-use rustix::fs::{Advice, fadvise};
 
 use crate::error::{Result, StoreError};
 
@@ -52,12 +51,6 @@ impl Stored {
     /// What was opened.
     pub fn path(&self) -> &Path {
         &self.path
-    }
-
-    /// Makes later reads come from the medium, as far as the system allows.
-    pub fn forget_cached(&self) {
-        // Advice: where it is not taken, the check that follows is weaker, not wrong.
-        let _ = fadvise(&self.file, 0, None, Advice::DontNeed);
     }
 }
 

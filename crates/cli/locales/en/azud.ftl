@@ -156,7 +156,6 @@ help-image-create = Capture a file system into an image
     .engine = Who finds the used blocks; else Azud, and partclone for what it does not know
     .dirty = Capture a file system that was not shut down cleanly, as a whole
     .keep-pagefile = Keep the content of Windows' page, swap and hibernation files
-    .read-back = Read the image again when it is written, and check it
     .keep-days = Delete former versions older than this many days
     .keep-bytes = Delete the oldest former versions beyond this size
 help-image-restore = Put an image on a device

@@ -156,7 +156,6 @@ help-image-create = Captura un sistema de ficheros en una imagen
     .engine = Quién busca los bloques usados; si no, Azud, y partclone para lo que no conoce
     .dirty = Captura entero un sistema de ficheros que no se cerró correctamente
     .keep-pagefile = Conserva el contenido de los ficheros de paginación, intercambio e hibernación de Windows
-    .read-back = Vuelve a leer la imagen una vez escrita y la comprueba
     .keep-days = Borra las versiones anteriores con más de estos días
     .keep-bytes = Borra las versiones anteriores más viejas que pasen de este tamaño
 help-image-restore = Pone una imagen en un dispositivo

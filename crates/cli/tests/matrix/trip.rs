@@ -50,7 +50,7 @@ pub(crate) fn there_and_back(
 /// Captures and verifies; the source stays as it is.
 fn capture(family: &Family, source: &Disk, image: &Path) -> Result<()> {
     let (hash, image) = (source.hash()?, text(image));
-    let said = azud(&["image", "create", source.name(), image, "--read-back"])?;
+    let said = azud(&["image", "create", source.name(), image])?;
     said.done()?;
     let engine = &said.plan()["rows"]["engine"];
     ensure!(engine == family.engine, "the map is by {engine}");

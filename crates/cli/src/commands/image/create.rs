@@ -44,9 +44,6 @@ pub struct Args {
     /// Keep the content of page and hibernation files.
     #[arg(long)]
     pub keep_pagefile: bool,
-    /// Read the image again.
-    #[arg(long)]
-    pub read_back: bool,
     /// Days that former versions are kept.
     #[arg(long, value_name = "N", value_parser = whole)]
     pub keep_days: Option<u32>,
@@ -90,7 +87,6 @@ impl Args {
         let making = Making {
             level: self.level,
             base: self.base(&image)?,
-            read_back: self.read_back,
             keeping: Keeping {
                 days: self.keep_days,
                 bytes: self.keep_bytes,

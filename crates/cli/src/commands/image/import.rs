@@ -56,7 +56,6 @@ impl Args {
         let making = Making {
             level: self.level,
             base: Some(image.path()).filter(|path| identify(path).is_some()),
-            read_back: false,
             keeping: Keeping::default(),
         };
         let mut plan = Plan::new("image-import")
