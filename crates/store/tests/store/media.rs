@@ -11,7 +11,7 @@ use azud_store::publish::Staging;
 use azud_store::retention::{Retention, apply, trashed};
 use azud_store::trash::{Which, history, remove, rollback};
 use azud_testkit::loops::{Loop, Mount};
-use azud_testkit::tools::{have, have_root, run, run_any};
+use azud_testkit::tools::{have, have_root, run};
 
 use crate::common::{at, identify, image, publish, store_error, tree};
 
@@ -164,46 +164,36 @@ fn loop_exfat_has_no_hard_links_and_works() {
         return;
     }
     let (_home, device) = volume(&["mkfs.exfat"], 16);
-    let dir = tempfile::tempdir().unwrap();
-    let root = dir.path().to_str().unwrap().to_owned();
-    run("mount.exfat-fuse", &[device.name(), &root]).unwrap();
-    let result = std::panic::catch_unwind(|| {
-        let image = image(dir.path());
-        let (a, b) = (dir.path().join("a"), dir.path().join("b"));
-        fs::write(&a, "").unwrap();
-        assert!(
-            fs::hard_link(&a, &b).is_err(),
-            "this test wants a file system without hard links"
-        );
-        fs::remove_file(&a).unwrap();
-        for fill in 1..=3 {
-            publish(&image, fill, 2000, at(fill.into())).unwrap();
-        }
-        let fills = || -> Vec<u8> {
-            let versions = history(&image, at(9), &identify).unwrap();
-            versions
-                .iter()
-                .map(|version| fs::read(&version.path).unwrap()[0])
-                .collect()
-        };
-        assert_eq!(fills(), [3, 2, 1]);
-        rollback(&image, &Which::Latest, at(9), &identify).unwrap();
-        assert_eq!(fills(), [2, 3, 1]);
-        remove(&image, at(9), &identify).unwrap();
-        assert_eq!(fills(), [2, 3, 1]);
-        assert!(
-            !tree(dir.path())
-                .keys()
-                .any(|path| path.to_str().unwrap().contains("stage"))
-        );
-    });
-    for _ in 0..50 {
-        if run_any("umount", &[&root]).is_ok_and(|output| output.status.success()) {
-            break;
-        }
-        std::thread::sleep(std::time::Duration::from_millis(50));
+    let mount = Mount::new(device.path(), Some("exfat-fuse"), "").unwrap();
+    let image = image(mount.path());
+    let (a, b) = (mount.path().join("a"), mount.path().join("b"));
+    fs::write(&a, "").unwrap();
+    assert!(
+        fs::hard_link(&a, &b).is_err(),
+        "this test wants a file system without hard links"
+    );
+    fs::remove_file(&a).unwrap();
+    for fill in 1..=3 {
+        publish(&image, fill, 2000, at(fill.into())).unwrap();
     }
-    result.unwrap();
+    let fills = || -> Vec<u8> {
+        let versions = history(&image, at(9), &identify).unwrap();
+        versions
+            .iter()
+            .map(|version| fs::read(&version.path).unwrap()[0])
+            .collect()
+    };
+    assert_eq!(fills(), [3, 2, 1]);
+    rollback(&image, &Which::Latest, at(9), &identify).unwrap();
+    assert_eq!(fills(), [2, 3, 1]);
+    remove(&image, at(9), &identify).unwrap();
+    assert_eq!(fills(), [2, 3, 1]);
+    assert!(
+        !tree(mount.path())
+            .keys()
+            .any(|path| path.to_str().unwrap().contains("stage"))
+    );
+    mount.unmount().unwrap();
 }
 
 #[test]
