@@ -5,7 +5,7 @@ use std::time::SystemTime;
 
 use azud_core::code::Code;
 use azud_core::name::ImageFile;
-use azud_image::Native;
+use azud_image::{Indexed, Native};
 use azud_store::{Identity, Stored};
 
 use crate::failure::Failure;
@@ -25,16 +25,7 @@ impl Opened {
     /// # Errors
     /// `image/bad-name`, `image/not-found`, and what reading the image says.
     pub fn named(path: &Path) -> Result<Self, Failure> {
-        if !path.is_file() {
-            return Self::at(&ImageFile::parse(path)?.path());
-        }
-        // A volume may lie beside the image that was made of it: `vol` and `vol.img`.
-        match (Self::at(path), ImageFile::parse(path)) {
-            (Err(_), Ok(image)) if image.path() != path && image.path().is_file() => {
-                Self::at(&image.path())
-            }
-            (opened, _) => opened,
-        }
+        resolve(path, Self::at)
     }
 
     /// Opens the image in a file.
@@ -52,6 +43,34 @@ impl Opened {
     /// Who the image is.
     pub fn identity(&self) -> Identity {
         Identity(*self.native.identity())
+    }
+}
+
+/// Opens the image that a user names and reads its index alone: its frames may be damaged.
+///
+/// # Errors
+/// As [`Opened::named`].
+pub fn index_of(path: &Path) -> Result<(Stored, Indexed), Failure> {
+    resolve(path, |path| {
+        let stored = Stored::open(path)?;
+        let opened = Indexed::open(&stored);
+        let indexed =
+            opened.map_err(|error| Failure::from(error).about(&path.display().to_string()))?;
+        Ok((stored, indexed))
+    })
+}
+
+/// What a name leads to, by way of `open`.
+fn resolve<T>(path: &Path, open: impl Fn(&Path) -> Result<T, Failure>) -> Result<T, Failure> {
+    if !path.is_file() {
+        return open(&ImageFile::parse(path)?.path());
+    }
+    // A volume may lie beside the image that was made of it: `vol` and `vol.img`.
+    match (open(path), ImageFile::parse(path)) {
+        (Err(_), Ok(image)) if image.path() != path && image.path().is_file() => {
+            open(&image.path())
+        }
+        (opened, _) => opened,
     }
 }
 

@@ -1,11 +1,12 @@
-//! The head of an image: what it claims costs nothing.
+//! The head of an image: damage there is listed like any other, and what it claims costs nothing.
 
 use std::process::Command;
 
 use azud_core::format::container::{self};
 use azud_core::format::index::{Frame, Index};
 use azud_core::format::partclone::{BitmapMode, Checksum, Header, jamcrc, jamcrc_extend};
-use azud_image::Native;
+use azud_core::progress::Silent;
+use azud_image::{ImageError, Indexed, Native, verify};
 use zstd_safe::{CCtx, CParameter};
 
 fn header(total_blocks: u64, used_blocks: u64) -> Header {
@@ -58,6 +59,29 @@ fn bomb(mib: usize, byte: u8, used_blocks: u64) -> Vec<u8> {
     frames.extend(std::iter::repeat_n(&piece[..], mib));
     frames.push(&sum);
     image(&frames)
+}
+
+#[test]
+fn damage_in_the_head_is_listed_with_all_other() {
+    let bits = [0xFF; 2];
+    let sum = jamcrc(&bits).to_le_bytes();
+    let header = header(16, 16).encode();
+    let blocks = [7; 512 * 16];
+    let mut file = image(&[&header, &bits, &sum, &blocks[..4096], &blocks[4096..]]);
+    Native::open(&file).expect("it is whole");
+    let places = Indexed::open(&file).expect("its index is whole");
+    for frame in [0, 2, 4] {
+        file[usize::try_from(places.offset(frame)).expect("small") + 6] ^= 1;
+    }
+    assert!(Native::open(&file).is_err());
+    let indexed = Indexed::open(&file).expect("its index is still whole");
+    for deep in [false, true] {
+        let found = verify(&indexed, &file, deep, &Silent).expect_err("damaged");
+        let ImageError::Frames { bad, total } = &found else {
+            panic!("{found}");
+        };
+        assert_eq!((&bad[..], *total), (&[0, 2, 4][..], 5));
+    }
 }
 
 /// The most memory that this process ever used, in KiB.
