@@ -255,6 +255,7 @@ label-out = Output
 label-rate = Rate
 label-ratio = Ratio
 label-read-back = Read back
+label-replaced = Replaced
 label-reused = Taken over
 label-same = Same
 label-sector-size = Sector size

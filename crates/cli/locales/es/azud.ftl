@@ -255,6 +255,7 @@ label-out = Salida
 label-rate = Velocidad
 label-ratio = Proporción
 label-read-back = Relectura
+label-replaced = Sustituida
 label-reused = Aprovechado
 label-same = Igual
 label-sector-size = Tamaño de sector
