@@ -18,6 +18,7 @@ pub mod plan;
 pub mod progress;
 mod publish;
 pub mod table;
+mod target;
 mod volume;
 
 use std::ffi::OsString;

@@ -1,7 +1,6 @@
 //! `azud image restore IMAGE|- DEVICE`.
 
 use std::io::Read;
-use std::path::Path;
 use std::path::PathBuf;
 use std::time::Instant;
 
@@ -9,7 +8,7 @@ use azud_core::code::Code;
 use azud_core::io::ReadAt;
 use azud_core::progress::Progress;
 use azud_disk::target::{Target, TargetOptions};
-use azud_disk::{DeviceFacts, DiskError, Kind, holds};
+use azud_disk::{DeviceFacts, Kind};
 use azud_image::restore::{
     self as engine, PIPE_WRITE_UNIT, RestoreOptions, Restored, Writes, restore, restore_pipe,
 };
@@ -20,6 +19,7 @@ use crate::human;
 use crate::opened::{Opened, spare_images};
 use crate::plan::{Plan, Value};
 use crate::table;
+use crate::target::{as_planned, existing, refuse};
 
 use clap::ValueEnum;
 
@@ -102,8 +102,9 @@ impl Args {
         if step == Step::Stop {
             return Ok(());
         }
-        let target = Target::open(&self.device, target_options(opened.as_ref()))?;
-        as_planned(facts.as_ref(), &target)?;
+        let target = Target::open_agreed(&self.device, target_options(opened.as_ref()), |now| {
+            as_planned(&self.device, facts.as_ref(), now)
+        })?;
         let progress = context.progress();
         let done = match &opened {
             Some(opened) => {
@@ -261,72 +262,6 @@ impl Args {
     }
 }
 
-/// What is at the target's path, if anything.
-fn existing(path: &Path) -> Result<Option<DeviceFacts>, Failure> {
-    match DeviceFacts::read(path) {
-        Ok(facts) => Ok(Some(facts)),
-        // A mistyped device must not become a file in /dev.
-        Err(DiskError::NotFound { .. }) if !in_dev(path) => Ok(None),
-        Err(error) => Err(error.into()),
-    }
-}
-
-/// Whether a path leads into `/dev`, however it is written.
-fn in_dev(path: &Path) -> bool {
-    let dir = path.parent().filter(|dir| !dir.as_os_str().is_empty());
-    let dir = std::fs::canonicalize(dir.unwrap_or(Path::new(".")));
-    // `sdb2` where /dev/sdb2 exists means the device.
-    let forgotten = path.components().count() == 1 && Path::new("/dev").join(path).exists();
-    forgotten || path.starts_with("/dev") || dir.is_ok_and(|dir| dir.starts_with("/dev"))
-}
-
-/// While somebody read the plan, another stick may have got the device's name, or a file come into being.
-fn as_planned(planned: Option<&DeviceFacts>, target: &Target) -> Result<(), Failure> {
-    let now = target.facts();
-    let same = match planned {
-        None => target.is_new_file(),
-        Some(planned) if planned.kind == Kind::BlockDevice => planned == now,
-        // A file is extended when it is opened.
-        Some(planned) => planned.kind == now.kind && planned.len <= now.len,
-    };
-    if same {
-        return Ok(());
-    }
-    Err(DiskError::Changed {
-        path: target.path().to_owned(),
-        what: "it is not what the plan showed",
-    }
-    .into())
-}
-
-/// What can be refused before anything is shown or opened.
-fn refuse(device: &Path, facts: &DeviceFacts, opened: &Opened) -> Result<(), Failure> {
-    azud_disk::check_unused(device)?;
-    let image = opened.stored.path();
-    if holds(device, image)? || same_file(device, image) {
-        return Err(Failure::new(Code::HoldsSource, image.display().to_string()));
-    }
-    let (has, needs) = (facts.len, opened.native.minimum_size());
-    if facts.kind == Kind::BlockDevice && has < needs {
-        return Err(azud_image::ImageError::TooSmall { has, needs }.into());
-    }
-    let sector = opened.native.facts().sector_size;
-    if sector != 0 && facts.kind == Kind::BlockDevice && facts.logical_sector > sector {
-        let what = format!(
-            "{} has sectors of {} bytes, the image {sector}",
-            device.display(),
-            facts.logical_sector
-        );
-        return Err(Failure::new(Code::SectorSize, what));
-    }
-    Ok(())
-}
-
-fn same_file(a: &Path, b: &Path) -> bool {
-    let real = |path: &Path| std::fs::canonicalize(path).ok();
-    real(a).is_some() && real(a) == real(b)
-}
-
 /// The size of a file that is made for an image: that of the device it was taken from.
 fn new_size(opened: Option<&Opened>) -> u64 {
     opened.map_or(0, |opened| opened.native.geometry().header.device_size)
@@ -347,47 +282,5 @@ fn target_options(opened: Option<&Opened>) -> TargetOptions {
         create_len: Some(new_size(Some(opened))),
         direct: content / runs.max(1) >= DIRECT_FROM,
         unit: engine::write_unit(&opened.native),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use std::path::Path;
-
-    use azud_core::code::Code;
-    use azud_disk::target::{Target, TargetOptions};
-    use azud_disk::{DeviceFacts, Kind};
-
-    use super::{as_planned, existing, in_dev};
-
-    #[test]
-    fn regression_a_target_is_what_the_plan_showed() {
-        let dir = tempfile::tempdir().unwrap();
-        let path = dir.path().join("disk");
-        let options = TargetOptions {
-            create_len: Some(1 << 20),
-            ..TargetOptions::default()
-        };
-        let open = || Target::open(&path, options).unwrap();
-        assert_eq!(existing(&path).unwrap(), None);
-        assert_eq!(as_planned(None, &open()), Ok(()), "made for us");
-        // It came into being after the plan: nobody agreed to lose it.
-        std::fs::write(&path, "somebody's thesis").unwrap();
-        let code = |planned: Option<&DeviceFacts>| as_planned(planned, &open()).unwrap_err().code;
-        assert_eq!(code(None), Code::Changed);
-        let facts = DeviceFacts::read(&path).unwrap();
-        assert_eq!(as_planned(Some(&facts), &open()), Ok(()), "extended");
-        let mut other = facts;
-        other.kind = Kind::BlockDevice;
-        assert_eq!(code(Some(&other)), Code::Changed);
-    }
-
-    #[test]
-    fn regression_no_file_is_made_in_dev() {
-        for path in ["/dev/azud-none", "/tmp/../dev/azud-none", "//dev/azud-none"] {
-            assert!(in_dev(Path::new(path)), "{path}");
-            assert!(existing(Path::new(path)).is_err(), "{path}");
-        }
-        assert!(!in_dev(Path::new("azud-none")));
     }
 }
