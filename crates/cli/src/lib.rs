@@ -15,6 +15,7 @@ pub mod i18n;
 pub mod opened;
 pub mod output;
 pub mod plan;
+mod present;
 pub mod progress;
 mod publish;
 pub mod table;

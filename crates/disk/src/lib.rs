@@ -27,4 +27,5 @@ pub use error::{DiskError, Result};
 pub use facts::{DeviceFacts, Kind};
 pub use same::holds;
 pub use source::{Access, Source};
+pub use table::{Table, table};
 pub use target::{Target, TargetOptions};

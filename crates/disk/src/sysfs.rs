@@ -89,6 +89,13 @@ impl BlockDev {
             .map_or_else(|| self.clone(), |(disk, ..)| disk)
     }
 
+    /// How many partitions of it the kernel knows.
+    pub(crate) fn partitions(&self) -> usize {
+        let entries = fs::read_dir(&self.dir).into_iter().flatten().flatten();
+        let is_one = |entry: &fs::DirEntry| entry.path().join("partition").is_file();
+        entries.filter(is_one).count()
+    }
+
     /// Whether its medium spins, asked of the whole disk.
     pub(crate) fn rotational(&self) -> Option<bool> {
         self.disk().number("queue/rotational").map(|flag| flag != 0)

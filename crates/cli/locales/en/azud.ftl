@@ -239,6 +239,7 @@ label-file-system = File system
 label-former = Former version
 label-format = Format
 label-frames = Frames
+label-holds = Holds now
 label-host = Computer
 label-identity = Identity
 label-image = Image
@@ -285,10 +286,23 @@ word-yes = yes
 word-zero = zeroed
 
 warn-destroys = All that { $device } holds will be lost.
+warn-destroys-disk = { $device } is a divided disk: { $count ->
+    [one] the partition on it is lost
+   *[other] all { $count } partitions on it are lost
+}, not one file system alone.
 warn-dirty-raw = The file system was not shut down cleanly: its device is captured whole. Check it after a restore.
 warn-left-out = { $name } is left out: { $size } that Windows makes anew (--keep-pagefile keeps it).
 warn-no-map = No known file system: the whole device is captured, except zeros and holes.
 warn-replaces = { $image } exists: it goes to the trash.
+
+holds-table = { $count ->
+    [0] { $kind } partition table without partitions
+    [one] { $kind } partition table with { $count } partition
+   *[other] { $kind } partition table with { $count } partitions
+}
+holds-labelled = { $name }, label “{ $label }”
+holds-unknown = something unknown
+holds-nothing = nothing
 
 count-frames = { $count ->
     [one] { $count } frame

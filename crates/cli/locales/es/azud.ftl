@@ -239,6 +239,7 @@ label-file-system = Sistema de ficheros
 label-former = Versión anterior
 label-format = Formato
 label-frames = Tramas
+label-holds = Contiene ahora
 label-host = Equipo
 label-identity = Identidad
 label-image = Imagen
@@ -285,10 +286,23 @@ word-yes = sí
 word-zero = se pone a cero
 
 warn-destroys = Se perderá todo lo que contiene { $device }.
+warn-destroys-disk = { $device } es un disco particionado: { $count ->
+    [one] se pierde la partición que tiene
+   *[other] se pierden sus { $count } particiones
+}, no solo un sistema de ficheros.
 warn-dirty-raw = El sistema de ficheros no se cerró correctamente: se captura el dispositivo entero. Revíselo después de restaurarlo.
 warn-left-out = No se incluye { $name }: { $size } que Windows vuelve a crear (--keep-pagefile lo conserva).
 warn-no-map = No se reconoce el sistema de ficheros: se captura el dispositivo entero, salvo ceros y huecos.
 warn-replaces = { $image } ya existe: va a la papelera.
+
+holds-table = { $count ->
+    [0] tabla de particiones { $kind } sin particiones
+    [one] tabla de particiones { $kind } con { $count } partición
+   *[other] tabla de particiones { $kind } con { $count } particiones
+}
+holds-labelled = { $name }, etiqueta «{ $label }»
+holds-unknown = algo desconocido
+holds-nothing = nada
 
 count-frames = { $count ->
     [one] { $count } trama

@@ -18,6 +18,7 @@ use crate::confirm::{Step, settle, settle_destructive};
 use crate::human;
 use crate::opened::{Opened, spare_images};
 use crate::plan::{Plan, Value};
+use crate::present::Present;
 use crate::table;
 use crate::target::{as_planned, existing, refuse};
 
@@ -221,10 +222,17 @@ impl Args {
                 "new-file",
                 &[("device", device.clone().into())],
             );
-        } else {
-            plan = plan.warning(&context.catalog, "destroys", &[("device", device.into())]);
+            return plan;
         }
-        plan
+        plan = plan.warning(
+            &context.catalog,
+            "destroys",
+            &[("device", device.clone().into())],
+        );
+        match Present::look(&self.device) {
+            Some(present) => present.tell(plan, &context.catalog, &device),
+            None => plan,
+        }
     }
 
     fn show(&self, context: &Context, done: &Restored, begun: Instant) {
