@@ -79,6 +79,16 @@ error-tool-missing = A program is missing
 error-tool-failed = An external program failed
     .hint = Read what it said; running it by hand may say more.
 
+## What failed in this very case, where more languages than English have words for it
+
+detail-too-small = the target has { $has } bytes, the image needs { $needs }
+detail-no-device = { $path }: no such device or file
+detail-mounted = { $path }: mounted on { $at }
+detail-busy = { $path }: in use by { $by }
+detail-not-found = there is no { $path }
+detail-locked = somebody else is changing { $path }
+detail-dirty = { $fs } was not shut down cleanly: { $why }
+
 ## Asking for consent
 
 confirm-prompt = This destroys what { $device } holds. To go on, type its name:

@@ -79,6 +79,16 @@ error-tool-missing = Falta un programa
 error-tool-failed = Ha fallado un programa externo
     .hint = Lea lo que dijo; si lo ejecuta a mano quizá diga más.
 
+## Qué ha fallado en este mismo caso, donde no solo el inglés tiene palabras
+
+detail-too-small = el destino tiene { $has } bytes, la imagen necesita { $needs }
+detail-no-device = { $path }: no hay tal dispositivo ni fichero
+detail-mounted = { $path }: montado en { $at }
+detail-busy = { $path }: lo usa { $by }
+detail-not-found = no existe { $path }
+detail-locked = alguien más está cambiando { $path }
+detail-dirty = { $fs } no se cerró bien: { $why }
+
 ## Pedir conformidad
 
 confirm-prompt = Se perderá lo que contiene { $device }. Para seguir, escriba su nombre:
