@@ -22,12 +22,18 @@ macro_rules! codes {
 codes! {
     /// The command line was not understood.
     Usage = "cli/usage",
+    /// The configuration was not understood.
+    BadConfig = "cli/bad-config",
     /// The user did not confirm a destructive step.
     NotConfirmed = "cli/not-confirmed",
     /// The name is not acceptable.
     BadName = "image/bad-name",
     /// No such image.
     NotFound = "image/not-found",
+    /// A name leads out of its repository.
+    Outside = "image/outside",
+    /// Only a name that differs in upper and lower case is there.
+    CaseTwin = "image/case-twin",
     /// The file is not a native image.
     NotNative = "image/not-native",
     /// The file ends too early.
@@ -46,6 +52,16 @@ codes! {
     Locked = "image/locked",
     /// The trash has no such version.
     NoSuchVersion = "image/no-such-version",
+    /// What should name a repository does not.
+    BadPlace = "place/bad-name",
+    /// Nothing tells which computer the manager is.
+    NoManager = "place/no-manager",
+    /// The repository is not mounted here.
+    NotMounted = "place/not-mounted",
+    /// Several repositories answer to the name.
+    AmbiguousPlace = "place/ambiguous",
+    /// A file or directory stands where an alias belongs.
+    AliasTaken = "place/alias-taken",
     /// The file system was not shut down cleanly.
     Dirty = "fs/dirty",
     /// The volume is hibernated (Windows fast start-up included).
@@ -62,6 +78,10 @@ codes! {
     Busy = "disk/busy",
     /// No such device or not a device or regular file.
     NotADevice = "disk/not-a-device",
+    /// What should name a device does not.
+    BadDevice = "disk/bad-name",
+    /// Several disks answer to the name.
+    AmbiguousDevice = "disk/ambiguous",
     /// The target is smaller than the image needs.
     TooSmall = "disk/too-small",
     /// The logical sector size does not fit the image.
