@@ -57,7 +57,7 @@ codes! {
     /// Nothing tells which computer the manager is.
     NoManager = "place/no-manager",
     /// The repository is not mounted here.
-    NotMounted = "place/not-mounted",
+    PlaceNotMounted = "place/not-mounted",
     /// Several repositories answer to the name.
     AmbiguousPlace = "place/ambiguous",
     /// A file or directory stands where an alias belongs.

@@ -104,7 +104,7 @@ impl PlaceError {
     pub fn code(&self) -> Code {
         match self {
             Self::NoManager => Code::NoManager,
-            Self::NotMounted { .. } => Code::NotMounted,
+            Self::NotMounted { .. } => Code::PlaceNotMounted,
             Self::Ambiguous { .. } => Code::AmbiguousPlace,
         }
     }

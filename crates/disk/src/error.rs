@@ -20,6 +20,22 @@ pub enum DiskError {
         /// What was asked for.
         path: PathBuf,
     },
+    /// Disks or partitions by number or serial number that are not there.
+    #[error("{name}: {reason}")]
+    NoSuchDisk {
+        /// What was asked for.
+        name: String,
+        /// What is missing.
+        reason: String,
+    },
+    /// Several disks have the serial number.
+    #[error("{name} may be {}", nodes.join(" or "))]
+    Ambiguous {
+        /// What was asked for.
+        name: String,
+        /// The nodes of those that fit.
+        nodes: Vec<String>,
+    },
     /// A directory, a pipe, a character device …
     #[error("{}: neither a block device nor a regular file", path.display())]
     NotADevice {
@@ -100,7 +116,10 @@ impl DiskError {
     /// The stable code.
     pub fn code(&self) -> Code {
         match self {
-            Self::NotFound { .. } | Self::NotADevice { .. } => Code::NotADevice,
+            Self::NotFound { .. } | Self::NotADevice { .. } | Self::NoSuchDisk { .. } => {
+                Code::NotADevice
+            }
+            Self::Ambiguous { .. } => Code::AmbiguousDevice,
             Self::Mounted { .. } => Code::Mounted,
             Self::Busy { .. } => Code::Busy,
             Self::Changed { .. } => Code::Changed,

@@ -5,9 +5,11 @@
 //! wholly buffered; a device that is in use is refused with the place where it is used; a child
 //! that fails is an error for whoever reads from it, and no child outlives its handle.
 
+pub mod addresses;
 pub mod busy;
 pub mod command;
 mod direct;
+mod disks;
 pub mod error;
 mod extent;
 pub mod facts;
@@ -22,9 +24,12 @@ mod sysfs;
 mod table;
 pub mod target;
 
+pub use addresses::own_addresses;
 pub use busy::check_unused;
+pub use disks::device_of;
 pub use error::{DiskError, Result};
 pub use facts::{DeviceFacts, Kind};
+pub use mounts::mount_points;
 pub use same::holds;
 pub use source::{Access, Source};
 pub use table::{Table, table};

@@ -35,6 +35,11 @@ pub(crate) fn mounts() -> Vec<Mount> {
         .collect()
 }
 
+/// Where file systems are mounted, oldest first.
+pub fn mount_points() -> Vec<PathBuf> {
+    mounts().into_iter().map(|mount| mount.at).collect()
+}
+
 fn parse_mount(line: &[u8]) -> Option<Mount> {
     let fields: Vec<&[u8]> = line.split(|byte| *byte == b' ').collect();
     // Optional fields stand between the sixth field and a lone "-".

@@ -32,7 +32,12 @@ impl BlockDev {
 
     /// All of them.
     pub(crate) fn all() -> Vec<Self> {
-        let entries = fs::read_dir("/sys/class/block")
+        Self::all_in(Path::new("/sys"))
+    }
+
+    /// All that a sysfs shows.
+    pub(crate) fn all_in(sys: &Path) -> Vec<Self> {
+        let entries = fs::read_dir(sys.join("class/block"))
             .into_iter()
             .flatten()
             .flatten();

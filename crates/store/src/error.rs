@@ -19,6 +19,28 @@ pub enum StoreError {
     /// There is no such image or directory.
     #[error("there is no {path}", path = .0.display())]
     NotFound(PathBuf),
+    /// A link in the repository leads out of it.
+    #[error("{path} leads out of its repository", path = .path.display())]
+    Outside {
+        /// What was asked for.
+        path: PathBuf,
+    },
+    /// The name is there in another case only.
+    #[error("there is no {wanted}, but {there:?} is there", wanted = .wanted.display())]
+    CaseTwin {
+        /// What was asked for.
+        wanted: PathBuf,
+        /// The name that differs from its last component.
+        there: String,
+    },
+    /// Something of the user's has the name of an alias.
+    #[error("{path} is {what}, and an alias belongs there", path = .path.display())]
+    AliasTaken {
+        /// The place of the alias.
+        path: PathBuf,
+        /// What is there.
+        what: &'static str,
+    },
     /// Something that is not a regular file has the image's name.
     #[error("{path} is {what}, not the file of an image", path = .path.display())]
     NotAFile {
@@ -111,6 +133,9 @@ impl StoreError {
         match self {
             Self::Name(error) => error.code(),
             Self::NotFound(_) => Code::NotFound,
+            Self::Outside { .. } => Code::Outside,
+            Self::CaseTwin { .. } => Code::CaseTwin,
+            Self::AliasTaken { .. } => Code::AliasTaken,
             Self::NotAFile { .. } => Code::BadName,
             Self::NoSpace { .. } => Code::NoSpace,
             Self::ReadOnly { .. } => Code::ReadOnly,

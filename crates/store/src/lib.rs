@@ -5,11 +5,13 @@
 //! changed in [`durable`] only. Whatever is killed, wherever: the directory shows a whole image of the
 //! old or the new version, and the next command finishes or clears away the rest.
 
+pub mod beneath;
 mod bulk;
 pub mod durable;
 pub mod error;
 pub mod export;
 pub mod identity;
+pub mod links;
 pub mod list;
 mod lock;
 mod owner;
@@ -22,6 +24,7 @@ mod slot;
 mod stage;
 pub mod stored;
 pub mod trash;
+pub mod tree;
 
 pub use error::{Result, StoreError};
 pub use identity::{Identify, Identity};

@@ -113,7 +113,7 @@ fn on_the_serving_machine_own_addresses_mean_the_manager() {
 fn what_is_not_there_says_where_it_would_be() {
     let mut facts = client();
     let error = path(&facts, "10.0.0.8").unwrap_err();
-    assert_eq!(error.code(), Code::NotMounted);
+    assert_eq!(error.code(), Code::PlaceNotMounted);
     assert!(
         error
             .to_string()
@@ -121,13 +121,16 @@ fn what_is_not_there_says_where_it_would_be() {
         "{error}"
     );
     facts.present.clear();
-    assert_eq!(path(&facts, "REPO").unwrap_err().code(), Code::NotMounted);
+    assert_eq!(
+        path(&facts, "REPO").unwrap_err().code(),
+        Code::PlaceNotMounted
+    );
     facts.manager.clear();
     assert_eq!(path(&facts, "REPO"), Err(PlaceError::NoManager));
     let mut old = eac();
     old.present.clear();
     for name in ["CACHE", "REPO", "nas"] {
-        assert_eq!(path(&old, name).unwrap_err().code(), Code::NotMounted);
+        assert_eq!(path(&old, name).unwrap_err().code(), Code::PlaceNotMounted);
     }
 }
 

@@ -4,8 +4,10 @@
     reason = "in helpers of tests, too, a panic is what is wanted"
 )]
 
+mod beneath;
 mod common;
 mod crash;
+mod links;
 mod list;
 mod media;
 mod order;
