@@ -133,6 +133,7 @@ mod tests {
     use crate::i18n::{Catalog, Lang};
     use crate::output::memory::output;
     use crate::plan::Plan;
+    use crate::site::SiteArgs;
 
     struct Says(Option<&'static str>);
 
@@ -176,6 +177,7 @@ mod tests {
             let context = Context {
                 catalog: Catalog::new(Lang::En),
                 output,
+                site: SiteArgs::default(),
             };
             let writing = Writing { dry_run, yes };
             let step = settle_destructive(&context, &plan, writing, "/dev/sdz9");

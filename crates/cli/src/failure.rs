@@ -144,6 +144,24 @@ impl Coded for azud_store::StoreError {
     }
 }
 
+impl Coded for azud_core::reference::RefError {
+    fn code(&self) -> Code {
+        self.code()
+    }
+}
+
+impl Coded for azud_core::layout::LayoutError {
+    fn code(&self) -> Code {
+        self.code()
+    }
+}
+
+impl Coded for azud_core::namespace::PlaceError {
+    fn code(&self) -> Code {
+        self.code()
+    }
+}
+
 impl Coded for azud_core::name::NameError {
     fn code(&self) -> Code {
         self.code()

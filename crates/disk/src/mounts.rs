@@ -35,9 +35,10 @@ pub(crate) fn mounts() -> Vec<Mount> {
         .collect()
 }
 
-/// Where file systems are mounted, oldest first.
-pub fn mount_points() -> Vec<PathBuf> {
-    mounts().into_iter().map(|mount| mount.at).collect()
+/// Where file systems are mounted, and of which type, oldest first.
+pub fn mount_points() -> Vec<(PathBuf, String)> {
+    let mounts = mounts().into_iter();
+    mounts.map(|mount| (mount.at, mount.fs_type)).collect()
 }
 
 fn parse_mount(line: &[u8]) -> Option<Mount> {

@@ -42,11 +42,33 @@ const DRAFT: &str = ".azud-link-";
 /// Views are as deep as the longest path inside a cache partition; deeper is not ours.
 const MAX_DEPTH: usize = 16;
 
+/// What is to be done, and what cannot.
+#[derive(Debug, Default)]
+pub struct Plan {
+    /// The steps.
+    pub changes: Vec<Change>,
+    /// Names of links that something else has: each a [`StoreError::AliasTaken`].
+    pub taken: Vec<StoreError>,
+}
+
+/// Brings the links of `base` in step; returns what was changed.
+///
+/// # Errors
+/// As [`plan`] and [`apply`]; [`StoreError::AliasTaken`] after all other links were brought in step.
+pub fn repair(base: &Path, aliases: &[Alias], views: &[View]) -> Result<Vec<Change>> {
+    let Plan { changes, taken } = plan(base, aliases, views)?;
+    apply(base, &changes)?;
+    match taken.into_iter().next() {
+        Some(error) => Err(error),
+        None => Ok(changes),
+    }
+}
+
 /// What is to be done so that `base` has these aliases and views, and no stale ones.
 ///
 /// # Errors
-/// [`StoreError::AliasTaken`] when something else than a link has the name of one; [`StoreError::Io`].
-pub fn plan(base: &Path, aliases: &[Alias], views: &[View]) -> Result<Vec<Change>> {
+/// [`StoreError::Io`].
+pub fn plan(base: &Path, aliases: &[Alias], views: &[View]) -> Result<Plan> {
     let mut wanted: BTreeMap<PathBuf, &Path> = BTreeMap::new();
     for alias in aliases {
         wanted.insert(base.join(&alias.name), &alias.target);
@@ -54,15 +76,20 @@ pub fn plan(base: &Path, aliases: &[Alias], views: &[View]) -> Result<Vec<Change
     for view in views {
         wanted.insert(view.dir.join(&view.inner), &view.target);
     }
-    let mut changes = Vec::new();
+    let mut plan = Plan::default();
     for (path, target) in &wanted {
-        changes.extend(correction(path, target)?);
+        match correction(path, target) {
+            Ok(change) => plan.changes.extend(change),
+            Err(error @ StoreError::AliasTaken { .. }) => plan.taken.push(error),
+            Err(error) => return Err(error),
+        }
     }
     let mut links = ours(base)?;
     views_in(&base.join(VIEWS), 0, &mut links)?;
     let stale = links.into_iter().filter(|path| !wanted.contains_key(path));
-    changes.extend(stale.map(|path| Change::Withdraw { path }));
-    Ok(changes)
+    plan.changes
+        .extend(stale.map(|path| Change::Withdraw { path }));
+    Ok(plan)
 }
 
 /// What is wrong with one link.

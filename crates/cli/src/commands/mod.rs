@@ -2,6 +2,7 @@
 
 pub mod completions;
 pub mod demo;
+pub mod env;
 pub mod help;
 pub mod image;
 pub mod man;
@@ -12,6 +13,7 @@ use crate::failure::Failure;
 use crate::i18n::Catalog;
 use crate::output::Output;
 use crate::progress::Reporter;
+use crate::site::SiteArgs;
 
 /// What every command is given.
 #[derive(Debug)]
@@ -20,6 +22,8 @@ pub struct Context {
     pub catalog: Catalog,
     /// Where to print.
     pub output: Output,
+    /// What the command line says of the site.
+    pub site: SiteArgs,
 }
 
 impl Context {
@@ -37,6 +41,8 @@ pub enum Command {
     /// Works with images.
     #[command(subcommand)]
     Image(image::Verb),
+    /// Prints the variables for scripts.
+    Env(env::Args),
     /// Writes shell completions.
     Completions(completions::Args),
     /// Writes manual pages.
@@ -54,6 +60,7 @@ impl Command {
         match self {
             Self::Demo(args) => args.run(context),
             Self::Image(verb) => verb.run(context),
+            Self::Env(args) => args.run(context),
             Self::Completions(args) => args.run(context),
             Self::Man(args) => args.run(context),
             Self::Help(args) => args.run(context),

@@ -64,7 +64,7 @@ impl Args {
     /// # Errors
     /// When it is damaged or the file cannot be written.
     pub fn run(&self, context: &Context) -> Result<(), Failure> {
-        let opened = Opened::named(&self.image)?;
+        let opened = Opened::named(context, &self.image)?;
         if self.out.as_os_str() == "-" {
             return Err(Failure::new(
                 Code::BadName,

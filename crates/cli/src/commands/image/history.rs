@@ -2,7 +2,6 @@
 
 use std::path::PathBuf;
 
-use azud_core::name::ImageFile;
 use azud_image::Indexed;
 use azud_store::Stored;
 use azud_store::trash::{Version, history};
@@ -10,6 +9,7 @@ use serde_json::json;
 
 use crate::human;
 use crate::opened::{identify, now, rfc3339};
+use crate::place;
 use crate::table;
 
 use crate::commands::Context;
@@ -28,7 +28,7 @@ impl Args {
     /// # Errors
     /// When the trash cannot be read.
     pub fn run(&self, context: &Context) -> Result<(), Failure> {
-        let image = ImageFile::parse(&self.image)?;
+        let image = place::locate(context, &self.image)?.image;
         let versions = history(&image, now(), &identify)?;
         let versions: Vec<Dated> = versions.into_iter().map(Dated::of).collect();
         let value = json!({ "image": image.path(), "versions": versions.iter().map(Dated::json).collect::<Vec<_>>() });

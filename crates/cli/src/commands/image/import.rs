@@ -7,13 +7,13 @@ use std::path::PathBuf;
 
 use azud_core::code::Code;
 use azud_core::format::index::{Facts, SourceFacts, Tail};
-use azud_core::name::ImageFile;
 use azud_image::foreign::compress;
 use azud_image::foreign::partclone::PartcloneReader;
 use azud_image::fs::ntfs_backup_boot;
 
 use crate::confirm::{Step, settle};
 use crate::opened::{host, identify, timestamp};
+use crate::place;
 use crate::plan::{Plan, Value};
 use crate::publish::{Keeping, Made, Making};
 
@@ -43,12 +43,14 @@ impl Args {
     /// # Errors
     /// When the source is damaged or of no known format.
     pub fn run(&self, context: &Context) -> Result<(), Failure> {
-        let image = ImageFile::parse(&self.image)?;
-        if identify(&self.foreign).is_some() {
-            let what = format!("{} is an image of Azud already", self.foreign.display());
+        let located = place::locate(context, &self.image)?;
+        let image = &located.image;
+        let foreign = place::existing(context, &self.foreign)?;
+        if identify(&foreign).is_some() {
+            let what = format!("{} is an image of Azud already", foreign.display());
             return Err(Failure::new(Code::UnknownFormat, what));
         }
-        let file = File::open(&self.foreign).map_err(|error| Failure::io(&self.foreign, &error))?;
+        let file = File::open(&foreign).map_err(|error| Failure::io(&foreign, &error))?;
         let peeled = compress::open(Box::new(file))?;
         let compressor = peeled.compressor;
         let mut reader = PartcloneReader::open(peeled.reader)?;
@@ -59,7 +61,7 @@ impl Args {
             keeping: Keeping::default(),
         };
         let mut plan = Plan::new("image-import")
-            .text("source", self.foreign.display().to_string())
+            .text("source", foreign.display().to_string())
             .text(
                 "format",
                 format!("partclone v{}, {compressor}", reader.version()),
@@ -79,12 +81,13 @@ impl Args {
         if settle(context, &plan, self.writing) == Step::Stop {
             return Ok(());
         }
+        located.prepare()?;
         let (first, tails) = first_block(&mut reader, &volume)?;
         let content = first.as_slice().chain(reader);
-        let facts = self.facts();
+        let facts = facts(&foreign);
         let made = Made {
             action: "image-import",
-            image: &image,
+            image,
             volume: &volume,
             tails,
             content,
@@ -92,18 +95,18 @@ impl Args {
         };
         making.run(context, made, || Ok(()))
     }
+}
 
-    fn facts(&self) -> Facts {
-        let source = SourceFacts {
-            path: self.foreign.display().to_string(),
-            ..SourceFacts::default()
-        };
-        Facts {
-            created: timestamp(),
-            host: host_of(&self.foreign),
-            source,
-            ..Facts::default()
-        }
+fn facts(foreign: &Path) -> Facts {
+    let source = SourceFacts {
+        path: foreign.display().to_string(),
+        ..SourceFacts::default()
+    };
+    Facts {
+        created: timestamp(),
+        host: host_of(foreign),
+        source,
+        ..Facts::default()
     }
 }
 

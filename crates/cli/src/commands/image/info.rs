@@ -25,7 +25,7 @@ impl Args {
     /// # Errors
     /// When it cannot be read or is no image.
     pub fn run(&self, context: &Context) -> Result<(), Failure> {
-        let opened = Opened::named(&self.image)?;
+        let opened = Opened::named(context, &self.image)?;
         let (facts, header) = (opened.native.facts(), &opened.native.geometry().header);
         let used = header.used_blocks * u64::from(header.block_size);
         let value = json!({

@@ -7,6 +7,7 @@ use serde_json::json;
 
 use crate::human;
 use crate::opened::{Opened, now};
+use crate::place;
 use crate::table;
 
 use crate::commands::Context;
@@ -26,11 +27,12 @@ impl Args {
     /// # Errors
     /// When the directory cannot be read.
     pub fn run(&self, context: &Context) -> Result<(), Failure> {
-        let listing = list(&self.dir, now())?;
+        let dir = place::folder(context, &self.dir)?;
+        let listing = list(&dir, now())?;
         let rows: Vec<Row> = listing
             .images
             .iter()
-            .map(|entry| Row::of(&self.dir, entry))
+            .map(|entry| Row::of(&dir, entry))
             .filter(Row::is_image)
             .collect();
         for (path, why) in &listing.skipped {

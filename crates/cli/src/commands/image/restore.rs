@@ -1,7 +1,7 @@
 //! `azud image restore IMAGE|- DEVICE`.
 
 use std::io::Read;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use azud_core::code::Code;
@@ -17,6 +17,7 @@ use serde_json::json;
 use crate::confirm::{Step, settle, settle_destructive};
 use crate::human;
 use crate::opened::{Opened, spare_images};
+use crate::place;
 use crate::plan::{Plan, Value};
 use crate::present::Present;
 use crate::table;
@@ -87,15 +88,16 @@ impl Args {
         let begun = Instant::now();
         let opened = match &self.image {
             Special::Word => None,
-            Special::Path(path) => Some(Opened::named(path)?),
+            Special::Path(path) => Some(Opened::named(context, path)?),
         };
-        let facts = existing(&self.device)?;
+        let device = place::device(&self.device)?;
+        let facts = existing(&device)?;
         if let (Some(opened), Some(facts)) = (&opened, &facts) {
-            refuse(&self.device, facts, opened)?;
+            refuse(&device, facts, opened)?;
         }
-        spare_images(&self.device)?;
-        let plan = self.plan(context, opened.as_ref(), facts.as_ref());
-        let name = self.device.display().to_string();
+        spare_images(&device)?;
+        let name = device.display().to_string();
+        let plan = self.plan(context, &device, opened.as_ref(), facts.as_ref());
         let step = match facts {
             Some(_) => settle_destructive(context, &plan, self.writing, &name)?,
             None => settle(context, &plan, self.writing),
@@ -103,8 +105,8 @@ impl Args {
         if step == Step::Stop {
             return Ok(());
         }
-        let target = Target::open_agreed(&self.device, target_options(opened.as_ref()), |now| {
-            as_planned(&self.device, facts.as_ref(), now)
+        let target = Target::open_agreed(&device, target_options(opened.as_ref()), |now| {
+            as_planned(&device, facts.as_ref(), now)
         })?;
         let progress = context.progress();
         let done = match &opened {
@@ -125,7 +127,7 @@ impl Args {
                 .fmt("warn-incomplete", &[("device", name.into())]);
             context.output.warn(&context.catalog, &text);
         }
-        self.show(context, &done?, begun);
+        self.show(context, &device, &done?, begun);
         Ok(())
     }
 
@@ -172,10 +174,11 @@ impl Args {
     fn plan(
         &self,
         context: &Context,
+        device: &Path,
         opened: Option<&Opened>,
         facts: Option<&DeviceFacts>,
     ) -> Plan {
-        let device = self.device.display().to_string();
+        let name = device.display().to_string();
         let mut plan = Plan::new("image-restore");
         plan = match opened {
             Some(Opened { stored, native }) => {
@@ -188,7 +191,7 @@ impl Args {
             None => plan.row("image", Value::Word("stdin")),
         };
         plan = plan
-            .text("target", device.clone())
+            .text("target", name.as_str())
             .bytes(
                 "device-size",
                 facts.map_or_else(|| new_size(opened), |facts| facts.len),
@@ -217,25 +220,24 @@ impl Args {
             plan = plan.warning(&context.catalog, "dirty-raw", &[]);
         }
         if facts.is_none() {
-            plan = plan.warning(
+            return plan.warning(
                 &context.catalog,
                 "new-file",
-                &[("device", device.clone().into())],
+                &[("device", name.as_str().into())],
             );
-            return plan;
         }
         plan = plan.warning(
             &context.catalog,
             "destroys",
-            &[("device", device.clone().into())],
+            &[("device", name.as_str().into())],
         );
-        match Present::look(&self.device) {
-            Some(present) => present.tell(plan, &context.catalog, &device),
+        match Present::look(device) {
+            Some(present) => present.tell(plan, &context.catalog, &name),
             None => plan,
         }
     }
 
-    fn show(&self, context: &Context, done: &Restored, begun: Instant) {
+    fn show(&self, context: &Context, device: &Path, done: &Restored, begun: Instant) {
         let time = begun.elapsed();
         if done.undiscarded {
             let text = context.catalog.text("warn-undiscarded");
@@ -243,7 +245,7 @@ impl Args {
         }
         let value = json!({
             "action": "image-restore",
-            "target": self.device,
+            "target": device,
             "content": done.content,
             "written": done.written,
             "kept": done.kept,
@@ -254,7 +256,7 @@ impl Args {
         context.output.result(&value, || {
             let label = |key: &str| context.catalog.text(&format!("label-{key}"));
             let rows = [
-                (label("target"), self.device.display().to_string()),
+                (label("target"), device.display().to_string()),
                 (label("used"), human::bytes(done.content)),
                 (label("written"), human::bytes(done.written)),
                 (label("kept"), human::bytes(done.kept)),

@@ -27,7 +27,7 @@ impl Args {
     /// # Errors
     /// When it is damaged or cannot be read.
     pub fn run(&self, context: &Context) -> Result<(), Failure> {
-        let (stored, indexed) = index_of(&self.image)?;
+        let (stored, indexed) = index_of(context, &self.image)?;
         let progress = context.progress();
         let done = verify(&indexed, &stored, self.deep, &progress);
         drop(progress);
