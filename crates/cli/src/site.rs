@@ -201,7 +201,7 @@ fn read(named: Option<&Path>) -> Result<File, Failure> {
     toml::from_str(&text).map_err(|error| {
         let place = error.span().map_or(0, |span| span.start);
         let before = &text.as_bytes()[..place.min(text.len())];
-        let line = before.iter().filter(|byte| **byte == b'\n').count() + 1;
+        let line = before.split(|byte| *byte == b'\n').count();
         bad(&format!("{}:{line}", path.display()), error.message())
     })
 }
