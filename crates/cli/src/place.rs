@@ -4,6 +4,7 @@ mod facts;
 
 use std::path::{Path, PathBuf};
 
+use azud_core::code::Code;
 use azud_core::name::ImageFile;
 use azud_core::namespace::Namespace;
 use azud_core::reference::{DeviceRef, Folder, FolderRef, ImageRef, Where};
@@ -68,6 +69,17 @@ pub(crate) fn existing(context: &Context, file: &Path) -> Result<PathBuf, Failur
             } else {
                 Err(StoreError::NotFound(path).into())
             }
+        }
+    }
+}
+
+/// A path of this machine, for what is no image: `REPO:x` would become a file of that name.
+pub(crate) fn plain(path: &Path) -> Result<(), Failure> {
+    match ImageRef::parse(path)? {
+        ImageRef::Path(_) => Ok(()),
+        ImageRef::Placed { .. } => {
+            let text = format!("{} is in a repository", path.display());
+            Err(Failure::new(Code::BadName, text))
         }
     }
 }

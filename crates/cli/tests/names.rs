@@ -268,29 +268,7 @@ fn commands_take_images_by_place() -> Result<()> {
     let list = machine.done(&["image", "list", "REPO:aula2"])?;
     ensure!(list["images"][0]["path"] == "new/deb.img", "{list}");
 
-    let target = machine.dir.path().join("target");
-    machine.done(&[
-        "image",
-        "restore",
-        "CACHE:aula2/new/deb",
-        text(&target),
-        "--yes",
-    ])?;
-    ensure!(fs::read(&target)? == fs::read(&volume)?);
-    let out = machine.dir.path().join("deb.pcl");
-    let export = [
-        "image",
-        "export",
-        "CACHE:aula2/new/deb",
-        text(&out),
-        "--to",
-        "partclone",
-    ];
-    machine.done(&export)?;
-    fs::copy(&out, machine.repo().join("aula1/old.img"))?;
-    machine.done(&["image", "import", "REPO:aula1/old", "CACHE:aula1/from/old"])?;
-    ensure!(machine.cache().join("aula1/from/old.img").exists());
-
+    put_elsewhere(&machine, &volume)?;
     machine.done(&["image", "rm", "REPO:aula2/new/deb"])?;
     ensure!(!image.exists());
     let history = machine.done(&["image", "history", "REPO:aula2/new/deb"])?;
@@ -300,6 +278,25 @@ fn commands_take_images_by_place() -> Result<()> {
     );
     machine.done(&["image", "rollback", "REPO:aula2/new/deb"])?;
     ensure!(image.exists());
+    Ok(())
+}
+
+/// Restores and converts what the test above made.
+fn put_elsewhere(machine: &Machine, volume: &Path) -> Result<()> {
+    let target = machine.dir.path().join("target");
+    let image = "CACHE:aula2/new/deb";
+    machine.done(&["image", "restore", image, text(&target), "--yes"])?;
+    ensure!(fs::read(&target)? == fs::read(volume)?);
+    let out = machine.dir.path().join("deb.pcl");
+    machine.done(&["image", "export", image, text(&out), "--to", "partclone"])?;
+    fs::copy(&out, machine.repo().join("aula1/old.img"))?;
+    machine.done(&["image", "import", "REPO:aula1/old", "CACHE:aula1/from/old"])?;
+    ensure!(machine.cache().join("aula1/from/old.img").exists());
+    // What is written must be a path: nobody wants a file of this name here.
+    let code = machine.refused(&["image", "export", image, "REPO:out", "--to", "raw"])?;
+    ensure!(code == "image/bad-name", "{code}");
+    let code = machine.refused(&["image", "restore", image, "REPO:out", "--yes"])?;
+    ensure!(code == "disk/bad-name", "{code}");
     Ok(())
 }
 

@@ -64,6 +64,15 @@ impl DeviceRef {
                 disk: number(disk).ok_or_else(|| refuse(NUMBERS))?,
                 part: number(part).ok_or_else(|| refuse(NUMBERS))?,
             }),
+            _ if text
+                .split('/')
+                .next()
+                .is_some_and(|first| first.contains(':')) =>
+            {
+                Err(refuse(
+                    "what stands before ':' is no directory (write ./ before a name with a colon)",
+                ))
+            }
             _ => Ok(Self::Path(path.into())),
         }
     }
@@ -104,7 +113,7 @@ mod tests {
                 part: 12
             }
         );
-        for text in ["/dev/sda1", "./1:2", "1", "a:2", "1:b", "disk.img", "1:2:3"] {
+        for text in ["/dev/by-path/a:2", "./1:2", "1", "a/b:2", "disk.img"] {
             assert_eq!(parsed(text), DeviceRef::Path(text.into()), "{text}");
         }
     }
@@ -116,6 +125,10 @@ mod tests {
             "1:0",
             "01:2",
             "1:",
+            "a:2",
+            "1:b",
+            "1:2:3",
+            "REPO:x",
             ":1",
             "99999999999:1",
             "serial=",

@@ -14,6 +14,7 @@ use serde_json::json;
 
 use crate::confirm::{Step, settle, settle_destructive};
 use crate::opened::{Opened, spare_images};
+use crate::place;
 use crate::plan::{Plan, Value};
 
 use clap::ValueEnum;
@@ -71,6 +72,7 @@ impl Args {
                 "standard output cannot be exported to",
             ));
         }
+        place::plain(&self.out)?;
         spare_images(&self.out)?;
         if self.out.exists() {
             azud_disk::check_unused(&self.out)?;
