@@ -104,6 +104,12 @@ codes! {
     Io = "disk/io",
     /// Not allowed.
     Permission = "disk/permission",
+    /// The kernel does not know such a file system.
+    MountUnsupported = "mount/unsupported",
+    /// Nothing can be mounted at that place.
+    MountPoint = "mount/bad-place",
+    /// Nothing is mounted there.
+    NotMounted = "mount/not-mounted",
     /// An external program is missing.
     ToolMissing = "tool/missing",
     /// An external program failed.

@@ -80,6 +80,38 @@ pub enum DiskError {
         /// What was being done.
         op: &'static str,
     },
+    /// The kernel does not know how to mount such a file system.
+    #[error("{}: this kernel cannot mount {fs}", path.display())]
+    MountUnsupported {
+        /// What was to be mounted.
+        path: PathBuf,
+        /// Type of the file system.
+        fs: String,
+    },
+    /// What is on the device is not the file system that it says it is, or a damaged one.
+    #[error("{}: the kernel finds no sound {fs} on it", path.display())]
+    Unmountable {
+        /// What was to be mounted.
+        path: PathBuf,
+        /// Type of the file system.
+        fs: String,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// Something that is not a plain directory is where a file system was to be mounted.
+    #[error("{}: no place to mount anything ({why})", at.display())]
+    BadMountPoint {
+        /// The place.
+        at: PathBuf,
+        /// What is wrong with it.
+        why: &'static str,
+    },
+    /// Nothing is mounted there.
+    #[error("{}: nothing is mounted there", at.display())]
+    NotMounted {
+        /// The place.
+        at: PathBuf,
+    },
     /// Any other failure of the operating system.
     #[error("{}: {op}", path.display())]
     Io {
@@ -124,6 +156,10 @@ impl DiskError {
             Self::Busy { .. } => Code::Busy,
             Self::Changed { .. } => Code::Changed,
             Self::ReadOnly { .. } => Code::ReadOnly,
+            Self::MountUnsupported { .. } => Code::MountUnsupported,
+            Self::Unmountable { .. } => Code::FsCorrupt,
+            Self::BadMountPoint { .. } => Code::MountPoint,
+            Self::NotMounted { .. } => Code::NotMounted,
             Self::Permission { .. } => Code::Permission,
             Self::Io { source, .. } => match of_io(source) {
                 // "Not found" in the list of codes speaks of images.

@@ -13,6 +13,7 @@ mod disks;
 pub mod error;
 mod extent;
 pub mod facts;
+pub mod mounting;
 mod mounts;
 mod neighbours;
 pub mod partclone;
