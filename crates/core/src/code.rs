@@ -104,6 +104,18 @@ codes! {
     Io = "disk/io",
     /// Not allowed.
     Permission = "disk/permission",
+    /// The partition table is damaged, of an unknown kind or not what was planned.
+    BadTable = "disk/bad-table",
+    /// There is no free place for a partition.
+    NoPlace = "disk/no-place",
+    /// There is no cache.
+    NoCache = "cache/not-found",
+    /// Several devices are caches by the same rule.
+    SeveralCaches = "cache/ambiguous",
+    /// It is a cache already.
+    IsCache = "cache/exists",
+    /// The cache has no file system that can be used.
+    CacheUnformatted = "cache/no-file-system",
     /// The kernel does not know such a file system.
     MountUnsupported = "mount/unsupported",
     /// Nothing can be mounted at that place.

@@ -7,6 +7,8 @@ use std::process::ExitStatus;
 use azud_core::code::{Code, of_io};
 use rustix::io::Errno;
 
+use crate::partition::PlanRefusal;
+
 /// What this crate's functions return.
 pub type Result<T> = std::result::Result<T, DiskError>;
 
@@ -112,6 +114,41 @@ pub enum DiskError {
         /// The place.
         at: PathBuf,
     },
+    /// A partition table that nothing can be built on.
+    #[error("{}: the partition table is not usable: {why}", path.display())]
+    BadTable {
+        /// The disk.
+        path: PathBuf,
+        /// What is wrong.
+        why: &'static str,
+    },
+    /// There is no place for a partition.
+    #[error("{}: no place for the partition", path.display())]
+    NoPlace {
+        /// The disk.
+        path: PathBuf,
+        /// Why not.
+        source: PlanRefusal,
+    },
+    /// The device is smaller than the file system that is wanted needs.
+    #[error("{}: it has {has} bytes, at least {needs} are needed", path.display())]
+    TooSmall {
+        /// What was to be formatted.
+        path: PathBuf,
+        /// Its bytes.
+        has: u64,
+        /// Bytes that are needed.
+        needs: u64,
+    },
+    /// No device is a cache.
+    #[error("no file system or partition is called CACHE")]
+    NoCache,
+    /// Several devices are caches by the same rule.
+    #[error("{}", list(devices))]
+    SeveralCaches {
+        /// All of them.
+        devices: Vec<PathBuf>,
+    },
     /// Any other failure of the operating system.
     #[error("{}: {op}", path.display())]
     Io {
@@ -160,6 +197,11 @@ impl DiskError {
             Self::Unmountable { .. } => Code::FsCorrupt,
             Self::BadMountPoint { .. } => Code::MountPoint,
             Self::NotMounted { .. } => Code::NotMounted,
+            Self::BadTable { .. } => Code::BadTable,
+            Self::NoPlace { .. } => Code::NoPlace,
+            Self::TooSmall { .. } => Code::TooSmall,
+            Self::NoCache => Code::NoCache,
+            Self::SeveralCaches { .. } => Code::SeveralCaches,
             Self::Permission { .. } => Code::Permission,
             Self::Io { source, .. } => match of_io(source) {
                 // "Not found" in the list of codes speaks of images.
@@ -192,6 +234,14 @@ impl DiskError {
             _ => Self::Io { path, op, source },
         }
     }
+}
+
+fn list(paths: &[PathBuf]) -> String {
+    let names: Vec<String> = paths
+        .iter()
+        .map(|path| path.display().to_string())
+        .collect();
+    names.join(", ")
 }
 
 /// The error inside an [`io::Error`] that a reader of this crate returned, if it is one of ours.

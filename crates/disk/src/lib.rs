@@ -7,6 +7,7 @@
 
 pub mod addresses;
 pub mod busy;
+pub mod cache;
 pub mod command;
 mod direct;
 mod disks;
@@ -17,6 +18,7 @@ pub mod mounting;
 mod mounts;
 mod neighbours;
 pub mod partclone;
+pub mod partition;
 pub mod qemu;
 pub mod same;
 pub mod source;
