@@ -108,6 +108,8 @@ codes! {
     BadTable = "disk/bad-table",
     /// There is no free place for a partition.
     NoPlace = "disk/no-place",
+    /// What the disk holds would be lost.
+    DiskInUse = "disk/not-empty",
     /// There is no cache.
     NoCache = "cache/not-found",
     /// Several devices are caches by the same rule.

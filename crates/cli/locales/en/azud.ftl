@@ -98,6 +98,8 @@ error-disk-bad-table = The partition table is not usable
     .hint = Look at it (sfdisk --list) and repair it; nothing more is written to it until then.
 error-disk-no-place = There is no place for the partition
     .hint = Ask for less (--size), shrink or delete another partition, or name a partition that is there.
+error-disk-not-empty = What the disk holds would be lost
+    .hint = Look at it (blkid, lsblk -f). If it may go, empty it yourself (wipefs --all DEVICE) and try again.
 error-cache-not-found = There is no cache
     .hint = “azud cache init DISK” makes one; “azud cache find” shows what was looked at.
 error-cache-ambiguous = Several devices are caches
@@ -130,6 +132,7 @@ detail-dirty = { $fs } was not shut down cleanly: { $why }
 ## Asking for consent
 
 confirm-prompt = This destroys what { $device } holds. To go on, type its name:
+confirm-prompt-table = This changes the partition table of { $device }. To go on, type its name:
 confirm-nobody = nobody said that the content of { $device } may go
 confirm-other = the answer was not { $device }
 
@@ -165,6 +168,7 @@ value-dir = DIR
 value-engine = ENGINE
 value-foreign = FOREIGN
 value-format = FORMAT
+value-fs = FS
 value-how = HOW
 value-host = HOST
 value-image = IMAGE
@@ -175,6 +179,7 @@ value-name = NAME
 value-out = OUT
 value-shell = SHELL
 value-size = SIZE
+value-table = TABLE
 value-version = VERSION
 
 ## Help
@@ -200,6 +205,24 @@ help-demo = Show the whole story on this computer, without root
     .keep = Keep the files that were made
 help-env = Print where the repositories are, for scripts: eval "$(azud env)"
     .shell = The shell that reads it
+help-cache = Make, find, mount and describe the cache partition
+help-cache-find = List the devices that are caches, and say which one is taken
+    .devices = Look only at these disks or partitions
+help-cache-init = Make a cache: a new partition on a disk, or a partition that is there
+    .device = A disk (one more partition is made, the others stay), or a partition (all that it holds is lost)
+    .fs = File system; XFS and btrfs let images share blocks
+    .size = Size of the new partition; else all of the largest gap
+    .start = Where the new partition begins, a multiple of 1M; else as far back as possible
+    .table = Partition table for a disk that has none
+    .reformat = Format a cache anew: all its images are lost
+help-cache-mount = Mount the cache
+    .device = The cache's disk or partition; else it is searched
+    .at = Where; else /opt/opengnsys/cache
+    .read-only = Refuse all writing
+help-cache-unmount = Unmount the cache
+    .device = The cache's disk or partition; else it is searched
+help-cache-status = Say where the cache is and what room it has
+    .device = The cache's disk or partition; else it is searched
 help-completions = Print the completion script of a shell
     .shell = The shell
 help-man = Write the manual pages
@@ -269,6 +292,10 @@ progress-end = { $phase }: { $done } in { $time }, { $rate }
 ## Plans and results
 
 plan-demo = Show the whole story
+plan-cache-create = Make a cache partition
+plan-cache-format = Format a partition as cache
+plan-cache-mount = Mount the cache
+plan-cache-unmount = Unmount the cache
 plan-image-create = Capture an image
 plan-image-restore = Restore an image
 plan-image-rollback = Bring a former version back
@@ -382,6 +409,39 @@ warn-undiscarded = The device cannot discard: unused space was left as it is.
 word-current = current
 verify-bad-frames = Damaged frames: { $frames }
 word-raw-file = the device's bytes
+
+## The cache
+
+result-cache-init = Cache made on { $device }
+result-cache-mount = Cache mounted at { $at }
+result-cache-unmount = Cache unmounted
+label-found-by = Found by
+label-mounted-at = Mounted at
+label-read-only = Read-only
+label-free = Free
+label-clones = Shares blocks
+label-images = Images
+label-images-at = Images at
+label-table = Partition table
+label-partition = Partition
+label-start = Begins at
+label-holds = Holds
+word-gpt = GPT
+word-mbr = MBR
+word-label = label
+word-partlabel = partition name
+word-mbr-type = partition type
+word-gpt-name = name in the table
+warn-several-caches = Several devices are caches: { $devices }. Commands need to be told which one is meant.
+warn-unformatted = { $device } has no file system yet: “azud cache init { $device }” formats it.
+warn-read-only-medium = The medium is write-protected: the cache is mounted read-only.
+warn-new-table = { $device } gets a new partition table.
+warn-images-lost = { $count ->
+    [one] { $count } image ({ $size }) in it will be lost.
+   *[other] { $count } images ({ $size }) in it will be lost.
+}
+warn-images-unknown = It is a cache, and what images it holds cannot be told.
+hint-reformat = To lose all its images: azud cache init { $device } --reformat
 
 ## The demo
 

@@ -98,6 +98,8 @@ error-disk-bad-table = La tabla de particiones no se puede usar
     .hint = Examínela (sfdisk --list) y repárela; hasta entonces no se escribe nada más en ella.
 error-disk-no-place = No hay sitio para la partición
     .hint = Pida menos (--size), reduzca o borre otra partición, o indique una que ya exista.
+error-disk-not-empty = Se perdería lo que contiene el disco
+    .hint = Examínelo (blkid, lsblk -f). Si puede perderse, vacíelo usted (wipefs --all DISPOSITIVO) e inténtelo de nuevo.
 error-cache-not-found = No hay ninguna caché
     .hint = «azud cache init DISCO» crea una; «azud cache find» muestra lo que se ha encontrado.
 error-cache-ambiguous = Hay varios dispositivos que son caché
@@ -130,6 +132,7 @@ detail-dirty = { $fs } no se cerró bien: { $why }
 ## Pedir conformidad
 
 confirm-prompt = Se perderá lo que contiene { $device }. Para seguir, escriba su nombre:
+confirm-prompt-table = Esto cambia la tabla de particiones de { $device }. Para continuar, escriba su nombre:
 confirm-nobody = nadie ha dado su conformidad para perder lo que contiene { $device }
 confirm-other = la respuesta no fue { $device }
 
@@ -165,6 +168,7 @@ value-dir = DIR
 value-engine = MOTOR
 value-foreign = AJENA
 value-format = FORMATO
+value-fs = SF
 value-how = MODO
 value-host = EQUIPO
 value-image = IMAGEN
@@ -175,6 +179,7 @@ value-name = NOMBRE
 value-out = SALIDA
 value-shell = SHELL
 value-size = TAMAÑO
+value-table = TABLA
 value-version = VERSIÓN
 
 ## Ayuda
@@ -200,6 +205,24 @@ help-demo = Muestra toda la historia en este equipo, sin ser root
     .keep = Conserva los ficheros creados
 help-env = Mostrar dónde están los repositorios, para guiones: eval "$(azud env)"
     .shell = El intérprete que lo lee
+help-cache = Crear, buscar, montar y describir la partición de caché
+help-cache-find = Muestra los dispositivos que son caché, y cuál se usa
+    .devices = Buscar solo en estos discos o particiones
+help-cache-init = Crea una caché: una partición nueva en un disco, o una partición que ya existe
+    .device = Un disco (se añade una partición, las demás se conservan) o una partición (se pierde lo que contiene)
+    .fs = Sistema de ficheros; con XFS y btrfs las imágenes comparten bloques
+    .size = Tamaño de la partición nueva; si no, todo el hueco mayor
+    .start = Dónde empieza la partición nueva, un múltiplo de 1M; si no, lo más al final posible
+    .table = Tabla de particiones para un disco que no la tiene
+    .reformat = Formatear de nuevo una caché: se pierden todas sus imágenes
+help-cache-mount = Monta la caché
+    .device = El disco o la partición de la caché; si no, se busca
+    .at = Dónde; si no, en /opt/opengnsys/cache
+    .read-only = Impedir toda escritura
+help-cache-unmount = Desmonta la caché
+    .device = El disco o la partición de la caché; si no, se busca
+help-cache-status = Dice dónde está la caché y cuánto espacio tiene
+    .device = El disco o la partición de la caché; si no, se busca
 help-completions = Escribe el guion de autocompletado de una shell
     .shell = La shell
 help-man = Escribe las páginas de manual
@@ -269,6 +292,10 @@ progress-end = { $phase }: { $done } en { $time }, { $rate }
 ## Planes y resultados
 
 plan-demo = Mostrar toda la historia
+plan-cache-create = Crear una partición de caché
+plan-cache-format = Formatear una partición como caché
+plan-cache-mount = Montar la caché
+plan-cache-unmount = Desmontar la caché
 plan-image-create = Capturar una imagen
 plan-image-restore = Restaurar una imagen
 plan-image-rollback = Recuperar una versión anterior
@@ -382,6 +409,39 @@ warn-undiscarded = El dispositivo no admite «discard»: el espacio sin usar se 
 word-current = actual
 verify-bad-frames = Tramas dañadas: { $frames }
 word-raw-file = los bytes del dispositivo
+
+## La caché
+
+result-cache-init = Caché creada en { $device }
+result-cache-mount = Caché montada en { $at }
+result-cache-unmount = Caché desmontada
+label-found-by = Hallada por
+label-mounted-at = Montada en
+label-read-only = Solo lectura
+label-free = Libre
+label-clones = Comparte bloques
+label-images = Imágenes
+label-images-at = Imágenes en
+label-table = Tabla de particiones
+label-partition = Partición
+label-start = Empieza en
+label-holds = Contiene
+word-gpt = GPT
+word-mbr = MBR
+word-label = etiqueta
+word-partlabel = nombre de la partición
+word-mbr-type = tipo de la partición
+word-gpt-name = nombre en la tabla
+warn-several-caches = Hay varios dispositivos que son caché: { $devices }. Hay que decir a las órdenes cuál es.
+warn-unformatted = { $device } aún no tiene sistema de ficheros: «azud cache init { $device }» lo formatea.
+warn-read-only-medium = El medio está protegido contra escritura: la caché se monta en solo lectura.
+warn-new-table = { $device } recibe una tabla de particiones nueva.
+warn-images-lost = { $count ->
+    [one] Se perderá { $count } imagen ({ $size }) que contiene.
+   *[other] Se perderán { $count } imágenes ({ $size }) que contiene.
+}
+warn-images-unknown = Es una caché, y no se puede saber qué imágenes contiene.
+hint-reformat = Para perder todas sus imágenes: azud cache init { $device } --reformat
 
 ## La demostración
 

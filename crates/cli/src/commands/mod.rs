@@ -1,5 +1,6 @@
 //! Every command, one file each.
 
+pub mod cache;
 pub mod completions;
 pub mod demo;
 pub mod env;
@@ -43,6 +44,9 @@ pub enum Command {
     Image(image::Verb),
     /// Prints the variables for scripts.
     Env(env::Args),
+    /// Works with the cache.
+    #[command(subcommand)]
+    Cache(cache::Verb),
     /// Writes shell completions.
     Completions(completions::Args),
     /// Writes manual pages.
@@ -61,6 +65,7 @@ impl Command {
             Self::Demo(args) => args.run(context),
             Self::Image(verb) => verb.run(context),
             Self::Env(args) => args.run(context),
+            Self::Cache(verb) => verb.run(context),
             Self::Completions(args) => args.run(context),
             Self::Man(args) => args.run(context),
             Self::Help(args) => args.run(context),

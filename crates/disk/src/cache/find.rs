@@ -1,4 +1,4 @@
-//! Which partition is the cache: OpenGnsys' rules in their order.
+//! Which partition is the cache: `OpenGnsys`' rules in their order.
 
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
@@ -13,7 +13,7 @@ use crate::mounting::{MountFacts, mounts_of};
 use crate::partition::{self, Table};
 use crate::sysfs::BlockDev;
 
-/// OpenGnsys' type of caches in an MBR, and that of its forerunner.
+/// `OpenGnsys`' type of caches in an MBR, and that of its forerunner.
 const MBR_TYPES: [&str; 2] = ["0xca", "0xa7"];
 /// Memory, optical and floppy drives: no cache lies there, and the latter are slow to answer.
 const PASSED_OVER: [&str; 4] = ["ram", "zram", "sr", "fd"];

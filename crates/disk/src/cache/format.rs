@@ -12,7 +12,7 @@ use crate::busy::check_unused;
 use crate::command::Tool;
 use crate::error::{DiskError, Result};
 use crate::facts::DeviceFacts;
-use crate::mounting::{Kind, Mounting, mount};
+use crate::mounting::{Kind, Mounted, Mounting, mount};
 
 /// The file in a cache's root that says that it is one.
 const MARKER: &str = ".azud-cache-id";
@@ -77,6 +77,15 @@ impl CacheFs {
     }
 }
 
+/// Whether everything is installed that [`format`] runs: better known before a partition is made.
+///
+/// # Errors
+/// [`DiskError::ToolMissing`].
+pub fn ready(fs: CacheFs) -> Result<()> {
+    fs.tool(0)?;
+    Tool::find("wipefs").map(drop)
+}
+
 /// Formats a device as a cache whose images will lie at `inner` (relative), and returns the identity it got.
 /// All that it held is lost.
 ///
@@ -110,12 +119,35 @@ pub fn format(device: &Path, fs: CacheFs, inner: &Path) -> Result<String> {
     furnish(&device, fs, inner)
 }
 
+/// Where a cache is mounted to be furnished or looked into.
+fn aside() -> PathBuf {
+    PathBuf::from(format!("/run/azud-cache-{}", std::process::id()))
+}
+
+/// Mounts a file system of type `fs` so that not a byte of it changes, its journal included.
+///
+/// # Errors
+/// Those of [`mount`].
+pub fn peek(device: &Path, fs: &str) -> Result<Mounted> {
+    mount(&Mounting {
+        source: device.as_os_str(),
+        at: &aside(),
+        kind: Kind::Device(fs),
+        read_only: true,
+        options: match fs {
+            "ext3" | "ext4" => "noload",
+            "xfs" => "norecovery",
+            "btrfs" => "rescue=nologreplay",
+            _ => "",
+        },
+    })
+}
+
 /// Folders and marker. The marker comes last: a cache without one was not finished.
 fn furnish(device: &Path, fs: CacheFs, inner: &Path) -> Result<String> {
-    let at = PathBuf::from(format!("/run/azud-cache-{}", std::process::id()));
     let mounted = mount(&Mounting {
         source: device.as_os_str(),
-        at: &at,
+        at: &aside(),
         kind: Kind::Device(fs.name()),
         read_only: false,
         options: "",

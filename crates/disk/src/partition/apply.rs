@@ -16,7 +16,7 @@ use crate::sysfs::BlockDev;
 
 /// "Linux filesystem data": there is no registered type for caches.
 const GPT_TYPE: &str = "0FC63DAF-8483-4772-8E79-3D69D8477DE4";
-/// The type of OpenGnsys' caches.
+/// The type of `OpenGnsys`' caches.
 const MBR_TYPE: &str = "ca";
 /// How long a new node in `/dev` is waited for: it is made by another program.
 const NODE_TRIES: u32 = 100;

@@ -6,15 +6,15 @@ use super::{Entry, Scheme, Table};
 
 /// Partitions begin and end at multiples of this many bytes.
 pub const ALIGNMENT: u64 = 1 << 20;
-/// Bytes left free at the end of the disk: 8192 sectors, as OpenGnsys leaves them.
+/// Bytes left free at the end of the disk: 8192 sectors, as `OpenGnsys` leaves them.
 pub const RESERVED_AT_END: u64 = 8192 * 512;
-/// Bytes of the smallest partition that is worth it, as OpenGnsys documents it.
+/// Bytes of the smallest partition that is worth it, as `OpenGnsys` documents it.
 pub const MIN_SIZE: u64 = 50 << 20;
 /// Partitions that a GPT of the usual size can hold.
 const GPT_ENTRIES: u32 = 128;
 /// Numbers of an MBR's own entries.
 const MBR_ENTRIES: u32 = 4;
-/// The number of a cache in an MBR, and never in a GPT: a habit of OpenGnsys.
+/// The number of a cache in an MBR, and never in a GPT: a habit of `OpenGnsys`.
 const MBR_CACHE: u32 = 4;
 /// Sectors that an MBR can count.
 const MBR_SECTORS: u64 = u32::MAX as u64;
