@@ -116,7 +116,7 @@ codes! {
     SeveralCaches = "cache/ambiguous",
     /// It is a cache already.
     IsCache = "cache/exists",
-    /// The cache has no file system that can be used.
+    /// The cache has no file system that is recognised.
     CacheUnformatted = "cache/no-file-system",
     /// The kernel does not know such a file system.
     MountUnsupported = "mount/unsupported",

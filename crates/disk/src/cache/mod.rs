@@ -11,7 +11,7 @@ mod status;
 pub use find::{Found, Hit, Rule, find, only};
 pub use format::{CacheFs, format, identity, peek, ready};
 pub use probe::{Signature, probe};
-pub use status::{Space, clones, space};
+pub use status::{Space, blank, clones, space};
 
 /// The label, and the name in a GPT, of caches.
 pub const LABEL: &str = "CACHE";

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use azud_core::code::Code;
-use azud_disk::cache::{self, CacheFs, LABEL, Signature};
+use azud_disk::cache::{self, CacheFs, Signature};
 use azud_disk::{DeviceFacts, DiskError, check_unused};
 
 use super::super::INNER;
@@ -24,7 +24,7 @@ pub(super) fn init(
 ) -> Result<(), Failure> {
     let name = device.display().to_string();
     refuse(args, device, facts, signature)?;
-    let held = survey(device, signature);
+    let held = survey(device, signature)?;
     if held.is_cache && !args.reformat {
         return Err(exists(context, device));
     }
@@ -87,25 +87,24 @@ struct Held {
     images: Option<Images>,
 }
 
-/// Looks into what is there without writing a byte of it.
-fn survey(device: &Path, signature: &Signature) -> Held {
-    let labelled = signature.is_fs
-        && (signature.label.as_deref() == Some(LABEL)
-            || signature.part_name.as_deref() == Some(LABEL));
+/// Looks into what is there without writing a byte of it. A partition that is meant for a cache and
+/// is not blank is one, also when what is on it is too damaged to be recognised.
+fn survey(device: &Path, signature: &Signature) -> Result<Held, Failure> {
+    let meant = !cache::find(&[device.to_owned()])?.hits.is_empty();
     let unknown = Held {
-        is_cache: labelled,
+        is_cache: meant && (signature.is_fs || !cache::blank(device)?),
         images: None,
     };
     let Some(kind) = signature.kind.as_deref().filter(|_| signature.is_fs) else {
-        return unknown;
+        return Ok(unknown);
     };
     // What cannot be mounted cannot be counted: the plan says so.
     let Ok(mounted) = cache::peek(device, kind) else {
-        return unknown;
+        return Ok(unknown);
     };
     let images = images(mounted.at());
-    Held {
-        is_cache: labelled || cache::identity(mounted.at()).is_some(),
+    Ok(Held {
+        is_cache: meant || cache::identity(mounted.at()).is_some(),
         images: Some(images.unwrap_or(Images { count: 0, bytes: 0 })),
-    }
+    })
 }
