@@ -73,10 +73,11 @@ impl Parted {
         Ok(bytes)
     }
 
-    /// A hash of the whole disk.
+    /// A hash of the whole disk, asked of its file: the page caches of a disk and of its partitions
+    /// do not know of each other.
     pub(crate) fn hash(&self) -> Result<String> {
-        run("sync", &[text(&self.file)])?;
-        let output = run("b2sum", &["-l", "256", self.name()])?;
+        let script = "sync \"$1\"* && b2sum -l 256 \"$2\"";
+        let output = sh(script, &[self.name(), text(&self.file)])?;
         Ok(String::from_utf8(output.stdout)?)
     }
 
@@ -117,7 +118,15 @@ pub(crate) fn check(device: &str, fs: &str) -> Result<()> {
     };
     let mut args = args.to_vec();
     args.push(device);
-    let done = run_any(program, &args)?;
+    // A process in a copied mount namespace may keep it for a moment longer than we do.
+    let mut done = run_any(program, &args)?;
+    for _ in 0..20 {
+        if !String::from_utf8_lossy(&done.stderr).contains("busy") {
+            break;
+        }
+        std::thread::sleep(std::time::Duration::from_millis(100));
+        done = run_any(program, &args)?;
+    }
     ensure!(done.status.success(), "{program}: {done:?}");
     Ok(())
 }
