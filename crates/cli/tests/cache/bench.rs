@@ -1,5 +1,6 @@
 //! Disks with real tables on loop devices, and mounts, taken down whatever happens.
 
+use std::ffi::OsStr;
 use std::fs::{self, File};
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
@@ -8,9 +9,34 @@ use anyhow::{Context, Result, ensure};
 use azud_testkit::loops::Loop;
 use azud_testkit::tools::{run, run_any, sh};
 
-use crate::kit::{Random, text};
+use crate::kit::{self, Random, Said, text};
+use serde_json::Value;
 
 pub(crate) const MIB: u64 = 1 << 20;
+
+/// Runs the program where neither this machine's images nor its media are.
+pub(crate) fn azud<S: AsRef<OsStr>>(args: &[S]) -> Result<Said> {
+    let aside = Path::new(env!("CARGO_TARGET_TMPDIR")).join("cache");
+    let mut command = kit::command(args);
+    command
+        .env("AZUD_ROOT", aside.join("root"))
+        .env("AZUD_MNT", aside.join("mnt"));
+    Said::of(&command.output()?)
+}
+
+/// Runs it; it must succeed.
+pub(crate) fn done(args: &[&str]) -> Result<Value> {
+    let said = azud(args)?;
+    let value = said.done().with_context(|| format!("{args:?}"))?;
+    Ok(value.clone())
+}
+
+/// Runs it; it must refuse. The code.
+pub(crate) fn refused(args: &[&str]) -> Result<String> {
+    let said = azud(args)?;
+    let code = said.refused().with_context(|| format!("{args:?}"))?;
+    Ok(code.to_owned())
+}
 
 /// A disk of zeros on a loop device; its partitions go with it.
 pub(crate) struct Parted {

@@ -3,14 +3,15 @@
 mod bench;
 #[path = "../kit/mod.rs"]
 mod kit;
+mod places;
 mod refusals;
 
 use std::fs;
 
 use anyhow::{Context, Result, ensure};
 use azud_testkit::tools::{have, have_root, run, sh};
-use bench::{MIB, Parted, Point, check};
-use kit::{azud, done, refused, text};
+use bench::{MIB, Parted, Point, azud, check, done, refused};
+use kit::text;
 use serde_json::Value;
 
 fn ready() -> bool {

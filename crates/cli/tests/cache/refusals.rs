@@ -7,8 +7,8 @@ use anyhow::{Context, Result, ensure};
 use azud_testkit::loops::Loop;
 use azud_testkit::tools::run;
 
-use crate::bench::{MIB, Parted, Point};
-use crate::kit::{azud, done, refused, text};
+use crate::bench::{MIB, Parted, Point, azud, done, refused};
+use crate::kit::text;
 use crate::ready;
 
 /// Runs `azud cache init … --yes`, which must refuse and change nothing.

@@ -3,9 +3,10 @@
 use std::fs::{self, File};
 use std::io::{Read, Write};
 use std::os::unix::fs::OpenOptionsExt;
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 
-use rustix::fs::OFlags;
+use rustix::fs::{Mode, OFlags, mkdirat, open, openat};
+use rustix::io::Errno;
 
 use super::LABEL;
 use crate::busy::check_unused;
@@ -116,7 +117,7 @@ pub fn format(device: &Path, fs: CacheFs, inner: &Path) -> Result<String> {
         .arg(&device)
         .run()?;
     tool.arg("--").arg(&device).run()?;
-    furnish(&device, fs, inner)
+    finish(&device, fs, inner)
 }
 
 /// Where a cache is mounted to be furnished or looked into.
@@ -144,7 +145,7 @@ pub fn peek(device: &Path, fs: &str) -> Result<Mounted> {
 }
 
 /// Folders and marker. The marker comes last: a cache without one was not finished.
-fn furnish(device: &Path, fs: CacheFs, inner: &Path) -> Result<String> {
+fn finish(device: &Path, fs: CacheFs, inner: &Path) -> Result<String> {
     let mounted = mount(&Mounting {
         source: device.as_os_str(),
         at: &aside(),
@@ -152,9 +153,7 @@ fn furnish(device: &Path, fs: CacheFs, inner: &Path) -> Result<String> {
         read_only: false,
         options: "",
     })?;
-    let images = mounted.at().join(inner);
-    fs::create_dir_all(&images)
-        .map_err(|error| DiskError::at(&images, "making the directory", error))?;
+    furnish(mounted.at(), inner)?;
     let identity = fs::read_to_string("/proc/sys/kernel/random/uuid").map_err(|error| {
         DiskError::at(Path::new("/proc/sys/kernel/random/uuid"), "reading", error)
     })?;
@@ -168,6 +167,34 @@ fn furnish(device: &Path, fs: CacheFs, inner: &Path) -> Result<String> {
         .map_err(|error| DiskError::at(&marker, "writing", error))?;
     mounted.unmount()?;
     Ok(identity)
+}
+
+/// Makes the folders for images in a cache that is mounted at `root`, as far as they are missing. A link on the
+/// way, which could lead out of it, is refused.
+///
+/// # Errors
+/// What the system says of the first folder that is none or cannot be made.
+pub fn furnish(root: &Path, inner: &Path) -> Result<()> {
+    let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    let mut at = root.to_owned();
+    let mut dir = open(root, flags, Mode::empty())
+        .map_err(|error| DiskError::at(root, "opening the directory", error))?;
+    for part in inner.components() {
+        let Component::Normal(name) = part else {
+            continue;
+        };
+        at.push(name);
+        match mkdirat(&dir, name, Mode::from_raw_mode(0o755)) {
+            Ok(()) | Err(Errno::EXIST) => {}
+            Err(error) => return Err(DiskError::at(&at, "making the directory", error)),
+        }
+        dir = openat(&dir, name, flags, Mode::empty()).map_err(|error| DiskError::Io {
+            path: at.clone(),
+            op: "it is a link or a file where a folder should be",
+            source: error.into(),
+        })?;
+    }
+    Ok(())
 }
 
 /// The identity of the cache that is mounted at `root`, if Azud made it.

@@ -9,7 +9,7 @@ mod probe;
 mod status;
 
 pub use find::{Found, Hit, Rule, find, only};
-pub use format::{CacheFs, format, identity, peek, ready};
+pub use format::{CacheFs, format, furnish, identity, peek, ready};
 pub use probe::{Signature, probe};
 pub use status::{Space, blank, clones, space};
 

@@ -9,6 +9,7 @@ use super::warn_skipped;
 use crate::commands::Context;
 use crate::failure::Failure;
 use crate::human;
+use crate::place;
 use crate::table;
 
 /// Arguments.
@@ -25,7 +26,12 @@ impl Args {
     /// # Errors
     /// When there is none, or a named device cannot be looked at.
     pub fn run(&self, context: &Context) -> Result<(), Failure> {
-        let found = find(&self.devices)?;
+        let scope: Vec<PathBuf> = self
+            .devices
+            .iter()
+            .map(|device| place::device(device))
+            .collect::<Result<_, _>>()?;
+        let found = find(&scope)?;
         warn_skipped(context, &found);
         let chosen = match only(&found.hits) {
             Ok(hit) => Some(hit.device.clone()),

@@ -12,11 +12,12 @@ use azud_disk::{DeviceFacts, DiskError, Kind};
 use clap::ValueEnum;
 use serde_json::json;
 
-use super::INNER;
+use super::layout;
 use crate::args::Writing;
 use crate::args::size::size;
 use crate::commands::Context;
 use crate::failure::Failure;
+use crate::place;
 
 /// The file system of a new cache.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -88,7 +89,7 @@ impl Args {
     /// # Errors
     /// When the device is refused, there is no room, nobody agrees, or a tool fails.
     pub fn run(&self, context: &Context) -> Result<(), Failure> {
-        let device = canonical(&self.device)?;
+        let device = canonical(&place::device(&self.device)?)?;
         let facts = DeviceFacts::read(&device)?;
         if facts.kind != Kind::BlockDevice {
             return Err(DiskError::NotADevice { path: device }.into());
@@ -107,7 +108,7 @@ impl Args {
     }
 
     fn format(&self, context: &Context, device: &Path) -> Result<(), Failure> {
-        let identity = cache::format(device, self.fs.into(), Path::new(INNER))?;
+        let identity = cache::format(device, self.fs.into(), layout(context)?.inner())?;
         let value = json!({
             "action": "cache-init",
             "device": device,

@@ -7,13 +7,16 @@ pub mod status;
 mod tree;
 pub mod unmount;
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
+use azud_core::layout::Layout;
 use azud_disk::cache::{self, Hit};
 use clap::Subcommand;
 
 use super::Context;
 use crate::failure::Failure;
+use crate::place;
+use crate::site::Site;
 
 /// What can be done with the cache.
 #[derive(Debug, Subcommand)]
@@ -46,20 +49,27 @@ impl Verb {
     }
 }
 
-/// Where images lie inside a cache partition, in the layout `opengnsys`.
-const INNER: &str = "opt/opengnsys/images";
-
-/// Where the cache is mounted unless the user says where.
-fn place(at: Option<&Path>) -> PathBuf {
-    at.unwrap_or(Path::new("/opt/opengnsys/cache")).to_owned()
+/// The layout of this site: where the cache is mounted, and where images lie in it.
+fn layout(context: &Context) -> Result<Layout, Failure> {
+    Ok(Site::load(&context.site)?.layout)
 }
 
 /// The one cache: among all devices, or on the one that is named.
 fn the_cache(context: &Context, device: Option<&PathBuf>) -> Result<Hit, Failure> {
-    let scope: Vec<PathBuf> = device.into_iter().cloned().collect();
+    let scope = device.map(|device| place::device(device)).transpose()?;
+    let scope: Vec<PathBuf> = scope.into_iter().collect();
     let found = cache::find(&scope)?;
     warn_skipped(context, &found);
     Ok(cache::only(&found.hits)?.clone())
+}
+
+/// Brings the names of the cache in step with where it is mounted now. It is mounted, or not, all the same.
+fn keep_in_step(context: &Context) {
+    let done = place::namespace(context).and_then(|names| Ok(place::keep_in_step(&names)?));
+    if let Err(failure) = done {
+        let why = format!("{}: {}", failure.code, failure.detail);
+        context.output.warn(&context.catalog, &why);
+    }
 }
 
 fn warn_skipped(context: &Context, found: &cache::Found) {

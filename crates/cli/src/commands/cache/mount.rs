@@ -4,11 +4,11 @@ use std::path::{Path, PathBuf};
 
 use azud_core::code::Code;
 use azud_disk::DiskError;
-use azud_disk::cache::Hit;
-use azud_disk::mounting::{Kind, Mounting, mount};
+use azud_disk::cache::{Hit, furnish};
+use azud_disk::mounting::{Kind, Mounted, Mounting, mount};
 use serde_json::json;
 
-use super::{place, the_cache};
+use super::{keep_in_step, layout, the_cache};
 use crate::args::Writing;
 use crate::commands::Context;
 use crate::confirm::{Step, settle};
@@ -38,7 +38,12 @@ impl Args {
     /// When there is none, there are several, or it cannot be mounted.
     pub fn run(&self, context: &Context) -> Result<(), Failure> {
         let hit = the_cache(context, self.device.as_ref())?;
-        let at = place(self.at.as_deref());
+        let layout = layout(context)?;
+        let name = hit.device.strip_prefix("/dev").unwrap_or(&hit.device);
+        let at = match &self.at {
+            Some(at) => at.clone(),
+            None => layout.cache_mount(&name.to_string_lossy()),
+        };
         let fs = file_system(&hit)?;
         if let Some(there) = hit.mounts.first() {
             return self.mounted_already(context, &hit, &there.at, &at);
@@ -54,7 +59,12 @@ impl Args {
         if settle(context, &plan, self.writing) == Step::Stop {
             return Ok(());
         }
-        let (at, read_only) = self.mount(context, &hit.device, fs, &at)?;
+        let (mounted, read_only) = self.mount(context, &hit.device, fs, &at)?;
+        if !read_only {
+            furnish(mounted.at(), layout.inner())?;
+        }
+        let at = mounted.keep();
+        keep_in_step(context);
         show(context, &hit.device, &at, read_only);
         Ok(())
     }
@@ -66,7 +76,7 @@ impl Args {
         device: &Path,
         fs: &str,
         at: &Path,
-    ) -> Result<(PathBuf, bool), Failure> {
+    ) -> Result<(Mounted, bool), Failure> {
         let mut mounting = Mounting {
             source: device.as_os_str(),
             at,
@@ -84,7 +94,7 @@ impl Args {
             }
             done => done?,
         };
-        Ok((mounted.keep(), mounting.read_only))
+        Ok((mounted, mounting.read_only))
     }
 
     fn mounted_already(

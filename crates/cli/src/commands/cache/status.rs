@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use super::find::hit_json;
 use super::tree::images;
-use super::{INNER, the_cache};
+use super::{layout, the_cache};
 use crate::commands::Context;
 use crate::failure::Failure;
 use crate::human;
@@ -76,7 +76,8 @@ fn describe(
     let space = cache::space(&mount.at)?;
     let clones = cache::clones(&mount.at);
     let identity = cache::identity(&mount.at);
-    let images = images(&mount.at);
+    let inner = layout(context)?.inner().to_owned();
+    let images = images(&mount.at, &inner);
     value["identity"] = json!(identity);
     value["read_only"] = json!(mount.read_only);
     value["fs_size"] = json!(space.size);
@@ -84,7 +85,7 @@ fn describe(
     value["clones"] = json!(clones);
     value["images"] = json!(images.map(|images| images.count));
     value["images_size"] = json!(images.map(|images| images.bytes));
-    value["images_dir"] = json!(mount.at.join(INNER));
+    value["images_dir"] = json!(mount.at.join(&inner));
     let yes_no = |flag| word(context, if flag { "yes" } else { "no" });
     rows.push(row(context, "mounted-at", mount.at.display().to_string()));
     rows.push(row(context, "read-only", yes_no(mount.read_only)));

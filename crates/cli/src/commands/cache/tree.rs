@@ -3,8 +3,8 @@
 use std::path::Path;
 
 use azud_store::list::list;
+use azud_store::tree::Tree;
 
-use super::INNER;
 use crate::opened::now;
 
 /// The images of a mounted cache.
@@ -16,9 +16,11 @@ pub(super) struct Images {
     pub(super) bytes: u64,
 }
 
-/// Counts the images of the cache that is mounted at `root`; `None` when it has no place for images.
-pub(super) fn images(root: &Path) -> Option<Images> {
-    let listing = list(&root.join(INNER), now()).ok()?;
+/// Counts the images at `inner` in the cache that is mounted at `root`; `None` when there is no such place
+/// within it.
+pub(super) fn images(root: &Path, inner: &Path) -> Option<Images> {
+    Tree::open(root, inner).ok()?;
+    let listing = list(&root.join(inner), now()).ok()?;
     Some(Images {
         count: listing.images.len() as u64,
         bytes: listing.images.iter().map(|entry| entry.size).sum(),

@@ -6,7 +6,7 @@ use azud_core::code::Code;
 use azud_disk::mounting::unmount;
 use serde_json::json;
 
-use super::the_cache;
+use super::{keep_in_step, the_cache};
 use crate::args::Writing;
 use crate::commands::Context;
 use crate::confirm::{Step, settle};
@@ -53,6 +53,7 @@ impl Args {
         for at in &places {
             unmount(at)?;
         }
+        keep_in_step(context);
         let value = json!({ "action": "cache-unmount", "device": hit.device, "at": places });
         context
             .output

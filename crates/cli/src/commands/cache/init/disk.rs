@@ -7,7 +7,7 @@ use azud_disk::cache::{self, CacheFs, LABEL, Signature};
 use azud_disk::partition::{self, NewPartition, Place, Table, Wish, plan};
 use azud_disk::{DeviceFacts, DiskError, check_unused};
 
-use super::super::INNER;
+use super::super::layout;
 use super::{Args, exists};
 use crate::commands::Context;
 use crate::confirm::{Step, settle_table};
@@ -30,7 +30,8 @@ pub(super) fn init(
         refuse_content(disk, signature)?;
     }
     let new = planned(args, disk, facts, table.as_ref())?;
-    let plan = describe(args, context, disk, &new);
+    let inner = layout(context)?.inner().display().to_string();
+    let plan = describe(args, context, disk, &new).text("images-at", inner);
     let name = disk.display().to_string();
     if settle_table(context, &plan, args.writing, &name)? == Step::Stop {
         return Ok(());
@@ -85,8 +86,7 @@ fn describe(args: &Args, context: &Context, disk: &Path, new: &NewPartition) -> 
         .row("partition", Value::Count(new.number.into()))
         .bytes("start", new.range.start)
         .bytes("size", new.range.end - new.range.start)
-        .text("file-system", CacheFs::from(args.fs).name())
-        .text("images-at", INNER);
+        .text("file-system", CacheFs::from(args.fs).name());
     if new.new_table {
         plan.warning(&context.catalog, "new-table", &[("device", name.into())])
     } else {

@@ -6,7 +6,7 @@ use azud_core::code::Code;
 use azud_disk::cache::{self, CacheFs, Signature};
 use azud_disk::{DeviceFacts, DiskError, check_unused};
 
-use super::super::INNER;
+use super::super::layout;
 use super::super::tree::{Images, images};
 use super::{Args, exists};
 use crate::commands::Context;
@@ -24,7 +24,8 @@ pub(super) fn init(
 ) -> Result<(), Failure> {
     let name = device.display().to_string();
     refuse(args, device, facts, signature)?;
-    let held = survey(device, signature)?;
+    let inner = layout(context)?.inner().to_owned();
+    let held = survey(device, signature, &inner)?;
     if held.is_cache && !args.reformat {
         return Err(exists(context, device));
     }
@@ -32,7 +33,7 @@ pub(super) fn init(
         .text("device", name.clone())
         .bytes("size", facts.len)
         .text("file-system", CacheFs::from(args.fs).name())
-        .text("images-at", INNER);
+        .text("images-at", inner.display().to_string());
     if let Some(kind) = &signature.kind {
         let label = signature.label.as_deref().unwrap_or_default();
         plan = plan.text("holds", format!("{kind} {label}").trim().to_owned());
@@ -89,7 +90,7 @@ struct Held {
 
 /// Looks into what is there without writing a byte of it. A partition that is meant for a cache and
 /// is not blank is one, also when what is on it is too damaged to be recognised.
-fn survey(device: &Path, signature: &Signature) -> Result<Held, Failure> {
+fn survey(device: &Path, signature: &Signature, inner: &Path) -> Result<Held, Failure> {
     let meant = !cache::find(&[device.to_owned()])?.hits.is_empty();
     let unknown = Held {
         is_cache: meant && (signature.is_fs || !cache::blank(device)?),
@@ -102,7 +103,7 @@ fn survey(device: &Path, signature: &Signature) -> Result<Held, Failure> {
     let Ok(mounted) = cache::peek(device, kind) else {
         return Ok(unknown);
     };
-    let images = images(mounted.at());
+    let images = images(mounted.at(), inner);
     Ok(Held {
         is_cache: meant || cache::identity(mounted.at()).is_some(),
         images: Some(images.unwrap_or(Images { count: 0, bytes: 0 })),
