@@ -26,8 +26,15 @@ fn loop_a_cache_is_mounted_in_the_place_of_the_layout() -> Result<()> {
     ensure!(mounted["at"] == text(&at.0), "{mounted}");
     fs::write(at.0.join("opt/opengnsys/images/win.img"), "x")?;
     for name in ["CACHE", "cache"] {
-        ensure!(root.join(name).join("win.img").exists(), "{name}");
+        ensure!(
+            root.join(name)
+                .join("opt/opengnsys/images/win.img")
+                .exists(),
+            "{name}"
+        );
     }
+    let listed = done(&[&["image", "list", "CACHE:"], &here[..]].concat())?;
+    ensure!(listed["images"][0]["path"] == "win.img", "{listed}");
     done(&[&["cache", "unmount", disk.name()], &here[..]].concat())?;
     ensure!(!root.join("CACHE").is_symlink(), "nothing is mounted");
 

@@ -46,6 +46,11 @@ fn loop_no_room_no_number_and_taken_places_are_refused() -> Result<()> {
     }
     ensure!(init_refused(&disk, &[name, "--fs", "xfs"])? == "disk/too-small");
 
+    // One that was made and not formatted is not made twice.
+    let made = Parted::new(dir.path(), "made", 300, &[])?;
+    made.table("label: gpt\\nstart=1MiB,size=60MiB,name=\"CACHE\"\\n")?;
+    ensure!(init_refused(&made, &[made.name()])? == "cache/no-file-system");
+
     let four = Parted::new(dir.path(), "four", 300, &[])?;
     four.table("label: dos\\nsize=1MiB\\nsize=1MiB\\nsize=1MiB\\nsize=1MiB\\n")?;
     ensure!(init_refused(&four, &[four.name()])? == "disk/no-place");

@@ -23,6 +23,11 @@ pub(super) fn init(
 ) -> Result<(), Failure> {
     let caches = cache::find(&[disk.to_owned()])?;
     if let Some(hit) = caches.hits.first() {
+        if hit.signature.kind.is_none() && cache::blank(&hit.device)? {
+            // A partition of an earlier run that was interrupted, or made by hand.
+            let name = hit.device.display().to_string();
+            return Err(Failure::new(Code::CacheUnformatted, name));
+        }
         return Err(exists(context, &hit.device));
     }
     let table = partition::read(disk)?;
