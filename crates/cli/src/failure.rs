@@ -5,6 +5,7 @@ use std::io;
 use std::path::Path;
 
 use azud_core::code::{self, Code};
+use azud_core::namespace::PlaceError;
 use azud_image::ImageError;
 use azud_image::fs::FsError;
 
@@ -139,6 +140,11 @@ impl Coded for azud_store::StoreError {
         match self {
             Self::NotFound(path) => Some(Words::new("not-found", [("path", shown(path))])),
             Self::Locked(path) => Some(Words::new("locked", [("path", shown(path))])),
+            Self::Outside { path } => Some(Words::new("outside", [("path", shown(path))])),
+            Self::CaseTwin { wanted, there } => Some(Words::new(
+                "case-twin",
+                [("wanted", shown(wanted)), ("there", there.clone())],
+            )),
             _ => None,
         }
     }
@@ -156,9 +162,22 @@ impl Coded for azud_core::layout::LayoutError {
     }
 }
 
-impl Coded for azud_core::namespace::PlaceError {
+impl Coded for PlaceError {
     fn code(&self) -> Code {
         self.code()
+    }
+
+    fn words(&self) -> Option<Words> {
+        match self {
+            Self::NotMounted {
+                place,
+                at: Some(at),
+            } => Some(Words::new(
+                "place-not-mounted",
+                [("place", place.to_string()), ("at", shown(at))],
+            )),
+            _ => None,
+        }
     }
 }
 

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use anyhow::{Context, Result, ensure};
-use azud_testkit::tools::have;
+use azud_testkit::tools::{have, have_root};
 use kit::{Said, text};
 
 /// Addresses that no machine of ours has (RFC 5737).
@@ -230,6 +230,38 @@ fn a_flat_root_on_the_manager_is_its_own_repository() -> Result<()> {
     let images = &machine.done(&["image", "list", "repo:"])?["images"];
     ensure!(images.as_array().map(Vec::len) == Some(1), "{images}");
     ensure!(machine.refused(&["image", "list", "CACHE:"])? == "place/not-mounted");
+    Ok(())
+}
+
+/// Whoever may not write still reads the variables, as long as what they name is there.
+#[test]
+fn users_without_rights_get_variables_that_hold() -> Result<()> {
+    if !have(&["setpriv"]) || !have_root() {
+        return Ok(());
+    }
+    let machine = Machine::client()?;
+    put(&machine.repo().join("img"), "x")?;
+    let open = Command::new("chmod")
+        .args(["-R", "a+rX"])
+        .arg(machine.dir.path())
+        .status()?;
+    ensure!(open.success());
+    let as_nobody = || -> Result<Said> {
+        let mut command = Command::new("setpriv");
+        command.args(["--reuid=65534", "--regid=65534", "--clear-groups"]);
+        command
+            .arg(env!("CARGO_BIN_EXE_azud"))
+            .args(["env", "--json"]);
+        Said::of(&machine.on(&mut command).output()?)
+    };
+    ensure!(as_nobody()?.refused()? == "disk/permission");
+    machine.done(&["env"])?;
+    ensure!(as_nobody()?.done()?["variables"]["REPO"].is_string());
+    // An alias that is missing is only told.
+    fs::remove_file(machine.root.join("cache"))?;
+    let said = as_nobody()?;
+    ensure!(said.lines[0]["warning"].is_string(), "{:?}", said.lines);
+    ensure!(said.done()?["variables"]["CACHE"].is_string());
     Ok(())
 }
 

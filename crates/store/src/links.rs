@@ -30,9 +30,9 @@ pub enum Change {
         /// What it is to point to.
         target: PathBuf,
     },
-    /// A link of ours to something that is gone.
+    /// A link of ours to something that is gone, or what a killed run left of a view.
     Withdraw {
-        /// The link.
+        /// The link or the empty directory.
         path: PathBuf,
     },
 }
@@ -86,7 +86,8 @@ pub fn plan(base: &Path, aliases: &[Alias], views: &[View]) -> Result<Plan> {
     }
     let mut links = ours(base)?;
     views_in(&base.join(VIEWS), 0, &mut links)?;
-    let stale = links.into_iter().filter(|path| !wanted.contains_key(path));
+    let needed = |path: &PathBuf| wanted.keys().any(|link| link.starts_with(path));
+    let stale = links.into_iter().filter(|path| !needed(path));
     plan.changes
         .extend(stale.map(|path| Change::Withdraw { path }));
     Ok(plan)
@@ -147,12 +148,16 @@ fn is_our_target(target: &Path) -> bool {
     }
 }
 
-/// The links in the directory of views.
+/// The links in the directory of views, and directories without any.
 fn views_in(dir: &Path, depth: usize, found: &mut Vec<PathBuf>) -> Result<()> {
     if depth == MAX_DEPTH || !is_real_dir(dir) {
         return Ok(());
     }
-    for name in durable::names(dir)? {
+    let names = durable::names(dir)?;
+    if names.is_empty() {
+        found.push(dir.to_owned());
+    }
+    for name in names {
         let path = dir.join(name);
         if path.is_symlink() {
             found.push(path);
@@ -215,10 +220,11 @@ fn repoint(base: &Path, path: &Path, target: &Path) -> Result<()> {
 }
 
 fn withdraw(base: &Path, path: &Path) -> Result<()> {
-    if !path.is_symlink() {
-        return Ok(());
+    if path.is_symlink() {
+        durable::remove_file(path)?;
+    } else {
+        durable::remove_dir_if_empty(path)?;
     }
-    durable::remove_file(path)?;
     let mut dirs = missing_dirs(base, path);
     dirs.reverse();
     dirs.iter()

@@ -128,6 +128,9 @@ detail-busy = { $path }: in use by { $by }
 detail-not-found = there is no { $path }
 detail-locked = somebody else is changing { $path }
 detail-dirty = { $fs } was not shut down cleanly: { $why }
+detail-outside = { $path } leads out of its repository
+detail-case-twin = there is no { $wanted }, but “{ $there }” is there
+detail-place-not-mounted = { $place } is not mounted at { $at }
 
 ## Asking for consent
 

@@ -128,6 +128,9 @@ detail-busy = { $path }: lo usa { $by }
 detail-not-found = no existe { $path }
 detail-locked = alguien más está cambiando { $path }
 detail-dirty = { $fs } no se cerró bien: { $why }
+detail-outside = { $path } lleva fuera de su repositorio
+detail-case-twin = no existe { $wanted }, pero sí «{ $there }»
+detail-place-not-mounted = { $place } no está montado en { $at }
 
 ## Pedir conformidad
 

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 
 use azud_core::code::Code;
 use azud_core::namespace::{Alias, View};
+use azud_store::durable;
 use azud_store::links::{self, Change, apply};
 
 fn alias(name: &str, target: &str) -> Alias {
@@ -111,6 +112,51 @@ fn what_a_killed_run_left_is_cleared() {
     symlink("10.0.0.1", dir.path().join(".azud-link-123")).unwrap();
     fs::create_dir_all(dir.path().join(".azud-view/REPO/opt")).unwrap();
     let changes = repair(dir.path(), &[], &[]);
-    assert_eq!(changes.len(), 1, "{changes:?}");
+    assert_eq!(changes.len(), 2, "{changes:?}");
+    assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 0);
     assert_eq!(plan(&dir.path().join("none"), &[], &[]), []);
+}
+
+/// Stopped before any step, the next run goes on; `REPO` leads somewhere at every moment.
+#[test]
+fn kill_at_every_step_of_a_repair() {
+    let wanted = |base: &Path| {
+        let aliases = [alias("REPO", "10.0.0.2"), alias("cache", "localhost")];
+        (aliases, [view(base, "REPO", "/there/10.0.0.2")])
+    };
+    for stop in 0.. {
+        let dir = tempfile::tempdir().unwrap();
+        let base = dir.path();
+        repair(
+            base,
+            &[alias("REPO", "10.0.0.1"), alias("USB-x", "/mnt/USB-x")],
+            &[view(base, "USB-x", "/mnt/USB-x")],
+        );
+        let (aliases, views) = wanted(base);
+        let mut left = stop;
+        let here = base.to_owned();
+        durable::set_hook(Some(Box::new(move |_| {
+            assert!(here.join("REPO").is_symlink());
+            left -= 1;
+            if left < 0 {
+                return Err(std::io::Error::other("killed"));
+            }
+            Ok(())
+        })));
+        let done = links::repair(base, &aliases, &views);
+        durable::set_hook(None);
+        assert!(base.join("REPO").is_symlink());
+        repair(base, &aliases, &views);
+        assert_eq!(target(base.join("REPO")), "10.0.0.2");
+        assert!(!base.join(".azud-view/USB-x").exists());
+        let drafts = fs::read_dir(base).unwrap().filter(|entry| {
+            let name = entry.as_ref().unwrap().file_name();
+            name.as_encoded_bytes().starts_with(b".azud-link")
+        });
+        assert_eq!(drafts.count(), 0);
+        if done.is_ok() {
+            assert!(stop > 5, "{stop} steps");
+            return;
+        }
+    }
 }

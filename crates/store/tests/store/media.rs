@@ -5,11 +5,13 @@ use std::io::Write;
 use std::path::Path;
 
 use azud_core::code::Code;
+use azud_core::reference::SubPath;
 use azud_store::StoreError;
 use azud_store::list::list;
 use azud_store::publish::Staging;
 use azud_store::retention::{Retention, apply, trashed};
 use azud_store::trash::{Which, history, remove, rollback};
+use azud_store::tree::Tree;
 use azud_testkit::loops::{Loop, Mount};
 use azud_testkit::tools::{have, have_root, run};
 
@@ -155,6 +157,31 @@ fn loop_read_only_media_can_be_read() {
     );
     assert_eq!(history(&image, at(2), &identify).unwrap().len(), 2);
     assert_eq!(list(mount.path(), at(2)).unwrap().images.len(), 1);
+}
+
+/// exFAT opens a name in any case; what is listed decides all the same.
+#[test]
+fn loop_exfat_answers_to_no_other_case() {
+    if !have(&["mkfs.exfat", "mount.exfat-fuse"]) || !have_root() {
+        return;
+    }
+    let (_home, device) = volume(&["mkfs.exfat"], 16);
+    let mount = Mount::new(device.path(), Some("exfat-fuse"), "").unwrap();
+    fs::create_dir(mount.path().join("Aula1")).unwrap();
+    fs::write(mount.path().join("Aula1/WIN.img"), "x").unwrap();
+    assert!(
+        mount.path().join("aula1/win.img").exists(),
+        "this test wants a file system that knows no case"
+    );
+    let tree = Tree::open(mount.path(), Path::new("")).unwrap();
+    let code = |text: &str| {
+        let spot = tree.spot(&SubPath::parse(text).unwrap());
+        spot.map(|spot| spot.exists).map_err(|error| error.code())
+    };
+    assert_eq!(code("Aula1/WIN"), Ok(true));
+    assert_eq!(code("Aula1/other"), Ok(false));
+    assert_eq!(code("Aula1/win"), Err(Code::CaseTwin));
+    assert_eq!(code("aula1/WIN"), Err(Code::CaseTwin));
 }
 
 /// exFAT has no hard links: the former version is moved away instead.
