@@ -12,6 +12,7 @@ pub mod confirm;
 pub mod failure;
 pub mod human;
 pub mod i18n;
+mod in_step;
 pub mod opened;
 pub mod output;
 mod place;

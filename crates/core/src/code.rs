@@ -124,6 +124,14 @@ codes! {
     MountPoint = "mount/bad-place",
     /// Nothing is mounted there.
     NotMounted = "mount/not-mounted",
+    /// A server does not answer.
+    Unreachable = "repo/unreachable",
+    /// Nothing is known of how a repository is reached.
+    UnknownRepo = "repo/unknown",
+    /// A file of passwords that others may read.
+    OpenSecret = "repo/open-secret",
+    /// No removable medium has that name.
+    NoMedium = "storage/no-medium",
     /// An external program is missing.
     ToolMissing = "tool/missing",
     /// An external program failed.

@@ -40,6 +40,8 @@ const PACKAGES: &[(&str, &str)] = &[
     ("sfdisk", "fdisk"),
     ("blkid", "util-linux"),
     ("wipefs", "util-linux"),
+    ("mount.nfs", "nfs-common"),
+    ("mount.cifs", "cifs-utils"),
 ];
 
 /// A program to be run, with its arguments.

@@ -108,6 +108,29 @@ pub enum DiskError {
         /// What is wrong with it.
         why: &'static str,
     },
+    /// A server that does not answer.
+    #[error("{host}: nobody answers there ({protocol})")]
+    Unreachable {
+        /// Which.
+        host: String,
+        /// How it was asked.
+        protocol: &'static str,
+    },
+    /// A file of passwords that others may read.
+    #[error("{}: others may read it", path.display())]
+    OpenSecret {
+        /// The file.
+        path: PathBuf,
+    },
+    /// A name or password that the file for it cannot hold.
+    #[error("a name must not be empty, and neither it nor a password can have a line break")]
+    BadSecret,
+    /// A mount option that would show a secret. Its value is not repeated.
+    #[error("the option {name} would be seen by everybody; secrets go into a file")]
+    SecretOption {
+        /// The option.
+        name: String,
+    },
     /// Nothing is mounted there.
     #[error("{}: nothing is mounted there", at.display())]
     NotMounted {
@@ -202,6 +225,9 @@ impl DiskError {
             Self::TooSmall { .. } => Code::TooSmall,
             Self::NoCache => Code::NoCache,
             Self::SeveralCaches { .. } => Code::SeveralCaches,
+            Self::Unreachable { .. } => Code::Unreachable,
+            Self::OpenSecret { .. } => Code::OpenSecret,
+            Self::BadSecret | Self::SecretOption { .. } => Code::Usage,
             Self::Permission { .. } => Code::Permission,
             Self::Io { source, .. } => match of_io(source) {
                 // "Not found" in the list of codes speaks of images.

@@ -272,19 +272,32 @@ fn by_helper(what: &Mounting<'_>, place: &Place, fs: &str) -> Result<()> {
     if !what.options.is_empty() {
         options.push(what.options);
     }
-    let tool = Tool::find("mount")?;
-    let tool = tool.args(["-t", fs, "-o", &options.join(","), "--"]);
-    tool.arg(what.source)
-        .arg(&place.real)
-        .run()
-        .map(drop)
-        .map_err(|error| match error {
-            DiskError::ToolFailed { .. } if !supported(fs) => DiskError::MountUnsupported {
-                path: PathBuf::from(what.source),
-                fs: fs.to_owned(),
-            },
-            error => error,
-        })
+    let options = options.join(",");
+    let tool = if IN_KERNEL.contains(&fs) {
+        // The helper itself, so that it is its absence that is told.
+        let helper = Tool::find(&format!("mount.{fs}"))?;
+        helper
+            .arg(what.source)
+            .arg(&place.real)
+            .args(["-o", &options])
+    } else {
+        let tool = Tool::find("mount")?.args(["-t", fs, "-o", &options, "--"]);
+        tool.arg(what.source).arg(&place.real)
+    };
+    tool.run().map(drop).map_err(|error| match error {
+        DiskError::ToolFailed { .. } if !supported(fs) => DiskError::MountUnsupported {
+            path: PathBuf::from(what.source),
+            fs: fs.to_owned(),
+        },
+        error => error,
+    })?;
+    // A helper that promised too much must not leave us writing into the directory below.
+    match top(&place.real) {
+        Some(_) => Ok(()),
+        None => Err(DiskError::NotMounted {
+            at: place.real.clone(),
+        }),
+    }
 }
 
 /// Whether a mount could have come about: the kernel knows the type (the attempt has loaded its

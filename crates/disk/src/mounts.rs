@@ -22,6 +22,8 @@ pub(crate) struct Mount {
     pub(crate) fs_type: String,
     /// What was mounted, as the file system calls it.
     pub(crate) source: PathBuf,
+    /// Whether the directory that was mounted has been removed meanwhile.
+    pub(crate) deleted: bool,
     /// Whether this mount or the whole file system refuses writes.
     pub(crate) read_only: bool,
     /// The file system's own options.
@@ -55,6 +57,8 @@ fn parse_mount(line: &[u8]) -> Option<Mount> {
         at: unescape(fields.get(4)?),
         fs_type: text(fields.get(dash + 1)?)?.to_owned(),
         source: unescape(fields.get(dash + 2)?),
+        // The kernel's own words, which it does not escape.
+        deleted: fields.get(3)?.ends_with(b"//deleted"),
         read_only: [own, options]
             .iter()
             .any(|list| list.split(|byte| *byte == b',').any(|word| word == b"ro")),

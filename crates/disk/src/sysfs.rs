@@ -106,6 +106,15 @@ impl BlockDev {
         self.disk().number("queue/rotational").map(|flag| flag != 0)
     }
 
+    /// Whether its disk hangs on a USB port.
+    pub(crate) fn is_on_usb(&self) -> bool {
+        let port = |part: &std::ffi::OsStr| {
+            let number = part.to_str().and_then(|part| part.strip_prefix("usb"));
+            number.is_some_and(|number| number.parse::<u32>().is_ok())
+        };
+        self.dir.iter().any(port)
+    }
+
     /// Whether it is an attached loop device.
     pub(crate) fn is_loop(&self) -> bool {
         self.dir.join("loop").is_dir()

@@ -114,6 +114,14 @@ error-mount-bad-place = Nothing can be mounted there
     .hint = Name a directory of its own, one that is no link and where nothing is mounted.
 error-mount-not-mounted = Nothing is mounted there
     .hint = findmnt shows what is mounted where.
+error-repo-unreachable = The server does not answer
+    .hint = Check the address, the cable and the server's firewall; --protocol says how it is asked.
+error-repo-unknown = It is not known how the repository is reached
+    .hint = Say it with --protocol and --path; “azud repo add” remembers it.
+error-repo-open-secret = A file of passwords can be read by others
+    .hint = Make it its owner's alone: chmod 600 FILE.
+error-storage-no-medium = No such removable medium
+    .hint = “azud storage list” shows what is plugged in.
 error-tool-missing = A program is missing
     .hint = Install it with the system's package manager.
 error-tool-failed = An external program failed
@@ -163,6 +171,13 @@ bad-size = a size is a number of bytes, or one like 10M, 10MiB, 1.5G
 bad-level = it is a whole number from 1 to 19
 bad-number = it is a whole number, 0 or greater
 
+value-address = ADDRESS
+value-file = FILE
+value-medium = MEDIUM
+value-option = OPTION
+value-path = PATH
+value-protocol = PROTOCOL
+value-user = NAME
 value-a = A
 value-b = B
 value-command = COMMAND
@@ -203,6 +218,15 @@ help-args =
     .package = The package in the paths of the layout eac
     .manager = The manager's address, and its other names after commas; else AZUD_MANAGER
     .serving = This computer is the manager
+    .address = The computer, by address or name
+    .protocol = How it is reached; auto asks the server
+    .path = Exported path (nfs), share with folder (smb), directory (file)
+    .write = Mount it for writing as well
+    .credentials = File with name and password, readable by its owner only
+    .user = Name for the server; the password comes with --password-stdin
+    .password-stdin = Read the password from standard input
+    .options = Option for the mount helper; never a password
+    .medium = The medium: USB-tools, tools, or its device
 help-demo = Show the whole story on this computer, without root
     .dir = Where to work, instead of a temporary directory
     .keep = Keep the files that were made
@@ -267,6 +291,16 @@ help-image-export = Convert an image to another format
 help-image-import = Make an image of one that another program made
     .foreign = partclone image, plain or compressed
     .image = File to write
+help-repo = Mount and list repositories of other computers
+help-repo-add = Remember how a repository is reached
+help-repo-mount = Mount a repository at its place under the root
+help-repo-unmount = Unmount a repository
+help-repo-list = List repositories and how they are
+help-storage = Mount and list USB sticks and discs
+help-storage-list = List what is plugged in, with the images of what is mounted
+help-storage-mount = Mount a medium, or all that are not mounted
+    .read-only = Refuse writes; discs are always mounted so
+help-storage-unmount = Unmount a medium, so that it may be pulled
 
 ## Manual pages
 
@@ -465,3 +499,47 @@ demo-step-restore = Restore and read back
 demo-step-recapture = Capture after changes
 demo-step-new = New in the second image
 demo-step-follow = Restore only what differs
+
+## Repositories and removable storage
+
+plan-repo-add = Remember a repository
+plan-repo-mount = Mount a repository
+plan-repo-unmount = Unmount a repository
+plan-storage-mount = Mount removable storage
+plan-storage-unmount = Unmount removable storage
+result-repo-add = Remembered
+result-repo-mount = Mounted at { $at }
+result-repo-unmount = Unmounted
+result-storage-mount = { $count ->
+    [0] Nothing new is plugged in
+    [one] { $count } medium mounted
+   *[other] { $count } media mounted
+}
+result-storage-unmount = Unmounted: it may be pulled now
+label-access = Access
+label-address = Address
+label-credentials = Password in
+label-medium = Medium
+label-mount-point = Mounted at
+label-path = Path
+label-protocol = Protocol
+label-state = State
+word-auto = as the server answers
+word-file = directory
+word-mounted = mounted
+word-nfs = NFS
+word-read-only = read-only
+word-smb = SMB
+word-stale = stale
+word-unmounted = not mounted
+word-unreachable = no answer
+word-write = read and write
+repo-none = No repository is mounted or known
+repo-is-cache = That is this computer's cache: “azud cache mount” mounts it.
+repo-is-storage = That is removable storage: “azud storage mount” mounts it.
+storage-none = No removable storage is plugged in
+storage-nameless = It has no label or UUID of its own that a directory could be named by: give it a label.
+warn-pulled = { $medium } was pulled while it was mounted: it is unmounted now, and what was not yet written to it is lost.
+warn-names = Aliases are not in step: { $what }
+warn-names-dead = Aliases were left as they are, as { $what } does not answer: “azud env” mends them later.
+repo-is-here = This computer is the manager: its repository is here already.

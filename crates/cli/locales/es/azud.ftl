@@ -114,6 +114,14 @@ error-mount-bad-place = Ahí no se puede montar nada
     .hint = Indique un directorio propio, que no sea un enlace y donde no haya nada montado.
 error-mount-not-mounted = Ahí no hay nada montado
     .hint = findmnt muestra qué está montado y dónde.
+error-repo-unreachable = El servidor no responde
+    .hint = Compruebe la dirección, el cable y el cortafuegos del servidor; --protocol indica cómo se le pregunta.
+error-repo-unknown = No se sabe cómo se llega al repositorio
+    .hint = Indíquelo con --protocol y --path; «azud repo add» lo recuerda.
+error-repo-open-secret = Otros pueden leer un fichero de contraseñas
+    .hint = Déjelo solo para su dueño: chmod 600 FICHERO.
+error-storage-no-medium = No existe ese medio extraíble
+    .hint = «azud storage list» muestra lo que hay conectado.
 error-tool-missing = Falta un programa
     .hint = Instálelo con el gestor de paquetes del sistema.
 error-tool-failed = Ha fallado un programa externo
@@ -163,6 +171,13 @@ bad-size = un tamaño es un número de bytes, o algo como 10M, 10MiB, 1.5G
 bad-level = es un número entero del 1 al 19
 bad-number = es un número entero, 0 o mayor
 
+value-address = DIRECCIÓN
+value-file = FICHERO
+value-medium = MEDIO
+value-option = OPCIÓN
+value-path = RUTA
+value-protocol = PROTOCOLO
+value-user = NOMBRE
 value-a = A
 value-b = B
 value-command = ORDEN
@@ -203,6 +218,15 @@ help-args =
     .package = El paquete en las rutas de la disposición eac
     .manager = La dirección del gestor, y tras comas sus otros nombres; si no, AZUD_MANAGER
     .serving = Este equipo es el gestor
+    .address = El equipo, por dirección o nombre
+    .protocol = Cómo se llega a él; auto pregunta al servidor
+    .path = Ruta exportada (nfs), recurso con carpeta (smb), directorio (file)
+    .write = Montarlo también para escribir
+    .credentials = Fichero con nombre y contraseña, legible solo por su dueño
+    .user = Nombre para el servidor; la contraseña llega con --password-stdin
+    .password-stdin = Leer la contraseña de la entrada estándar
+    .options = Opción para el programa de montaje; nunca una contraseña
+    .medium = El medio: USB-tools, tools o su dispositivo
 help-demo = Muestra toda la historia en este equipo, sin ser root
     .dir = Dónde trabajar, en vez de un directorio temporal
     .keep = Conserva los ficheros creados
@@ -267,6 +291,16 @@ help-image-export = Convierte una imagen a otro formato
 help-image-import = Hace una imagen a partir de la de otro programa
     .foreign = Imagen de partclone, comprimida o no
     .image = Fichero que se escribe
+help-repo = Montar y listar repositorios de otros equipos
+help-repo-add = Recordar cómo se llega a un repositorio
+help-repo-mount = Montar un repositorio en su lugar bajo la raíz
+help-repo-unmount = Desmontar un repositorio
+help-repo-list = Listar los repositorios y su estado
+help-storage = Montar y listar memorias USB y discos ópticos
+help-storage-list = Listar lo conectado, con las imágenes de lo que está montado
+help-storage-mount = Montar un medio, o todos los que no lo estén
+    .read-only = Rechazar escrituras; los discos ópticos siempre se montan así
+help-storage-unmount = Desmontar un medio, para poder retirarlo
 
 ## Páginas de manual
 
@@ -465,3 +499,47 @@ demo-step-restore = Restauración y relectura
 demo-step-recapture = Captura tras los cambios
 demo-step-new = Lo nuevo de la segunda imagen
 demo-step-follow = Restauración de lo que difiere
+
+## Repositorios y medios extraíbles
+
+plan-repo-add = Recordar un repositorio
+plan-repo-mount = Montar un repositorio
+plan-repo-unmount = Desmontar un repositorio
+plan-storage-mount = Montar medios extraíbles
+plan-storage-unmount = Desmontar un medio extraíble
+result-repo-add = Recordado
+result-repo-mount = Montado en { $at }
+result-repo-unmount = Desmontado
+result-storage-mount = { $count ->
+    [0] No hay nada nuevo conectado
+    [one] { $count } medio montado
+   *[other] { $count } medios montados
+}
+result-storage-unmount = Desmontado: ya se puede retirar
+label-access = Acceso
+label-address = Dirección
+label-credentials = Contraseña en
+label-medium = Medio
+label-mount-point = Montado en
+label-path = Ruta
+label-protocol = Protocolo
+label-state = Estado
+word-auto = según responda el servidor
+word-file = directorio
+word-mounted = montado
+word-nfs = NFS
+word-read-only = solo lectura
+word-smb = SMB
+word-stale = caduco
+word-unmounted = sin montar
+word-unreachable = no responde
+word-write = lectura y escritura
+repo-none = No hay ningún repositorio montado ni conocido
+repo-is-cache = Es la caché de este equipo: «azud cache mount» la monta.
+repo-is-storage = Es un medio extraíble: «azud storage mount» lo monta.
+storage-none = No hay ningún medio extraíble conectado
+storage-nameless = No tiene etiqueta ni UUID propios con los que nombrar un directorio: póngale una etiqueta.
+warn-pulled = { $medium } se retiró estando montado: ya está desmontado, y lo que no se había escrito se ha perdido.
+warn-names = Los alias no están al día: { $what }
+warn-names-dead = Los alias quedan como están, porque { $what } no responde: «azud env» los arregla después.
+repo-is-here = Este equipo es el gestor: su repositorio ya está aquí.

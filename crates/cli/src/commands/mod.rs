@@ -7,6 +7,8 @@ pub mod env;
 pub mod help;
 pub mod image;
 pub mod man;
+pub mod repo;
+pub mod storage;
 
 use clap::Subcommand;
 
@@ -47,6 +49,12 @@ pub enum Command {
     /// Works with the cache.
     #[command(subcommand)]
     Cache(cache::Verb),
+    /// Works with repositories.
+    #[command(subcommand)]
+    Repo(repo::Verb),
+    /// Works with removable storage.
+    #[command(subcommand)]
+    Storage(storage::Verb),
     /// Writes shell completions.
     Completions(completions::Args),
     /// Writes manual pages.
@@ -66,6 +74,8 @@ impl Command {
             Self::Image(verb) => verb.run(context),
             Self::Env(args) => args.run(context),
             Self::Cache(verb) => verb.run(context),
+            Self::Repo(verb) => verb.run(context),
+            Self::Storage(verb) => verb.run(context),
             Self::Completions(args) => args.run(context),
             Self::Man(args) => args.run(context),
             Self::Help(args) => args.run(context),
