@@ -5,6 +5,7 @@ mod check;
 mod machine;
 mod soak;
 mod vm;
+mod vm_tests;
 
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -43,6 +44,11 @@ pub(crate) const ALL: &[Task] = &[
         name: "vm",
         about: "runs a command in a virtual machine with Debian's kernel",
         run: vm::run,
+    },
+    Task {
+        name: "vm-tests",
+        about: "the tests that need that machine",
+        run: vm_tests::run,
     },
 ];
 

@@ -41,11 +41,8 @@ pub(super) struct Kernel {
 
 impl Kernel {
     /// The one in `cache`, fetched if there is none.
-    pub(super) fn cached(cache: &Path, fresh: bool) -> Result<Self> {
+    pub(super) fn cached(cache: &Path) -> Result<Self> {
         let dir = cache.join("kernel");
-        if fresh && dir.exists() {
-            fs::remove_dir_all(&dir)?;
-        }
         if !dir.exists() {
             fetch(cache, &dir)?;
         }
@@ -95,7 +92,7 @@ fn only_entry(dir: &Path) -> Result<PathBuf> {
         .with_context(|| format!("{} is empty", dir.display()))??;
     ensure!(
         entries.next().is_none(),
-        "{} holds several kernels; --fresh helps",
+        "{} holds several kernels: remove it",
         dir.display()
     );
     Ok(first.path())

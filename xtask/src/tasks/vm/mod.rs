@@ -42,7 +42,7 @@ pub(super) fn start(options: &Options) -> Result<u8> {
     }
     let target = target()?;
     let cache = target.join("vm");
-    let kernel = Kernel::cached(&cache, options.fresh)?;
+    let kernel = Kernel::cached(&cache)?;
     let job = Job::write(&cache, options, &target.join("debug"))?;
     Ok(machine::boot(&kernel, options, &job)?.unwrap_or(NONE))
 }

@@ -26,8 +26,6 @@ pub(crate) struct Options {
     pub(crate) kvm: bool,
     /// Whether the console is printed.
     pub(crate) log: bool,
-    /// Whether the kernel is fetched again.
-    pub(crate) fresh: bool,
     /// The command with its arguments.
     pub(crate) command: Vec<String>,
 }
@@ -44,7 +42,6 @@ impl Default for Options {
             build: true,
             kvm: false,
             log: false,
-            fresh: false,
             command: Vec::new(),
         }
     }
@@ -73,7 +70,6 @@ impl Options {
                 "--no-build" => options.build = false,
                 "--kvm" => options.kvm = true,
                 "--log" => options.log = true,
-                "--fresh" => options.fresh = true,
                 "--" => break,
                 _ if arg.starts_with('-') => bail!("unknown option {arg}"),
                 _ => {
