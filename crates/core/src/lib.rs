@@ -6,6 +6,7 @@
 //! traits of [`io`].
 
 pub mod bitmap;
+pub mod cache;
 pub mod code;
 pub mod cut;
 pub mod format;
