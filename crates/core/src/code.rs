@@ -62,6 +62,16 @@ codes! {
     AmbiguousPlace = "place/ambiguous",
     /// A file or directory stands where an alias belongs.
     AliasTaken = "place/alias-taken",
+    /// The image is pinned in the cache.
+    Pinned = "cache/pinned",
+    /// Somebody is at work with the image in the cache.
+    InUse = "cache/in-use",
+    /// The last copy of what a partition of this machine runs.
+    LastCopy = "cache/last-copy",
+    /// Even without all that may go, there is no room.
+    NoRoom = "cache/no-room",
+    /// No frame of the other copy fits.
+    NoCopy = "cache/no-copy",
     /// The file system was not shut down cleanly.
     Dirty = "fs/dirty",
     /// The volume is hibernated (Windows fast start-up included).

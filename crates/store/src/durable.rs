@@ -134,6 +134,16 @@ pub(crate) fn write(path: &Path, content: &[u8]) -> Result<File> {
     write().at("write", path)
 }
 
+/// Writes a small file whole in the place of another, or of none: whoever looks sees the old content or the new.
+pub(crate) fn replace(path: &Path, content: &[u8]) -> Result<()> {
+    let mut draft = path.as_os_str().to_owned();
+    draft.push(".new");
+    let draft = Path::new(&draft);
+    write(draft, content)?;
+    rename(draft, path)?;
+    path.parent().map_or(Ok(()), sync_dir)
+}
+
 /// Returns when the content of a file is on the medium.
 pub(crate) fn sync_file(file: &File, path: &Path) -> Result<()> {
     step(Op::SyncFile, path)

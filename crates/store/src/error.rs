@@ -3,8 +3,11 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
+use azud_core::cache::Stays;
 use azud_core::code::{self, Code};
 use azud_core::name::NameError;
+
+use crate::cache::NoRoom;
 
 /// `Result` with [`StoreError`].
 pub type Result<T> = std::result::Result<T, StoreError>;
@@ -78,6 +81,17 @@ pub enum StoreError {
         /// Why nothing fits.
         reason: &'static str,
     },
+    /// The image may not leave the cache.
+    #[error("{image} stays in the cache: {reason}", image = .image.display(), reason = reason(.why))]
+    Stays {
+        /// Its path from the root.
+        image: PathBuf,
+        /// Why.
+        why: Stays,
+    },
+    /// What may leave the cache is not enough.
+    #[error("{} bytes more would have to be free, and {} could be", .0.needed, .0.could_free)]
+    NoRoom(Box<NoRoom>),
     /// What stands on disk contradicts itself.
     #[error("{path}: {reason}", path = .path.display())]
     Corrupt {
@@ -141,11 +155,25 @@ impl StoreError {
             Self::ReadOnly { .. } => Code::ReadOnly,
             Self::Locked(_) => Code::Locked,
             Self::NoSuchVersion { .. } => Code::NoSuchVersion,
+            Self::Stays { why, .. } => match why {
+                Stays::Pinned => Code::Pinned,
+                Stays::InUse => Code::InUse,
+                Stays::LastCopy(_) => Code::LastCopy,
+            },
+            Self::NoRoom(_) => Code::NoRoom,
             Self::Corrupt { .. } => Code::Corrupt,
             Self::Newer(_) => Code::Newer,
             Self::Pending { source, .. } => source.code(),
             Self::Io { source, .. } => code::of_io(source),
         }
+    }
+}
+
+fn reason(why: &Stays) -> String {
+    match why {
+        Stays::Pinned => "it is pinned".to_owned(),
+        Stays::InUse => "it is in use".to_owned(),
+        Stays::LastCopy(partition) => format!("it is the last copy of what {partition} runs"),
     }
 }
 

@@ -7,6 +7,7 @@
 
 pub mod beneath;
 mod bulk;
+pub mod cache;
 pub mod durable;
 pub mod error;
 pub mod export;

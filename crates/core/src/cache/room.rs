@@ -120,15 +120,14 @@ fn choose(
         if enough(freed, held) {
             break;
         }
-        match stays(items, at, &gone) {
-            Some(why) => stay.push((at, why)),
-            None => {
-                gone[at] = true;
-                freed = freed.saturating_add(counted(&items[at]));
-                held = held.saturating_add(items[at].bytes);
-                victims.push(at);
-            }
+        if let Some(why) = stays(items, at, &gone) {
+            stay.push((at, why));
+            continue;
         }
+        gone[at] = true;
+        freed = freed.saturating_add(counted(&items[at]));
+        held = held.saturating_add(items[at].bytes);
+        victims.push(at);
     }
     if !enough(freed, held) {
         return Err((victims, stay));

@@ -5,6 +5,7 @@
 )]
 
 mod beneath;
+mod cache;
 mod common;
 mod crash;
 mod links;
