@@ -15,6 +15,7 @@ mod head;
 mod indexed;
 mod native;
 mod par;
+pub mod repair;
 pub mod restore;
 mod verify;
 
