@@ -46,6 +46,19 @@ pub fn settle_destructive(
     settle_asking(context, plan, writing, (device, "confirm-prompt"))
 }
 
+/// As [`settle_destructive`], for images that leave a place for good; its name is asked for.
+///
+/// # Errors
+/// As [`settle_destructive`].
+pub fn settle_removal(
+    context: &Context,
+    plan: &Plan,
+    writing: Writing,
+    place: &str,
+) -> Result<Step, Failure> {
+    settle_asking(context, plan, writing, (place, "confirm-removal-prompt"))
+}
+
 /// As [`settle_destructive`], for work that changes a disk's partition table and nothing else on it.
 ///
 /// # Errors

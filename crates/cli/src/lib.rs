@@ -7,6 +7,7 @@
 //! Architecture invariant: nothing depends on this crate; it alone knows clap, Fluent and terminals.
 
 pub mod args;
+pub mod cached;
 pub mod commands;
 pub mod confirm;
 pub mod failure;

@@ -10,6 +10,7 @@
 
 mod evict;
 mod lease;
+mod patch;
 mod record;
 mod room;
 mod survey;
@@ -27,6 +28,7 @@ use crate::lock::DirLock;
 
 pub use evict::Freed;
 pub use lease::Lease;
+pub use patch::Patch;
 pub use record::{Record, Stamp, Verified};
 pub use room::{Gone, NoRoom};
 pub use survey::{Cached, Survey};
@@ -77,6 +79,11 @@ impl Cache {
     /// The root of the tree; no link is on the way to it.
     pub fn root(&self) -> &Path {
         &self.root
+    }
+
+    /// Whether anything was ever noted here.
+    pub fn has_state(&self) -> bool {
+        is_dir(&self.root.join(STATE))
     }
 
     /// The path from the root of an image that a user names: from the root, or absolute. Links on the

@@ -52,6 +52,14 @@ pub struct Cached {
 }
 
 impl Cached {
+    /// The path from the root of the image that this is a former version of.
+    pub fn former_of(&self) -> Option<PathBuf> {
+        let (image, _) = self.slot.as_ref()?;
+        // …/.azud-trash/NAME/SLOT/NAME
+        let dir = self.path.ancestors().nth(4)?;
+        Some(dir.join(image.name()))
+    }
+
     /// As the policy sees it.
     pub fn item(&self) -> Item {
         Item {

@@ -1,11 +1,18 @@
-//! `azud cache …`: the cache partition of this computer.
+//! `azud cache …`: the cache partition of this computer, and the images in it.
 
+mod check;
+pub mod evict;
 pub mod find;
 pub mod init;
+pub mod list;
 pub mod mount;
+pub mod pin;
+pub mod repair;
 pub mod status;
+mod throttle;
 mod tree;
 pub mod unmount;
+pub mod verify;
 
 use std::path::PathBuf;
 
@@ -31,6 +38,18 @@ pub enum Verb {
     Unmount(unmount::Args),
     /// Describes the cache.
     Status(status::Args),
+    /// Lists what it holds.
+    List(list::Args),
+    /// Keeps images.
+    Pin(pin::Args),
+    /// Lets images go again.
+    Unpin(pin::Args),
+    /// Removes images.
+    Evict(evict::Args),
+    /// Checks images.
+    Verify(verify::Args),
+    /// Fetches damaged frames again.
+    Repair(repair::Args),
 }
 
 impl Verb {
@@ -45,6 +64,12 @@ impl Verb {
             Self::Mount(args) => args.run(context),
             Self::Unmount(args) => args.run(context),
             Self::Status(args) => args.run(context),
+            Self::List(args) => args.run(context),
+            Self::Pin(args) => args.run(context, true),
+            Self::Unpin(args) => args.run(context, false),
+            Self::Evict(args) => args.run(context),
+            Self::Verify(args) => args.run(context),
+            Self::Repair(args) => args.run(context),
         }
     }
 }

@@ -14,6 +14,7 @@ use azud_image::restore::{
 };
 use serde_json::json;
 
+use crate::cached::InUse;
 use crate::confirm::{Step, settle, settle_destructive};
 use crate::human;
 use crate::opened::{Opened, spare_images};
@@ -108,6 +109,7 @@ impl Args {
         let target = Target::open_agreed(&device, target_options(opened.as_ref()), |now| {
             as_planned(&device, facts.as_ref(), now)
         })?;
+        let used = InUse::begin(context, opened.as_ref().map(|opened| opened.stored.path()));
         let progress = context.progress();
         let done = match &opened {
             Some(opened) => {
@@ -127,7 +129,10 @@ impl Args {
                 .fmt("warn-incomplete", &[("device", name.into())]);
             context.output.warn(&context.catalog, &text);
         }
-        self.show(context, &device, &done?, begun);
+        let done = done?;
+        let identity = opened.as_ref().map(Opened::identity);
+        used.restored(context, identity, target.facts(), &device);
+        self.show(context, &device, &done, begun);
         Ok(())
     }
 
