@@ -60,13 +60,19 @@ impl Outline {
     /// `Format`, `Read`.
     pub fn open(file: &dyn ReadAt) -> Result<Self, ImageError> {
         let indexed = Indexed::open(file)?;
-        let lens = indexed.frames().iter().map(|frame| u64::from(frame.compressed_len));
+        let lens = indexed
+            .frames()
+            .iter()
+            .map(|frame| u64::from(frame.compressed_len));
         let ending_at = lens.sum();
         // The index was just read from there, so this is no more than fits in memory.
         let len = usize::try_from(file.len().saturating_sub(ending_at)).unwrap_or(usize::MAX);
         let mut ending = vec![0; len];
         file.read_exact_at(&mut ending, ending_at)
-            .map_err(|source| ImageError::Read { offset: ending_at, source })?;
+            .map_err(|source| ImageError::Read {
+                offset: ending_at,
+                source,
+            })?;
         Ok(Self {
             indexed,
             ending,

@@ -4,12 +4,13 @@ use std::path::PathBuf;
 
 use serde_json::json;
 
+use super::listed;
 use crate::args::Writing;
 use crate::cached::{Place, locate};
 use crate::commands::Context;
 use crate::confirm::{Step, settle};
 use crate::failure::Failure;
-use crate::plan::{Plan, Value};
+use crate::plan::Plan;
 
 /// Arguments.
 #[derive(Debug, clap::Args)]
