@@ -56,7 +56,7 @@ impl Args {
     /// # Errors
     /// When an image may not go, or no room can be made.
     pub fn run(&self, context: &Context) -> Result<(), Failure> {
-        let cache = self.place.open()?;
+        let cache = self.place.open(context)?;
         let images = locate(&cache, &self.images)?;
         let policy = policy(&cache, self.budget, self.floor)?;
         let survey = cache.survey(now(), &identify)?;

@@ -32,7 +32,7 @@ impl Args {
     /// # Errors
     /// When one is not there, or the cache cannot be written.
     pub fn run(&self, context: &Context, pin: bool) -> Result<(), Failure> {
-        let cache = self.place.open()?;
+        let cache = self.place.open(context)?;
         let images = locate(&cache, &self.images)?;
         let action = if pin { "cache-pin" } else { "cache-unpin" };
         let names = images.iter().map(|path| path.display().to_string());
