@@ -82,10 +82,7 @@ fn loop_a_mount_goes_with_its_guard_unless_it_is_kept() {
     assert!(fs::write(at.join("file"), "y").is_err());
     unmount(&at).expect("nobody uses it");
     assert!(at.is_dir(), "it is not ours");
-    assert_eq!(
-        unmount(&at).expect_err("again").code(),
-        Code::NotMounted
-    );
+    assert_eq!(unmount(&at).expect_err("again").code(), Code::NotMounted);
     check_unused(device.path()).expect("free");
 }
 

@@ -51,10 +51,7 @@ impl Args {
         let Some(at) = ours else {
             let shown = medium.name.as_ref().map(|name| place(&layout, name));
             let shown = shown.unwrap_or_else(|| medium.node.clone());
-            return Err(Failure::new(
-                Code::NotMounted,
-                shown.display().to_string(),
-            ));
+            return Err(Failure::new(Code::NotMounted, shown.display().to_string()));
         };
         let plan = Plan::new("storage-unmount").text("mount-point", at.display().to_string());
         if settle(context, &plan, self.writing) == Step::Stop {
