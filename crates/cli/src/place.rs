@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use azud_core::code::Code;
 use azud_core::name::ImageFile;
 use azud_core::namespace::Namespace;
-use azud_core::reference::{DeviceRef, Folder, FolderRef, ImageRef, Where};
+use azud_core::reference::{DeviceRef, Folder, FolderRef, ImageRef, SubPath, Where};
 use azud_store::tree::{Spot, Tree};
 use azud_store::{StoreError, links};
 
@@ -43,18 +43,33 @@ pub(crate) fn locate(context: &Context, image: &Path) -> Result<Located, Failure
             missing: None,
         }),
         ImageRef::Placed { place, image } => {
-            let tree = open(context, &place)?;
-            let Spot {
-                image: file,
-                missing,
-                ..
-            } = tree.spot(&image)?;
-            Ok(Located {
-                image: file,
-                missing: missing.then(|| (tree, image.folder().clone())),
-            })
+            spot(context, &place, &image).map(|(located, _)| located)
         }
     }
+}
+
+/// Finds where an image of a repository is or would be, and whether it is there.
+fn spot(context: &Context, place: &Where, image: &SubPath) -> Result<(Located, bool), Failure> {
+    let found = namespace(context)?.resolve(place)?;
+    let (tree, image) = match Tree::open(&found.mount, &found.inner) {
+        // A cache that others formatted: its place for images is one more folder that is missing.
+        Err(StoreError::NotFound(_)) if !found.inner.as_os_str().is_empty() => {
+            let whole = found.inner.join(image.path());
+            let tree = Tree::open(&found.mount, Path::new(""))?;
+            (tree, SubPath::parse(&whole.to_string_lossy())?)
+        }
+        opened => (opened?, image.clone()),
+    };
+    let Spot {
+        image: file,
+        exists,
+        missing,
+    } = tree.spot(&image)?;
+    let located = Located {
+        image: file,
+        missing: missing.then(|| (tree, image.folder().clone())),
+    };
+    Ok((located, exists))
 }
 
 /// The path of a file that must be there, if it is in a repository; of a plain path that is not asked.
@@ -62,9 +77,9 @@ pub(crate) fn existing(context: &Context, file: &Path) -> Result<PathBuf, Failur
     match ImageRef::parse(file)? {
         ImageRef::Path(path) => Ok(path),
         ImageRef::Placed { place, image } => {
-            let spot = open(context, &place)?.spot(&image)?;
-            let path = spot.image.path();
-            if spot.exists {
+            let (located, exists) = spot(context, &place, &image)?;
+            let path = located.image.path();
+            if exists {
                 Ok(path)
             } else {
                 Err(StoreError::NotFound(path).into())
@@ -88,7 +103,10 @@ pub(crate) fn plain(path: &Path) -> Result<(), Failure> {
 pub(crate) fn folder(context: &Context, folder: &Path) -> Result<PathBuf, Failure> {
     match FolderRef::parse(folder)? {
         FolderRef::Path(path) => Ok(path),
-        FolderRef::Placed { place, folder } => Ok(open(context, &place)?.folder(&folder)?),
+        FolderRef::Placed { place, folder } => {
+            let found = namespace(context)?.resolve(&place)?;
+            Ok(Tree::open(&found.mount, &found.inner)?.folder(&folder)?)
+        }
     }
 }
 
@@ -107,9 +125,4 @@ pub(crate) fn namespace(context: &Context) -> Result<Namespace, Failure> {
 pub(crate) fn keep_in_step(namespace: &Namespace) -> Result<(), StoreError> {
     let base = namespace.layout().base();
     links::repair(base, &namespace.aliases(), &namespace.views()).map(drop)
-}
-
-fn open(context: &Context, place: &Where) -> Result<Tree, Failure> {
-    let found = namespace(context)?.resolve(place)?;
-    Ok(Tree::open(&found.mount, &found.inner)?)
 }

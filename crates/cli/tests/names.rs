@@ -8,8 +8,8 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use anyhow::{Context, Result, ensure};
-use azud_testkit::tools::{have, have_root};
-use kit::{Said, text};
+use azud_testkit::tools::{have, have_root, run};
+use kit::{Disk, Said, text};
 
 /// Addresses that no machine of ours has (RFC 5737).
 const MANAGER: &str = "203.0.113.1";
@@ -230,6 +230,56 @@ fn a_flat_root_on_the_manager_is_its_own_repository() -> Result<()> {
     let images = &machine.done(&["image", "list", "repo:"])?["images"];
     ensure!(images.as_array().map(Vec::len) == Some(1), "{images}");
     ensure!(machine.refused(&["image", "list", "CACHE:"])? == "place/not-mounted");
+    Ok(())
+}
+
+/// A file system mounted where the test says; unmounted in the end, whatever happens.
+struct MountedAt(PathBuf);
+
+impl MountedAt {
+    fn new(device: &str, at: &Path) -> Result<Self> {
+        fs::create_dir_all(at)?;
+        run("mount", &[device, text(at)])?;
+        Ok(Self(at.to_owned()))
+    }
+}
+
+impl Drop for MountedAt {
+    fn drop(&mut self) {
+        let _ = Command::new("umount").arg(&self.0).status();
+    }
+}
+
+#[test]
+fn loop_a_mounted_cache_is_the_cache_and_its_empty_mount_point_is_not() -> Result<()> {
+    if !have(&["mkfs.ext4", "mke2fs", "mount"]) || !have_root() {
+        return Ok(());
+    }
+    let machine = Machine::client()?;
+    let volume = machine.dir.path().join("volume");
+    kit::ext4(&volume, 16, 1)?;
+    let disk = Disk::blank(machine.dir.path().join("disk"), 64 << 20)?;
+    run("mkfs.ext4", &["-q", "-F", disk.name()])?;
+    let at = machine.root.join("localhost");
+    fs::remove_dir_all(&at)?;
+    let create = ["image", "create", text(&volume), "CACHE:aula1/deb"];
+    {
+        let _cache = MountedAt::new(disk.name(), &at)?;
+        // Formatted by somebody else: the place for images is made with the first one.
+        ensure!(machine.refused(&["image", "info", create[3]])? == "image/not-found");
+        ensure!(!at.join("opt").exists());
+        machine.done(&create)?;
+        ensure!(machine.cache().join("aula1/deb.img").exists());
+        let variables = machine.done(&["env"])?;
+        let cache = format!("{}/", at.display());
+        ensure!(variables["variables"]["CACHE"] == cache, "{variables}");
+        ensure!(fs::read_link(machine.root.join("127.0.0.1"))? == Path::new("localhost"));
+    }
+    // What would be written now would be hidden by the next mount.
+    ensure!(at.is_dir() && machine.refused(&create)? == "place/not-mounted");
+    ensure!(fs::read_dir(&at)?.next().is_none());
+    machine.done(&["env"])?;
+    ensure!(!machine.root.join("127.0.0.1").is_symlink());
     Ok(())
 }
 
