@@ -68,6 +68,10 @@ impl Coded for azud_store::StoreError {
     fn code(&self) -> Code {
         self.code()
     }
+
+    fn remedy(&self) -> Option<String> {
+        self.remedy()
+    }
 }
 
 impl Coded for azud_core::name::NameError {

@@ -14,6 +14,9 @@ pub const SUM: &str = ".sum";
 /// Ending of the MD5 of the whole.
 pub const FULL_SUM: &str = ".full.sum";
 
+/// Ending of the lock.
+pub const LOCK: &str = ".lock";
+
 /// Endings of the files that share an image's fate: they go to the trash and come back with it.
 /// Locks and the stock tools' own former versions do not.
 pub const KEPT: &[&str] = &[
@@ -186,7 +189,7 @@ impl Sums {
     }
 }
 
-fn hex(bytes: &[u8]) -> String {
+pub(crate) fn hex(bytes: &[u8]) -> String {
     bytes.iter().fold(String::new(), |mut text, byte| {
         write!(text, "{byte:02x}").expect("writing to a String");
         text
