@@ -10,6 +10,7 @@ pub mod args;
 pub mod commands;
 pub mod confirm;
 pub mod failure;
+mod foreign;
 pub mod human;
 pub mod i18n;
 pub mod opened;

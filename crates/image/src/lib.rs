@@ -14,6 +14,7 @@ pub mod fs;
 mod native;
 mod par;
 pub mod restore;
+pub mod sniff;
 mod verify;
 
 pub use codec::{DEFAULT_LEVEL, LEVELS, zstd_version};

@@ -84,7 +84,8 @@ fn is_forgotten(mark: &Path, server_now: SystemTime) -> bool {
     server_now.duration_since(made).is_ok_and(|age| age > STALE)
 }
 
-/// Removes the locks of owners that ended on this computer, and what their making left.
+/// Removes the locks of owners that ended on this computer, and what their making left. One that cannot be
+/// removed is no obstacle to anybody.
 pub(crate) fn sweep(dir: &Path, now: SystemTime) -> Result<usize> {
     let mut removed = 0;
     for name in durable::names(dir)? {
@@ -101,10 +102,7 @@ pub(crate) fn sweep(dir: &Path, now: SystemTime) -> Result<usize> {
                     .is_dead_here()
                     .unwrap_or_else(|| found.is_ancient(now))
             };
-            if abandoned {
-                durable::remove_file(&path)?;
-                removed += 1;
-            }
+            removed += usize::from(abandoned && durable::remove_file(&path).is_ok());
         } else if name.ends_with(LOCK)
             && !name.starts_with('.')
             && let Ok(Some(found)) = Found::read(&path)
@@ -112,8 +110,7 @@ pub(crate) fn sweep(dir: &Path, now: SystemTime) -> Result<usize> {
         {
             let random = RandomState::new().build_hasher().finish();
             let aside = dir.join(format!("{PREFIX}{random:016x}-swept"));
-            break_lock(&path, (&found, now), &aside)?;
-            removed += 1;
+            removed += usize::from(break_lock(&path, (&found, now), &aside).is_ok());
         }
     }
     Ok(removed)

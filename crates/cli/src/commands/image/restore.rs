@@ -23,6 +23,8 @@ use crate::table;
 
 use clap::ValueEnum;
 
+mod foreign;
+
 use crate::args::{Special, Writing, path_or};
 use crate::commands::Context;
 use crate::failure::Failure;
@@ -86,7 +88,12 @@ impl Args {
         let begun = Instant::now();
         let opened = match &self.image {
             Special::Word => None,
-            Special::Path(path) => Some(Opened::named(path)?),
+            Special::Path(path) => match Opened::named(path) {
+                Err(failure) if failure.code == Code::NotNative => {
+                    return self.run_foreign(context, path);
+                }
+                opened => Some(opened?),
+            },
         };
         let facts = existing(&self.device)?;
         if let (Some(opened), Some(facts)) = (&opened, &facts) {
@@ -114,10 +121,21 @@ impl Args {
             None => self.read_pipe(&target, std::io::stdin(), &progress),
         };
         drop(progress);
+        self.finish(context, done, begun)
+    }
+
+    /// Warns of what a failure leaves, or shows the result.
+    fn finish(
+        &self,
+        context: &Context,
+        done: Result<Restored, Failure>,
+        begun: Instant,
+    ) -> Result<(), Failure> {
         if done
             .as_ref()
             .is_err_and(|failure| !matches!(failure.code, Code::TooSmall | Code::SectorSize))
         {
+            let name = self.device.display().to_string();
             let text = context
                 .catalog
                 .fmt("warn-incomplete", &[("device", name.into())]);
@@ -173,7 +191,6 @@ impl Args {
         opened: Option<&Opened>,
         facts: Option<&DeviceFacts>,
     ) -> Plan {
-        let device = self.device.display().to_string();
         let mut plan = Plan::new("image-restore");
         plan = match opened {
             Some(Opened { stored, native }) => {
@@ -185,12 +202,23 @@ impl Args {
             }
             None => plan.row("image", Value::Word("stdin")),
         };
-        plan = plan
+        if opened.is_some_and(|opened| opened.native.facts().dirty.is_some()) {
+            plan = plan.warning(&context.catalog, "dirty-raw", &[]);
+        }
+        self.plan_target(context, plan, (facts, new_size(opened)))
+    }
+
+    /// What becomes of the target, which is made of `new_size` bytes if there is none.
+    fn plan_target(
+        &self,
+        context: &Context,
+        plan: Plan,
+        (facts, new_size): (Option<&DeviceFacts>, u64),
+    ) -> Plan {
+        let device = self.device.display().to_string();
+        let plan = plan
             .text("target", device.clone())
-            .bytes(
-                "device-size",
-                facts.map_or_else(|| new_size(opened), |facts| facts.len),
-            )
+            .bytes("device-size", facts.map_or(new_size, |facts| facts.len))
             .row(
                 "mode",
                 Value::Word(if self.changed_only {
@@ -211,19 +239,12 @@ impl Args {
                 "read-back",
                 Value::Word(if self.read_back { "yes" } else { "no" }),
             );
-        if opened.is_some_and(|opened| opened.native.facts().dirty.is_some()) {
-            plan = plan.warning(&context.catalog, "dirty-raw", &[]);
-        }
-        if facts.is_none() {
-            plan = plan.warning(
-                &context.catalog,
-                "new-file",
-                &[("device", device.clone().into())],
-            );
+        let warning = if facts.is_none() {
+            "new-file"
         } else {
-            plan = plan.warning(&context.catalog, "destroys", &[("device", device.into())]);
-        }
-        plan
+            "destroys"
+        };
+        plan.warning(&context.catalog, warning, &[("device", device.into())])
     }
 
     fn show(&self, context: &Context, done: &Restored, begun: Instant) {
@@ -299,13 +320,18 @@ fn as_planned(planned: Option<&DeviceFacts>, target: &Target) -> Result<(), Fail
     .into())
 }
 
-/// What can be refused before anything is shown or opened.
-fn refuse(device: &Path, facts: &DeviceFacts, opened: &Opened) -> Result<(), Failure> {
+/// Refuses a device that is in use, or holds the image itself.
+fn refuse_device(device: &Path, image: &Path) -> Result<(), Failure> {
     azud_disk::check_unused(device)?;
-    let image = opened.stored.path();
     if holds(device, image)? || same_file(device, image) {
         return Err(Failure::new(Code::HoldsSource, image.display().to_string()));
     }
+    Ok(())
+}
+
+/// What can be refused before anything is shown or opened.
+fn refuse(device: &Path, facts: &DeviceFacts, opened: &Opened) -> Result<(), Failure> {
+    refuse_device(device, opened.stored.path())?;
     let (has, needs) = (facts.len, opened.native.minimum_size());
     if facts.kind == Kind::BlockDevice && has < needs {
         return Err(azud_image::ImageError::TooSmall { has, needs }.into());

@@ -121,6 +121,15 @@ pub fn read_map(mut reader: &mut dyn Read) -> Result<Volume, ForeignError> {
     }
 }
 
+/// What the header of the first format tells: the file system's name, the device's size and the bytes in use by
+/// the superblock's account.
+pub(crate) fn head_of(mut bytes: &[u8]) -> Result<([u8; 15], u64, u64), ForeignError> {
+    match Head::read(&mut bytes)? {
+        Head::V1(header) => Ok(header.told()),
+        Head::V2(_) => Err(ForeignError::UnknownFormat),
+    }
+}
+
 /// The header in either format.
 enum Head {
     V1(v1::Header),
