@@ -9,6 +9,7 @@
 pub mod args;
 pub mod commands;
 pub mod confirm;
+mod facts;
 pub mod failure;
 mod foreign;
 pub mod human;

@@ -5,6 +5,7 @@
 //! caller; names of durable files are changed in [`durable`] only. Whatever is killed, wherever: the directory shows a whole image of the
 //! old or the new version, and the next command finishes or clears away the rest.
 
+pub mod catalogue;
 pub mod durable;
 pub mod error;
 pub mod export;
@@ -16,6 +17,7 @@ mod owner;
 mod plan;
 pub mod publish;
 pub mod recover;
+mod repoinfo;
 pub mod retention;
 pub mod side;
 mod slot;

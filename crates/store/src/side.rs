@@ -125,6 +125,14 @@ impl InfoLine {
     }
 }
 
+/// The MD5 that a `.full.sum` tells, with or without a line's end; `None` if it is none.
+pub fn full_sum(path: &Path) -> Option<String> {
+    let content = durable::read_small(path, 64).ok()?;
+    let text = std::str::from_utf8(content.trim_ascii()).ok()?;
+    let is_sum = text.len() == 32 && text.bytes().all(|b| b.is_ascii_hexdigit());
+    is_sum.then(|| text.to_ascii_lowercase())
+}
+
 /// Both sums of a file.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SumPair {

@@ -31,7 +31,7 @@ error-image-too-large = A size in the image is beyond what the format allows
 error-image-foreign-endian = The image was made on a machine with the other byte order
     .hint = Restore and capture it again on a little-endian machine.
 error-image-unknown-format = Unknown format or compression
-    .hint = Known are partclone images, plain or in gzip, lzop, zstd, xz, bzip2 or lz4.
+    .hint = Known are partclone and ntfsclone images and whole disks, plain or in gzip, lzop, zstd, xz, bzip2 or lz4.
 error-image-locked = The image is locked
     .hint = Wait until whoever locked it has ended and try again.
 error-image-no-such-version = The trash has no such version
@@ -182,7 +182,7 @@ help-image-export = Convert an image to another format
     .out = File to write
     .to = Format
 help-image-import = Make an image of one that another program made
-    .foreign = partclone image, plain or compressed
+    .foreign = partclone or ntfsclone image, or a whole disk, plain or compressed
     .image = File to write
 
 ## Manual pages
@@ -301,6 +301,21 @@ count-images = { $count ->
 
 ## Commands' own words
 
+warn-untrue = { $image }: its description says { $fact } { $claimed }, but it is { $found }
+label-modified = Date
+label-state = State
+word-locked = locked
+word-mounted = mounted
+word-reduced = being reduced
+word-verified = verified
+word-damaged = damaged
+word-untrue = misdescribed
+label-claimed = Described as
+label-lock = Locked by
+label-problem = Problem
+label-side-files = Beside it
+label-untrue = Misdescribed
+claim-and-finding = { $fact }: described as { $claimed }, is { $found }
 label-kept = In place
 label-to-fetch = To fetch
 label-dirty = Not clean

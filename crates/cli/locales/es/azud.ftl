@@ -31,7 +31,7 @@ error-image-too-large = La imagen declara un tamaño que el formato no admite
 error-image-foreign-endian = La imagen se hizo en una máquina con el orden de bytes inverso
     .hint = Restáurela y captúrela de nuevo en una máquina little-endian.
 error-image-unknown-format = Formato o compresión desconocidos
-    .hint = Se admiten imágenes de partclone, sin comprimir o en gzip, lzop, zstd, xz, bzip2 o lz4.
+    .hint = Se admiten imágenes de partclone y de ntfsclone y discos enteros, sin comprimir o en gzip, lzop, zstd, xz, bzip2 o lz4.
 error-image-locked = La imagen está bloqueada
     .hint = Espere a que termine quien la bloqueó e inténtelo de nuevo.
 error-image-no-such-version = No hay tal versión en la papelera
@@ -182,7 +182,7 @@ help-image-export = Convierte una imagen a otro formato
     .out = Fichero que se escribe
     .to = Formato
 help-image-import = Hace una imagen a partir de la de otro programa
-    .foreign = Imagen de partclone, comprimida o no
+    .foreign = Imagen de partclone o de ntfsclone, o disco entero, comprimidos o no
     .image = Fichero que se escribe
 
 ## Páginas de manual
@@ -301,6 +301,21 @@ count-images = { $count ->
 
 ## Commands' own words
 
+warn-untrue = { $image }: su descripción dice { $fact } { $claimed }, pero es { $found }
+label-modified = Fecha
+label-state = Estado
+word-locked = bloqueada
+word-mounted = montada
+word-reduced = reduciéndose
+word-verified = verificada
+word-damaged = dañada
+word-untrue = mal descrita
+label-claimed = Descrita como
+label-lock = Bloqueada por
+label-problem = Problema
+label-side-files = Junto a ella
+label-untrue = Mal descrita
+claim-and-finding = { $fact }: descrita como { $claimed }, es { $found }
 label-kept = Ya estaba
 label-to-fetch = Por traer
 label-dirty = Sin cerrar bien

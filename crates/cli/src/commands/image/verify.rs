@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use azud_core::code::Code;
 use azud_image::{ImageError, verify};
 use serde_json::json;
 
@@ -26,7 +27,12 @@ impl Args {
     /// # Errors
     /// When it is damaged or cannot be read.
     pub fn run(&self, context: &Context) -> Result<(), Failure> {
-        let opened = Opened::named(&self.image)?;
+        let opened = match Opened::named(&self.image) {
+            Err(failure) if failure.code == Code::NotNative => {
+                return crate::foreign::verify(context, &self.image);
+            }
+            opened => opened?,
+        };
         let progress = context.progress();
         let done = verify(&opened.native, &opened.stored, self.deep, &progress);
         drop(progress);

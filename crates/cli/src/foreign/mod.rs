@@ -13,6 +13,12 @@ use azud_store::lease::refuse_held;
 
 use crate::failure::Failure;
 
+mod info;
+mod verify;
+
+pub(crate) use info::describe;
+pub(crate) use verify::verify;
+
 /// The file that a user names: the very file, else the name with `.img`.
 ///
 /// # Errors
