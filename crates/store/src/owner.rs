@@ -103,6 +103,10 @@ pub(crate) fn is_gone(stage: &Path, now: SystemTime) -> bool {
     if is_locked(&path) {
         return false;
     }
+    // Killed between making the file and writing it: stages too are made under the directory's lock.
+    if text.is_empty() {
+        return true;
+    }
     let age_decides = || {
         last_write(stage)
             .is_some_and(|last| now.duration_since(last).is_ok_and(|age| age > STRANGERS))
@@ -211,6 +215,8 @@ mod tests {
         assert!(!is_gone(dir.path(), now + 2 * STRANGERS));
         drop(open);
         assert!(!is_gone(dir.path(), now), "the process still runs");
+        fs::write(dir.path().join(OWNER), "").unwrap();
+        assert!(is_gone(dir.path(), now), "killed while it signed");
         fs::remove_file(dir.path().join(OWNER)).unwrap();
         assert!(is_gone(dir.path(), now));
     }
