@@ -52,7 +52,7 @@ pub struct Listing {
 /// Deeper directories are not looked into: bind mounts can make a tree endless.
 const MAX_DEPTH: usize = 64;
 
-/// Folders of an OpenGnsys repository that hold no images of their own.
+/// Folders of a stock repository that hold no images of their own.
 const NO_UNITS: [&str; 2] = ["mount", "groups"];
 /// Files in the root of a synchronised image that is a directory.
 const DIRECTORY_MARKS: [&str; 3] = [".marcimg", "ogimg.info", "ogwinimage.acl"];
@@ -121,7 +121,7 @@ pub fn entry(image: &ImageFile) -> Result<Entry> {
     scan.listing
         .images
         .pop()
-        .ok_or_else(|| StoreError::NotFound(path))
+        .ok_or(StoreError::NotFound(path))
 }
 
 struct Scan {

@@ -1,4 +1,4 @@
-//! `repoinfo.json`, the catalogue that an OpenGnsys server keeps of its images. Its claims stand in for the
+//! `repoinfo.json`, the catalogue that a stock server keeps of its images. Its claims stand in for the
 //! `.info` files, which the server deletes once it has read them.
 
 use std::collections::BTreeMap;

@@ -6,7 +6,7 @@ use azud_core::format::index::Tail;
 
 use super::compress::{self, Compressor};
 use super::ntfsclone::{self, NtfscloneReader};
-use super::partclone::PartcloneReader;
+use super::partclone::{self, PartcloneReader};
 use super::{ForeignError, fill};
 use crate::fs::{FsKind, HEAD_LEN, Volume, ntfs_backup_boot};
 use crate::sniff;
@@ -67,6 +67,9 @@ impl Foreign {
                 (raw(len)?, Vec::new()),
                 (format, compressor),
             );
+        }
+        if !head.starts_with(partclone::MAGIC) {
+            return Err(ForeignError::UnknownFormat);
         }
         let reader = PartcloneReader::open(io::Cursor::new(head).chain(peeled.reader))?;
         let (volume, format) = (

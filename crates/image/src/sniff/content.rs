@@ -4,9 +4,8 @@ use azud_core::format::partclone::{HEADER_LEN, Header};
 
 use super::{Format, Sniffed, fs_name};
 use crate::foreign::ntfsclone;
-use crate::foreign::partclone::head_of;
+use crate::foreign::partclone::{self, head_of};
 
-const PARTCLONE: &[u8] = b"partclone-image";
 const PARTIMAGE: &[u8] = b"PaRtImAgE-VoLuMe";
 const FSARCHIVER: &[u8] = b"FsA0";
 const QCOW2: &[u8] = b"QFI\xfb";
@@ -20,11 +19,11 @@ const MAX_SAVED_GPT: u64 = 64 << 10;
 
 /// By a header at the very beginning.
 pub(super) fn by_header(content: &[u8]) -> Option<Sniffed> {
-    if content.starts_with(PARTCLONE) {
-        return Some(partclone(content));
+    if content.starts_with(partclone::MAGIC) {
+        return Some(by_partclone(content));
     }
     if content.starts_with(ntfsclone::MAGIC) {
-        return Some(ntfsclone(content));
+        return Some(by_ntfsclone(content));
     }
     if content.starts_with(PARTIMAGE) {
         let version = text(content.get(32..96).unwrap_or_default());
@@ -99,7 +98,7 @@ fn has_partitions(head: &[u8]) -> bool {
         && !entries.iter().all(is_empty)
 }
 
-fn partclone(content: &[u8]) -> Sniffed {
+fn by_partclone(content: &[u8]) -> Sniffed {
     let version = if content.get(30..34) == Some(b"0001") {
         1
     } else {
@@ -140,7 +139,7 @@ fn partclone(content: &[u8]) -> Sniffed {
     }
 }
 
-fn ntfsclone(content: &[u8]) -> Sniffed {
+fn by_ntfsclone(content: &[u8]) -> Sniffed {
     let found = Sniffed::of(Format::Ntfsclone);
     let header = content
         .first_chunk::<{ ntfsclone::HEADER_LEN }>()

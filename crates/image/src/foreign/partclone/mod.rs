@@ -22,7 +22,7 @@ mod map;
 mod sum;
 mod v1;
 
-const MAGIC: &[u8; 15] = b"partclone-image";
+pub(crate) const MAGIC: &[u8; 15] = b"partclone-image";
 /// Magic number and format version, the same in both formats.
 const PREFIX_LEN: usize = 34;
 const VERSION_AT: usize = 30;
