@@ -6,6 +6,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use azud_core::io::ReadAt;
 use azud_image::foreign::Compressor;
 use azud_image::sniff::{Format, MOST, sniff};
+use azud_testkit::loops::Loop;
+use azud_testkit::tools::{have, have_root, run_any, sh};
 
 /// A file of any size that begins with some bytes and goes on with one byte; it counts what is read.
 struct Long {
@@ -124,4 +126,63 @@ fn little_is_read_whatever_a_file_claims() {
     let file = Long::new(b"", 0, 1 << 54);
     assert_eq!(sniff(&file).unwrap().format, Format::Unknown);
     assert!(file.read.into_inner() < 1 << 20);
+}
+
+#[test]
+fn loop_files_of_the_real_programs_are_told() {
+    let tools = [
+        "mke2fs",
+        "partimage",
+        "fsarchiver",
+        "partclone.extfs",
+        "lzop",
+        "lz4",
+    ];
+    if !have_root() || !have(&tools) {
+        return;
+    }
+    let dir = tempfile::tempdir().unwrap();
+    let path = |name: &str| dir.path().join(name);
+    let text = |name: &str| path(name).to_str().unwrap().to_owned();
+    let make = "cd \"$1\"; mkdir d; seq 90000 > d/seq; head -c 300000 /dev/urandom > d/noise
+        truncate -s 32M v; mke2fs -q -F -t ext3 -d d v";
+    sh(make, &[dir.path().to_str().unwrap()]).unwrap();
+    let device = Loop::attach(&path("v")).unwrap();
+    let save = "cd \"$1\"; partimage -M -f3 -o -d -B gui=no -c -z0 --volume=0 save $2 stdout > partimage 2> /dev/null || true
+        partclone.extfs -c -s $2 -o - > partclone 2> /dev/null
+        gzip -c partimage > partimage.gz; lz4 -q partclone partclone.lz4; lzop -q -9 partclone; xz -k partclone; bzip2 -k partclone";
+    sh(save, &[dir.path().to_str().unwrap(), device.name()]).unwrap();
+    run_any(
+        "fsarchiver",
+        &["savefs", &text("fsarchiver.fsa"), device.name()],
+    )
+    .unwrap();
+    for (name, format, compressor, fs) in [
+        ("partimage", "partimage", "none", Some("EXTFS")),
+        ("partimage.gz", "partimage", "gzip", Some("EXTFS")),
+        ("fsarchiver.fsa", "fsarchiver", "none", None),
+        ("partclone", "partclone", "none", Some("EXTFS")),
+        ("partclone.lz4", "partclone", "lz4", Some("EXTFS")),
+        ("partclone.lzo", "partclone", "lzop", Some("EXTFS")),
+        ("partclone.xz", "partclone", "xz", Some("EXTFS")),
+        ("partclone.bz2", "partclone", "bzip2", Some("EXTFS")),
+        ("v", "filesystem", "none", Some("EXTFS")),
+    ] {
+        let found = sniff(&std::fs::read(path(name)).unwrap()).unwrap();
+        let told = (
+            found.format.word(),
+            found.compressor.as_str(),
+            found.fs.as_deref(),
+        );
+        assert_eq!(
+            told,
+            (format, compressor, fs),
+            "{name}: {:?}",
+            found.problem
+        );
+        assert_eq!(found.problem, None, "{name}");
+        if format == "partclone" {
+            assert_eq!(found.device_size, Some(32 << 20), "{name}");
+        }
+    }
 }

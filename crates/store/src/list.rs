@@ -118,10 +118,7 @@ pub fn entry(image: &ImageFile) -> Result<Entry> {
         catalogue: Catalogue::read(image.dir()),
     };
     scan.add(&here, image.name(), (image.name().into(), &meta));
-    scan.listing
-        .images
-        .pop()
-        .ok_or(StoreError::NotFound(path))
+    scan.listing.images.pop().ok_or(StoreError::NotFound(path))
 }
 
 struct Scan {

@@ -163,9 +163,12 @@ fn text(bytes: &[u8]) -> Option<String> {
     (!text.is_empty() && !text.chars().any(char::is_control)).then(|| text.to_owned())
 }
 
-fn is_word(text: &str) -> bool {
-    text.len() < 32
-        && text
-            .bytes()
-            .all(|b| b.is_ascii_alphanumeric() || b == b' ' || b == b'+')
+/// The name of a file system as partimage has it, `ext3fs`, in the words of partclone.
+fn partimage_fs(name: &str) -> Option<String> {
+    let is_word = name.len() < 16 && name.bytes().all(|b| b.is_ascii_alphanumeric());
+    let name = name.to_ascii_uppercase();
+    is_word.then(|| match name.as_str() {
+        "EXT2FS" | "EXT3FS" => "EXTFS".to_owned(),
+        _ => name,
+    })
 }

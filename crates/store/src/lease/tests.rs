@@ -108,7 +108,7 @@ fn a_lease_of_this_process_that_nobody_holds_any_more_is_taken_over() {
 fn leases_of_other_computers_are_honoured_until_they_lapse() {
     let dir = tempfile::tempdir().unwrap();
     let image = image(dir.path());
-    foreign(&image, STALE - 10 * SECOND);
+    foreign(&image, STALE * 5 / 6);
     let error = take(&image).unwrap_err();
     assert!(error.to_string().contains("azud on pc7"), "{error}");
     assert!(error.remedy().unwrap().contains("pc7"));
@@ -150,7 +150,7 @@ fn locks_of_stock_tools_are_honoured() {
         ("mounted\n", "mounted", false),
         ("reduced", "reduced", false),
     ] {
-        write(&image, content, OWNERLESS - 10 * SECOND);
+        write(&image, content, OWNERLESS * 9 / 10);
         assert_eq!(holder(&image).unwrap().word(), word);
         let error = take(&image).unwrap_err();
         assert_eq!(error.code(), Code::Locked);
