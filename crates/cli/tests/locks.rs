@@ -27,7 +27,7 @@ fn start(volume: &Path, image: &Path) -> Result<Child> {
     let begun = Instant::now();
     while !lock.exists() {
         ensure!(child.try_wait()?.is_none(), "it ended before it was locked");
-        ensure!(begun.elapsed() < Duration::from_secs(60), "no lock appears");
+        ensure!(begun.elapsed() < Duration::from_mins(1), "no lock appears");
         std::thread::sleep(Duration::from_millis(2));
     }
     Ok(child)

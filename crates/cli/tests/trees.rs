@@ -1,4 +1,4 @@
-//! Existing OpenGnsys trees: images that other programs made are listed, verified and restored as they are.
+//! Existing trees: images that other programs made are listed, verified and restored as they are.
 
 mod kit;
 
@@ -23,7 +23,7 @@ const TOOLS: [&str; 9] = [
     "sfdisk",
 ];
 
-/// A repository as OpenGnsys leaves it, with the volumes that it was made of beside it.
+/// A repository as stock tools leave it, with the volumes that it was made of beside it.
 const TREE: &str = r#"set -e; cd "$1"; mkdir -p images/lab images/mount/sync images/groups/g1 images/10.0.0.9 images/.hidden images/flat etc
 seq 90000 > seq; mkdir d; cp seq d/; truncate -s 32M ext; mke2fs -q -F -t ext4 -d d ext
 truncate -s 40M ntfs; mkntfs -q -F -L lab ntfs > /dev/null 2>&1
@@ -195,6 +195,13 @@ fn images_of_other_programs_are_restored_unchanged() -> Result<()> {
         );
         fs::remove_file(&to)?;
     }
+    Ok(())
+}
+
+#[test]
+fn what_is_locked_or_no_image_of_a_volume_is_refused() -> Result<()> {
+    let Some(dir) = made()? else { return Ok(()) };
+    let root = dir.path().join("images");
     for locked in ["xz.img", "sync.img"] {
         let said = azud(&[
             "image",

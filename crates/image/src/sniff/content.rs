@@ -30,10 +30,8 @@ pub(super) fn by_header(content: &[u8]) -> Option<Sniffed> {
         let mut found = Sniffed::of(Format::Partimage);
         found.tool = version.map(|version| format!("partimage {version}"));
         // The main header follows; compressed inside, it tells nothing here.
-        found.fs = content
-            .get(512..1024)
-            .and_then(text)
-            .filter(|name| is_word(name));
+        let name = content.get(512..1024).and_then(text);
+        found.fs = name.and_then(|name| partimage_fs(&name));
         return Some(found);
     }
     let magics = [

@@ -8,6 +8,7 @@ use std::thread;
 use std::time::SystemTime;
 
 use azud_core::code::Code;
+use azud_core::name::ImageFile;
 use azud_store::publish::{Outcome, Published, Staging};
 use azud_store::trash::history;
 use azud_testkit::tools::sh;
@@ -200,6 +201,14 @@ fn the_longest_name_can_be_published() {
     assert_eq!(history(&image, at(0), &identify).unwrap().len(), 2);
 }
 
+/// Publishes as soon as nobody else has the image locked.
+fn patiently(image: &ImageFile, fill: u8) {
+    while let Err(error) = publish(image, fill, fill.into(), SystemTime::now()) {
+        assert_eq!(error.code(), Code::Locked, "{error}");
+        thread::yield_now();
+    }
+}
+
 /// Several publishers of one name and readers meanwhile: every version ends up somewhere, exactly
 /// once, and no reader ever sees a mixture or nothing.
 #[test]
@@ -223,11 +232,7 @@ fn publishers_of_one_name_take_turns() {
         });
         let publisher = |number: u8| {
             for round in 0..ROUNDS {
-                let fill = 101 + number * ROUNDS + round;
-                while let Err(error) = publish(&image, fill, fill.into(), SystemTime::now()) {
-                    assert_eq!(error.code(), Code::Locked, "{error}");
-                    thread::yield_now();
-                }
+                patiently(&image, 101 + number * ROUNDS + round);
             }
         };
         let all: Vec<_> = (0..PUBLISHERS)
