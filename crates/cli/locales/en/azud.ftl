@@ -301,7 +301,10 @@ count-images = { $count ->
 
 ## Commands' own words
 
-warn-untrue = { $image }: its description says { $fact } { $claimed }, but it is { $found }
+warn-untrue = { $count ->
+    [one] { $count } image is not what its description says (“azud image info IMAGE” shows how)
+   *[other] { $count } images are not what their descriptions say (“azud image info IMAGE” shows how)
+}
 label-modified = Date
 label-state = State
 word-locked = locked

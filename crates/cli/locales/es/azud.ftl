@@ -301,7 +301,10 @@ count-images = { $count ->
 
 ## Commands' own words
 
-warn-untrue = { $image }: su descripción dice { $fact } { $claimed }, pero es { $found }
+warn-untrue = { $count ->
+    [one] { $count } imagen no es lo que dice su descripción («azud image info IMAGEN» muestra en qué)
+   *[other] { $count } imágenes no son lo que dicen sus descripciones («azud image info IMAGEN» muestra en qué)
+}
 label-modified = Fecha
 label-state = Estado
 word-locked = bloqueada

@@ -8,11 +8,11 @@ use super::disks::{Lab, text};
 use super::measure::measure;
 use super::table::{Side, Table, Turn};
 
-/// Ten thousand images in ten units, every second one with side files. `$1` is an empty directory.
+/// Ten thousand images in ten units, every fifth one with side files. `$1` is an empty directory.
 const TREE: &str = r#"cd "$1"; mkdir d t; seq 50000 > d/seq; truncate -s 16M v; mke2fs -q -F -t ext4 -d d v
 partclone.extfs -c -s v -o p -q -L /dev/null; lzop -q -o 0 p; lzop -q -9 -o 1 p; gzip -c p > 2; zstd -q p -o 3; xz -c p > 4
 mkdir t/unit0; for i in $(seq 0 999); do cp $((i % 5)) t/unit0/image$i.img; done
-for i in $(seq 0 2 999); do echo PARTCLONE:LZOP:EXTFS:16384:pc$i > t/unit0/image$i.img.info; echo 0 > t/unit0/image$i.img.full.sum; done
+for i in $(seq 0 5 999); do echo PARTCLONE:LZOP:EXTFS:16384:pc$i > t/unit0/image$i.img.info; echo 0 > t/unit0/image$i.img.full.sum; done
 for n in $(seq 9); do cp -r t/unit0 t/unit$n; done"#;
 
 /// The list against what others do for less: naming the files' types, and only their sizes.

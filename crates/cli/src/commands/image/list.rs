@@ -34,17 +34,14 @@ impl Args {
                 .output
                 .warn(&context.catalog, &format!("{}: {why}", path.display()));
         }
-        for known in &images {
-            for (fact, claimed, found) in known.contradictions() {
-                let values = [
-                    ("image", known.entry.path.display().to_string().into()),
-                    ("fact", fact.into()),
-                    ("claimed", claimed.into()),
-                    ("found", found.into()),
-                ];
-                let text = context.catalog.fmt("warn-untrue", &values);
-                context.output.warn(&context.catalog, &text);
-            }
+        let untrue = images
+            .iter()
+            .filter(|known| !known.contradictions().is_empty());
+        let untrue = untrue.count();
+        if untrue > 0 {
+            let values = [("count", untrue.into())];
+            let text = context.catalog.fmt("warn-untrue", &values);
+            context.output.warn(&context.catalog, &text);
         }
         let value =
             json!({ "images": images.iter().map(|known| known.json()).collect::<Vec<_>>() });
