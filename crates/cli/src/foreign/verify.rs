@@ -15,7 +15,7 @@ use azud_store::catalogue::{Stamp, remember};
 use azud_store::side::{FULL_SUM, SumPair, Sums, full_sum};
 use serde_json::json;
 
-use super::{file_of, unlocked};
+use super::{file_of, open, unlocked};
 use crate::commands::Context;
 use crate::failure::Failure;
 use crate::opened::now;
@@ -38,6 +38,8 @@ pub(crate) fn verify(context: &Context, named: &Path) -> Result<(), Failure> {
     drop(stored);
     let checked = is_readable(format);
     if !checked && told.is_none() {
+        // Why it cannot be read says more than that there is nothing to compare it with.
+        open(&path)?;
         let what = format!("{}: it has no {FULL_SUM}", path.display());
         return Err(Failure::new(Code::UnknownFormat, what));
     }
