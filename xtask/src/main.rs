@@ -16,6 +16,9 @@ fn main() -> ExitCode {
     match (task.run)(&rest) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
+            if let Some(ended) = error.downcast_ref::<tasks::Ended>() {
+                return ExitCode::from(ended.0);
+            }
             tasks::complain(&format!("{name}: {error:#}"));
             ExitCode::FAILURE
         }

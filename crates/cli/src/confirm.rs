@@ -43,6 +43,41 @@ pub fn settle_destructive(
     writing: Writing,
     device: &str,
 ) -> Result<Step, Failure> {
+    settle_asking(context, plan, writing, (device, "confirm-prompt"))
+}
+
+/// As [`settle_destructive`], for images that leave a place for good; its name is asked for.
+///
+/// # Errors
+/// As [`settle_destructive`].
+pub fn settle_removal(
+    context: &Context,
+    plan: &Plan,
+    writing: Writing,
+    place: &str,
+) -> Result<Step, Failure> {
+    settle_asking(context, plan, writing, (place, "confirm-removal-prompt"))
+}
+
+/// As [`settle_destructive`], for work that changes a disk's partition table and nothing else on it.
+///
+/// # Errors
+/// As [`settle_destructive`].
+pub fn settle_table(
+    context: &Context,
+    plan: &Plan,
+    writing: Writing,
+    disk: &str,
+) -> Result<Step, Failure> {
+    settle_asking(context, plan, writing, (disk, "confirm-prompt-table"))
+}
+
+fn settle_asking(
+    context: &Context,
+    plan: &Plan,
+    writing: Writing,
+    (device, prompt): (&str, &str),
+) -> Result<Step, Failure> {
     let ask = !writing.dry_run && !writing.yes;
     // Nobody says yes to a plan that was not shown.
     plan.show(&context.catalog, &context.output, writing.dry_run || ask);
@@ -53,7 +88,8 @@ pub fn settle_destructive(
             person()
         };
         let person = person.as_mut().map(|person| person as &mut dyn Ask);
-        confirm(&context.catalog, device, person)?;
+        let prompt = context.catalog.fmt(prompt, &[("device", device.into())]);
+        confirm(&context.catalog, device, &prompt, person)?;
     }
     Ok(if writing.dry_run {
         Step::Stop
@@ -103,7 +139,12 @@ fn person() -> Option<Terminal> {
     })
 }
 
-fn confirm(catalog: &Catalog, device: &str, person: Option<&mut dyn Ask>) -> Result<(), Failure> {
+fn confirm(
+    catalog: &Catalog,
+    device: &str,
+    prompt: &str,
+    person: Option<&mut dyn Ask>,
+) -> Result<(), Failure> {
     let refused = |key: &str| {
         Failure::new(
             Code::NotConfirmed,
@@ -113,8 +154,7 @@ fn confirm(catalog: &Catalog, device: &str, person: Option<&mut dyn Ask>) -> Res
     let Some(person) = person else {
         return Err(refused("confirm-nobody"));
     };
-    let prompt = catalog.fmt("confirm-prompt", &[("device", device.into())]);
-    match person.ask(&prompt) {
+    match person.ask(prompt) {
         Ok(Some(answer)) if answer.trim_end_matches(['\r', '\n']) == device => Ok(()),
         Ok(Some(_)) => Err(refused("confirm-other")),
         Ok(None) | Err(_) => Err(refused("confirm-nobody")),
@@ -133,6 +173,7 @@ mod tests {
     use crate::i18n::{Catalog, Lang};
     use crate::output::memory::output;
     use crate::plan::Plan;
+    use crate::site::SiteArgs;
 
     struct Says(Option<&'static str>);
 
@@ -146,7 +187,8 @@ mod tests {
     #[test]
     fn only_the_very_name_is_a_yes() {
         let catalog = Catalog::new(Lang::En);
-        let ask = |answer| confirm(&catalog, "/dev/sdz9", Some(&mut Says(answer)));
+        let prompt = catalog.fmt("confirm-prompt", &[("device", "/dev/sdz9".into())]);
+        let ask = |answer| confirm(&catalog, "/dev/sdz9", &prompt, Some(&mut Says(answer)));
         assert_eq!(ask(Some("/dev/sdz9\n")), Ok(()));
         for answer in [
             Some("/dev/sdz\n"),
@@ -162,7 +204,9 @@ mod tests {
             );
         }
         assert_eq!(
-            confirm(&catalog, "/dev/sdz9", None).unwrap_err().code,
+            confirm(&catalog, "/dev/sdz9", &prompt, None)
+                .unwrap_err()
+                .code,
             Code::NotConfirmed
         );
     }
@@ -176,6 +220,7 @@ mod tests {
             let context = Context {
                 catalog: Catalog::new(Lang::En),
                 output,
+                site: SiteArgs::default(),
             };
             let writing = Writing { dry_run, yes };
             let step = settle_destructive(&context, &plan, writing, "/dev/sdz9");

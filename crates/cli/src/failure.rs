@@ -5,6 +5,7 @@ use std::io;
 use std::path::Path;
 
 use azud_core::code::{self, Code};
+use azud_core::namespace::PlaceError;
 use azud_image::ImageError;
 use azud_image::fs::FsError;
 
@@ -17,6 +18,36 @@ pub trait Coded: Error {
     fn remedy(&self) -> Option<String> {
         None
     }
+
+    /// The error in the words of the catalogue, where it has them; else it speaks English.
+    fn words(&self) -> Option<Words> {
+        None
+    }
+}
+
+/// A message of the catalogue and its variables.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Words {
+    /// The message is `detail-<key>`.
+    pub key: &'static str,
+    /// Names and values.
+    pub values: Vec<(&'static str, String)>,
+    /// What it is said of, if the message does not say so itself.
+    pub about: Option<String>,
+}
+
+impl Words {
+    fn new<const N: usize>(key: &'static str, values: [(&'static str, String); N]) -> Self {
+        Self {
+            key,
+            values: values.into(),
+            about: None,
+        }
+    }
+}
+
+fn shown(path: &Path) -> String {
+    path.display().to_string()
 }
 
 /// The code inside an error of the system that a device, a file or a foreign image raised.
@@ -46,6 +77,17 @@ impl Coded for ImageError {
             _ => None,
         }
     }
+
+    fn words(&self) -> Option<Words> {
+        match self {
+            Self::Fs(error) => Coded::words(error),
+            Self::TooSmall { has, needs } => Some(Words::new(
+                "too-small",
+                [("has", has.to_string()), ("needs", needs.to_string())],
+            )),
+            _ => None,
+        }
+    }
 }
 
 impl Coded for FsError {
@@ -56,11 +98,36 @@ impl Coded for FsError {
     fn remedy(&self) -> Option<String> {
         self.remedy().map(str::to_owned)
     }
+
+    fn words(&self) -> Option<Words> {
+        match self {
+            Self::Dirty { fs, why, .. } => Some(Words::new(
+                "dirty",
+                [("fs", (*fs).to_owned()), ("why", why.clone())],
+            )),
+            _ => None,
+        }
+    }
 }
 
 impl Coded for azud_disk::DiskError {
     fn code(&self) -> Code {
         self.code()
+    }
+
+    fn words(&self) -> Option<Words> {
+        match self {
+            Self::NotFound { path } => Some(Words::new("no-device", [("path", shown(path))])),
+            Self::Mounted { path, at } => Some(Words::new(
+                "mounted",
+                [("path", shown(path)), ("at", shown(at))],
+            )),
+            Self::Busy { path, by } => Some(Words::new(
+                "busy",
+                [("path", shown(path)), ("by", by.clone())],
+            )),
+            _ => None,
+        }
     }
 }
 
@@ -71,6 +138,50 @@ impl Coded for azud_store::StoreError {
 
     fn remedy(&self) -> Option<String> {
         self.remedy()
+    }
+
+    fn words(&self) -> Option<Words> {
+        match self {
+            Self::NotFound(path) => Some(Words::new("not-found", [("path", shown(path))])),
+            Self::Locked(path) => Some(Words::new("locked", [("path", shown(path))])),
+            Self::Outside { path } => Some(Words::new("outside", [("path", shown(path))])),
+            Self::CaseTwin { wanted, there } => Some(Words::new(
+                "case-twin",
+                [("wanted", shown(wanted)), ("there", there.clone())],
+            )),
+            _ => None,
+        }
+    }
+}
+
+impl Coded for azud_core::reference::RefError {
+    fn code(&self) -> Code {
+        self.code()
+    }
+}
+
+impl Coded for azud_core::layout::LayoutError {
+    fn code(&self) -> Code {
+        self.code()
+    }
+}
+
+impl Coded for PlaceError {
+    fn code(&self) -> Code {
+        self.code()
+    }
+
+    fn words(&self) -> Option<Words> {
+        match self {
+            Self::NotMounted {
+                place,
+                at: Some(at),
+            } => Some(Words::new(
+                "place-not-mounted",
+                [("place", place.to_string()), ("at", shown(at))],
+            )),
+            _ => None,
+        }
     }
 }
 
@@ -91,8 +202,10 @@ impl Coded for azud_image::foreign::ForeignError {
 pub struct Failure {
     /// The stable code; its summary and hint come from the catalogue.
     pub code: Code,
-    /// What failed in this case.
+    /// What failed in this case, in English.
     pub detail: String,
+    /// The same in the words of the catalogue, if it has them.
+    pub words: Option<Box<Words>>,
     /// The chain of causes, nearest first.
     pub causes: Vec<String>,
     /// What exactly to do, in the words of the engine: commands and a little English.
@@ -107,6 +220,7 @@ impl Failure {
         Self {
             code,
             detail: detail.into(),
+            words: None,
             causes: Vec::new(),
             remedy: None,
             hint: None,
@@ -134,8 +248,18 @@ impl Failure {
     /// The same failure, said of something: `context: detail`.
     #[must_use]
     pub fn about(self, context: &str) -> Self {
+        let before = |text: &str| format!("{context}: {text}");
+        let words = self.words.map(|mut words| {
+            words.about = Some(
+                words
+                    .about
+                    .map_or(context.to_owned(), |about| before(&about)),
+            );
+            words
+        });
         Self {
-            detail: format!("{context}: {}", self.detail),
+            detail: before(&self.detail),
+            words,
             ..self
         }
     }
@@ -152,6 +276,7 @@ impl<E: Coded> From<E> for Failure {
         Self {
             code: error.code(),
             detail: error.to_string(),
+            words: error.words().map(Box::new),
             causes,
             remedy: error.remedy(),
             hint: None,
@@ -164,10 +289,14 @@ mod tests {
     use std::io;
 
     use azud_core::code::Code;
+    use azud_disk::DiskError;
     use azud_image::ImageError;
     use azud_image::fs::FsError;
+    use azud_store::StoreError;
 
     use super::Failure;
+    use crate::i18n::{Catalog, Lang};
+    use crate::output::memory::output;
 
     #[test]
     fn causes_are_listed_once_each() {
@@ -190,5 +319,50 @@ mod tests {
         assert_eq!(failure.code, Code::Dirty);
         assert_eq!(failure.remedy.as_deref(), Some("e2fsck -f DEVICE"));
         assert!(failure.causes.is_empty(), "{:?}", failure.causes);
+    }
+
+    #[test]
+    fn the_details_of_common_errors_speak_the_users_language() {
+        let said = |lang, failure: Failure| {
+            let (output, _, err) = output(false, false);
+            output.failure(&Catalog::new(lang), &failure.about("aula"));
+            err.text().lines().next().unwrap().to_owned()
+        };
+        let mounted = || DiskError::Mounted {
+            path: "/dev/sdz9".into(),
+            at: "/home".into(),
+        };
+        let small = || ImageError::TooSmall { has: 1, needs: 2 };
+        assert!(said(Lang::Es, mounted().into()).ends_with(": aula: /dev/sdz9: montado en /home"));
+        assert!(said(Lang::En, mounted().into()).ends_with(": aula: /dev/sdz9: mounted on /home"));
+        let text = said(Lang::Es, small().into());
+        assert!(
+            text.ends_with("el destino tiene 1 bytes, la imagen necesita 2"),
+            "{text}"
+        );
+        // English has the same words as the error itself.
+        for failure in [
+            Failure::from(small()),
+            mounted().into(),
+            DiskError::NotFound { path: "x".into() }.into(),
+            DiskError::Busy {
+                path: "x".into(),
+                by: "md0".into(),
+            }
+            .into(),
+            StoreError::NotFound("x".into()).into(),
+            StoreError::Locked("x".into()).into(),
+            FsError::Dirty {
+                fs: "ext4",
+                why: "why".into(),
+                remedy: "",
+            }
+            .into(),
+        ] {
+            let (detail, text) = (failure.detail.clone(), said(Lang::En, failure.clone()));
+            assert!(text.ends_with(&format!(": aula: {detail}")), "{text}");
+            assert_ne!(text, said(Lang::Es, failure.clone()));
+            assert!(!said(Lang::Es, failure).contains(&detail), "{detail}");
+        }
     }
 }

@@ -215,7 +215,7 @@ mod tests {
         }
     }
 
-    const PHASES: [Phase; 7] = [
+    const PHASES: [Phase; 8] = [
         Phase::Map,
         Phase::Capture,
         Phase::Compare,
@@ -223,6 +223,7 @@ mod tests {
         Phase::ReadBack,
         Phase::Verify,
         Phase::Convert,
+        Phase::Repair,
     ];
 
     #[test]

@@ -7,6 +7,7 @@
 //! Architecture invariant: nothing depends on this crate; it alone knows clap, Fluent and terminals.
 
 pub mod args;
+pub mod cached;
 pub mod commands;
 pub mod confirm;
 mod facts;
@@ -14,12 +15,17 @@ pub mod failure;
 mod foreign;
 pub mod human;
 pub mod i18n;
+mod in_step;
 pub mod opened;
 pub mod output;
+mod place;
 pub mod plan;
+mod present;
 pub mod progress;
 mod publish;
+pub mod site;
 pub mod table;
+mod target;
 mod volume;
 
 use std::ffi::OsString;
@@ -34,6 +40,7 @@ use commands::Context;
 use failure::Failure;
 use i18n::Catalog;
 use output::{Mode, Output};
+use site::SiteArgs;
 
 /// Runs the command of the process' arguments. The exit status is 0 when it was done, 1 when it
 /// failed, 2 when it was not understood.
@@ -48,7 +55,12 @@ pub fn main() -> ExitCode {
                 quiet: cli.global.quiet,
             };
             let output = Output::standard(mode);
-            let context = Context { catalog, output };
+            let site = cli.global.site;
+            let context = Context {
+                catalog,
+                output,
+                site,
+            };
             let done = cli.command.run(&context);
             (context, done)
         }
@@ -59,7 +71,13 @@ pub fn main() -> ExitCode {
             };
             let output = Output::standard(mode);
             let done = explain(stop, &output);
-            (Context { catalog, output }, done)
+            let site = SiteArgs::default();
+            let context = Context {
+                catalog,
+                output,
+                site,
+            };
+            (context, done)
         }
     };
     finish(&context, done)

@@ -5,10 +5,13 @@ use std::time::SystemTime;
 
 use azud_core::code::Code;
 use azud_core::name::ImageFile;
-use azud_image::Native;
+use azud_core::reference::ImageRef;
+use azud_image::{Indexed, Native};
 use azud_store::{Identity, Stored};
 
+use crate::commands::Context;
 use crate::failure::Failure;
+use crate::place;
 
 /// A native image, opened; its index is verified.
 #[derive(Debug)]
@@ -20,21 +23,12 @@ pub struct Opened {
 }
 
 impl Opened {
-    /// Opens the image that a user names: the very file, else the name with `.img`.
+    /// Opens the image that a user names: one in a repository, or the very file, else the name with `.img`.
     ///
     /// # Errors
-    /// `image/bad-name`, `image/not-found`, and what reading the image says.
-    pub fn named(path: &Path) -> Result<Self, Failure> {
-        if !path.is_file() {
-            return Self::at(&ImageFile::parse(path)?.path());
-        }
-        // A volume may lie beside the image that was made of it: `vol` and `vol.img`.
-        match (Self::at(path), ImageFile::parse(path)) {
-            (Err(_), Ok(image)) if image.path() != path && image.path().is_file() => {
-                Self::at(&image.path())
-            }
-            (opened, _) => opened,
-        }
+    /// `image/bad-name`, `image/not-found`, what the place says, and what reading the image says.
+    pub fn named(context: &Context, path: &Path) -> Result<Self, Failure> {
+        resolve(context, path, Self::at)
     }
 
     /// Opens the image in a file.
@@ -52,6 +46,41 @@ impl Opened {
     /// Who the image is.
     pub fn identity(&self) -> Identity {
         Identity(*self.native.identity())
+    }
+}
+
+/// Opens the image that a user names and reads its index alone: its frames may be damaged.
+///
+/// # Errors
+/// As [`Opened::named`].
+pub fn index_of(context: &Context, path: &Path) -> Result<(Stored, Indexed), Failure> {
+    resolve(context, path, |path| {
+        let stored = Stored::open(path)?;
+        let opened = Indexed::open(&stored);
+        let indexed =
+            opened.map_err(|error| Failure::from(error).about(&path.display().to_string()))?;
+        Ok((stored, indexed))
+    })
+}
+
+/// What a name leads to, by way of `open`.
+fn resolve<T>(
+    context: &Context,
+    path: &Path,
+    open: impl Fn(&Path) -> Result<T, Failure>,
+) -> Result<T, Failure> {
+    if let ImageRef::Placed { .. } = ImageRef::parse(path)? {
+        return open(&place::existing(context, path)?);
+    }
+    if !path.is_file() {
+        return open(&ImageFile::parse(path)?.path());
+    }
+    // A volume may lie beside the image that was made of it: `vol` and `vol.img`.
+    match (open(path), ImageFile::parse(path)) {
+        (Err(_), Ok(image)) if image.path() != path && image.path().is_file() => {
+            open(&image.path())
+        }
+        (opened, _) => opened,
     }
 }
 

@@ -204,11 +204,18 @@ fn failure_text(catalog: &Catalog, failure: &Failure) -> String {
 
 fn message(catalog: &Catalog, failure: &Failure) -> String {
     let summary = catalog.summary(failure.code);
-    if failure.detail.is_empty() {
-        summary
-    } else {
-        format!("{summary}: {}", failure.detail)
-    }
+    let (about, detail) = match &failure.words {
+        Some(words) => {
+            let values = words.values.iter();
+            let values: Vec<_> = values.map(|(name, value)| (*name, value.into())).collect();
+            let detail = catalog.fmt(&format!("detail-{}", words.key), &values);
+            (words.about.clone(), detail)
+        }
+        None => (None, failure.detail.clone()),
+    };
+    let parts = [Some(summary), about, Some(detail)];
+    let parts = parts.into_iter().flatten().filter(|part| !part.is_empty());
+    parts.collect::<Vec<_>>().join(": ")
 }
 
 /// The exact remedy where there is one. As its few words are English, other languages put their

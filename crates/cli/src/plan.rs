@@ -22,13 +22,20 @@ pub enum Value {
     Count(u64),
     /// One of a few words, translated by `word-<it>`.
     Word(&'static str),
+    /// Something that people and programs read differently.
+    Made {
+        /// For people, in their language.
+        text: String,
+        /// For programs.
+        json: Json,
+    },
 }
 
 impl Value {
     /// As a person reads it.
     pub fn human(&self, catalog: &Catalog) -> String {
         match self {
-            Self::Text(text) => text.clone(),
+            Self::Text(text) | Self::Made { text, .. } => text.clone(),
             Self::Bytes(count) => bytes_exactly(*count),
             Self::Count(count) => count.to_string(),
             Self::Word(word) => catalog.text(&format!("word-{word}")),
@@ -41,6 +48,7 @@ impl Value {
             Self::Text(text) => json!(text),
             Self::Bytes(count) | Self::Count(count) => json!(count),
             Self::Word(word) => json!(word),
+            Self::Made { json, .. } => json.clone(),
         }
     }
 }

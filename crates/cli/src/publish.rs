@@ -1,16 +1,20 @@
 //! From a content stream to a published image: what `create` and `import` share.
 
-use std::io::{BufWriter, Read, Write};
+use std::io::Read;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
+use azud_core::code::Code;
 use azud_core::format::index::{Facts, Tail};
 use azud_core::name::ImageFile;
 use azud_core::progress::{Phase, Progress};
+use azud_disk::Source;
+use azud_disk::source::Access;
+use azud_image::Native;
 use azud_image::capture::{Base, CaptureOptions, Captured, capture};
 use azud_image::fs::Volume;
 use azud_image::verify;
-use azud_store::publish::{ImageWriter, Outcome, Published, Staging, Written};
+use azud_store::publish::{Outcome, Published, Staging};
 use azud_store::retention::{self, Retention};
 use azud_store::side::InfoLine;
 use azud_store::{Identity, Stored};
@@ -19,7 +23,7 @@ use serde_json::json;
 use crate::commands::Context;
 use crate::failure::Failure;
 use crate::human;
-use crate::opened::{Opened, identify, now};
+use crate::opened::{identify, now};
 use crate::table;
 
 /// How long and how many former versions are kept.
@@ -34,7 +38,6 @@ pub(crate) struct Keeping {
 pub(crate) struct Making {
     pub(crate) level: i32,
     pub(crate) base: Option<PathBuf>,
-    pub(crate) read_back: bool,
     pub(crate) keeping: Keeping,
 }
 
@@ -82,12 +85,12 @@ impl Making {
         };
         let progress = context.progress();
         progress.begin(Phase::Capture, volume.used_bytes());
-        let mut out = BufWriter::with_capacity(1 << 20, staging.writer()?);
+        let mut out = staging.writer()?;
         let captured = capture(volume, tails, content, &options, (&mut out, &progress))?;
-        let written = finish(out)?;
+        let written = out.finish()?;
         progress.end();
         unchanged()?;
-        self.check(&staging, &captured, &progress)?;
+        Self::check(&staging, &captured, &progress)?;
         drop(progress);
         let info = InfoLine::native(volume.kind.partclone_name(), volume.device_size, &host);
         let published = Published {
@@ -107,35 +110,20 @@ impl Making {
         Ok(())
     }
 
-    /// Reads what was written and compares it with its hashes; from the medium, if that was asked for.
+    /// Reads what was written, from the medium as far as the system allows, and compares it with its hashes.
     fn check(
-        &self,
         staging: &Staging,
         captured: &Captured,
         progress: &dyn Progress,
     ) -> Result<(), Failure> {
-        let stored = Stored::open(&staging.path())?;
-        if self.read_back {
-            stored.forget_cached();
-        }
-        let Opened { stored, native } = Opened::at(stored.path())?;
+        let path = staging.path();
+        let written = Source::open(&path)?.bulk(Access::Direct)?;
+        let native = Native::open(&written)?;
         if native.identity() != &captured.identity {
-            return Err(Failure::new(
-                azud_core::code::Code::ReadBack,
-                staging.path().display().to_string(),
-            ));
+            return Err(Failure::new(Code::ReadBack, path.display().to_string()));
         }
-        Ok(verify(&native, &stored, false, progress)?)
+        Ok(verify(&native, &written, false, progress)?)
     }
-}
-
-fn finish(mut out: BufWriter<ImageWriter>) -> Result<Written, Failure> {
-    let flushed = out.flush();
-    flushed.map_err(|source| azud_image::ImageError::Write { source })?;
-    let writer = out
-        .into_inner()
-        .expect("a flushed buffer gives its writer back");
-    Ok(writer.finish()?)
 }
 
 impl Keeping {

@@ -117,7 +117,10 @@ fn signatures(source: &Source) -> Result<Vec<&'static str>, Failure> {
 
 fn by_partclone(source: &mut Source) -> Result<Found, Failure> {
     let program = extractor(source)?;
-    let volume = source.lend(|device| map_by(program, device))??;
+    let mut volume = source.lend(|device| map_by(program, device))??;
+    if fs::kind(&fs::read_head(source)?) == Some(FsKind::Ntfs) {
+        fs::complete_ntfs(source, &mut volume)?;
+    }
     Ok(Found {
         volume,
         by: "partclone",

@@ -423,3 +423,33 @@ fn regression_an_image_is_never_the_target_of_another_command() -> Result<()> {
     assert!(String::from_utf8(told)?.contains("image/truncated"));
     Ok(())
 }
+
+#[test]
+fn history_says_when_each_version_was_captured_and_replaced() -> Result<()> {
+    if !have(&["mke2fs", "touch"]) {
+        return Ok(());
+    }
+    let dir = tempfile::tempdir()?;
+    let (volume, image) = (dir.path().join("volume"), dir.path().join("aula.img"));
+    kit::ext4(&volume, 8, 1)?;
+    let captured = || -> Result<String> {
+        done(&["image", "create", text(&volume), text(&image)])?;
+        // A copy or a file server changes this.
+        run("touch", &["-d", "2001-02-03", text(&image)])?;
+        let info = done(&["image", "info", text(&image)])?;
+        Ok(word(&info["facts"], "created")?.to_owned())
+    };
+    let (first, second) = (captured()?, captured()?);
+    ensure!(first < second, "{first} {second}");
+    let versions = versions(text(&image))?;
+    let told: Vec<_> = versions.iter().map(|version| &version["created"]).collect();
+    ensure!(told == [second.as_str(), first.as_str()], "{told:?}");
+    ensure!(versions[0]["replaced"].is_null(), "{}", versions[0]);
+    // To the second: it may seem to be a little before the next capture ended.
+    ensure!(
+        word(&versions[1], "replaced")?[..4] >= first[..4],
+        "{}",
+        versions[1]
+    );
+    Ok(())
+}

@@ -11,7 +11,7 @@ use std::path::Path;
 
 use anyhow::{Context, Result, ensure};
 use azud_image::Native;
-use azud_testkit::tools::{have, have_root, sh};
+use azud_testkit::tools::{have, have_root, run, sh};
 use kit::{Disk, Random, azud, done, soak, text};
 
 const FLIPS: usize = 200;
@@ -129,5 +129,29 @@ fn through_partclone(bytes: &[u8], flipped: &[(usize, u64)]) -> Result<()> {
             "bit {bit} of byte {place}: restored"
         );
     }
+    Ok(())
+}
+
+/// The map is partclone's; what a partclone image cannot carry is kept all the same.
+#[test]
+fn ntfs_by_partclone_keeps_its_backup_boot_sector() -> Result<()> {
+    if !have(&["mkntfs", "partclone.ntfs", "cmp"]) || !have_root() {
+        return Ok(());
+    }
+    let dir = tempfile::tempdir()?;
+    let (volume, image) = (dir.path().join("ntfs"), dir.path().join("ntfs.img"));
+    let bytes = 33_333 << 10;
+    std::fs::File::create(&volume)?.set_len(bytes)?;
+    run("mkntfs", &["-q", "-F", "-Q", "-s", "512", text(&volume)])?;
+    let create = ["image", "create", text(&volume), text(&image)];
+    done(&[&create[..], &["--engine", "partclone"]].concat())?;
+    let info = done(&["image", "info", text(&image)])?;
+    ensure!(info["facts"]["sector_size"] == 512, "{info}");
+    let target = dir.path().join("target");
+    done(&["image", "restore", text(&image), text(&target)])?;
+    let last = (bytes - 512).to_string();
+    run("cmp", &["-i", &last, text(&volume), text(&target)])?;
+    let boot = std::fs::read(&target)?.split_off(usize::try_from(bytes)? - 512);
+    ensure!(&boot[3..7] == b"NTFS", "no boot sector at the end");
     Ok(())
 }

@@ -48,13 +48,19 @@ impl Bitmap {
             return None;
         }
         let mut map = Self::new(len);
-        for (word, chunk) in map.words.iter_mut().zip(bytes.chunks(8)) {
-            let mut raw = [0; 8];
-            raw[..chunk.len()].copy_from_slice(chunk);
-            *word = u64::from_le_bytes(raw);
-        }
-        map.mask_tail();
+        map.set_bytes(0, bytes);
         Some(map)
+    }
+
+    /// Marks used what is a one in `bytes`, of which the first stands for the eight blocks from `8 * first`; surplus bits and
+    /// bytes are ignored. Zeros are not written: the memory of a bitmap that was just made stays untouched.
+    pub fn set_bytes(&mut self, first: u64, bytes: &[u8]) {
+        for (at, byte) in (first..self.len.div_ceil(8)).zip(bytes) {
+            if *byte != 0 {
+                self.words[word_of(at * 8)] |= u64::from(*byte) << (at * 8 % WORD);
+            }
+        }
+        self.mask_tail();
     }
 
     /// The `ceil(len / 8)` bytes, surplus bits zero.
@@ -269,6 +275,12 @@ mod tests {
             prop_assert_eq!(map.count(), bits.iter().filter(|b| **b).count() as u64);
             let again = Bitmap::from_bytes(&map.to_bytes(), map.len()).expect("same length");
             prop_assert_eq!(&again, &map);
+            let bytes = map.to_bytes();
+            let (early, late) = bytes.split_at(bits.len() / 19);
+            let mut pieces = Bitmap::new(map.len());
+            pieces.set_bytes(early.len() as u64, late);
+            pieces.set_bytes(0, early);
+            prop_assert_eq!(&pieces, &map);
             let from_runs: Vec<u64> = map.runs().flat_map(|r| r.start..r.start + r.count).collect();
             let free: u64 = map.free_runs().inspect(|r| assert!(!map.get(r.start) && r.count > 0)).map(|r| r.count).sum();
             prop_assert_eq!(free, map.len() - map.count());

@@ -22,12 +22,18 @@ macro_rules! codes {
 codes! {
     /// The command line was not understood.
     Usage = "cli/usage",
+    /// The configuration was not understood.
+    BadConfig = "cli/bad-config",
     /// The user did not confirm a destructive step.
     NotConfirmed = "cli/not-confirmed",
     /// The name is not acceptable.
     BadName = "image/bad-name",
     /// No such image.
     NotFound = "image/not-found",
+    /// A name leads out of its repository.
+    Outside = "image/outside",
+    /// Only a name that differs in upper and lower case is there.
+    CaseTwin = "image/case-twin",
     /// The file is not a native image.
     NotNative = "image/not-native",
     /// The file ends too early.
@@ -46,6 +52,26 @@ codes! {
     Locked = "image/locked",
     /// The trash has no such version.
     NoSuchVersion = "image/no-such-version",
+    /// What should name a repository does not.
+    BadPlace = "place/bad-name",
+    /// Nothing tells which computer the manager is.
+    NoManager = "place/no-manager",
+    /// The repository is not mounted here.
+    PlaceNotMounted = "place/not-mounted",
+    /// Several repositories answer to the name.
+    AmbiguousPlace = "place/ambiguous",
+    /// A file or directory stands where an alias belongs.
+    AliasTaken = "place/alias-taken",
+    /// The image is pinned in the cache.
+    Pinned = "cache/pinned",
+    /// Somebody is at work with the image in the cache.
+    InUse = "cache/in-use",
+    /// The last copy of what a partition of this machine runs.
+    LastCopy = "cache/last-copy",
+    /// Even without all that may go, there is no room.
+    NoRoom = "cache/no-room",
+    /// No frame of the other copy fits.
+    NoCopy = "cache/no-copy",
     /// The file system was not shut down cleanly.
     Dirty = "fs/dirty",
     /// The volume is hibernated (Windows fast start-up included).
@@ -62,6 +88,10 @@ codes! {
     Busy = "disk/busy",
     /// No such device or not a device or regular file.
     NotADevice = "disk/not-a-device",
+    /// What should name a device does not.
+    BadDevice = "disk/bad-name",
+    /// Several disks answer to the name.
+    AmbiguousDevice = "disk/ambiguous",
     /// The target is smaller than the image needs.
     TooSmall = "disk/too-small",
     /// The logical sector size does not fit the image.
@@ -84,6 +114,34 @@ codes! {
     Io = "disk/io",
     /// Not allowed.
     Permission = "disk/permission",
+    /// The partition table is damaged, of an unknown kind or not what was planned.
+    BadTable = "disk/bad-table",
+    /// There is no free place for a partition.
+    NoPlace = "disk/no-place",
+    /// What the disk holds would be lost.
+    DiskInUse = "disk/not-empty",
+    /// There is no cache.
+    NoCache = "cache/not-found",
+    /// Several devices are caches by the same rule.
+    SeveralCaches = "cache/ambiguous",
+    /// It is a cache already.
+    IsCache = "cache/exists",
+    /// The cache has no file system that is recognised.
+    CacheUnformatted = "cache/no-file-system",
+    /// The kernel does not know such a file system.
+    MountUnsupported = "mount/unsupported",
+    /// Nothing can be mounted at that place.
+    MountPoint = "mount/bad-place",
+    /// Nothing is mounted there.
+    NotMounted = "mount/not-mounted",
+    /// A server does not answer.
+    Unreachable = "repo/unreachable",
+    /// Nothing is known of how a repository is reached.
+    UnknownRepo = "repo/unknown",
+    /// A file of passwords that others may read.
+    OpenSecret = "repo/open-secret",
+    /// No removable medium has that name.
+    NoMedium = "storage/no-medium",
     /// An external program is missing.
     ToolMissing = "tool/missing",
     /// An external program failed.

@@ -93,17 +93,7 @@ impl ImageFile {
             None => (PathBuf::from("."), bytes),
         };
         let name = std::str::from_utf8(name).map_err(|_| refuse("it is not UTF-8"))?;
-        check(name).map_err(refuse)?;
-        let name = if name.contains('.') {
-            name.to_owned()
-        } else {
-            format!("{name}{EXTENSION}")
-        };
-        if name.len() > MAX_NAME {
-            return Err(refuse(
-                "it is too long: no room is left for the endings of its side files",
-            ));
-        }
+        let name = complete(name).map_err(refuse)?;
         Ok(Self { dir, name })
     }
 
@@ -173,7 +163,30 @@ pub fn is_side_file(name: &str) -> bool {
     SIDE_ENDINGS.iter().any(|ending| ends(ending))
 }
 
+/// The name of an image's file from what was typed: as it is, with [`EXTENSION`] if it has none.
+pub(crate) fn complete(name: &str) -> Result<String, &'static str> {
+    check(name)?;
+    let name = if name.contains('.') {
+        name.to_owned()
+    } else {
+        format!("{name}{EXTENSION}")
+    };
+    if name.len() > MAX_NAME {
+        return Err("it is too long: no room is left for the endings of its side files");
+    }
+    Ok(name)
+}
+
 fn check(name: &str) -> Result<(), &'static str> {
+    check_component(name)?;
+    if is_side_file(name) {
+        return Err("it ends like a side file of another image");
+    }
+    Ok(())
+}
+
+/// The rules for every part of a path inside a repository, folders included.
+pub(crate) fn check_component(name: &str) -> Result<(), &'static str> {
     if name.is_empty() {
         return Err("the name is empty");
     }
@@ -189,8 +202,8 @@ fn check(name: &str) -> Result<(), &'static str> {
     if name.chars().any(char::is_control) {
         return Err("it has a control character");
     }
-    if is_side_file(name) {
-        return Err("it ends like a side file of another image");
+    if name.len() > 255 {
+        return Err("a part of it is longer than 255 bytes");
     }
     Ok(())
 }

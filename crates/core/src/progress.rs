@@ -17,6 +17,8 @@ pub enum Phase {
     Verify,
     /// Converting to or from another format.
     Convert,
+    /// Fetching damaged frames again.
+    Repair,
 }
 
 impl Phase {
@@ -30,6 +32,7 @@ impl Phase {
             Self::ReadBack => "read-back",
             Self::Verify => "verify",
             Self::Convert => "convert",
+            Self::Repair => "repair",
         }
     }
 }

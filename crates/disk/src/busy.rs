@@ -92,7 +92,7 @@ pub(crate) fn mounted_extents(mount: &Mount) -> Vec<Extent> {
 }
 
 /// Whether the kernel refuses exclusive access. Any other refusal is not for us to judge.
-fn held_exclusively(node: &Path) -> bool {
+pub(crate) fn held_exclusively(node: &Path) -> bool {
     let is_block = fs::metadata(node).is_ok_and(|meta| meta.file_type().is_block_device());
     let flags = OFlags::RDONLY | OFlags::EXCL | OFlags::CLOEXEC | OFlags::NONBLOCK;
     is_block && rustix::fs::open(node, flags, Mode::empty()).map(drop) == Err(Errno::BUSY)

@@ -35,6 +35,13 @@ const PACKAGES: &[(&str, &str)] = &[
     ("mke2fs", "e2fsprogs"),
     ("e2fsck", "e2fsprogs"),
     ("mkfs.ext4", "e2fsprogs"),
+    ("mkfs.xfs", "xfsprogs"),
+    ("mkfs.btrfs", "btrfs-progs"),
+    ("sfdisk", "fdisk"),
+    ("blkid", "util-linux"),
+    ("wipefs", "util-linux"),
+    ("mount.nfs", "nfs-common"),
+    ("mount.cifs", "cifs-utils"),
 ];
 
 /// A program to be run, with its arguments.

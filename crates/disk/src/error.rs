@@ -7,6 +7,8 @@ use std::process::ExitStatus;
 use azud_core::code::{Code, of_io};
 use rustix::io::Errno;
 
+use crate::partition::PlanRefusal;
+
 /// What this crate's functions return.
 pub type Result<T> = std::result::Result<T, DiskError>;
 
@@ -19,6 +21,22 @@ pub enum DiskError {
     NotFound {
         /// What was asked for.
         path: PathBuf,
+    },
+    /// Disks or partitions by number or serial number that are not there.
+    #[error("{name}: {reason}")]
+    NoSuchDisk {
+        /// What was asked for.
+        name: String,
+        /// What is missing.
+        reason: String,
+    },
+    /// Several disks have the serial number.
+    #[error("{name} may be {}", nodes.join(" or "))]
+    Ambiguous {
+        /// What was asked for.
+        name: String,
+        /// The nodes of those that fit.
+        nodes: Vec<String>,
     },
     /// A directory, a pipe, a character device …
     #[error("{}: neither a block device nor a regular file", path.display())]
@@ -64,6 +82,96 @@ pub enum DiskError {
         /// What was being done.
         op: &'static str,
     },
+    /// The kernel does not know how to mount such a file system.
+    #[error("{}: this kernel cannot mount {fs}", path.display())]
+    MountUnsupported {
+        /// What was to be mounted.
+        path: PathBuf,
+        /// Type of the file system.
+        fs: String,
+    },
+    /// What is on the device is not the file system that it says it is, or a damaged one.
+    #[error("{}: the kernel finds no sound {fs} on it", path.display())]
+    Unmountable {
+        /// What was to be mounted.
+        path: PathBuf,
+        /// Type of the file system.
+        fs: String,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// Something that is not a plain directory is where a file system was to be mounted.
+    #[error("{}: no place to mount anything ({why})", at.display())]
+    BadMountPoint {
+        /// The place.
+        at: PathBuf,
+        /// What is wrong with it.
+        why: &'static str,
+    },
+    /// A server that does not answer.
+    #[error("{host}: nobody answers there ({protocol})")]
+    Unreachable {
+        /// Which.
+        host: String,
+        /// How it was asked.
+        protocol: &'static str,
+    },
+    /// A file of passwords that others may read.
+    #[error("{}: others may read it", path.display())]
+    OpenSecret {
+        /// The file.
+        path: PathBuf,
+    },
+    /// A name or password that the file for it cannot hold.
+    #[error("a name must not be empty, and neither it nor a password can have a line break")]
+    BadSecret,
+    /// A mount option that would show a secret. Its value is not repeated.
+    #[error("the option {name} would be seen by everybody; secrets go into a file")]
+    SecretOption {
+        /// The option.
+        name: String,
+    },
+    /// Nothing is mounted there.
+    #[error("{}: nothing is mounted there", at.display())]
+    NotMounted {
+        /// The place.
+        at: PathBuf,
+    },
+    /// A partition table that nothing can be built on.
+    #[error("{}: the partition table is not usable: {why}", path.display())]
+    BadTable {
+        /// The disk.
+        path: PathBuf,
+        /// What is wrong.
+        why: &'static str,
+    },
+    /// There is no place for a partition.
+    #[error("{}: no place for the partition", path.display())]
+    NoPlace {
+        /// The disk.
+        path: PathBuf,
+        /// Why not.
+        source: PlanRefusal,
+    },
+    /// The device is smaller than the file system that is wanted needs.
+    #[error("{}: it has {has} bytes, at least {needs} are needed", path.display())]
+    TooSmall {
+        /// What was to be formatted.
+        path: PathBuf,
+        /// Its bytes.
+        has: u64,
+        /// Bytes that are needed.
+        needs: u64,
+    },
+    /// No device is a cache.
+    #[error("no file system or partition is called CACHE")]
+    NoCache,
+    /// Several devices are caches by the same rule.
+    #[error("{}", list(devices))]
+    SeveralCaches {
+        /// All of them.
+        devices: Vec<PathBuf>,
+    },
     /// Any other failure of the operating system.
     #[error("{}: {op}", path.display())]
     Io {
@@ -100,11 +208,26 @@ impl DiskError {
     /// The stable code.
     pub fn code(&self) -> Code {
         match self {
-            Self::NotFound { .. } | Self::NotADevice { .. } => Code::NotADevice,
+            Self::NotFound { .. } | Self::NotADevice { .. } | Self::NoSuchDisk { .. } => {
+                Code::NotADevice
+            }
+            Self::Ambiguous { .. } => Code::AmbiguousDevice,
             Self::Mounted { .. } => Code::Mounted,
             Self::Busy { .. } => Code::Busy,
             Self::Changed { .. } => Code::Changed,
             Self::ReadOnly { .. } => Code::ReadOnly,
+            Self::MountUnsupported { .. } => Code::MountUnsupported,
+            Self::Unmountable { .. } => Code::FsCorrupt,
+            Self::BadMountPoint { .. } => Code::MountPoint,
+            Self::NotMounted { .. } => Code::NotMounted,
+            Self::BadTable { .. } => Code::BadTable,
+            Self::NoPlace { .. } => Code::NoPlace,
+            Self::TooSmall { .. } => Code::TooSmall,
+            Self::NoCache => Code::NoCache,
+            Self::SeveralCaches { .. } => Code::SeveralCaches,
+            Self::Unreachable { .. } => Code::Unreachable,
+            Self::OpenSecret { .. } => Code::OpenSecret,
+            Self::BadSecret | Self::SecretOption { .. } => Code::Usage,
             Self::Permission { .. } => Code::Permission,
             Self::Io { source, .. } => match of_io(source) {
                 // "Not found" in the list of codes speaks of images.
@@ -137,6 +260,14 @@ impl DiskError {
             _ => Self::Io { path, op, source },
         }
     }
+}
+
+fn list(paths: &[PathBuf]) -> String {
+    let names: Vec<String> = paths
+        .iter()
+        .map(|path| path.display().to_string())
+        .collect();
+    names.join(", ")
 }
 
 /// The error inside an [`io::Error`] that a reader of this crate returned, if it is one of ours.

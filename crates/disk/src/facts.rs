@@ -147,7 +147,7 @@ fn name_partition(facts: &mut DeviceFacts, device: &BlockDev, disk: &BlockDev) {
     });
 }
 
-fn serial(disk: &BlockDev) -> Option<String> {
+pub(crate) fn serial(disk: &BlockDev) -> Option<String> {
     disk.text("serial")
         .or_else(|| disk.text("device/serial"))
         .or_else(|| {

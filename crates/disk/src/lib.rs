@@ -5,16 +5,24 @@
 //! wholly buffered; a device that is in use is refused with the place where it is used; a child
 //! that fails is an error for whoever reads from it, and no child outlives its handle.
 
+pub mod addresses;
 pub mod busy;
+pub mod cache;
 pub mod command;
+pub mod credentials;
 mod direct;
+mod disks;
 pub mod error;
 mod extent;
 pub mod facts;
+pub mod mounting;
 mod mounts;
 mod neighbours;
 pub mod partclone;
+pub mod partition;
 pub mod qemu;
+pub mod remote;
+pub mod removable;
 pub mod same;
 pub mod source;
 mod sys;
@@ -22,9 +30,13 @@ mod sysfs;
 mod table;
 pub mod target;
 
+pub use addresses::own_addresses;
 pub use busy::check_unused;
+pub use disks::device_of;
 pub use error::{DiskError, Result};
 pub use facts::{DeviceFacts, Kind};
+pub use mounts::mount_points;
 pub use same::holds;
 pub use source::{Access, Source};
+pub use table::{Table, table};
 pub use target::{Target, TargetOptions};

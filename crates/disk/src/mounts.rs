@@ -22,6 +22,10 @@ pub(crate) struct Mount {
     pub(crate) fs_type: String,
     /// What was mounted, as the file system calls it.
     pub(crate) source: PathBuf,
+    /// Whether the directory that was mounted has been removed meanwhile.
+    pub(crate) deleted: bool,
+    /// Whether this mount or the whole file system refuses writes.
+    pub(crate) read_only: bool,
     /// The file system's own options.
     pub(crate) options: String,
 }
@@ -35,17 +39,30 @@ pub(crate) fn mounts() -> Vec<Mount> {
         .collect()
 }
 
+/// Where file systems are mounted, and of which type, oldest first.
+pub fn mount_points() -> Vec<(PathBuf, String)> {
+    let mounts = mounts().into_iter();
+    mounts.map(|mount| (mount.at, mount.fs_type)).collect()
+}
+
 fn parse_mount(line: &[u8]) -> Option<Mount> {
     let fields: Vec<&[u8]> = line.split(|byte| *byte == b' ').collect();
     // Optional fields stand between the sixth field and a lone "-".
     let dash = fields.iter().skip(6).position(|field| *field == b"-")? + 6;
+    let own = fields.get(5)?;
+    let options = fields.get(dash + 3)?;
     Some(Mount {
         id: text(fields[0])?.parse().ok()?,
         dev: parse_dev(text(fields.get(2)?)?)?,
         at: unescape(fields.get(4)?),
         fs_type: text(fields.get(dash + 1)?)?.to_owned(),
         source: unescape(fields.get(dash + 2)?),
-        options: String::from_utf8_lossy(fields.get(dash + 3)?).into_owned(),
+        // The kernel's own words, which it does not escape.
+        deleted: fields.get(3)?.ends_with(b"//deleted"),
+        read_only: [own, options]
+            .iter()
+            .any(|list| list.split(|byte| *byte == b',').any(|word| word == b"ro")),
+        options: String::from_utf8_lossy(options).into_owned(),
     })
 }
 
@@ -97,6 +114,13 @@ mod tests {
             (with.fs_type.as_str(), with.source.as_path()),
             ("ext3", Path::new("/dev/root"))
         );
+        assert!(!with.read_only);
+        for line in [
+            &b"1 1 8:1 / /a ro,noatime - ext4 /dev/sda1 rw"[..],
+            b"1 1 8:1 / /a rw - ext4 /dev/sda1 ro,errors=continue",
+        ] {
+            assert!(parse_mount(line).expect("a whole line").read_only);
+        }
         let without = parse_mount(b"1 1 0:21 / /proc rw - proc proc rw").expect("a whole line");
         assert_eq!(without.source, Path::new("proc"));
         for torn in [

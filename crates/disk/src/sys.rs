@@ -6,7 +6,7 @@
 
 use std::os::fd::AsFd;
 
-use rustix::io::Result;
+use rustix::io::{Errno, Result};
 use rustix::ioctl::{Getter, NoArg, Opcode, Setter, ioctl, opcode};
 
 /// The letter of the block-device ioctls (`linux/fs.h`).
@@ -17,6 +17,8 @@ const BLKGETSIZE64: Opcode = opcode::read::<usize>(BLK, 114);
 const BLKDISCARD: Opcode = opcode::none(BLK, 119);
 const BLKZEROOUT: Opcode = opcode::none(BLK, 127);
 const BLKGETDISKSEQ: Opcode = opcode::read::<u64>(BLK, 128);
+const BLKPG: Opcode = opcode::none(BLK, 105);
+const BLKPG_ADD_PARTITION: i32 = 1;
 const LOOP_GET_STATUS64: Opcode = 0x4C05;
 
 /// Size of a block device in bytes.
@@ -54,6 +56,50 @@ pub(crate) fn zero_out(fd: impl AsFd, offset: u64, len: u64) -> Result<()> {
     // SAFETY: BLKZEROOUT reads two u64, offset and length in bytes.
     unsafe { ioctl(fd, Setter::<BLKZEROOUT, [u64; 2]>::new([offset, len])) }
 }
+
+/// `struct blkpg_partition` of `linux/blkpg.h`.
+#[repr(C)]
+struct BlkpgPartition {
+    start: i64,
+    length: i64,
+    number: i32,
+    names: [u8; 128],
+}
+
+/// `struct blkpg_ioctl_arg`.
+#[repr(C)]
+struct BlkpgArg {
+    op: i32,
+    flags: i32,
+    len: i32,
+    data: *mut BlkpgPartition,
+}
+
+/// Shows a partition of a disk (number, first byte, bytes) without reading the table again, which fails on a
+/// disk that is in use. `EBUSY` when there is one of that number, or one that overlaps.
+pub(crate) fn add_partition(fd: impl AsFd, number: i32, start: u64, length: u64) -> Result<()> {
+    let bytes = |count: u64| i64::try_from(count).map_err(|_| Errno::FBIG);
+    let mut partition = BlkpgPartition {
+        start: bytes(start)?,
+        length: bytes(length)?,
+        number,
+        names: [0; 128],
+    };
+    let arg = BlkpgArg {
+        op: BLKPG_ADD_PARTITION,
+        flags: 0,
+        len: i32::try_from(size_of::<BlkpgPartition>()).map_err(|_| Errno::INVAL)?,
+        data: &raw mut partition,
+    };
+    // SAFETY: BLKPG reads one struct blkpg_ioctl_arg, which BlkpgArg mirrors, and through its pointer one
+    // struct blkpg_partition, which BlkpgPartition mirrors and which outlives the call.
+    unsafe { ioctl(fd, Setter::<BLKPG, BlkpgArg>::new(arg)) }
+}
+
+const _: () = assert!(
+    size_of::<BlkpgPartition>() == 152 && size_of::<BlkpgArg>() == 24,
+    "the structs of linux/blkpg.h have 152 and 24 bytes"
+);
 
 /// `struct loop_info64` of `linux/loop.h`.
 #[repr(C)]

@@ -32,7 +32,12 @@ impl BlockDev {
 
     /// All of them.
     pub(crate) fn all() -> Vec<Self> {
-        let entries = fs::read_dir("/sys/class/block")
+        Self::all_in(Path::new("/sys"))
+    }
+
+    /// All that a sysfs shows.
+    pub(crate) fn all_in(sys: &Path) -> Vec<Self> {
+        let entries = fs::read_dir(sys.join("class/block"))
             .into_iter()
             .flatten()
             .flatten();
@@ -89,9 +94,25 @@ impl BlockDev {
             .map_or_else(|| self.clone(), |(disk, ..)| disk)
     }
 
+    /// How many partitions of it the kernel knows.
+    pub(crate) fn partitions(&self) -> usize {
+        let entries = fs::read_dir(&self.dir).into_iter().flatten().flatten();
+        let is_one = |entry: &fs::DirEntry| entry.path().join("partition").is_file();
+        entries.filter(is_one).count()
+    }
+
     /// Whether its medium spins, asked of the whole disk.
     pub(crate) fn rotational(&self) -> Option<bool> {
         self.disk().number("queue/rotational").map(|flag| flag != 0)
+    }
+
+    /// Whether its disk hangs on a USB port.
+    pub(crate) fn is_on_usb(&self) -> bool {
+        let port = |part: &std::ffi::OsStr| {
+            let number = part.to_str().and_then(|part| part.strip_prefix("usb"));
+            number.is_some_and(|number| number.parse::<u32>().is_ok())
+        };
+        self.dir.iter().any(port)
     }
 
     /// Whether it is an attached loop device.

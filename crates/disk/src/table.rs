@@ -3,8 +3,11 @@
 //! This only names what the kernel already shows; it never decides where a partition lies.
 
 use std::fs::File;
-use std::os::unix::fs::FileExt;
+use std::os::unix::fs::{FileExt, MetadataExt};
 use std::path::Path;
+
+use crate::error::{DiskError, Result};
+use crate::sysfs::BlockDev;
 
 /// What names a table and one of its partitions.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -27,6 +30,74 @@ pub(crate) fn identities(disk: &Path, sector: u32, partition: Option<(u32, u64)>
     gpt(&disk, sector, partition)
         .or_else(|| mbr(&disk, partition))
         .unwrap_or_default()
+}
+
+/// A partition table.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Table {
+    /// `gpt` or `dos`, as `blkid` says.
+    pub kind: &'static str,
+    /// How many partitions it lists; those inside of an extended one only where the kernel has read it.
+    pub partitions: usize,
+}
+
+/// The partition table of a device or file. `None` when there is none.
+///
+/// # Errors
+/// [`DiskError::NotFound`], [`DiskError::Permission`], [`DiskError::Io`].
+pub fn table(path: &Path) -> Result<Option<Table>> {
+    let disk = File::open(path).map_err(|error| DiskError::at(path, "opening", error))?;
+    // A file may come from a disk of either size.
+    let listed = [512, 4096]
+        .into_iter()
+        .find_map(|sector| gpt_entries(&disk, sector))
+        .or_else(|| mbr_entries(&disk));
+    let meta = disk.metadata();
+    let device = meta.ok().and_then(|meta| BlockDev::of(meta.rdev()));
+    let known = device.map_or(0, |device| device.partitions());
+    Ok(listed.map(|table| Table {
+        partitions: table.partitions.max(known),
+        ..table
+    }))
+}
+
+fn gpt_entries(disk: &File, sector: u64) -> Option<Table> {
+    let mut header = [0; HEADER];
+    disk.read_exact_at(&mut header, sector).ok()?;
+    if &header[..8] != b"EFI PART" {
+        return None;
+    }
+    let (count, size) = (u32_at(&header, 80)?, u32_at(&header, 84)?);
+    let mut partitions = 0;
+    if (128..=MAX_ENTRY).contains(&size) {
+        let first = u64_at(&header, 72)?.checked_mul(sector)?;
+        for number in 0..count.min(MAX_ENTRIES) {
+            let mut kind = [0; 16];
+            let at = first.checked_add(u64::from(number) * u64::from(size))?;
+            if disk.read_exact_at(&mut kind, at).is_err() {
+                break;
+            }
+            partitions += usize::from(kind != [0; 16]);
+        }
+    }
+    let kind = "gpt";
+    Some(Table { kind, partitions })
+}
+
+fn mbr_entries(disk: &File) -> Option<Table> {
+    let mut sector = [0; 512];
+    disk.read_exact_at(&mut sector, 0).ok()?;
+    let entries: Vec<&[u8]> = sector[446..510].chunks(16).collect();
+    let flags_ok = entries.iter().all(|entry| matches!(entry[0], 0 | 0x80));
+    if sector[510..] != [0x55, 0xAA] || !flags_ok || is_boot_sector(&sector) {
+        return None;
+    }
+    let used = |entry: &&&[u8]| entry[4] != 0 && entry[12..16] != [0; 4];
+    let partitions = entries.iter().filter(used).count();
+    // An empty one has a signature at least; the end mark alone may be anybody's.
+    let named = u32_at(&sector, MBR_SIGNATURE_AT)? != 0;
+    let kind = "dos";
+    (partitions > 0 || named).then_some(Table { kind, partitions })
 }
 
 fn gpt(disk: &File, sector: u32, partition: Option<(u32, u64)>) -> Option<Identities> {

@@ -62,8 +62,21 @@ impl Target {
     /// [`DiskError::Mounted`] and [`DiskError::Busy`] (also when a file is attached to a loop device),
     /// [`DiskError::ReadOnly`], and the kinds of [`DeviceFacts::read`].
     pub fn open(path: &Path, options: TargetOptions) -> Result<Self> {
+        Self::open_agreed(path, options, |_| Ok(()))
+    }
+
+    /// The same, if `agree` accepts what was found: the facts of what is open now, before a file is extended. An absent file counts
+    /// as one of 0 bytes.
+    ///
+    /// # Errors
+    /// What `agree` says, and as [`Target::open`]. Nothing was changed then.
+    pub fn open_agreed(
+        path: &Path,
+        options: TargetOptions,
+        agree: impl FnOnce(&DeviceFacts) -> Result<()>,
+    ) -> Result<Self> {
         let created = create(path, options)?;
-        let opened = Self::open_existing(path, options, created);
+        let opened = Self::open_existing(path, options, (created, agree));
         let taken = matches!(opened, Err(DiskError::Busy { .. }));
         if opened.is_err() && created && !taken {
             // Ours and empty: nobody misses it, and the error says why.
@@ -72,7 +85,11 @@ impl Target {
         opened
     }
 
-    fn open_existing(path: &Path, options: TargetOptions, created: bool) -> Result<Self> {
+    fn open_existing(
+        path: &Path,
+        options: TargetOptions,
+        (created, agree): (bool, impl FnOnce(&DeviceFacts) -> Result<()>),
+    ) -> Result<Self> {
         let mut facts = DeviceFacts::read(path)?;
         check_unused(path)?;
         let file = match facts.kind {
@@ -87,9 +104,13 @@ impl Target {
                 what: "it was replaced while it was opened",
             });
         }
-        let mut fresh = false;
-        if facts.kind == Kind::RegularFile {
-            fresh = meta.len() == 0;
+        let is_file = facts.kind == Kind::RegularFile;
+        if is_file {
+            facts.len = meta.len();
+        }
+        agree(&facts)?;
+        let fresh = is_file && facts.len == 0;
+        if is_file {
             facts.len = meta.len().max(options.create_len.unwrap_or(0));
             if facts.len > meta.len() {
                 file.set_len(facts.len).map_err(failed("extending"))?;

@@ -7,20 +7,21 @@ use azud_core::progress::{Phase, Progress};
 
 use crate::codec::Decoder;
 use crate::error::ImageError;
-use crate::native::Native;
+use crate::indexed::Indexed;
 use crate::par::{cores, each};
 
-/// Checks all frames of an image that was opened, so whose index is known to be good.
+/// Checks all frames of an image whose index is known to be good, those of header and bitmap as well. What they say together is
+/// checked by [`Native::of`](crate::Native::of).
 ///
 /// # Errors
 /// `Frames` with the numbers of all damaged frames; `Read` when the file cannot be read.
 pub fn verify(
-    native: &Native,
+    indexed: &Indexed,
     file: &dyn ReadAt,
     deep: bool,
     progress: &dyn Progress,
 ) -> Result<(), ImageError> {
-    let frames = native.frames();
+    let frames = indexed.frames();
     progress.begin(
         Phase::Verify,
         frames
@@ -35,7 +36,7 @@ pub fn verify(
         frames.len(),
         state,
         |(decoder, bytes, content), number| {
-            let good = check(native, file, number, (decoder.as_mut(), bytes, content));
+            let good = check(indexed, file, number, (decoder.as_mut(), bytes, content));
             progress.advance(frames[number].compressed_len.into());
             match good {
                 Ok(()) => Ok(()),
@@ -61,16 +62,16 @@ pub fn verify(
 }
 
 fn check(
-    native: &Native,
+    indexed: &Indexed,
     file: &dyn ReadAt,
     number: usize,
     (decoder, bytes, content): (Option<&mut Decoder>, &mut Vec<u8>, &mut Vec<u8>),
 ) -> Result<(), ImageError> {
-    native.read_frame(file, number, bytes)?;
+    indexed.read_frame(file, number, bytes)?;
     let Some(decoder) = decoder else {
         return Ok(());
     };
-    let frame = &native.frames()[number];
+    let frame = &indexed.frames()[number];
     content.resize(frame.content_len as usize, 0);
     decoder.decode(number, bytes, content)?;
     if blake3::hash(content).as_bytes() != &frame.content_hash {

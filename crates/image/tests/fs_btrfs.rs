@@ -11,7 +11,7 @@ use azud_image::fs::{FsError, FsKind, MapOptions, Volume, btrfs};
 use azud_testkit::loops::{Loop, Mount};
 use azud_testkit::tools::{have, have_root, run, run_any, sh};
 use xfs_btrfs::{
-    Dice, FileDevice, fill, head, partclone, poisoned, sparse, text, unmount, with_mounted, zeroed,
+    Dice, FileDevice, fill, head, partclone, poisoned, sparse, text, with_mounted, zeroed,
 };
 
 mod xfs_btrfs;
@@ -298,7 +298,7 @@ fn sys_a_log_tree_is_refused_and_the_remedy_mends_it() {
     assert!(
         error.to_string().contains("log_root") && error.remedy().unwrap().contains("umount /mnt")
     );
-    unmount(mount);
+    mount.unmount().unwrap();
     drop(device);
     map(&image).unwrap();
     let seen = with_mounted(&copy, "", |root| {

@@ -10,7 +10,7 @@ use anyhow::{Context, Result};
 use azud_core::io::ReadAt;
 use azud_image::fs::exfat::{guards, map, probe};
 use azud_image::fs::{FsError, FsKind, MapOptions, Volume, fat, read_head};
-use azud_testkit::loops::Loop;
+use azud_testkit::loops::{Loop, Mount};
 use azud_testkit::poison;
 use azud_testkit::tools::{have, have_root, run, sh};
 use azud_testkit::tree::{self, Picture};
@@ -48,18 +48,12 @@ fn map_file(path: &Path) -> Result<Volume, FsError> {
     map(&Disk::open(path), &MapOptions::default())
 }
 
-/// Mounts with exfat-fuse, runs a script there (`$2` is the mount, `$3` another directory), unmounts and waits until the helper ended.
+/// Mounts with exfat-fuse, runs a script there (`$2` is the mount, `$3` another directory), unmounts.
 fn mounted(image: &Path, script: &str, dir: &Path) -> Result<()> {
     let device = Loop::attach(image)?;
-    let mount = tempfile::tempdir()?;
-    let all = format!(
-        "mount.exfat-fuse -d \"$1\" \"$2\" >/dev/null 2>&1 & helper=$!
-         for i in $(seq 200); do mountpoint -q \"$2\" && break; sleep 0.05; done
-         mountpoint -q \"$2\"
-         failed=0; ( {script} ) || failed=1
-         umount \"$2\"; wait $helper; exit $failed"
-    );
-    sh(&all, &[device.name(), name(mount.path()), name(dir)])?;
+    let mount = Mount::new(device.path(), Some("exfat-fuse"), "")?;
+    sh(script, &[device.name(), name(mount.path()), name(dir)])?;
+    mount.unmount()?;
     run("blockdev", &["--flushbufs", device.name()])?;
     Ok(())
 }

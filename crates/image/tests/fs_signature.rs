@@ -8,8 +8,8 @@ use std::os::unix::fs::FileExt;
 use std::path::Path;
 
 use anyhow::{Context, Result, ensure};
-use azud_image::fs::HEAD_LEN;
 use azud_image::fs::signature::{Signature, foreign};
+use azud_image::fs::{HEAD_LEN, guards};
 use azud_testkit::tools::{find, have, run, sh};
 use signature_plants::{MADE, PERHAPS, PLANTS, Recipe};
 
@@ -225,4 +225,19 @@ fn noise_never_panics() {
             );
         }
     }
+}
+
+#[test]
+fn the_second_header_of_luks2_guards_a_raw_image() {
+    let mut head = vec![0; HEAD_LEN];
+    let guarded = |head: &[u8], size: u64| guards(head, size).contains(&(4 * MIB..4 * MIB + 4096));
+    head[..8].copy_from_slice(b"LUKS\xba\xbe\0\x02");
+    head[8..16].copy_from_slice(&(4u64 << 20).to_be_bytes());
+    assert!(guarded(&head, 64 << 20));
+    assert!(!guarded(&head, 4 << 20), "beyond the end");
+    head[7] = 1;
+    assert!(!guarded(&head, 64 << 20), "LUKS1 has none");
+    head[7] = 2;
+    head[8..16].copy_from_slice(&u64::MAX.to_be_bytes());
+    assert!(!guarded(&head, 64 << 20), "no place for it");
 }

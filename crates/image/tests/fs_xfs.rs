@@ -11,7 +11,7 @@ use azud_image::fs::{FsError, FsKind, MapOptions, Volume, xfs};
 use azud_testkit::loops::{Loop, Mount};
 use azud_testkit::tools::{have, have_root, run, run_any};
 use xfs_btrfs::{
-    Dice, FileDevice, fill, head, partclone, poisoned, sparse, text, unmount, with_mounted, zeroed,
+    Dice, FileDevice, fill, head, partclone, poisoned, sparse, text, with_mounted, zeroed,
 };
 
 mod xfs_btrfs;
@@ -286,7 +286,7 @@ fn sys_a_dirty_log_is_refused_and_the_remedy_mends_it() {
                     .contains("mount DEVICE /mnt && umount /mnt")
             );
         }
-        unmount(mount);
+        mount.unmount().unwrap();
         drop(device);
         map(&image).unwrap();
         let seen = with_mounted(&copy, "", |_| ());

@@ -6,8 +6,10 @@
 use std::cell::RefCell;
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read, Write};
+use std::os::fd::AsFd;
 use std::path::Path;
 
+use rustix::fs::Mode;
 use rustix::io::Errno;
 
 use crate::error::{At, Result, StoreError};
@@ -25,6 +27,8 @@ pub enum Op {
     SyncFile,
     /// The names in a directory are synced.
     SyncDir,
+    /// A symbolic link is made.
+    Symlink,
     /// A second name is given to a file.
     Link,
     /// A file or directory is renamed.
@@ -70,6 +74,25 @@ pub(crate) fn make_dir(path: &Path) -> Result<()> {
         .at("make the directory", path)
 }
 
+/// Makes a directory in an open one; `path` is how it is called. `false` if something has the name.
+pub(crate) fn make_dir_at(dir: impl AsFd, name: &str, path: &Path) -> Result<bool> {
+    let make = || {
+        step(Op::MakeDir, path)?;
+        match rustix::fs::mkdirat(dir, name, Mode::from_raw_mode(0o777)) {
+            Err(Errno::EXIST) => Ok(false),
+            other => other.map(|()| true).map_err(io::Error::from),
+        }
+    };
+    make().at("make the directory", path)
+}
+
+/// Makes a symbolic link; nothing may have the name.
+pub(crate) fn symlink(target: &Path, path: &Path) -> Result<()> {
+    step(Op::Symlink, path)
+        .and_then(|()| std::os::unix::fs::symlink(target, path))
+        .at("make the link", path)
+}
+
 /// Makes a directory unless it exists.
 pub(crate) fn ensure_dir(path: &Path) -> Result<()> {
     match fs::symlink_metadata(path) {
@@ -109,6 +132,16 @@ pub(crate) fn write(path: &Path, content: &[u8]) -> Result<File> {
         Ok::<_, io::Error>(file)
     };
     write().at("write", path)
+}
+
+/// Writes a small file whole in the place of another, or of none: whoever looks sees the old content or the new.
+pub(crate) fn replace(path: &Path, content: &[u8]) -> Result<()> {
+    let mut draft = path.as_os_str().to_owned();
+    draft.push(".new");
+    let draft = Path::new(&draft);
+    write(draft, content)?;
+    rename(draft, path)?;
+    path.parent().map_or(Ok(()), sync_dir)
 }
 
 /// Returns when the content of a file is on the medium.
@@ -260,7 +293,7 @@ pub(crate) fn file_size(path: &Path) -> Result<Option<u64>> {
 
 /// Reads a small regular file, at most `limit` bytes of it; a link, pipe or device is never opened.
 pub(crate) fn read_small(path: &Path, limit: u64) -> io::Result<Vec<u8>> {
-    use rustix::fs::{Mode, OFlags};
+    use rustix::fs::OFlags;
     // Non-blocking, so that a pipe put here cannot hold us.
     let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
     let file = File::from(rustix::fs::open(path, flags, Mode::empty())?);

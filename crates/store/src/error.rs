@@ -3,9 +3,11 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
+use azud_core::cache::Stays;
 use azud_core::code::{self, Code};
 use azud_core::name::NameError;
 
+use crate::cache::NoRoom;
 use crate::lease::Holder;
 use crate::side::LOCK;
 
@@ -22,6 +24,28 @@ pub enum StoreError {
     /// There is no such image or directory.
     #[error("there is no {path}", path = .0.display())]
     NotFound(PathBuf),
+    /// A link in the repository leads out of it.
+    #[error("{path} leads out of its repository", path = .path.display())]
+    Outside {
+        /// What was asked for.
+        path: PathBuf,
+    },
+    /// The name is there in another case only.
+    #[error("there is no {wanted}, but {there:?} is there", wanted = .wanted.display())]
+    CaseTwin {
+        /// What was asked for.
+        wanted: PathBuf,
+        /// The name that differs from its last component.
+        there: String,
+    },
+    /// Something of the user's has the name of an alias.
+    #[error("{path} is {what}, and an alias belongs there", path = .path.display())]
+    AliasTaken {
+        /// The place of the alias.
+        path: PathBuf,
+        /// What is there.
+        what: &'static str,
+    },
     /// Something that is not a regular file has the image's name.
     #[error("{path} is {what}, not the file of an image", path = .path.display())]
     NotAFile {
@@ -67,6 +91,17 @@ pub enum StoreError {
         /// Why nothing fits.
         reason: &'static str,
     },
+    /// The image may not leave the cache.
+    #[error("{image} stays in the cache: {reason}", image = .image.display(), reason = reason(.why))]
+    Stays {
+        /// Its path from the root.
+        image: PathBuf,
+        /// Why.
+        why: Stays,
+    },
+    /// What may leave the cache is not enough.
+    #[error("{} bytes more would have to be free, and {} could be", .0.needed, .0.could_free)]
+    NoRoom(Box<NoRoom>),
     /// What stands on disk contradicts itself.
     #[error("{path}: {reason}", path = .path.display())]
     Corrupt {
@@ -134,16 +169,33 @@ impl StoreError {
         match self {
             Self::Name(error) => error.code(),
             Self::NotFound(_) => Code::NotFound,
+            Self::Outside { .. } => Code::Outside,
+            Self::CaseTwin { .. } => Code::CaseTwin,
+            Self::AliasTaken { .. } => Code::AliasTaken,
             Self::NotAFile { .. } => Code::BadName,
             Self::NoSpace { .. } => Code::NoSpace,
             Self::ReadOnly { .. } => Code::ReadOnly,
             Self::Locked(_) | Self::Held { .. } => Code::Locked,
             Self::NoSuchVersion { .. } => Code::NoSuchVersion,
+            Self::Stays { why, .. } => match why {
+                Stays::Pinned => Code::Pinned,
+                Stays::InUse => Code::InUse,
+                Stays::LastCopy(_) => Code::LastCopy,
+            },
+            Self::NoRoom(_) => Code::NoRoom,
             Self::Corrupt { .. } => Code::Corrupt,
             Self::Newer(_) => Code::Newer,
             Self::Pending { source, .. } => source.code(),
             Self::Io { source, .. } => code::of_io(source),
         }
+    }
+}
+
+fn reason(why: &Stays) -> String {
+    match why {
+        Stays::Pinned => "it is pinned".to_owned(),
+        Stays::InUse => "it is in use".to_owned(),
+        Stays::LastCopy(partition) => format!("it is the last copy of what {partition} runs"),
     }
 }
 

@@ -1,16 +1,20 @@
 //! Repositories on disk: images with their side files, published whole or not at all, their trash and history.
 //!
 //! Architecture invariants: an image's format is unknown here (who it is, an [`Identity`], is told by
-//! the caller); no network, no threads but the one that keeps a lock alive; the clock is given by the
-//! caller; names of durable files are changed in [`durable`] only. Whatever is killed, wherever: the directory shows a whole image of the
+//! the caller); no network; threads only in [`bulk`] and to keep a lock alive; the clock is given by the caller; names of durable files are
+//! changed in [`durable`] only. Whatever is killed, wherever: the directory shows a whole image of the
 //! old or the new version, and the next command finishes or clears away the rest.
 
+pub mod beneath;
+mod bulk;
+pub mod cache;
 pub mod catalogue;
 pub mod durable;
 pub mod error;
 pub mod export;
 pub mod identity;
 pub mod lease;
+pub mod links;
 pub mod list;
 mod lock;
 mod owner;
@@ -24,6 +28,7 @@ mod slot;
 mod stage;
 pub mod stored;
 pub mod trash;
+pub mod tree;
 
 pub use error::{Result, StoreError};
 pub use identity::{Identify, Identity};

@@ -1,6 +1,5 @@
 //! Publishing: an image becomes visible whole, with its side files, or not at all.
 
-use std::fs::File;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
@@ -9,6 +8,7 @@ use azud_core::name::ImageFile;
 use rustix::fs::{FallocateFlags, fallocate};
 use rustix::io::Errno;
 
+use crate::bulk::Bulk;
 use crate::durable;
 use crate::error::{At, Result, StoreError};
 use crate::identity::{Identify, Identity};
@@ -84,7 +84,7 @@ impl Staging {
         let path = self.path();
         let file = durable::create(&path)?;
         Ok(ImageWriter {
-            file,
+            bulk: Bulk::new(file),
             path,
             len: 0,
             sums: Sums::new(),
@@ -203,12 +203,12 @@ pub struct Written {
     pub sums: SumPair,
 }
 
-/// Writes an image and computes its sums in the same pass.
+/// Writes an image and computes its sums in the same pass. It needs no buffer before it.
 ///
 /// Its errors carry a [`StoreError`], and keep the kind of the system's.
 #[derive(Debug)]
 pub struct ImageWriter {
-    file: File,
+    bulk: Bulk,
     path: PathBuf,
     len: u64,
     sums: Sums,
@@ -221,7 +221,7 @@ impl ImageWriter {
     /// # Errors
     /// [`StoreError::NoSpace`].
     pub fn reserve(&self, len: u64) -> Result<()> {
-        match fallocate(&self.file, FallocateFlags::KEEP_SIZE, 0, len) {
+        match fallocate(self.bulk.file(), FallocateFlags::KEEP_SIZE, 0, len) {
             Err(Errno::NOSPC | Errno::DQUOT | Errno::FBIG) if len > 0 => {
                 Err(Errno::NOSPC).at("reserve space for", &self.path)
             }
@@ -245,11 +245,12 @@ impl ImageWriter {
     /// [`StoreError::NoSpace`] (some file systems notice only now), [`StoreError::Io`].
     pub fn finish(self) -> Result<Written> {
         let Self {
-            file,
+            bulk,
             path,
             len,
             sums,
         } = self;
+        let file = bulk.finish().at("write", &path)?;
         file.set_len(len).at("set the length of", &path)?;
         durable::sync_file(&file, &path)?;
         Ok(Written {
@@ -265,16 +266,12 @@ impl ImageWriter {
 
 impl Write for ImageWriter {
     fn write(&mut self, buf: &[u8]) -> io::Result<usize> {
-        match self.file.write(buf) {
-            Ok(n) => {
-                self.sums.update(&buf[..n]);
-                self.len += n as u64;
-                Ok(n)
-            }
-            // `write_all` and its like go on after an interruption by themselves.
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => Err(error),
-            Err(error) => Err(StoreError::io("write", self.path(), error).into()),
-        }
+        self.bulk
+            .write_all(buf)
+            .map_err(|error| StoreError::io("write", self.path(), error))?;
+        self.sums.update(buf);
+        self.len += buf.len() as u64;
+        Ok(buf.len())
     }
 
     fn flush(&mut self) -> io::Result<()> {

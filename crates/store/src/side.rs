@@ -142,6 +142,16 @@ pub struct SumPair {
     pub full: String,
 }
 
+/// The MD5 that a `.full.sum` or `.sum` tells, lower-case hex; `None` if it tells none.
+pub fn read_sum(path: &Path) -> Option<String> {
+    const DIGITS: usize = 32;
+    let content = durable::read_small(path, 4096).ok()?;
+    let text = std::str::from_utf8(&content).ok()?;
+    let word = text.split_whitespace().next()?.to_ascii_lowercase();
+    let is_sum = word.len() == DIGITS && word.bytes().all(|byte| byte.is_ascii_hexdigit());
+    is_sum.then_some(word)
+}
+
 /// Computes both sums of a file as its bytes pass by.
 #[derive(Debug, Clone)]
 pub struct Sums {

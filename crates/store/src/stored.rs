@@ -2,11 +2,11 @@
 
 use std::fs::File;
 use std::io;
-use std::os::unix::fs::FileExt;
+use std::os::unix::fs::{FileExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
 use azud_core::io::ReadAt;
-use rustix::fs::{Advice, fadvise};
+use rustix::fs::{Advice, OFlags, fadvise};
 
 use crate::error::{Result, StoreError};
 
@@ -24,7 +24,7 @@ impl Stored {
     /// # Errors
     /// [`StoreError::NotFound`], [`StoreError::NotAFile`], [`StoreError::Io`].
     pub fn open(path: &Path) -> Result<Self> {
-        let file = File::open(path).map_err(|error| match error.kind() {
+        let file = open(path).map_err(|error| match error.kind() {
             io::ErrorKind::NotFound => StoreError::NotFound(path.to_owned()),
             _ => StoreError::io("open", path, error),
         })?;
@@ -58,6 +58,18 @@ impl Stored {
     pub fn forget_cached(&self) {
         // Advice: where it is not taken, the check that follows is weaker, not wrong.
         let _ = fadvise(&self.file, 0, None, Advice::DontNeed);
+    }
+}
+
+/// Opens for reading, leaving the file's times alone where the system allows: looking at an image is not
+/// using it, and a cache goes by its last use.
+fn open(path: &Path) -> io::Result<File> {
+    let mut options = File::options();
+    let flags = OFlags::NOATIME.bits().cast_signed();
+    match options.read(true).custom_flags(flags).open(path) {
+        // Only the owner and root may ask for it.
+        Err(error) if error.kind() == io::ErrorKind::PermissionDenied => File::open(path),
+        other => other,
     }
 }
 

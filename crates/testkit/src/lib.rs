@@ -4,6 +4,7 @@
 //! test panics. Only test code depends on this crate.
 #![allow(clippy::print_stderr, reason = "skipped tests say so on the terminal")]
 
+mod fuse;
 pub mod loops;
 pub mod memory;
 pub mod poison;

@@ -6,7 +6,8 @@ use std::time::Duration;
 
 use anyhow::{Context, Result};
 
-use crate::tools::{run, run_any};
+use crate::fuse::{FuseMount, Helper, settled};
+use crate::tools::run;
 
 /// A loop device over a file; detached on drop.
 #[derive(Debug)]
@@ -51,23 +52,63 @@ impl Loop {
 
 impl Drop for Loop {
     fn drop(&mut self) {
-        retry("losetup", &["--detach", self.name()]);
+        complain(retry("losetup", &["--detach", self.name()]));
     }
 }
 
 /// A mounted file system; unmounted on drop.
 #[derive(Debug)]
-pub struct Mount {
+pub struct Mount(Kind);
+
+#[derive(Debug)]
+enum Kind {
+    Kernel(KernelMount),
+    Fuse(FuseMount),
+}
+
+impl Mount {
+    /// Mounts `device` on a fresh directory with `mount -o OPTIONS`; `ntfs-3g` and `exfat-fuse` where other
+    /// programs do not see it.
+    ///
+    /// # Errors
+    /// When `mount` or the helper fails.
+    pub fn new(device: &Path, fs_type: Option<&str>, options: &str) -> Result<Self> {
+        let helper = fs_type.and_then(Helper::named);
+        Ok(Self(match helper {
+            Some(helper) => Kind::Fuse(FuseMount::new(device, helper, options)?),
+            None => Kind::Kernel(KernelMount::new(device, fs_type, options)?),
+        }))
+    }
+
+    /// Where its files are. Do not resolve it: that of a helper goes through a link to another root.
+    pub fn path(&self) -> &Path {
+        match &self.0 {
+            Kind::Kernel(mount) => mount.dir.path(),
+            Kind::Fuse(mount) => mount.path(),
+        }
+    }
+
+    /// Unmounts now, and waits until all is written and the device is free.
+    ///
+    /// # Errors
+    /// When it stays busy, or a helper ends badly.
+    pub fn unmount(self) -> Result<()> {
+        match self.0 {
+            Kind::Kernel(mut mount) => mount.end(),
+            Kind::Fuse(mut mount) => mount.end(),
+        }
+    }
+}
+
+/// A file system that the kernel mounted.
+#[derive(Debug)]
+struct KernelMount {
     dir: tempfile::TempDir,
     mounted: bool,
 }
 
-impl Mount {
-    /// Mounts `device` on a fresh directory with `mount -o OPTIONS` (FUSE helpers such as `ntfs-3g` by `-t`).
-    ///
-    /// # Errors
-    /// When `mount` fails.
-    pub fn new(device: &Path, fs_type: Option<&str>, options: &str) -> Result<Self> {
+impl KernelMount {
+    fn new(device: &Path, fs_type: Option<&str>, options: &str) -> Result<Self> {
         let dir = tempfile::tempdir()?;
         let mut args = Vec::new();
         if let Some(fs_type) = fs_type {
@@ -82,55 +123,38 @@ impl Mount {
         Ok(Self { dir, mounted: true })
     }
 
-    /// Where it is mounted.
-    pub fn path(&self) -> &Path {
-        self.dir.path()
-    }
-
-    /// Unmounts now and waits until it is gone (a FUSE unmount is asynchronous).
-    ///
-    /// # Errors
-    /// When `umount` fails.
-    pub fn unmount(mut self) -> Result<()> {
-        self.mounted = false;
-        let dir = self
-            .dir
-            .path()
-            .to_str()
-            .context("path is UTF-8")?
-            .to_owned();
-        run("sync", &["-f", &dir])?;
-        run("umount", &[&dir])?;
-        for _ in 0..100 {
-            if run_any("pgrep", &["-f", &format!("ntfs-3g.*{dir}")])?
-                .stdout
-                .is_empty()
-            {
-                break;
-            }
-            sleep(Duration::from_millis(50));
+    fn end(&mut self) -> Result<()> {
+        if std::mem::take(&mut self.mounted) {
+            let dir = self.dir.path().to_str().context("path is UTF-8")?;
+            // A child that another test just started may still hold a file that it inherited.
+            retry("umount", &[dir])?;
+            settled()?;
         }
         Ok(())
     }
 }
 
-impl Drop for Mount {
+impl Drop for KernelMount {
     fn drop(&mut self) {
-        if self.mounted {
-            retry(
-                "umount",
-                &[self.dir.path().to_str().expect("temporary paths are UTF-8")],
-            );
-        }
+        complain(self.end());
     }
 }
 
-fn retry(program: &str, args: &[&str]) {
-    for _ in 0..40 {
-        if run(program, args).is_ok() {
-            return;
+/// Again and again for two seconds.
+fn retry(program: &str, args: &[&str]) -> Result<()> {
+    let mut tries = 0;
+    loop {
+        match run(program, args) {
+            Err(_) if tries < 40 => tries += 1,
+            done => return done.map(drop),
         }
         sleep(Duration::from_millis(50));
     }
-    eprintln!("could not undo: {program} {args:?}");
+}
+
+/// Says what could not be undone; a guard cannot return it.
+pub(crate) fn complain(undone: Result<()>) {
+    if let Err(error) = undone {
+        eprintln!("could not undo: {error:#}");
+    }
 }

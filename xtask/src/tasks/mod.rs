@@ -4,6 +4,8 @@ mod bench;
 mod check;
 mod machine;
 mod soak;
+mod vm;
+mod vm_tests;
 
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -38,7 +40,29 @@ pub(crate) const ALL: &[Task] = &[
         about: "the long versions of the tests",
         run: soak::run,
     },
+    Task {
+        name: "vm",
+        about: "runs a command in a virtual machine with Debian's kernel",
+        run: vm::run,
+    },
+    Task {
+        name: "vm-tests",
+        about: "the tests that need that machine",
+        run: vm_tests::run,
+    },
 ];
+
+/// The end of a task that passes on the exit status of what it ran.
+#[derive(Debug)]
+pub(crate) struct Ended(pub(crate) u8);
+
+impl std::fmt::Display for Ended {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "exit status {}", self.0)
+    }
+}
+
+impl std::error::Error for Ended {}
 
 /// Prints a line; a reader that went away is no trouble.
 pub(crate) fn say(line: &str) {

@@ -12,12 +12,18 @@ error-label-warning = warning:
 
 error-cli-usage = The command line was not understood
     .hint = Read the command's help: add --help.
+error-cli-bad-config = The configuration was not understood
+    .hint = Correct /etc/azud/azud.toml (or the file that AZUD_CONFIG names), the AZUD_… variables or the options.
 error-cli-not-confirmed = Not confirmed, nothing was written
     .hint = Repeat with --yes, or type the device's name when asked.
 error-image-bad-name = The image's name is not acceptable
     .hint = Use letters, digits, dashes and dots; no part may be empty, begin with a dot or be “..”.
 error-image-not-found = Not found
     .hint = Check the spelling; “azud image list DIR” shows what there is.
+error-image-outside = The name leads out of its repository
+    .hint = Somebody planted a link there: look at it (ls -l) and remove it.
+error-image-case-twin = Upper and lower case differ
+    .hint = Write the name exactly as it is there.
 error-image-not-native = Not an image in Azud's format
     .hint = If another program made it, convert it with “azud image import”.
 error-image-truncated = The image ends too early
@@ -36,6 +42,26 @@ error-image-locked = The image is locked
     .hint = Wait until whoever locked it has ended and try again.
 error-image-no-such-version = The trash has no such version
     .hint = “azud image history IMAGE” shows those there are.
+error-place-bad-name = The repository's name is not acceptable
+    .hint = It is REPO, CACHE, an address (IPv6 in brackets), a computer's name, USB-id or DVD-id; write ./ before a file whose name has a colon.
+error-place-no-manager = Nobody said which computer the manager is
+    .hint = Set “manager” in /etc/azud/azud.toml, AZUD_MANAGER or --manager; on the manager itself “serving = true” or --serving.
+error-place-not-mounted = The repository is not there
+    .hint = Mount it first; “azud env” shows what is mounted.
+error-place-ambiguous = Several repositories answer to that name
+    .hint = Name the one that is meant by its path, or unmount the others.
+error-place-alias-taken = A file or directory stands where an alias belongs
+    .hint = Rename it: addresses, REPO, CACHE, USB-… and DVD-… are names of repositories.
+error-cache-pinned = The image is pinned
+    .hint = “azud cache unpin IMAGE” lets it go.
+error-cache-in-use = The image is in use
+    .hint = Wait until the restore, update or mount has ended and try again.
+error-cache-last-copy = The image is the last copy of what this computer runs
+    .hint = Bring another copy of it into the cache first, or restore something else to that partition.
+error-cache-no-room = There is no room in the cache
+    .hint = Unpin images, wait until those in use are free, or give the cache a larger partition.
+error-cache-no-copy = The other copy does not have what is damaged
+    .hint = Name another copy of the same version with --from, or copy the whole image again.
 error-fs-dirty = The file system was not shut down cleanly
     .hint = Check and repair it, or capture the whole device with --dirty raw.
 error-fs-hibernated = Windows is hibernated on this volume
@@ -52,6 +78,10 @@ error-disk-busy = The device is in use
     .hint = Stop what uses it (lsblk and fuser -v show it) and try again.
 error-disk-not-a-device = Neither a block device nor a regular file
     .hint = lsblk shows the devices of this computer.
+error-disk-bad-name = The device's name was not understood
+    .hint = It is /dev/…, a file, DISK:PARTITION (1:2) or serial=SERIAL:PARTITION; lsblk -o NAME,SERIAL shows them.
+error-disk-ambiguous = Several disks answer to that name
+    .hint = Name the device by its path; lsblk -o NAME,SERIAL shows them.
 error-disk-too-small = The target is too small
     .hint = Choose a larger partition, or shrink the file system before capturing it.
 error-disk-sector-size = The target's sector size does not fit the image
@@ -74,14 +104,56 @@ error-disk-io = The operating system refused an operation
     .hint = Look at the cause; dmesg tells whether the disk is failing.
 error-disk-permission = Not allowed
     .hint = Run it as root (sudo), or check the permissions of the file.
+error-disk-bad-table = The partition table is not usable
+    .hint = Look at it (sfdisk --list) and repair it; nothing more is written to it until then.
+error-disk-no-place = There is no place for the partition
+    .hint = Ask for less (--size), shrink or delete another partition, or name a partition that is there.
+error-disk-not-empty = What the disk holds would be lost
+    .hint = Look at it (blkid, lsblk -f). If it may go, empty it yourself (wipefs --all DEVICE) and try again.
+error-cache-not-found = There is no cache
+    .hint = “azud cache init DISK” makes one; “azud cache find” shows what was looked at.
+error-cache-ambiguous = Several devices are caches
+    .hint = Name the one that is meant (“azud cache mount DEVICE”), or take the label CACHE from the others.
+error-cache-exists = There is a cache already
+    .hint = To lose all its images, name its partition and add --reformat.
+error-cache-no-file-system = The cache's partition has no file system that is recognised
+    .hint = If it is new, “azud cache init DEVICE” formats it; if it held images, try to repair it first (e2fsck -b 32768 DEVICE).
+error-mount-unsupported = The kernel cannot mount such a file system
+    .hint = Load the kernel's module (modprobe), or use a kernel that has it.
+error-mount-bad-place = Nothing can be mounted there
+    .hint = Name a directory of its own, one that is no link and where nothing is mounted.
+error-mount-not-mounted = Nothing is mounted there
+    .hint = findmnt shows what is mounted where.
+error-repo-unreachable = The server does not answer
+    .hint = Check the address, the cable and the server's firewall; --protocol says how it is asked.
+error-repo-unknown = It is not known how the repository is reached
+    .hint = Say it with --protocol and --path; “azud repo add” remembers it.
+error-repo-open-secret = A file of passwords can be read by others
+    .hint = Make it its owner's alone: chmod 600 FILE.
+error-storage-no-medium = No such removable medium
+    .hint = “azud storage list” shows what is plugged in.
 error-tool-missing = A program is missing
     .hint = Install it with the system's package manager.
 error-tool-failed = An external program failed
     .hint = Read what it said; running it by hand may say more.
 
+## What failed in this very case, where more languages than English have words for it
+
+detail-too-small = the target has { $has } bytes, the image needs { $needs }
+detail-no-device = { $path }: no such device or file
+detail-mounted = { $path }: mounted on { $at }
+detail-busy = { $path }: in use by { $by }
+detail-not-found = there is no { $path }
+detail-locked = somebody else is changing { $path }
+detail-dirty = { $fs } was not shut down cleanly: { $why }
+detail-outside = { $path } leads out of its repository
+detail-case-twin = there is no { $wanted }, but “{ $there }” is there
+detail-place-not-mounted = { $place } is not mounted at { $at }
+
 ## Asking for consent
 
 confirm-prompt = This destroys what { $device } holds. To go on, type its name:
+confirm-prompt-table = This changes the partition table of { $device }. To go on, type its name:
 confirm-nobody = nobody said that the content of { $device } may go
 confirm-other = the answer was not { $device }
 
@@ -109,6 +181,13 @@ bad-size = a size is a number of bytes, or one like 10M, 10MiB, 1.5G
 bad-level = it is a whole number from 1 to 19
 bad-number = it is a whole number, 0 or greater
 
+value-address = ADDRESS
+value-file = FILE
+value-medium = MEDIUM
+value-option = OPTION
+value-path = PATH
+value-protocol = PROTOCOL
+value-user = NAME
 value-a = A
 value-b = B
 value-command = COMMAND
@@ -117,13 +196,19 @@ value-dir = DIR
 value-engine = ENGINE
 value-foreign = FOREIGN
 value-format = FORMAT
+value-fs = FS
 value-how = HOW
+value-host = HOST
 value-image = IMAGE
 value-lang = LANG
+value-layout = LAYOUT
 value-n = N
+value-name = NAME
 value-out = OUT
+value-source = SOURCE
 value-shell = SHELL
 value-size = SIZE
+value-table = TABLE
 value-version = VERSION
 
 ## Help
@@ -139,9 +224,66 @@ help-args =
     .yes = Go ahead without asking
     .image = The image
     .level = Compression, 1 (fast) to 19 (small)
+    .root = The images root; else AZUD_ROOT, /etc/azud/azud.toml, /opt/opengnsys/images
+    .layout = How the site lays out its trees; else AZUD_LAYOUT, opengnsys
+    .package = The package in the paths of the layout eac
+    .manager = The manager's address, and its other names after commas; else AZUD_MANAGER
+    .serving = This computer is the manager
+    .address = The computer, by address or name
+    .protocol = How it is reached; auto asks the server
+    .path = Exported path (nfs), share with folder (smb), directory (file)
+    .write = Mount it for writing as well
+    .credentials = File with name and password, readable by its owner only
+    .user = Name for the server; the password comes with --password-stdin
+    .password-stdin = Read the password from standard input
+    .options = Option for the mount helper; never a password
+    .medium = The medium: USB-tools, tools, or its device
 help-demo = Show the whole story on this computer, without root
     .dir = Where to work, instead of a temporary directory
     .keep = Keep the files that were made
+help-env = Print where the repositories are, for scripts: eval "$(azud env)"
+    .shell = The shell that reads it
+help-cache = Make, find, mount and describe the cache partition, and look after its images
+help-cache-find = List the devices that are caches, and say which one is taken
+    .devices = Look only at these disks or partitions
+help-cache-init = Make a cache: a new partition on a disk, or a partition that is there
+    .device = A disk (one more partition is made, the others stay), or a partition (all that it holds is lost)
+    .fs = File system; XFS and btrfs let images share blocks
+    .size = Size of the new partition; else all of the largest gap
+    .start = Where the new partition begins, a multiple of 1M; else as far back as possible
+    .table = Partition table for a disk that has none
+    .reformat = Format a cache anew: all its images are lost
+help-cache-mount = Mount the cache
+    .device = The cache's disk or partition; else it is searched
+    .at = Where; else the place of the layout (ROOT/localhost)
+    .read-only = Refuse all writing
+help-cache-unmount = Unmount the cache
+    .device = The cache's disk or partition; else it is searched
+help-cache-status = Say where the cache is and what room it has
+    .device = The cache's disk or partition; else it is searched
+help-cache-list = List what the cache holds, and why it stays
+    .cache = Directory of the cache; else AZUD_CACHE, or CACHE:
+help-cache-pin = Keep images, whatever room is needed
+    .images = The images, by their paths in the cache
+    .cache = Directory of the cache; else AZUD_CACHE, or CACHE:
+help-cache-unpin = Let images go again when room is needed
+    .images = The images, by their paths in the cache
+    .cache = Directory of the cache; else AZUD_CACHE, or CACHE:
+help-cache-evict = Remove images from the cache for good
+    .images = The images; else those least recently used, until the limits hold
+    .free = Make room for so much more, within the limits
+    .budget = Most that the cache may hold; else AZUD_CACHE_BUDGET
+    .floor = What stays free; else AZUD_CACHE_FLOOR, or a twentieth of the file system (1 GiB at least)
+    .cache = Directory of the cache; else AZUD_CACHE, or CACHE:
+help-cache-verify = Check images, those first whose check is longest ago
+    .images = The images; else all
+    .older-than = Only those not checked for so many days
+    .rate = Read at most so much a second
+    .cache = Directory of the cache; else AZUD_CACHE, or CACHE:
+help-cache-repair = Fetch damaged frames of an image again from another copy
+    .image = The image, by its path in the cache
+    .from = Another copy of it, or a tree that has one
+    .cache = Directory of the cache; else AZUD_CACHE, or CACHE:
 help-completions = Print the completion script of a shell
     .shell = The shell
 help-man = Write the manual pages
@@ -156,7 +298,6 @@ help-image-create = Capture a file system into an image
     .engine = Who finds the used blocks; else Azud, and partclone for what it does not know
     .dirty = Capture a file system that was not shut down cleanly, as a whole
     .keep-pagefile = Keep the content of Windows' page, swap and hibernation files
-    .read-back = Read the image again when it is written, and check it
     .keep-days = Delete former versions older than this many days
     .keep-bytes = Delete the oldest former versions beyond this size
 help-image-restore = Put an image on a device
@@ -184,6 +325,16 @@ help-image-export = Convert an image to another format
 help-image-import = Make an image of one that another program made
     .foreign = partclone or ntfsclone image, or a whole disk, plain or compressed
     .image = File to write
+help-repo = Mount and list repositories of other computers
+help-repo-add = Remember how a repository is reached
+help-repo-mount = Mount a repository at its place under the root
+help-repo-unmount = Unmount a repository
+help-repo-list = List repositories and how they are
+help-storage = Mount and list USB sticks and discs
+help-storage-list = List what is plugged in, with the images of what is mounted
+help-storage-mount = Mount a medium, or all that are not mounted
+    .read-only = Refuse writes; discs are always mounted so
+help-storage-unmount = Unmount a medium, so that it may be pulled
 
 ## Manual pages
 
@@ -204,6 +355,7 @@ phase-compare = Comparing
 phase-restore = Restoring
 phase-read-back = Reading back
 phase-verify = Verifying
+phase-repair = Repairing
 phase-convert = Converting
 progress-of = { $done } of { $total }
 progress-left = { $time } left
@@ -212,6 +364,10 @@ progress-end = { $phase }: { $done } in { $time }, { $rate }
 ## Plans and results
 
 plan-demo = Show the whole story
+plan-cache-create = Make a cache partition
+plan-cache-format = Format a partition as cache
+plan-cache-mount = Mount the cache
+plan-cache-unmount = Unmount the cache
 plan-image-create = Capture an image
 plan-image-restore = Restore an image
 plan-image-rollback = Bring a former version back
@@ -240,6 +396,7 @@ label-file-system = File system
 label-former = Former version
 label-format = Format
 label-frames = Frames
+label-holds = Holds now
 label-host = Computer
 label-identity = Identity
 label-image = Image
@@ -256,6 +413,7 @@ label-out = Output
 label-rate = Rate
 label-ratio = Ratio
 label-read-back = Read back
+label-replaced = Replaced
 label-reused = Taken over
 label-same = Same
 label-sector-size = Sector size
@@ -285,10 +443,23 @@ word-yes = yes
 word-zero = zeroed
 
 warn-destroys = All that { $device } holds will be lost.
+warn-destroys-disk = { $device } is a divided disk: { $count ->
+    [one] the partition on it is lost
+   *[other] all { $count } partitions on it are lost
+}, not one file system alone.
 warn-dirty-raw = The file system was not shut down cleanly: its device is captured whole. Check it after a restore.
 warn-left-out = { $name } is left out: { $size } that Windows makes anew (--keep-pagefile keeps it).
 warn-no-map = No known file system: the whole device is captured, except zeros and holes.
 warn-replaces = { $image } exists: it goes to the trash.
+
+holds-table = { $count ->
+    [0] { $kind } partition table without partitions
+    [one] { $kind } partition table with { $count } partition
+   *[other] { $kind } partition table with { $count } partitions
+}
+holds-labelled = { $name }, label “{ $label }”
+holds-unknown = something unknown
+holds-nothing = nothing
 
 count-frames = { $count ->
     [one] { $count } frame
@@ -329,6 +500,76 @@ word-current = current
 verify-bad-frames = Damaged frames: { $frames }
 word-raw-file = the device's bytes
 
+## The cache
+
+result-cache-init = Cache made on { $device }
+result-cache-mount = Cache mounted at { $at }
+result-cache-unmount = Cache unmounted
+label-found-by = Found by
+label-mounted-at = Mounted at
+label-read-only = Read-only
+label-free = Free
+label-clones = Shares blocks
+label-images = Images
+label-images-at = Images at
+label-table = Partition table
+label-partition = Partition
+label-start = Begins at
+word-gpt = GPT
+word-mbr = MBR
+word-label = label
+word-partlabel = partition name
+word-mbr-type = partition type
+word-gpt-name = name in the table
+warn-several-caches = Several devices are caches: { $devices }. Commands need to be told which one is meant.
+warn-unformatted = { $device } has no file system yet: “azud cache init { $device }” formats it.
+warn-read-only-medium = The medium is write-protected: the cache is mounted read-only.
+warn-new-table = { $device } gets a new partition table.
+warn-images-lost = { $count ->
+    [one] { $count } image ({ $size }) in it will be lost.
+   *[other] { $count } images ({ $size }) in it will be lost.
+}
+warn-images-unknown = It is a cache, and what images it holds cannot be told.
+hint-reformat = To lose all its images: azud cache init { $device } --reformat
+confirm-removal-prompt = These images leave { $device } for good. To go on, type its name:
+plan-cache-evict = Remove images from the cache
+plan-cache-pin = Pin images
+plan-cache-unpin = Unpin images
+plan-cache-repair = Repair an image
+result-cache-evict = Images removed from the cache
+result-cache-pin = Images pinned
+result-cache-unpin = Images unpinned
+result-cache-repair = Image repaired
+label-budget = Most to hold
+label-cache = Cache
+label-damaged-frames = Damaged frames
+label-fetched = Fetched
+label-floor = To stay free
+label-freed = Freed
+label-frees = To be freed
+label-held = Held
+label-last-used = Last used
+label-need = Room for
+label-stays = Stays because
+label-verified = Checked
+word-changed = changed during the check
+word-damaged = damaged
+word-in-use = in use
+word-last-copy = last copy
+word-never = never
+word-no-sum = no frames and no .full.sum to check it by
+word-pinned = pinned
+word-sound = sound
+word-unreadable = cannot be read
+warn-cache-damaged = { $name }: what the cache knew of it is damaged and was made good from the files.
+warn-cache-state = The cache could not note that the image is in use: { $why }
+warn-evicts = These images are removed for good; they can be fetched again from the manager.
+warn-not-remembered = The cache is read-only: the check is not remembered.
+warn-uncertain = Images share bytes here: how much is freed shows after each, and no more is removed than needed.
+cache-no-room = { $needed } more would have to be free, { $could } could be
+cache-repair-hint = “azud cache repair { $image } --from COPY” fetches only what is damaged.
+cache-verified = Checked: { $count }, damaged: { $bad }
+
 ## The demo
 
 label-size = Size
@@ -349,3 +590,47 @@ demo-step-restore = Restore and read back
 demo-step-recapture = Capture after changes
 demo-step-new = New in the second image
 demo-step-follow = Restore only what differs
+
+## Repositories and removable storage
+
+plan-repo-add = Remember a repository
+plan-repo-mount = Mount a repository
+plan-repo-unmount = Unmount a repository
+plan-storage-mount = Mount removable storage
+plan-storage-unmount = Unmount removable storage
+result-repo-add = Remembered
+result-repo-mount = Mounted at { $at }
+result-repo-unmount = Unmounted
+result-storage-mount = { $count ->
+    [0] Nothing new is plugged in
+    [one] { $count } medium mounted
+   *[other] { $count } media mounted
+}
+result-storage-unmount = Unmounted: it may be pulled now
+label-access = Access
+label-address = Address
+label-credentials = Password in
+label-medium = Medium
+label-mount-point = Mounted at
+label-path = Path
+label-protocol = Protocol
+label-state = State
+word-auto = as the server answers
+word-file = directory
+word-mounted = mounted
+word-nfs = NFS
+word-read-only = read-only
+word-smb = SMB
+word-stale = stale
+word-unmounted = not mounted
+word-unreachable = no answer
+word-write = read and write
+repo-none = No repository is mounted or known
+repo-is-cache = That is this computer's cache: “azud cache mount” mounts it.
+repo-is-storage = That is removable storage: “azud storage mount” mounts it.
+storage-none = No removable storage is plugged in
+storage-nameless = It has no label or UUID of its own that a directory could be named by: give it a label.
+warn-pulled = { $medium } was pulled while it was mounted: it is unmounted now, and what was not yet written to it is lost.
+warn-names = Aliases are not in step: { $what }
+warn-names-dead = Aliases were left as they are, as { $what } does not answer: “azud env” mends them later.
+repo-is-here = This computer is the manager: its repository is here already.

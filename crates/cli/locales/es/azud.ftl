@@ -12,12 +12,18 @@ error-label-warning = aviso:
 
 error-cli-usage = No se entiende la orden
     .hint = Consulte la ayuda de la orden: añada --help.
+error-cli-bad-config = No se ha entendido la configuración
+    .hint = Corrija /etc/azud/azud.toml (o el fichero que indica AZUD_CONFIG), las variables AZUD_… o las opciones.
 error-cli-not-confirmed = Sin confirmar; no se ha escrito nada
     .hint = Repita con --yes, o escriba el nombre del dispositivo cuando se le pida.
 error-image-bad-name = El nombre de la imagen no es válido
     .hint = Use letras, cifras, guiones y puntos; ninguna parte puede estar vacía, empezar por punto ni ser «..».
 error-image-not-found = No existe
     .hint = Revise el nombre; «azud image list DIR» muestra lo que hay.
+error-image-outside = El nombre lleva fuera de su repositorio
+    .hint = Alguien ha puesto ahí un enlace: mírelo (ls -l) y bórrelo.
+error-image-case-twin = Difieren mayúsculas y minúsculas
+    .hint = Escriba el nombre exactamente como está allí.
 error-image-not-native = No es una imagen en el formato de Azud
     .hint = Si la hizo otro programa, conviértala con «azud image import».
 error-image-truncated = La imagen está incompleta
@@ -36,6 +42,26 @@ error-image-locked = La imagen está bloqueada
     .hint = Espere a que termine quien la bloqueó e inténtelo de nuevo.
 error-image-no-such-version = No hay tal versión en la papelera
     .hint = «azud image history IMAGEN» muestra las que hay.
+error-place-bad-name = El nombre del repositorio no es válido
+    .hint = Es REPO, CACHE, una dirección (IPv6 entre corchetes), el nombre de un equipo, USB-id o DVD-id; escriba ./ delante de un fichero con dos puntos en el nombre.
+error-place-no-manager = Nadie ha dicho qué equipo es el gestor
+    .hint = Ponga «manager» en /etc/azud/azud.toml, AZUD_MANAGER o --manager; en el propio gestor, «serving = true» o --serving.
+error-place-not-mounted = El repositorio no está
+    .hint = Móntelo antes; «azud env» muestra lo que está montado.
+error-place-ambiguous = Varios repositorios responden a ese nombre
+    .hint = Indique por su ruta el que quiere, o desmonte los demás.
+error-place-alias-taken = Un fichero o directorio ocupa el sitio de un alias
+    .hint = Cámbiele el nombre: las direcciones, REPO, CACHE, USB-… y DVD-… son nombres de repositorios.
+error-cache-pinned = La imagen está fijada
+    .hint = «azud cache unpin IMAGEN» permite retirarla.
+error-cache-in-use = La imagen está en uso
+    .hint = Espere a que termine la restauración, actualización o montaje, y vuelva a intentarlo.
+error-cache-last-copy = La imagen es la última copia de lo que usa este equipo
+    .hint = Traiga antes otra copia a la caché, o restaure otra cosa en esa partición.
+error-cache-no-room = No hay sitio en la caché
+    .hint = Deje de fijar imágenes, espere a que queden libres las que están en uso, o dé a la caché una partición mayor.
+error-cache-no-copy = La otra copia no tiene lo que está dañado
+    .hint = Indique con --from otra copia de la misma versión, o copie de nuevo la imagen entera.
 error-fs-dirty = El sistema de ficheros no se cerró correctamente
     .hint = Revíselo y repárelo, o capture el dispositivo entero con --dirty raw.
 error-fs-hibernated = Windows está hibernado en este volumen
@@ -52,6 +78,10 @@ error-disk-busy = El dispositivo está en uso
     .hint = Detenga lo que lo usa (lo muestran lsblk y fuser -v) e inténtelo de nuevo.
 error-disk-not-a-device = No es un dispositivo de bloques ni un fichero normal
     .hint = lsblk muestra los dispositivos de este equipo.
+error-disk-bad-name = No se ha entendido el nombre del dispositivo
+    .hint = Es /dev/…, un fichero, DISCO:PARTICIÓN (1:2) o serial=SERIE:PARTICIÓN; lsblk -o NAME,SERIAL los muestra.
+error-disk-ambiguous = Varios discos responden a ese nombre
+    .hint = Indique el dispositivo por su ruta; lsblk -o NAME,SERIAL los muestra.
 error-disk-too-small = El destino es demasiado pequeño
     .hint = Elija una partición mayor, o reduzca el sistema de ficheros antes de capturarlo.
 error-disk-sector-size = El tamaño de sector del destino no se ajusta a la imagen
@@ -74,14 +104,56 @@ error-disk-io = El sistema operativo rechazó una operación
     .hint = Mire la causa; dmesg dirá si el disco está fallando.
 error-disk-permission = Sin permiso
     .hint = Ejecútelo como root (sudo) o revise los permisos del fichero.
+error-disk-bad-table = La tabla de particiones no se puede usar
+    .hint = Examínela (sfdisk --list) y repárela; hasta entonces no se escribe nada más en ella.
+error-disk-no-place = No hay sitio para la partición
+    .hint = Pida menos (--size), reduzca o borre otra partición, o indique una que ya exista.
+error-disk-not-empty = Se perdería lo que contiene el disco
+    .hint = Examínelo (blkid, lsblk -f). Si puede perderse, vacíelo usted (wipefs --all DISPOSITIVO) e inténtelo de nuevo.
+error-cache-not-found = No hay ninguna caché
+    .hint = «azud cache init DISCO» crea una; «azud cache find» muestra lo que se ha encontrado.
+error-cache-ambiguous = Hay varios dispositivos que son caché
+    .hint = Indique cuál es («azud cache mount DISPOSITIVO»), o quite la etiqueta CACHE a los demás.
+error-cache-exists = Ya hay una caché
+    .hint = Para perder todas sus imágenes, indique su partición y añada --reformat.
+error-cache-no-file-system = No se reconoce el sistema de ficheros de la partición de la caché
+    .hint = Si es nueva, «azud cache init DISPOSITIVO» la formatea; si contenía imágenes, intente antes repararla (e2fsck -b 32768 DISPOSITIVO).
+error-mount-unsupported = El núcleo no sabe montar ese sistema de ficheros
+    .hint = Cargue el módulo del núcleo (modprobe), o use un núcleo que lo tenga.
+error-mount-bad-place = Ahí no se puede montar nada
+    .hint = Indique un directorio propio, que no sea un enlace y donde no haya nada montado.
+error-mount-not-mounted = Ahí no hay nada montado
+    .hint = findmnt muestra qué está montado y dónde.
+error-repo-unreachable = El servidor no responde
+    .hint = Compruebe la dirección, el cable y el cortafuegos del servidor; --protocol indica cómo se le pregunta.
+error-repo-unknown = No se sabe cómo se llega al repositorio
+    .hint = Indíquelo con --protocol y --path; «azud repo add» lo recuerda.
+error-repo-open-secret = Otros pueden leer un fichero de contraseñas
+    .hint = Déjelo solo para su dueño: chmod 600 FICHERO.
+error-storage-no-medium = No existe ese medio extraíble
+    .hint = «azud storage list» muestra lo que hay conectado.
 error-tool-missing = Falta un programa
     .hint = Instálelo con el gestor de paquetes del sistema.
 error-tool-failed = Ha fallado un programa externo
     .hint = Lea lo que dijo; si lo ejecuta a mano quizá diga más.
 
+## Qué ha fallado en este mismo caso, donde no solo el inglés tiene palabras
+
+detail-too-small = el destino tiene { $has } bytes, la imagen necesita { $needs }
+detail-no-device = { $path }: no hay tal dispositivo ni fichero
+detail-mounted = { $path }: montado en { $at }
+detail-busy = { $path }: lo usa { $by }
+detail-not-found = no existe { $path }
+detail-locked = alguien más está cambiando { $path }
+detail-dirty = { $fs } no se cerró bien: { $why }
+detail-outside = { $path } lleva fuera de su repositorio
+detail-case-twin = no existe { $wanted }, pero sí «{ $there }»
+detail-place-not-mounted = { $place } no está montado en { $at }
+
 ## Pedir conformidad
 
 confirm-prompt = Se perderá lo que contiene { $device }. Para seguir, escriba su nombre:
+confirm-prompt-table = Esto cambia la tabla de particiones de { $device }. Para continuar, escriba su nombre:
 confirm-nobody = nadie ha dado su conformidad para perder lo que contiene { $device }
 confirm-other = la respuesta no fue { $device }
 
@@ -109,6 +181,13 @@ bad-size = un tamaño es un número de bytes, o algo como 10M, 10MiB, 1.5G
 bad-level = es un número entero del 1 al 19
 bad-number = es un número entero, 0 o mayor
 
+value-address = DIRECCIÓN
+value-file = FICHERO
+value-medium = MEDIO
+value-option = OPCIÓN
+value-path = RUTA
+value-protocol = PROTOCOLO
+value-user = NOMBRE
 value-a = A
 value-b = B
 value-command = ORDEN
@@ -117,13 +196,19 @@ value-dir = DIR
 value-engine = MOTOR
 value-foreign = AJENA
 value-format = FORMATO
+value-fs = SF
 value-how = MODO
+value-host = EQUIPO
 value-image = IMAGEN
 value-lang = IDIOMA
+value-layout = DISPOSICIÓN
 value-n = N
+value-name = NOMBRE
 value-out = SALIDA
+value-source = ORIGEN
 value-shell = SHELL
 value-size = TAMAÑO
+value-table = TABLA
 value-version = VERSIÓN
 
 ## Ayuda
@@ -139,9 +224,66 @@ help-args =
     .yes = Sigue adelante sin preguntar
     .image = La imagen
     .level = Compresión, de 1 (rápida) a 19 (la que menos ocupa)
+    .root = La raíz de las imágenes; si no, AZUD_ROOT, /etc/azud/azud.toml, /opt/opengnsys/images
+    .layout = Cómo dispone el centro sus árboles; si no, AZUD_LAYOUT, opengnsys
+    .package = El paquete en las rutas de la disposición eac
+    .manager = La dirección del gestor, y tras comas sus otros nombres; si no, AZUD_MANAGER
+    .serving = Este equipo es el gestor
+    .address = El equipo, por dirección o nombre
+    .protocol = Cómo se llega a él; auto pregunta al servidor
+    .path = Ruta exportada (nfs), recurso con carpeta (smb), directorio (file)
+    .write = Montarlo también para escribir
+    .credentials = Fichero con nombre y contraseña, legible solo por su dueño
+    .user = Nombre para el servidor; la contraseña llega con --password-stdin
+    .password-stdin = Leer la contraseña de la entrada estándar
+    .options = Opción para el programa de montaje; nunca una contraseña
+    .medium = El medio: USB-tools, tools o su dispositivo
 help-demo = Muestra toda la historia en este equipo, sin ser root
     .dir = Dónde trabajar, en vez de un directorio temporal
     .keep = Conserva los ficheros creados
+help-env = Mostrar dónde están los repositorios, para guiones: eval "$(azud env)"
+    .shell = El intérprete que lo lee
+help-cache = Crear, buscar, montar y describir la partición de caché, y cuidar de sus imágenes
+help-cache-find = Muestra los dispositivos que son caché, y cuál se usa
+    .devices = Buscar solo en estos discos o particiones
+help-cache-init = Crea una caché: una partición nueva en un disco, o una partición que ya existe
+    .device = Un disco (se añade una partición, las demás se conservan) o una partición (se pierde lo que contiene)
+    .fs = Sistema de ficheros; con XFS y btrfs las imágenes comparten bloques
+    .size = Tamaño de la partición nueva; si no, todo el hueco mayor
+    .start = Dónde empieza la partición nueva, un múltiplo de 1M; si no, lo más al final posible
+    .table = Tabla de particiones para un disco que no la tiene
+    .reformat = Formatear de nuevo una caché: se pierden todas sus imágenes
+help-cache-mount = Monta la caché
+    .device = El disco o la partición de la caché; si no, se busca
+    .at = Dónde; si no, en el sitio de la disposición (RAÍZ/localhost)
+    .read-only = Impedir toda escritura
+help-cache-unmount = Desmonta la caché
+    .device = El disco o la partición de la caché; si no, se busca
+help-cache-status = Dice dónde está la caché y cuánto espacio tiene
+    .device = El disco o la partición de la caché; si no, se busca
+help-cache-list = Enumera lo que hay en la caché, y por qué se queda
+    .cache = Directorio de la caché; si no, AZUD_CACHE, o CACHE:
+help-cache-pin = Conserva imágenes aunque haga falta sitio
+    .images = Las imágenes, por su ruta en la caché
+    .cache = Directorio de la caché; si no, AZUD_CACHE, o CACHE:
+help-cache-unpin = Permite retirar de nuevo imágenes si hace falta sitio
+    .images = Las imágenes, por su ruta en la caché
+    .cache = Directorio de la caché; si no, AZUD_CACHE, o CACHE:
+help-cache-evict = Retira imágenes de la caché para siempre
+    .images = Las imágenes; si no, las que hace más que no se usan, hasta cumplir los límites
+    .free = Hacer sitio para tanto más, dentro de los límites
+    .budget = Lo más que puede ocupar la caché; si no, AZUD_CACHE_BUDGET
+    .floor = Lo que queda libre; si no, AZUD_CACHE_FLOOR, o la vigésima parte del sistema de archivos (1 GiB al menos)
+    .cache = Directorio de la caché; si no, AZUD_CACHE, o CACHE:
+help-cache-verify = Comprueba imágenes, antes las que hace más que no se comprueban
+    .images = Las imágenes; si no, todas
+    .older-than = Solo las no comprobadas en tantos días
+    .rate = Leer como mucho tanto por segundo
+    .cache = Directorio de la caché; si no, AZUD_CACHE, o CACHE:
+help-cache-repair = Trae de nuevo, de otra copia, las tramas dañadas de una imagen
+    .image = La imagen, por su ruta en la caché
+    .from = Otra copia de ella, o un árbol que la tiene
+    .cache = Directorio de la caché; si no, AZUD_CACHE, o CACHE:
 help-completions = Escribe el guion de autocompletado de una shell
     .shell = La shell
 help-man = Escribe las páginas de manual
@@ -156,7 +298,6 @@ help-image-create = Captura un sistema de ficheros en una imagen
     .engine = Quién busca los bloques usados; si no, Azud, y partclone para lo que no conoce
     .dirty = Captura entero un sistema de ficheros que no se cerró correctamente
     .keep-pagefile = Conserva el contenido de los ficheros de paginación, intercambio e hibernación de Windows
-    .read-back = Vuelve a leer la imagen una vez escrita y la comprueba
     .keep-days = Borra las versiones anteriores con más de estos días
     .keep-bytes = Borra las versiones anteriores más viejas que pasen de este tamaño
 help-image-restore = Pone una imagen en un dispositivo
@@ -184,6 +325,16 @@ help-image-export = Convierte una imagen a otro formato
 help-image-import = Hace una imagen a partir de la de otro programa
     .foreign = Imagen de partclone o de ntfsclone, o disco entero, comprimidos o no
     .image = Fichero que se escribe
+help-repo = Montar y listar repositorios de otros equipos
+help-repo-add = Recordar cómo se llega a un repositorio
+help-repo-mount = Montar un repositorio en su lugar bajo la raíz
+help-repo-unmount = Desmontar un repositorio
+help-repo-list = Listar los repositorios y su estado
+help-storage = Montar y listar memorias USB y discos ópticos
+help-storage-list = Listar lo conectado, con las imágenes de lo que está montado
+help-storage-mount = Montar un medio, o todos los que no lo estén
+    .read-only = Rechazar escrituras; los discos ópticos siempre se montan así
+help-storage-unmount = Desmontar un medio, para poder retirarlo
 
 ## Páginas de manual
 
@@ -204,6 +355,7 @@ phase-compare = Comparación
 phase-restore = Restauración
 phase-read-back = Relectura
 phase-verify = Comprobación
+phase-repair = Reparación
 phase-convert = Conversión
 progress-of = { $done } de { $total }
 progress-left = faltan { $time }
@@ -212,6 +364,10 @@ progress-end = { $phase }: { $done } en { $time }, { $rate }
 ## Planes y resultados
 
 plan-demo = Mostrar toda la historia
+plan-cache-create = Crear una partición de caché
+plan-cache-format = Formatear una partición como caché
+plan-cache-mount = Montar la caché
+plan-cache-unmount = Desmontar la caché
 plan-image-create = Capturar una imagen
 plan-image-restore = Restaurar una imagen
 plan-image-rollback = Recuperar una versión anterior
@@ -240,6 +396,7 @@ label-file-system = Sistema de ficheros
 label-former = Versión anterior
 label-format = Formato
 label-frames = Tramas
+label-holds = Contiene ahora
 label-host = Equipo
 label-identity = Identidad
 label-image = Imagen
@@ -256,6 +413,7 @@ label-out = Salida
 label-rate = Velocidad
 label-ratio = Proporción
 label-read-back = Relectura
+label-replaced = Sustituida
 label-reused = Aprovechado
 label-same = Igual
 label-sector-size = Tamaño de sector
@@ -285,10 +443,23 @@ word-yes = sí
 word-zero = se pone a cero
 
 warn-destroys = Se perderá todo lo que contiene { $device }.
+warn-destroys-disk = { $device } es un disco particionado: { $count ->
+    [one] se pierde la partición que tiene
+   *[other] se pierden sus { $count } particiones
+}, no solo un sistema de ficheros.
 warn-dirty-raw = El sistema de ficheros no se cerró correctamente: se captura el dispositivo entero. Revíselo después de restaurarlo.
 warn-left-out = No se incluye { $name }: { $size } que Windows vuelve a crear (--keep-pagefile lo conserva).
 warn-no-map = No se reconoce el sistema de ficheros: se captura el dispositivo entero, salvo ceros y huecos.
 warn-replaces = { $image } ya existe: va a la papelera.
+
+holds-table = { $count ->
+    [0] tabla de particiones { $kind } sin particiones
+    [one] tabla de particiones { $kind } con { $count } partición
+   *[other] tabla de particiones { $kind } con { $count } particiones
+}
+holds-labelled = { $name }, etiqueta «{ $label }»
+holds-unknown = algo desconocido
+holds-nothing = nada
 
 count-frames = { $count ->
     [one] { $count } trama
@@ -329,6 +500,76 @@ word-current = actual
 verify-bad-frames = Tramas dañadas: { $frames }
 word-raw-file = los bytes del dispositivo
 
+## La caché
+
+result-cache-init = Caché creada en { $device }
+result-cache-mount = Caché montada en { $at }
+result-cache-unmount = Caché desmontada
+label-found-by = Hallada por
+label-mounted-at = Montada en
+label-read-only = Solo lectura
+label-free = Libre
+label-clones = Comparte bloques
+label-images = Imágenes
+label-images-at = Imágenes en
+label-table = Tabla de particiones
+label-partition = Partición
+label-start = Empieza en
+word-gpt = GPT
+word-mbr = MBR
+word-label = etiqueta
+word-partlabel = nombre de la partición
+word-mbr-type = tipo de la partición
+word-gpt-name = nombre en la tabla
+warn-several-caches = Hay varios dispositivos que son caché: { $devices }. Hay que decir a las órdenes cuál es.
+warn-unformatted = { $device } aún no tiene sistema de ficheros: «azud cache init { $device }» lo formatea.
+warn-read-only-medium = El medio está protegido contra escritura: la caché se monta en solo lectura.
+warn-new-table = { $device } recibe una tabla de particiones nueva.
+warn-images-lost = { $count ->
+    [one] Se perderá { $count } imagen ({ $size }) que contiene.
+   *[other] Se perderán { $count } imágenes ({ $size }) que contiene.
+}
+warn-images-unknown = Es una caché, y no se puede saber qué imágenes contiene.
+hint-reformat = Para perder todas sus imágenes: azud cache init { $device } --reformat
+confirm-removal-prompt = Estas imágenes dejan { $device } para siempre. Para seguir, escriba su nombre:
+plan-cache-evict = Retirar imágenes de la caché
+plan-cache-pin = Fijar imágenes
+plan-cache-unpin = Dejar de fijar imágenes
+plan-cache-repair = Reparar una imagen
+result-cache-evict = Imágenes retiradas de la caché
+result-cache-pin = Imágenes fijadas
+result-cache-unpin = Imágenes sin fijar
+result-cache-repair = Imagen reparada
+label-budget = Máximo ocupado
+label-cache = Caché
+label-damaged-frames = Tramas dañadas
+label-fetched = Traído
+label-floor = Debe quedar libre
+label-freed = Liberado
+label-frees = Se liberará
+label-held = Ocupado
+label-last-used = Último uso
+label-need = Sitio para
+label-stays = Se queda por
+label-verified = Comprobada
+word-changed = cambió durante la comprobación
+word-damaged = dañada
+word-in-use = en uso
+word-last-copy = última copia
+word-never = nunca
+word-no-sum = sin tramas ni .full.sum con que comprobarla
+word-pinned = fijada
+word-sound = íntegra
+word-unreadable = no se puede leer
+warn-cache-damaged = { $name }: lo que la caché sabía de ella está dañado y se ha rehecho a partir de los archivos.
+warn-cache-state = La caché no ha podido anotar que la imagen está en uso: { $why }
+warn-evicts = Estas imágenes se retiran para siempre; se pueden traer de nuevo del gestor.
+warn-not-remembered = La caché es de solo lectura: la comprobación no queda anotada.
+warn-uncertain = Aquí las imágenes comparten bytes: cuánto se libera se ve tras cada una, y no se retira más de lo necesario.
+cache-no-room = haría falta liberar { $needed } más y solo se puede { $could }
+cache-repair-hint = «azud cache repair { $image } --from COPIA» trae solo lo dañado.
+cache-verified = Comprobadas: { $count }; dañadas: { $bad }
+
 ## La demostración
 
 label-size = Tamaño
@@ -349,3 +590,47 @@ demo-step-restore = Restauración y relectura
 demo-step-recapture = Captura tras los cambios
 demo-step-new = Lo nuevo de la segunda imagen
 demo-step-follow = Restauración de lo que difiere
+
+## Repositorios y medios extraíbles
+
+plan-repo-add = Recordar un repositorio
+plan-repo-mount = Montar un repositorio
+plan-repo-unmount = Desmontar un repositorio
+plan-storage-mount = Montar medios extraíbles
+plan-storage-unmount = Desmontar un medio extraíble
+result-repo-add = Recordado
+result-repo-mount = Montado en { $at }
+result-repo-unmount = Desmontado
+result-storage-mount = { $count ->
+    [0] No hay nada nuevo conectado
+    [one] { $count } medio montado
+   *[other] { $count } medios montados
+}
+result-storage-unmount = Desmontado: ya se puede retirar
+label-access = Acceso
+label-address = Dirección
+label-credentials = Contraseña en
+label-medium = Medio
+label-mount-point = Montado en
+label-path = Ruta
+label-protocol = Protocolo
+label-state = Estado
+word-auto = según responda el servidor
+word-file = directorio
+word-mounted = montado
+word-nfs = NFS
+word-read-only = solo lectura
+word-smb = SMB
+word-stale = caduco
+word-unmounted = sin montar
+word-unreachable = no responde
+word-write = lectura y escritura
+repo-none = No hay ningún repositorio montado ni conocido
+repo-is-cache = Es la caché de este equipo: «azud cache mount» la monta.
+repo-is-storage = Es un medio extraíble: «azud storage mount» lo monta.
+storage-none = No hay ningún medio extraíble conectado
+storage-nameless = No tiene etiqueta ni UUID propios con los que nombrar un directorio: póngale una etiqueta.
+warn-pulled = { $medium } se retiró estando montado: ya está desmontado, y lo que no se había escrito se ha perdido.
+warn-names = Los alias no están al día: { $what }
+warn-names-dead = Los alias quedan como están, porque { $what } no responde: «azud env» los arregla después.
+repo-is-here = Este equipo es el gestor: su repositorio ya está aquí.

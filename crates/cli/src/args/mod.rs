@@ -16,6 +16,7 @@ use clap::{Args, FromArgMatches, Parser};
 use crate::commands::Command;
 use crate::failure::Failure;
 use crate::i18n::{Catalog, Lang};
+use crate::site::SiteArgs;
 
 /// Keeps the disk images of computer rooms.
 #[derive(Debug, Parser)]
@@ -30,7 +31,7 @@ pub struct Cli {
 }
 
 /// Options of every command.
-#[derive(Debug, Clone, Copy, Args)]
+#[derive(Debug, Clone, Args)]
 pub struct Global {
     /// JSON for programs.
     #[arg(long, global = true)]
@@ -41,6 +42,9 @@ pub struct Global {
     /// Language of messages.
     #[arg(long, global = true, value_name = "LANG", value_parser = lang())]
     pub lang: Option<Lang>,
+    /// Where the site keeps its images.
+    #[command(flatten)]
+    pub site: SiteArgs,
 }
 
 /// Options of every command that writes.

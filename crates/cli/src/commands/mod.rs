@@ -1,10 +1,14 @@
 //! Every command, one file each.
 
+pub mod cache;
 pub mod completions;
 pub mod demo;
+pub mod env;
 pub mod help;
 pub mod image;
 pub mod man;
+pub mod repo;
+pub mod storage;
 
 use clap::Subcommand;
 
@@ -12,6 +16,7 @@ use crate::failure::Failure;
 use crate::i18n::Catalog;
 use crate::output::Output;
 use crate::progress::Reporter;
+use crate::site::SiteArgs;
 
 /// What every command is given.
 #[derive(Debug)]
@@ -20,6 +25,8 @@ pub struct Context {
     pub catalog: Catalog,
     /// Where to print.
     pub output: Output,
+    /// What the command line says of the site.
+    pub site: SiteArgs,
 }
 
 impl Context {
@@ -37,6 +44,17 @@ pub enum Command {
     /// Works with images.
     #[command(subcommand)]
     Image(image::Verb),
+    /// Prints the variables for scripts.
+    Env(env::Args),
+    /// Works with the cache.
+    #[command(subcommand)]
+    Cache(cache::Verb),
+    /// Works with repositories.
+    #[command(subcommand)]
+    Repo(repo::Verb),
+    /// Works with removable storage.
+    #[command(subcommand)]
+    Storage(storage::Verb),
     /// Writes shell completions.
     Completions(completions::Args),
     /// Writes manual pages.
@@ -54,6 +72,10 @@ impl Command {
         match self {
             Self::Demo(args) => args.run(context),
             Self::Image(verb) => verb.run(context),
+            Self::Env(args) => args.run(context),
+            Self::Cache(verb) => verb.run(context),
+            Self::Repo(verb) => verb.run(context),
+            Self::Storage(verb) => verb.run(context),
             Self::Completions(args) => args.run(context),
             Self::Man(args) => args.run(context),
             Self::Help(args) => args.run(context),

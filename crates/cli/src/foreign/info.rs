@@ -20,7 +20,7 @@ use crate::table;
 /// # Errors
 /// When there is none, it cannot be read, or it is of no known format.
 pub(crate) fn describe(context: &Context, named: &Path) -> Result<(), Failure> {
-    let path = file_of(named)?;
+    let path = file_of(context, named)?;
     let image = ImageFile::parse(&path)?;
     let entry = entry(&image)?;
     let known = Known::of(image.dir(), entry);

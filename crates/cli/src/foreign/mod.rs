@@ -6,12 +6,15 @@ use std::path::{Path, PathBuf};
 
 use azud_core::code::Code;
 use azud_core::name::ImageFile;
+use azud_core::reference::ImageRef;
 use azud_image::foreign::Foreign;
 use azud_image::sniff::{Format, Sniffed, sniff};
 use azud_store::Stored;
 use azud_store::lease::refuse_held;
 
+use crate::commands::Context;
 use crate::failure::Failure;
+use crate::place;
 
 mod info;
 mod verify;
@@ -19,11 +22,14 @@ mod verify;
 pub(crate) use info::describe;
 pub(crate) use verify::verify;
 
-/// The file that a user names: the very file, else the name with `.img`.
+/// The file that a user names: one in a repository, or the very file, else the name with `.img`.
 ///
 /// # Errors
-/// `image/bad-name`.
-pub(crate) fn file_of(path: &Path) -> Result<PathBuf, Failure> {
+/// `image/bad-name`, and what the place says.
+pub(crate) fn file_of(context: &Context, path: &Path) -> Result<PathBuf, Failure> {
+    if let ImageRef::Placed { .. } = ImageRef::parse(path)? {
+        return place::existing(context, path);
+    }
     if path.is_file() {
         return Ok(path.to_owned());
     }

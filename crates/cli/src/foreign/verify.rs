@@ -26,7 +26,7 @@ use crate::opened::now;
 /// `image/corrupt`, `image/truncated`, `image/locked`; `image/unknown-format` when nothing tells what its bytes
 /// should be.
 pub(crate) fn verify(context: &Context, named: &Path) -> Result<(), Failure> {
-    let path = file_of(named)?;
+    let path = file_of(context, named)?;
     let image = ImageFile::parse(&path)?;
     unlocked(&path)?;
     let before = stamp(&path)?;

@@ -4,6 +4,7 @@
 mod kit;
 
 mod images;
+mod present;
 mod sources;
 mod targets;
 

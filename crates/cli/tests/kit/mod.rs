@@ -199,33 +199,15 @@ setfattr -n user.azud -v "$(head -c 300 /dev/zero | tr '\0' x)" a/again; setfatt
 pub(crate) fn in_mount(device: &Path, kind: Option<&str>, script: &str) -> Result<()> {
     let mount = Mount::new(device, kind, "")?;
     sh(script, &[text(mount.path())])?;
-    unmount(mount)
+    mount.unmount()
 }
 
 /// The picture of what is on a device, mounted without writing to it.
 pub(crate) fn picture_of(device: &Path, kind: Option<&str>, options: &str) -> Result<Picture> {
     let mount = Mount::new(device, kind, options)?;
     let seen = picture(mount.path())?;
-    unmount(mount)?;
+    mount.unmount()?;
     Ok(seen)
-}
-
-/// Unmounts, trying again while a child that another test just started still holds an inherited
-/// file, and waits until ntfs-3g has written all.
-fn unmount(mount: Mount) -> Result<()> {
-    let dir = mount.path().to_owned();
-    run("sync", &["-f", text(&dir)])?;
-    drop(mount);
-    ensure!(!dir.exists(), "{} is still mounted", dir.display());
-    let helper = format!("ntfs-3g.*{}", dir.display());
-    for _ in 0..200 {
-        let found = azud_testkit::tools::run_any("pgrep", &["-f", &helper])?;
-        if found.stdout.is_empty() {
-            return Ok(());
-        }
-        std::thread::sleep(std::time::Duration::from_millis(50));
-    }
-    bail!("ntfs-3g is still running on {}", dir.display())
 }
 
 /// Numbers that look random; a seed tells them all (splitmix64).

@@ -5,8 +5,10 @@ use std::io::{self, Read};
 use azud_core::bitmap::{Bitmap, Run};
 use azud_core::io::{PageBuf, ReadAt};
 
-/// Bytes asked of the device at once.
+/// Bytes asked of the device at once for who takes little at a time.
 const CHUNK: usize = 4 << 20;
+/// Who takes at least so many bytes gets them without a copy.
+const STRAIGHT: usize = 64 << 10;
 
 /// Reads the used blocks of a device in ascending order.
 pub struct DeviceContent<'a> {
@@ -67,8 +69,28 @@ impl<'a> DeviceContent<'a> {
     }
 }
 
+impl DeviceContent<'_> {
+    /// Reads of the next run what fits; 0 at the end.
+    fn read_straight(&mut self, out: &mut [u8]) -> io::Result<usize> {
+        let room = out.len() as u64 / self.block_size;
+        let Some(Run { start, count }) = self.used.runs_from(self.next_block).next() else {
+            return Ok(0);
+        };
+        let take = count.min(room);
+        let len = usize::try_from(take * self.block_size).expect("at most what was asked for");
+        self.device
+            .read_exact_at(&mut out[..len], start * self.block_size)?;
+        self.next_block = start + take;
+        Ok(len)
+    }
+}
+
 impl Read for DeviceContent<'_> {
     fn read(&mut self, out: &mut [u8]) -> io::Result<usize> {
+        let straight = out.len() >= STRAIGHT && out.len() as u64 >= self.block_size;
+        if self.taken == self.buffer.len() && straight {
+            return self.read_straight(out);
+        }
         if self.taken == self.buffer.len() {
             self.refill()?;
         }

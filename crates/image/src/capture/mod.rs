@@ -9,6 +9,7 @@
 mod base;
 mod content;
 mod cutting;
+mod slab;
 
 use std::io::{Read, Write};
 
@@ -28,6 +29,7 @@ use crate::error::ImageError;
 use crate::fs::Volume;
 use crate::par::{Pipeline, cores};
 use cutting::Cutting;
+use slab::Content;
 
 /// How to capture.
 #[derive(Debug, Clone)]
@@ -87,13 +89,13 @@ pub fn capture(
     };
     let (mut reused_frames, mut reused_bytes) = (0, 0);
     let next = || match head.next() {
-        Some(content) => Ok(Some(content)),
+        Some(content) => Ok(Some(Content::Head(content))),
         None => cutting.next_frame(),
     };
     pipeline(average).run(
         next,
         || (Encoder::new(options.level), Check::new()),
-        |worker, content| Ok(pack(worker, options.base, &content)),
+        |worker, content: Content| Ok(pack(worker, options.base, &content)),
         |packed| {
             out.write_all(&packed.bytes)
                 .map_err(|source| ImageError::Write { source })?;
@@ -234,11 +236,12 @@ fn facts_of(volume: &Volume, average: u32, options: &CaptureOptions<'_>) -> Fact
     }
 }
 
-/// Few frames under way when they are large, so that memory stays bounded.
+/// Frames under way: enough to keep the workers busy while a slab is read, few when they are large, so that memory
+/// stays bounded.
 fn pipeline(average: u32) -> Pipeline {
     let threads = cores();
     let depth = if average <= 1 << 20 {
-        threads * 3 + 2
+        threads * 6 + 4
     } else {
         threads + 2
     };

@@ -57,11 +57,13 @@ pub fn map(device: &dyn ReadAt, options: &MapOptions) -> Result<Option<Volume>, 
 }
 
 /// Every place whose content makes a kernel or a repair tool accept what a device of `size` bytes
-/// beginning with `head` holds. For the unknown: its beginning and its end.
+/// beginning with `head` holds. For the unknown: its beginning and its end, and the second header of LUKS2.
 pub fn guards(head: &[u8], size: u64) -> Vec<Range<u64>> {
     if let Some(known) = find(head) {
         return (known.guards)(head, size);
     }
     let edge = HEAD_LEN as u64;
-    vec![0..edge.min(size), size.saturating_sub(edge)..size]
+    let second = super::signature::second_luks2(head).filter(|second| second.end <= size);
+    let ends = [0..edge.min(size), size.saturating_sub(edge)..size];
+    ends.into_iter().chain(second).collect()
 }

@@ -23,6 +23,7 @@ pub mod exfat;
 pub mod ext;
 pub mod fat;
 mod known;
+mod label;
 pub mod ntfs;
 pub mod raw;
 pub mod signature;
@@ -30,7 +31,8 @@ pub mod swap;
 pub mod xfs;
 
 pub use known::{guards, kind, map};
-pub use ntfs::backup_boot as ntfs_backup_boot;
+pub use label::seen;
+pub use ntfs::{backup_boot as ntfs_backup_boot, complete as complete_ntfs};
 
 /// How much of a device's beginning `probe` and `guards` are given (less when the device is smaller).
 pub const HEAD_LEN: usize = 128 * 1024;

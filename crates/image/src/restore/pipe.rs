@@ -12,7 +12,8 @@ use super::sink::Sink;
 use super::{RestoreOptions, Restored, Worker, Writes, check_sectors, read_back};
 use crate::codec::Decoder;
 use crate::error::ImageError;
-use crate::native::{BlockCursor, Geometry, HeadParser, Native, check_tails};
+use crate::head::HeadParser;
+use crate::native::{BlockCursor, Geometry, Native, check_tails};
 use crate::par::{Pipeline, cores};
 
 /// A data frame between the stream and the target.

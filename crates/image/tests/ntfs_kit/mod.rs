@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 
 use azud_core::bitmap::Bitmap;
 use azud_testkit::loops::Mount;
-use azud_testkit::tools::{have, have_root, run, run_any};
+use azud_testkit::tools::{have, have_root, run};
 
 /// Whether everything is there; see `azud_testkit::tools`.
 pub(crate) fn ready() -> bool {
@@ -62,27 +62,7 @@ pub(crate) fn make_with(dir: &Path, sector: u32, cluster: u32, mib: u64) -> Path
 pub(crate) fn with_mounted(file: &Path, change: impl FnOnce(&Path)) {
     let mount = Mount::new(file, Some("ntfs-3g"), "").unwrap();
     change(mount.path());
-    unmount(mount);
-}
-
-/// Unmounts, more than once if somebody is still looking at it, and waits until ntfs-3g has written all.
-fn unmount(mount: Mount) {
-    let dir = arg(mount.path()).to_owned();
-    run("sync", &["-f", &dir]).unwrap();
-    drop(mount);
-    let running = || {
-        !run_any("pgrep", &["-f", &format!("ntfs-3g.*{dir}")])
-            .unwrap()
-            .stdout
-            .is_empty()
-    };
-    for _ in 0..200 {
-        if !running() {
-            return;
-        }
-        std::thread::sleep(std::time::Duration::from_millis(50));
-    }
-    panic!("ntfs-3g is still running on {dir}");
+    mount.unmount().unwrap();
 }
 
 /// Bytes that look like nothing else, the same for the same seed.
@@ -190,7 +170,7 @@ pub(crate) fn blkid(file: &Path, field: &str) -> String {
 pub(crate) fn picture(file: &Path, but: &[&str]) -> azud_testkit::tree::Picture {
     let mount = Mount::new(file, Some("ntfs-3g"), "ro").unwrap();
     let mut picture = azud_testkit::tree::picture(mount.path()).unwrap();
-    unmount(mount);
+    mount.unmount().unwrap();
     picture.retain(|path, _| !but.iter().any(|name| path.as_os_str() == OsStr::new(name)));
     picture
 }

@@ -104,16 +104,8 @@ pub(crate) fn with_mounted(image: &Path, options: &str, work: impl FnOnce(&Path)
     let mount = Mount::new(device.path(), None, options).unwrap();
     work(mount.path());
     let seen = picture(mount.path()).unwrap();
-    unmount(mount);
+    mount.unmount().unwrap();
     seen
-}
-
-/// Unmounts, trying again while a child that another test just started still holds an inherited file.
-pub(crate) fn unmount(mount: Mount) {
-    let dir = mount.path().to_owned();
-    run("sync", &["-f", text(&dir)]).unwrap();
-    drop(mount);
-    assert!(!dir.exists(), "still mounted");
 }
 
 /// Copies the used blocks alone onto a poisoned file beside the image.

@@ -4,8 +4,11 @@
     reason = "in helpers of tests, too, a panic is what is wanted"
 )]
 
+mod beneath;
+mod cache;
 mod common;
 mod crash;
+mod links;
 mod list;
 mod media;
 mod order;

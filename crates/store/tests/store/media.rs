@@ -5,13 +5,15 @@ use std::io::Write;
 use std::path::Path;
 
 use azud_core::code::Code;
+use azud_core::reference::SubPath;
 use azud_store::StoreError;
 use azud_store::list::list;
 use azud_store::publish::Staging;
 use azud_store::retention::{Retention, apply, trashed};
 use azud_store::trash::{Which, history, remove, rollback};
+use azud_store::tree::Tree;
 use azud_testkit::loops::{Loop, Mount};
-use azud_testkit::tools::{have, have_root, run, run_any};
+use azud_testkit::tools::{have, have_root, run};
 
 use crate::common::{at, identify, image, publish, store_error, tree};
 
@@ -157,6 +159,31 @@ fn loop_read_only_media_can_be_read() {
     assert_eq!(list(mount.path(), at(2)).unwrap().images.len(), 1);
 }
 
+/// exFAT opens a name in any case; what is listed decides all the same.
+#[test]
+fn loop_exfat_answers_to_no_other_case() {
+    if !have(&["mkfs.exfat", "mount.exfat-fuse"]) || !have_root() {
+        return;
+    }
+    let (_home, device) = volume(&["mkfs.exfat"], 16);
+    let mount = Mount::new(device.path(), Some("exfat-fuse"), "").unwrap();
+    fs::create_dir(mount.path().join("Aula1")).unwrap();
+    fs::write(mount.path().join("Aula1/WIN.img"), "x").unwrap();
+    assert!(
+        mount.path().join("aula1/win.img").exists(),
+        "this test wants a file system that knows no case"
+    );
+    let tree = Tree::open(mount.path(), Path::new("")).unwrap();
+    let code = |text: &str| {
+        let spot = tree.spot(&SubPath::parse(text).unwrap());
+        spot.map(|spot| spot.exists).map_err(|error| error.code())
+    };
+    assert_eq!(code("Aula1/WIN"), Ok(true));
+    assert_eq!(code("Aula1/other"), Ok(false));
+    assert_eq!(code("Aula1/win"), Err(Code::CaseTwin));
+    assert_eq!(code("aula1/WIN"), Err(Code::CaseTwin));
+}
+
 /// exFAT has no hard links: the former version is moved away instead.
 #[test]
 fn loop_exfat_has_no_hard_links_and_works() {
@@ -164,46 +191,36 @@ fn loop_exfat_has_no_hard_links_and_works() {
         return;
     }
     let (_home, device) = volume(&["mkfs.exfat"], 16);
-    let dir = tempfile::tempdir().unwrap();
-    let root = dir.path().to_str().unwrap().to_owned();
-    run("mount.exfat-fuse", &[device.name(), &root]).unwrap();
-    let result = std::panic::catch_unwind(|| {
-        let image = image(dir.path());
-        let (a, b) = (dir.path().join("a"), dir.path().join("b"));
-        fs::write(&a, "").unwrap();
-        assert!(
-            fs::hard_link(&a, &b).is_err(),
-            "this test wants a file system without hard links"
-        );
-        fs::remove_file(&a).unwrap();
-        for fill in 1..=3 {
-            publish(&image, fill, 2000, at(fill.into())).unwrap();
-        }
-        let fills = || -> Vec<u8> {
-            let versions = history(&image, at(9), &identify).unwrap();
-            versions
-                .iter()
-                .map(|version| fs::read(&version.path).unwrap()[0])
-                .collect()
-        };
-        assert_eq!(fills(), [3, 2, 1]);
-        rollback(&image, &Which::Latest, at(9), &identify).unwrap();
-        assert_eq!(fills(), [2, 3, 1]);
-        remove(&image, at(9), &identify).unwrap();
-        assert_eq!(fills(), [2, 3, 1]);
-        assert!(
-            !tree(dir.path())
-                .keys()
-                .any(|path| path.to_str().unwrap().contains("stage"))
-        );
-    });
-    for _ in 0..50 {
-        if run_any("umount", &[&root]).is_ok_and(|output| output.status.success()) {
-            break;
-        }
-        std::thread::sleep(std::time::Duration::from_millis(50));
+    let mount = Mount::new(device.path(), Some("exfat-fuse"), "").unwrap();
+    let image = image(mount.path());
+    let (a, b) = (mount.path().join("a"), mount.path().join("b"));
+    fs::write(&a, "").unwrap();
+    assert!(
+        fs::hard_link(&a, &b).is_err(),
+        "this test wants a file system without hard links"
+    );
+    fs::remove_file(&a).unwrap();
+    for fill in 1..=3 {
+        publish(&image, fill, 2000, at(fill.into())).unwrap();
     }
-    result.unwrap();
+    let fills = || -> Vec<u8> {
+        let versions = history(&image, at(9), &identify).unwrap();
+        versions
+            .iter()
+            .map(|version| fs::read(&version.path).unwrap()[0])
+            .collect()
+    };
+    assert_eq!(fills(), [3, 2, 1]);
+    rollback(&image, &Which::Latest, at(9), &identify).unwrap();
+    assert_eq!(fills(), [2, 3, 1]);
+    remove(&image, at(9), &identify).unwrap();
+    assert_eq!(fills(), [2, 3, 1]);
+    assert!(
+        !tree(mount.path())
+            .keys()
+            .any(|path| path.to_str().unwrap().contains("stage"))
+    );
+    mount.unmount().unwrap();
 }
 
 #[test]

@@ -65,11 +65,12 @@ impl Lab {
         Ok(path)
     }
 
-    /// A disk of holes.
+    /// A disk of holes. What is written to it goes to the medium under its file, as it would on a disk, and not
+    /// a second time through memory.
     pub(super) fn disk(&self, len: u64) -> Result<Disk> {
         let file = NamedTempFile::new_in(self.scratch.path())?;
         file.as_file().set_len(len)?;
-        let device = Loop::attach(file.path())?;
+        let device = Loop::attach_with(file.path(), &["--direct-io=on"])?;
         Ok(Disk { device, file })
     }
 }

@@ -38,6 +38,8 @@ const OWNERS: &[(&str, &str)] = &[
     ("clap_complete", "azud"),
     ("clap_mangen", "azud"),
     ("indicatif", "azud"),
+    ("toml", "azud"),
+    ("if-addrs", "azud-disk"),
     ("fluent-bundle", "azud"),
     ("zstd-safe", "azud-image"),
 ];

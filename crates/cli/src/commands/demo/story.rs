@@ -92,6 +92,7 @@ impl Story<'_> {
         let context = Context {
             catalog: Catalog::new(self.context.catalog.lang()),
             output,
+            site: cli.global.site,
         };
         let begun = Instant::now();
         cli.command.run(&context)?;

@@ -1,6 +1,6 @@
 //! `azud image create DEVICE IMAGE`.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use azud_core::code::Code;
 use azud_core::format::index::Facts;
@@ -18,6 +18,7 @@ use crate::confirm::{Step, settle};
 use crate::failure::Failure;
 use crate::human;
 use crate::opened::{host, timestamp};
+use crate::place;
 use crate::plan::{Plan, Value};
 use crate::publish::{Keeping, Made, Making};
 use crate::volume::{self, Choices, Dirty, Engine, Found};
@@ -44,9 +45,6 @@ pub struct Args {
     /// Keep the content of page and hibernation files.
     #[arg(long)]
     pub keep_pagefile: bool,
-    /// Read the image again.
-    #[arg(long)]
-    pub read_back: bool,
     /// Days that former versions are kept.
     #[arg(long, value_name = "N", value_parser = whole)]
     pub keep_days: Option<u32>,
@@ -64,22 +62,24 @@ impl Args {
     /// # Errors
     /// When the source is refused or fails, or the image cannot be written.
     pub fn run(&self, context: &Context) -> Result<(), Failure> {
-        let image = ImageFile::parse(&self.image)?;
+        let located = place::locate(context, &self.image)?;
+        let image = &located.image;
         if self.image.starts_with("/dev") {
             return Err(Failure::new(
                 Code::BadName,
                 format!("{} is a place for devices", self.image.display()),
             ));
         }
-        let mut source = Source::open(&self.device)?;
-        if holds(&self.device, &image.path())? {
+        let device = place::device(&self.device)?;
+        let mut source = Source::open(&device)?;
+        if holds(&device, &image.path())? {
             return Err(Failure::new(
                 Code::HoldsSource,
                 image.path().display().to_string(),
             ));
         }
         if source.facts().len == 0 {
-            return Err(Failure::new(Code::Empty, self.device.display().to_string()));
+            return Err(Failure::new(Code::Empty, device.display().to_string()));
         }
         let progress = context.progress();
         progress.begin(Phase::Map, 0);
@@ -89,36 +89,32 @@ impl Args {
         let found = found?;
         let making = Making {
             level: self.level,
-            base: self.base(&image)?,
-            read_back: self.read_back,
+            base: self.base(context, image)?,
             keeping: Keeping {
                 days: self.keep_days,
                 bytes: self.keep_bytes,
             },
         };
-        let plan = self.plan(context, &image, &found, &making);
+        let plan = self.plan(context, (&device, image), &found, &making);
         if settle(context, &plan, self.writing) == Step::Stop {
             return Ok(());
         }
+        located.prepare()?;
         let facts = Facts {
             created: timestamp(),
             host: host(),
             dirty: found.dirty.clone(),
-            source: volume::source_facts(&self.device, source.facts()),
+            source: volume::source_facts(&device, source.facts()),
             ..Facts::default()
         };
         // A device's cache was flushed when it was opened; a file's may well hold it.
-        let device = source.facts().kind == Kind::BlockDevice;
-        let bulk = source.bulk(if device {
-            Access::Direct
-        } else {
-            Access::Cached
-        })?;
+        let cold = source.facts().kind == Kind::BlockDevice;
+        let bulk = source.bulk(if cold { Access::Direct } else { Access::Cached })?;
         let tails = read_tails(&source, &found.volume)?;
         let content = DeviceContent::new(&bulk, &found.volume.used, found.volume.block_size);
         let made = Made {
             action: "image-create",
-            image: &image,
+            image,
             volume: &found.volume,
             tails,
             content,
@@ -139,21 +135,27 @@ impl Args {
     }
 
     /// The file whose frames are taken over: what was asked for, else the image that is replaced.
-    fn base(&self, image: &ImageFile) -> Result<Option<PathBuf>, Failure> {
+    fn base(&self, context: &Context, image: &ImageFile) -> Result<Option<PathBuf>, Failure> {
         Ok(match &self.base {
             Some(Special::Word) => None,
             Some(Special::Path(path)) if path.is_file() => Some(path.clone()),
-            Some(Special::Path(path)) => Some(ImageFile::parse(path)?.path()),
+            Some(Special::Path(path)) => Some(place::locate(context, path)?.image.path()),
             None => Some(image.path()).filter(|path| crate::opened::identify(path).is_some()),
         })
     }
 
-    fn plan(&self, context: &Context, image: &ImageFile, found: &Found, making: &Making) -> Plan {
+    fn plan(
+        &self,
+        context: &Context,
+        (device, image): (&Path, &ImageFile),
+        found: &Found,
+        making: &Making,
+    ) -> Plan {
         let volume = &found.volume;
         let path = image.path();
         let base = making.base.as_ref();
         let mut plan = Plan::new("image-create")
-            .text("device", self.device.display().to_string())
+            .text("device", device.display().to_string())
             .text("file-system", volume.kind.partclone_name())
             .row("engine", Value::Word(found.by))
             .bytes("device-size", volume.device_size)

@@ -27,7 +27,10 @@ impl Args {
     /// # Errors
     /// When one cannot be read.
     pub fn run(&self, context: &Context) -> Result<(), Failure> {
-        let (a, b) = (Opened::named(&self.a)?, Opened::named(&self.b)?);
+        let (a, b) = (
+            Opened::named(context, &self.a)?,
+            Opened::named(context, &self.b)?,
+        );
         let difference = diff(&a.native, &b.native);
         let value = json!({
             "a": a.stored.path(),

@@ -14,6 +14,7 @@ use serde_json::json;
 
 use crate::confirm::{Step, settle, settle_destructive};
 use crate::opened::{Opened, now, spare_images};
+use crate::place;
 use crate::plan::{Plan, Value};
 
 use clap::ValueEnum;
@@ -64,13 +65,14 @@ impl Args {
     /// # Errors
     /// When it is damaged or the file cannot be written.
     pub fn run(&self, context: &Context) -> Result<(), Failure> {
-        let opened = Opened::named(&self.image)?;
+        let opened = Opened::named(context, &self.image)?;
         if self.out.as_os_str() == "-" {
             return Err(Failure::new(
                 Code::BadName,
                 "standard output cannot be exported to",
             ));
         }
+        place::plain(&self.out)?;
         spare_images(&self.out)?;
         if self.out.exists() {
             azud_disk::check_unused(&self.out)?;

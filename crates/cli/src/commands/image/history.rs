@@ -2,12 +2,14 @@
 
 use std::path::PathBuf;
 
-use azud_core::name::ImageFile;
+use azud_image::Indexed;
+use azud_store::Stored;
 use azud_store::trash::{Version, history};
 use serde_json::json;
 
 use crate::human;
 use crate::opened::{identify, now, rfc3339};
+use crate::place;
 use crate::table;
 
 use crate::commands::Context;
@@ -26,21 +28,24 @@ impl Args {
     /// # Errors
     /// When the trash cannot be read.
     pub fn run(&self, context: &Context) -> Result<(), Failure> {
-        let image = ImageFile::parse(&self.image)?;
+        let image = place::locate(context, &self.image)?.image;
         let versions = history(&image, now(), &identify)?;
-        let value = json!({ "image": image.path(), "versions": versions.iter().map(json_of).collect::<Vec<_>>() });
+        let versions: Vec<Dated> = versions.into_iter().map(Dated::of).collect();
+        let value = json!({ "image": image.path(), "versions": versions.iter().map(Dated::json).collect::<Vec<_>>() });
         context.output.answer(&value, || {
-            let head = ["version", "created", "file-size", "identity"];
+            let head = ["version", "created", "replaced", "file-size", "identity"];
             let head = head.map(|key| context.catalog.text(&format!("label-{key}")));
             let current = context.catalog.text("word-current");
-            let cells = |version: &Version| {
+            let cells = |dated: &Dated| {
+                let version = &dated.version;
+                let identity = version.identity.map(|identity| identity.short());
+                let unknown = || "-".to_owned();
                 vec![
                     version.slot.clone().unwrap_or_else(|| current.clone()),
-                    version.modified.map(rfc3339).unwrap_or_default(),
+                    dated.captured.clone().unwrap_or_else(unknown),
+                    version.moved_at.map_or_else(unknown, rfc3339),
                     human::bytes(version.size),
-                    version
-                        .identity
-                        .map_or_else(|| "-".to_owned(), |identity| identity.short()),
+                    identity.unwrap_or_else(unknown),
                 ]
             };
             table::table(&head, &versions.iter().map(cells).collect::<Vec<_>>())
@@ -49,14 +54,33 @@ impl Args {
     }
 }
 
-fn json_of(version: &Version) -> serde_json::Value {
-    json!({
-        "version": version.slot,
-        "current": version.slot.is_none(),
-        "identity": version.identity.map(|identity| identity.to_string()),
-        "created": version.modified.map(rfc3339),
-        "replaced": version.moved_at.map(rfc3339),
-        "file_size": version.size,
-        "path": version.path,
-    })
+/// A version and the time of its capture, as its index has it: copies and file servers change the file's own.
+struct Dated {
+    version: Version,
+    captured: Option<String>,
+}
+
+impl Dated {
+    fn of(version: Version) -> Self {
+        let stored = Stored::open(&version.path).ok();
+        let indexed = stored.and_then(|stored| Indexed::open(&stored).ok());
+        let captured = indexed.map(|indexed| indexed.facts().created.clone());
+        Self {
+            version,
+            captured: captured.filter(|time| !time.is_empty()),
+        }
+    }
+
+    fn json(&self) -> serde_json::Value {
+        let version = &self.version;
+        json!({
+            "version": version.slot,
+            "current": version.slot.is_none(),
+            "identity": version.identity.map(|identity| identity.to_string()),
+            "created": self.captured,
+            "replaced": version.moved_at.map(rfc3339),
+            "file_size": version.size,
+            "path": version.path,
+        })
+    }
 }

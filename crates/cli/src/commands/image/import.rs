@@ -5,10 +5,10 @@ use std::path::PathBuf;
 
 use azud_core::code::Code;
 use azud_core::format::index::{Facts, SourceFacts};
-use azud_core::name::ImageFile;
 
 use crate::confirm::{Step, settle};
 use crate::opened::{host, identify, timestamp};
+use crate::place;
 use crate::plan::{Plan, Value};
 use crate::publish::{Keeping, Made, Making};
 
@@ -38,21 +38,22 @@ impl Args {
     /// # Errors
     /// When the source is damaged or of no known format.
     pub fn run(&self, context: &Context) -> Result<(), Failure> {
-        let image = ImageFile::parse(&self.image)?;
-        if identify(&self.foreign).is_some() {
-            let what = format!("{} is an image of Azud already", self.foreign.display());
+        let located = place::locate(context, &self.image)?;
+        let image = &located.image;
+        let foreign = place::existing(context, &self.foreign)?;
+        if identify(&foreign).is_some() {
+            let what = format!("{} is an image of Azud already", foreign.display());
             return Err(Failure::new(Code::UnknownFormat, what));
         }
-        let reader = crate::foreign::open(&self.foreign)?;
+        let reader = crate::foreign::open(&foreign)?;
         let volume = reader.volume().clone();
         let making = Making {
             level: self.level,
             base: Some(image.path()).filter(|path| identify(path).is_some()),
-            read_back: false,
             keeping: Keeping::default(),
         };
         let mut plan = Plan::new("image-import")
-            .text("source", self.foreign.display().to_string())
+            .text("source", foreign.display().to_string())
             .text("format", reader.describe())
             .text("file-system", volume.kind.partclone_name())
             .bytes("device-size", volume.device_size)
@@ -69,10 +70,11 @@ impl Args {
         if settle(context, &plan, self.writing) == Step::Stop {
             return Ok(());
         }
-        let facts = self.facts();
+        located.prepare()?;
+        let facts = facts(&foreign);
         let made = Made {
             action: "image-import",
-            image: &image,
+            image,
             volume: &volume,
             tails: reader.tails().to_vec(),
             content: reader,
@@ -80,18 +82,18 @@ impl Args {
         };
         making.run(context, made, || Ok(()))
     }
+}
 
-    fn facts(&self) -> Facts {
-        let source = SourceFacts {
-            path: self.foreign.display().to_string(),
-            ..SourceFacts::default()
-        };
-        Facts {
-            created: timestamp(),
-            host: host_of(&self.foreign),
-            source,
-            ..Facts::default()
-        }
+fn facts(foreign: &Path) -> Facts {
+    let source = SourceFacts {
+        path: foreign.display().to_string(),
+        ..SourceFacts::default()
+    };
+    Facts {
+        created: timestamp(),
+        host: host_of(foreign),
+        source,
+        ..Facts::default()
     }
 }
 

@@ -26,7 +26,7 @@ impl Args {
     /// # Errors
     /// When it cannot be read or is no image.
     pub fn run(&self, context: &Context) -> Result<(), Failure> {
-        let opened = match Opened::named(&self.image) {
+        let opened = match Opened::named(context, &self.image) {
             Err(failure) if failure.code == Code::NotNative => {
                 return crate::foreign::describe(context, &self.image);
             }

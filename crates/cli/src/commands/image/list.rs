@@ -10,6 +10,7 @@ use crate::facts::{Known, know_all};
 use crate::failure::Failure;
 use crate::human;
 use crate::opened::{now, rfc3339};
+use crate::place;
 use crate::table;
 
 /// Arguments.
@@ -26,8 +27,9 @@ impl Args {
     /// # Errors
     /// When the directory cannot be read.
     pub fn run(&self, context: &Context) -> Result<(), Failure> {
-        let listing = list(&self.dir, now())?;
-        let known = know_all(&self.dir, listing.images);
+        let dir = place::folder(context, &self.dir)?;
+        let listing = list(&dir, now())?;
+        let known = know_all(&dir, listing.images);
         let images: Vec<&Known> = known.iter().filter(|known| is_image(known)).collect();
         for (path, why) in &listing.skipped {
             context

@@ -1,25 +1,28 @@
 //! `azud image restore IMAGE|- DEVICE`.
 
 use std::io::Read;
-use std::path::Path;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use azud_core::code::Code;
 use azud_core::io::ReadAt;
 use azud_core::progress::Progress;
 use azud_disk::target::{Target, TargetOptions};
-use azud_disk::{DeviceFacts, DiskError, Kind, holds};
+use azud_disk::{DeviceFacts, Kind};
 use azud_image::restore::{
     self as engine, PIPE_WRITE_UNIT, RestoreOptions, Restored, Writes, restore, restore_pipe,
 };
 use serde_json::json;
 
+use crate::cached::InUse;
 use crate::confirm::{Step, settle, settle_destructive};
 use crate::human;
 use crate::opened::{Opened, spare_images};
+use crate::place;
 use crate::plan::{Plan, Value};
+use crate::present::Present;
 use crate::table;
+use crate::target::{as_planned, existing, refuse};
 
 use clap::ValueEnum;
 
@@ -88,20 +91,21 @@ impl Args {
         let begun = Instant::now();
         let opened = match &self.image {
             Special::Word => None,
-            Special::Path(path) => match Opened::named(path) {
+            Special::Path(path) => match Opened::named(context, path) {
                 Err(failure) if failure.code == Code::NotNative => {
                     return self.run_foreign(context, path);
                 }
                 opened => Some(opened?),
             },
         };
-        let facts = existing(&self.device)?;
+        let device = place::device(&self.device)?;
+        let facts = existing(&device)?;
         if let (Some(opened), Some(facts)) = (&opened, &facts) {
-            refuse(&self.device, facts, opened)?;
+            refuse(&device, facts, opened)?;
         }
-        spare_images(&self.device)?;
-        let plan = self.plan(context, opened.as_ref(), facts.as_ref());
-        let name = self.device.display().to_string();
+        spare_images(&device)?;
+        let name = device.display().to_string();
+        let plan = self.plan(context, &device, opened.as_ref(), facts.as_ref());
         let step = match facts {
             Some(_) => settle_destructive(context, &plan, self.writing, &name)?,
             None => settle(context, &plan, self.writing),
@@ -109,8 +113,10 @@ impl Args {
         if step == Step::Stop {
             return Ok(());
         }
-        let target = Target::open(&self.device, target_options(opened.as_ref()))?;
-        as_planned(facts.as_ref(), &target)?;
+        let target = Target::open_agreed(&device, target_options(opened.as_ref()), |now| {
+            as_planned(&device, facts.as_ref(), now)
+        })?;
+        let used = InUse::begin(context, opened.as_ref().map(|opened| opened.stored.path()));
         let progress = context.progress();
         let done = match &opened {
             Some(opened) => {
@@ -121,27 +127,10 @@ impl Args {
             None => self.read_pipe(&target, std::io::stdin(), &progress),
         };
         drop(progress);
-        self.finish(context, done, begun)
-    }
-
-    /// Warns of what a failure leaves, or shows the result.
-    fn finish(
-        &self,
-        context: &Context,
-        done: Result<Restored, Failure>,
-        begun: Instant,
-    ) -> Result<(), Failure> {
-        if done
-            .as_ref()
-            .is_err_and(|failure| !matches!(failure.code, Code::TooSmall | Code::SectorSize))
-        {
-            let name = self.device.display().to_string();
-            let text = context
-                .catalog
-                .fmt("warn-incomplete", &[("device", name.into())]);
-            context.output.warn(&context.catalog, &text);
-        }
-        self.show(context, &done?, begun);
+        let done = warn_of(context, &device, done)?;
+        let identity = opened.as_ref().map(Opened::identity);
+        used.restored(context, identity, target.facts(), &device);
+        self.show(context, &device, &done, begun);
         Ok(())
     }
 
@@ -188,6 +177,7 @@ impl Args {
     fn plan(
         &self,
         context: &Context,
+        device: &Path,
         opened: Option<&Opened>,
         facts: Option<&DeviceFacts>,
     ) -> Plan {
@@ -205,7 +195,7 @@ impl Args {
         if opened.is_some_and(|opened| opened.native.facts().dirty.is_some()) {
             plan = plan.warning(&context.catalog, "dirty-raw", &[]);
         }
-        self.plan_target(context, plan, (facts, new_size(opened)))
+        self.plan_target(context, plan, device, (facts, new_size(opened)))
     }
 
     /// What becomes of the target, which is made of `new_size` bytes if there is none.
@@ -213,11 +203,12 @@ impl Args {
         &self,
         context: &Context,
         plan: Plan,
+        device: &Path,
         (facts, new_size): (Option<&DeviceFacts>, u64),
     ) -> Plan {
-        let device = self.device.display().to_string();
-        let plan = plan
-            .text("target", device.clone())
+        let name = device.display().to_string();
+        let mut plan = plan
+            .text("target", name.as_str())
             .bytes("device-size", facts.map_or(new_size, |facts| facts.len))
             .row(
                 "mode",
@@ -239,15 +230,25 @@ impl Args {
                 "read-back",
                 Value::Word(if self.read_back { "yes" } else { "no" }),
             );
-        let warning = if facts.is_none() {
-            "new-file"
-        } else {
-            "destroys"
-        };
-        plan.warning(&context.catalog, warning, &[("device", device.into())])
+        if facts.is_none() {
+            return plan.warning(
+                &context.catalog,
+                "new-file",
+                &[("device", name.as_str().into())],
+            );
+        }
+        plan = plan.warning(
+            &context.catalog,
+            "destroys",
+            &[("device", name.as_str().into())],
+        );
+        match Present::look(device) {
+            Some(present) => present.tell(plan, &context.catalog, &name),
+            None => plan,
+        }
     }
 
-    fn show(&self, context: &Context, done: &Restored, begun: Instant) {
+    fn show(&self, context: &Context, device: &Path, done: &Restored, begun: Instant) {
         let time = begun.elapsed();
         if done.undiscarded {
             let text = context.catalog.text("warn-undiscarded");
@@ -255,7 +256,7 @@ impl Args {
         }
         let value = json!({
             "action": "image-restore",
-            "target": self.device,
+            "target": device,
             "content": done.content,
             "written": done.written,
             "kept": done.kept,
@@ -266,7 +267,7 @@ impl Args {
         context.output.result(&value, || {
             let label = |key: &str| context.catalog.text(&format!("label-{key}"));
             let rows = [
-                (label("target"), self.device.display().to_string()),
+                (label("target"), device.display().to_string()),
                 (label("used"), human::bytes(done.content)),
                 (label("written"), human::bytes(done.written)),
                 (label("kept"), human::bytes(done.kept)),
@@ -282,75 +283,23 @@ impl Args {
     }
 }
 
-/// What is at the target's path, if anything.
-fn existing(path: &Path) -> Result<Option<DeviceFacts>, Failure> {
-    match DeviceFacts::read(path) {
-        Ok(facts) => Ok(Some(facts)),
-        // A mistyped device must not become a file in /dev.
-        Err(DiskError::NotFound { .. }) if !in_dev(path) => Ok(None),
-        Err(error) => Err(error.into()),
+/// Warns of what a failure leaves on the device.
+fn warn_of(
+    context: &Context,
+    device: &Path,
+    done: Result<Restored, Failure>,
+) -> Result<Restored, Failure> {
+    if done
+        .as_ref()
+        .is_err_and(|failure| !matches!(failure.code, Code::TooSmall | Code::SectorSize))
+    {
+        let name = device.display().to_string();
+        let text = context
+            .catalog
+            .fmt("warn-incomplete", &[("device", name.into())]);
+        context.output.warn(&context.catalog, &text);
     }
-}
-
-/// Whether a path leads into `/dev`, however it is written.
-fn in_dev(path: &Path) -> bool {
-    let dir = path.parent().filter(|dir| !dir.as_os_str().is_empty());
-    let dir = std::fs::canonicalize(dir.unwrap_or(Path::new(".")));
-    // `sdb2` where /dev/sdb2 exists means the device.
-    let forgotten = path.components().count() == 1 && Path::new("/dev").join(path).exists();
-    forgotten || path.starts_with("/dev") || dir.is_ok_and(|dir| dir.starts_with("/dev"))
-}
-
-/// While somebody read the plan, another stick may have got the device's name, or a file come into being.
-fn as_planned(planned: Option<&DeviceFacts>, target: &Target) -> Result<(), Failure> {
-    let now = target.facts();
-    let same = match planned {
-        None => target.is_new_file(),
-        Some(planned) if planned.kind == Kind::BlockDevice => planned == now,
-        // A file is extended when it is opened.
-        Some(planned) => planned.kind == now.kind && planned.len <= now.len,
-    };
-    if same {
-        return Ok(());
-    }
-    Err(DiskError::Changed {
-        path: target.path().to_owned(),
-        what: "it is not what the plan showed",
-    }
-    .into())
-}
-
-/// Refuses a device that is in use, or holds the image itself.
-fn refuse_device(device: &Path, image: &Path) -> Result<(), Failure> {
-    azud_disk::check_unused(device)?;
-    if holds(device, image)? || same_file(device, image) {
-        return Err(Failure::new(Code::HoldsSource, image.display().to_string()));
-    }
-    Ok(())
-}
-
-/// What can be refused before anything is shown or opened.
-fn refuse(device: &Path, facts: &DeviceFacts, opened: &Opened) -> Result<(), Failure> {
-    refuse_device(device, opened.stored.path())?;
-    let (has, needs) = (facts.len, opened.native.minimum_size());
-    if facts.kind == Kind::BlockDevice && has < needs {
-        return Err(azud_image::ImageError::TooSmall { has, needs }.into());
-    }
-    let sector = opened.native.facts().sector_size;
-    if sector != 0 && facts.kind == Kind::BlockDevice && facts.logical_sector > sector {
-        let what = format!(
-            "{} has sectors of {} bytes, the image {sector}",
-            device.display(),
-            facts.logical_sector
-        );
-        return Err(Failure::new(Code::SectorSize, what));
-    }
-    Ok(())
-}
-
-fn same_file(a: &Path, b: &Path) -> bool {
-    let real = |path: &Path| std::fs::canonicalize(path).ok();
-    real(a).is_some() && real(a) == real(b)
+    done
 }
 
 /// The size of a file that is made for an image: that of the device it was taken from.
@@ -373,47 +322,5 @@ fn target_options(opened: Option<&Opened>) -> TargetOptions {
         create_len: Some(new_size(Some(opened))),
         direct: content / runs.max(1) >= DIRECT_FROM,
         unit: engine::write_unit(&opened.native),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use std::path::Path;
-
-    use azud_core::code::Code;
-    use azud_disk::target::{Target, TargetOptions};
-    use azud_disk::{DeviceFacts, Kind};
-
-    use super::{as_planned, existing, in_dev};
-
-    #[test]
-    fn regression_a_target_is_what_the_plan_showed() {
-        let dir = tempfile::tempdir().unwrap();
-        let path = dir.path().join("disk");
-        let options = TargetOptions {
-            create_len: Some(1 << 20),
-            ..TargetOptions::default()
-        };
-        let open = || Target::open(&path, options).unwrap();
-        assert_eq!(existing(&path).unwrap(), None);
-        assert_eq!(as_planned(None, &open()), Ok(()), "made for us");
-        // It came into being after the plan: nobody agreed to lose it.
-        std::fs::write(&path, "somebody's thesis").unwrap();
-        let code = |planned: Option<&DeviceFacts>| as_planned(planned, &open()).unwrap_err().code;
-        assert_eq!(code(None), Code::Changed);
-        let facts = DeviceFacts::read(&path).unwrap();
-        assert_eq!(as_planned(Some(&facts), &open()), Ok(()), "extended");
-        let mut other = facts;
-        other.kind = Kind::BlockDevice;
-        assert_eq!(code(Some(&other)), Code::Changed);
-    }
-
-    #[test]
-    fn regression_no_file_is_made_in_dev() {
-        for path in ["/dev/azud-none", "/tmp/../dev/azud-none", "//dev/azud-none"] {
-            assert!(in_dev(Path::new(path)), "{path}");
-            assert!(existing(Path::new(path)).is_err(), "{path}");
-        }
-        assert!(!in_dev(Path::new("azud-none")));
     }
 }

@@ -2,12 +2,12 @@
 
 use std::path::PathBuf;
 
-use azud_core::name::ImageFile;
 use azud_store::trash::remove;
 use serde_json::json;
 
 use crate::confirm::{Step, settle};
 use crate::opened::{identify, now};
+use crate::place;
 use crate::plan::Plan;
 
 use crate::args::Writing;
@@ -30,7 +30,7 @@ impl Args {
     /// # Errors
     /// When there is no such image or it cannot be moved.
     pub fn run(&self, context: &Context) -> Result<(), Failure> {
-        let image = ImageFile::parse(&self.image)?;
+        let image = place::locate(context, &self.image)?.image;
         let plan = Plan::new("image-rm").text("image", image.path().display().to_string());
         if settle(context, &plan, self.writing) == Step::Stop {
             return Ok(());

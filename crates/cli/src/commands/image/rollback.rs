@@ -2,12 +2,12 @@
 
 use std::path::PathBuf;
 
-use azud_core::name::ImageFile;
 use azud_store::trash::{Which, rollback};
 use serde_json::json;
 
 use crate::confirm::{Step, settle};
 use crate::opened::{identify, now};
+use crate::place;
 use crate::plan::Plan;
 
 use crate::args::Writing;
@@ -32,7 +32,7 @@ impl Args {
     /// # Errors
     /// When there is no such version.
     pub fn run(&self, context: &Context) -> Result<(), Failure> {
-        let image = ImageFile::parse(&self.image)?;
+        let image = place::locate(context, &self.image)?.image;
         let name = self.version.as_deref();
         let plan = Plan::new("image-rollback")
             .text("image", image.path().display().to_string())

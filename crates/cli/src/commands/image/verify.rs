@@ -3,10 +3,11 @@
 use std::path::PathBuf;
 
 use azud_core::code::Code;
-use azud_image::{ImageError, verify};
+use azud_image::{ImageError, Native, verify};
+use azud_store::Identity;
 use serde_json::json;
 
-use crate::opened::Opened;
+use crate::opened::index_of;
 
 use crate::commands::Context;
 use crate::failure::Failure;
@@ -27,32 +28,29 @@ impl Args {
     /// # Errors
     /// When it is damaged or cannot be read.
     pub fn run(&self, context: &Context) -> Result<(), Failure> {
-        let opened = match Opened::named(&self.image) {
+        let (stored, indexed) = match index_of(context, &self.image) {
             Err(failure) if failure.code == Code::NotNative => {
                 return crate::foreign::verify(context, &self.image);
             }
             opened => opened?,
         };
         let progress = context.progress();
-        let done = verify(&opened.native, &opened.stored, self.deep, &progress);
+        let done = verify(&indexed, &stored, self.deep, &progress);
         drop(progress);
         if let Err(ImageError::Frames { bad, .. }) = &done {
-            let list: Vec<String> = bad.iter().take(20).map(usize::to_string).collect();
-            let more = if bad.len() > list.len() { " …" } else { "" };
-            let text = context.catalog.fmt(
-                "verify-bad-frames",
-                &[("frames", (list.join(" ") + more).into())],
-            );
+            let text = context
+                .catalog
+                .fmt("verify-bad-frames", &[("frames", listed(bad).into())]);
             context.output.warn(&context.catalog, &text);
         }
-        done.map_err(|error| {
-            Failure::from(error).about(&opened.stored.path().display().to_string())
-        })?;
-        let frames = opened.native.frames().len();
+        let native = done.and_then(|()| Native::of(indexed, &stored));
+        let about = |error| Failure::from(error).about(&stored.path().display().to_string());
+        let native = native.map_err(about)?;
+        let frames = native.frames().len();
         let value = json!({
             "action": "image-verify",
-            "image": opened.stored.path(),
-            "identity": opened.identity().to_string(),
+            "image": stored.path(),
+            "identity": Identity(*native.identity()).to_string(),
             "frames": frames,
             "deep": self.deep,
         });
@@ -63,5 +61,26 @@ impl Args {
             format!("{} ({count})", context.catalog.text("result-image-verify"))
         });
         Ok(())
+    }
+}
+
+/// Ascending numbers in few words: `0 4-9 17`.
+fn listed(numbers: &[usize]) -> String {
+    let runs = numbers.chunk_by(|a, b| a + 1 == *b);
+    let words = runs.map(|run| match run {
+        [first, .., last] => format!("{first}-{last}"),
+        _ => run.iter().map(usize::to_string).collect(),
+    });
+    words.collect::<Vec<_>>().join(" ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::listed;
+
+    #[test]
+    fn runs_of_bad_frames_are_short() {
+        assert_eq!(listed(&[0, 4, 5, 6, 9, 11, 12]), "0 4-6 9 11-12");
+        assert_eq!(listed(&[7]), "7");
     }
 }

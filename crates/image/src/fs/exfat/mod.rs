@@ -80,6 +80,11 @@ pub fn map(device: &dyn ReadAt, _options: &MapOptions) -> Result<Volume, FsError
     })
 }
 
+/// The label, whatever state the volume is in.
+pub(super) fn label(device: &dyn ReadAt) -> Result<Option<String>, FsError> {
+    Ok(Root::read(device, &boot::read(device)?)?.label)
+}
+
 /// The main and the backup boot region.
 pub fn guards(head: &[u8], device_size: u64) -> Vec<Range<u64>> {
     let Some(sector) = boot::sector_size(head) else {

@@ -72,6 +72,11 @@ pub fn map(device: &dyn ReadAt, _options: &MapOptions) -> Result<Volume, FsError
     })
 }
 
+/// The label, whatever state the volume is in.
+pub(super) fn label(device: &dyn ReadAt) -> Result<Option<String>, FsError> {
+    root::label(device, &read_boot(device)?)
+}
+
 /// The boot sector and, on FAT32, its copy where the boot sector says and where everybody looks (sector 6).
 pub fn guards(head: &[u8], device_size: u64) -> Vec<Range<u64>> {
     let Ok(boot) = Boot::parse(head) else {

@@ -59,8 +59,7 @@ pub fn probe(head: &[u8]) -> bool {
 /// structures contradict each other; [`FsError::Unsupported`]; [`FsError::Read`].
 pub fn map(device: &dyn ReadAt, options: &MapOptions) -> Result<Volume, FsError> {
     let device_size = device.len();
-    let len = usize::try_from(device_size.min(SECTOR as u64)).expect("at most a sector");
-    let boot = Boot::parse(&bytes::read_vec(device, 0, len)?, device_size)?;
+    let boot = read_boot(device)?;
     let device = Device { io: device, boot };
     let mft = Mft::open(&device)?;
     let facts = state::volume(&mft)?;
@@ -93,6 +92,19 @@ pub fn map(device: &dyn ReadAt, options: &MapOptions) -> Result<Volume, FsError>
     })
 }
 
+/// The label, whatever state the volume is in.
+pub(super) fn label(device: &dyn ReadAt) -> Result<Option<String>, FsError> {
+    let boot = read_boot(device)?;
+    let device = Device { io: device, boot };
+    Ok(state::volume(&Mft::open(&device)?)?.label)
+}
+
+fn read_boot(device: &dyn ReadAt) -> Result<Boot, FsError> {
+    let size = device.len();
+    let len = usize::try_from(size.min(SECTOR as u64)).expect("at most a sector");
+    Boot::parse(&bytes::read_vec(device, 0, len)?, size)
+}
+
 /// The boot sector, its backup behind the volume's last sector, and the device's last sector, where
 /// repair tools look as well.
 pub fn guards(head: &[u8], device_size: u64) -> Vec<Range<u64>> {
@@ -117,6 +129,25 @@ pub fn guards(head: &[u8], device_size: u64) -> Vec<Range<u64>> {
         }
     }
     all
+}
+
+/// Adds to a map that another program made what it does not tell: backup boot sector, sector size, serial number.
+///
+/// # Errors
+/// As [`map`] for the boot sector; [`FsError::Corrupt`] when the map is not of the size that it names.
+pub fn complete(device: &dyn ReadAt, volume: &mut Volume) -> Result<(), FsError> {
+    let boot = read_boot(device)?;
+    if volume.block_size != boot.cluster || volume.used.len() < boot.clusters {
+        return Err(corrupt(
+            "the map is not of the size that the boot sector names",
+        ));
+    }
+    let blocks = volume.used.len() * u64::from(volume.block_size);
+    volume.tails = boot.tails(device.len());
+    volume.tails.retain(|tail| tail.start >= blocks);
+    volume.sector_size = boot.sector;
+    volume.uuid = Some(format!("{:016X}", boot.serial));
+    Ok(())
 }
 
 /// Where a volume whose first block is `first` has its backup boot sector, and what is in it: it is a copy of

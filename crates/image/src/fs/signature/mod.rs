@@ -148,16 +148,26 @@ fn swap(found: &mut Found<'_>) {
     }
 }
 
+/// Where the second header of LUKS2 may be.
+fn luks2_places() -> impl Iterator<Item = u64> {
+    (14..=22).map(|shift| 1u64 << shift)
+}
+
+/// Where the first header of LUKS2 in a head says that the second is: as long as the binary part of either is.
+pub(crate) fn second_luks2(head: &[u8]) -> Option<Range<u64>> {
+    const BINARY: u64 = 4096;
+    let first = head.starts_with(b"LUKS\xba\xbe\0\x02");
+    let named = first.then(|| be64(head, 8)).flatten();
+    let at = named.filter(|named| luks2_places().any(|at| at == *named));
+    at.map(|at| at..at + BINARY)
+}
+
 /// The second header of LUKS2, at one of nine places; the first says at which.
 fn luks2(found: &mut Found<'_>) {
-    let places = (14..=22).map(|shift| 1u64 << shift);
-    let first = found
-        .view
-        .get(0, 16)
-        .filter(|header| header.starts_with(b"LUKS\xba\xbe\0\x02"));
-    let named = first.and_then(|header| be64(header, 8));
-    for at in places {
-        if named == Some(at) || found.view.has(at, b"SKUL\xba\xbe") {
+    let named = found.view.get(0, 16).and_then(second_luks2);
+    for at in luks2_places() {
+        let here = named.as_ref().is_some_and(|named| named.start == at);
+        if here || found.view.has(at, b"SKUL\xba\xbe") {
             found.add("crypto_LUKS", at, 512);
         }
     }

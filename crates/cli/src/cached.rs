@@ -1,0 +1,188 @@
+//! The cache of this machine as commands see it: where it is, what is in use, what is installed.
+
+use std::path::{Path, PathBuf};
+
+use azud_core::cache::Policy;
+use azud_core::code::Code;
+use azud_disk::{DeviceFacts, Kind};
+use azud_store::Identity;
+use azud_store::cache::{Cache, Lease};
+
+use crate::args::size;
+use crate::commands::Context;
+use crate::failure::Failure;
+use crate::opened::now;
+
+/// Where repositories are found if nothing else is said.
+const ROOT: &str = "/opt/opengnsys/images";
+
+/// Which cache.
+#[derive(Debug, Clone, clap::Args)]
+pub struct Place {
+    /// Its directory.
+    #[arg(long, value_name = "DIR")]
+    pub cache: Option<PathBuf>,
+}
+
+impl Place {
+    /// The cache that is meant.
+    ///
+    /// # Errors
+    /// When there is none.
+    pub fn open(&self) -> Result<Cache, Failure> {
+        Ok(Cache::open(&self.cache.clone().unwrap_or_else(configured))?)
+    }
+}
+
+/// The cache's directory when no option says it.
+fn configured() -> PathBuf {
+    let variable = |name| std::env::var_os(name).filter(|value| !value.is_empty());
+    let root = || variable("AZUD_ROOT").map_or_else(|| ROOT.into(), PathBuf::from);
+    variable("AZUD_CACHE").map_or_else(|| root().join("CACHE"), PathBuf::from)
+}
+
+/// The paths from the root of the images that a user names, with or without `CACHE:`.
+///
+/// # Errors
+/// `image/not-found`, `image/bad-name`.
+pub fn locate(cache: &Cache, names: &[PathBuf]) -> Result<Vec<PathBuf>, Failure> {
+    let mut found: Vec<PathBuf> = Vec::new();
+    for name in names {
+        let text = name.to_string_lossy();
+        let bare = match text.split_once(':') {
+            Some((place, rest)) if place.eq_ignore_ascii_case("cache") => Path::new(rest),
+            _ => name,
+        };
+        let path = cache.locate(bare)?;
+        if !found.contains(&path) {
+            found.push(path);
+        }
+    }
+    Ok(found)
+}
+
+/// How much the cache may take: what was asked for, else what the environment says, else the default.
+///
+/// # Errors
+/// `cli/usage` when the environment says no size; what the system says of the file system.
+pub fn policy(cache: &Cache, budget: Option<u64>, floor: Option<u64>) -> Result<Policy, Failure> {
+    let variable = |name: &str| match std::env::var(name) {
+        Ok(text) if !text.is_empty() => size::size(&text)
+            .map(Some)
+            .map_err(|_| Failure::new(Code::Usage, format!("{name}={text}"))),
+        _ => Ok(None),
+    };
+    let default = Policy::of_size(cache.space()?.total);
+    let budget = budget.map_or_else(|| variable("AZUD_CACHE_BUDGET"), |budget| Ok(Some(budget)));
+    let floor = floor.map_or_else(|| variable("AZUD_CACHE_FLOOR"), |floor| Ok(Some(floor)));
+    Ok(Policy {
+        budget: budget?.or(default.budget),
+        floor: floor?.unwrap_or(default.floor),
+    })
+}
+
+/// An image of a cache in use. That this cannot be noted keeps nobody from restoring.
+#[derive(Debug)]
+pub(crate) struct InUse {
+    place: Option<(Cache, PathBuf)>,
+    _lease: Option<Lease>,
+}
+
+impl InUse {
+    /// Notes that the image in a file is of use, and keeps it from being evicted meanwhile.
+    pub(crate) fn begin(context: &Context, file: Option<&Path>) -> Self {
+        let place = file.and_then(|file| Cache::around(file).or_else(|| inside(file)));
+        let lease = place.as_ref().and_then(|(cache, path)| {
+            tell(context, cache.mark_used(path, now()));
+            tell(context, cache.lease(path))
+        });
+        Self {
+            place,
+            _lease: lease,
+        }
+    }
+
+    /// Notes what the device runs from now on, in the image's cache and in that of this machine.
+    pub(crate) fn restored(
+        &self,
+        context: &Context,
+        identity: Option<Identity>,
+        facts: &DeviceFacts,
+        device: &Path,
+    ) {
+        if facts.kind != Kind::BlockDevice {
+            return;
+        }
+        let partition = partition(facts, device);
+        let own = Cache::open(&configured()).ok();
+        let ours = self.place.as_ref().map(|(cache, _)| cache);
+        let other = own.as_ref().filter(|own| Some(*own) != ours);
+        for cache in ours.into_iter().chain(other) {
+            let done = match identity {
+                // A cache that never held anything needs not know.
+                Some(identity) if Some(cache) == ours || cache.has_state() => {
+                    cache.mark_installed(&partition, identity, now())
+                }
+                _ => cache.forget_installed(&partition),
+            };
+            tell(context, done);
+        }
+    }
+}
+
+/// The configured cache, if the file lies in it: it may have no state yet.
+fn inside(file: &Path) -> Option<(Cache, PathBuf)> {
+    let cache = Cache::open(&configured()).ok()?;
+    let real = std::fs::canonicalize(file).ok()?;
+    let path = real.strip_prefix(cache.root()).ok()?.to_owned();
+    Some((cache, path))
+}
+
+/// What names a partition for good: its own identity, else its place on a disk of this serial number.
+fn partition(facts: &DeviceFacts, device: &Path) -> String {
+    let number = facts
+        .partition
+        .as_ref()
+        .map_or(0, |partition| partition.number);
+    match (&facts.partition_id, &facts.serial) {
+        (Some(id), _) => format!("partuuid={}", id.to_ascii_lowercase()),
+        (None, Some(serial)) => format!("serial={serial}:{number}"),
+        (None, None) => format!("path={}", device.display()),
+    }
+}
+
+/// Trouble with notes is only worth a word, and none where nothing can be written anyway.
+fn tell<T>(context: &Context, done: azud_store::Result<T>) -> Option<T> {
+    match done {
+        Ok(value) => Some(value),
+        Err(error) => {
+            if !matches!(error.code(), Code::ReadOnly | Code::Permission) {
+                let text = context
+                    .catalog
+                    .fmt("warn-cache-state", &[("why", error.to_string().into())]);
+                context.output.warn(&context.catalog, &text);
+            }
+            None
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use azud_disk::DeviceFacts;
+
+    use super::partition;
+
+    #[test]
+    fn a_partition_is_known_again() {
+        let mut facts = DeviceFacts::read(Path::new("Cargo.toml")).unwrap();
+        let name = |facts: &DeviceFacts| partition(facts, Path::new("/dev/sda2"));
+        assert_eq!(name(&facts), "path=/dev/sda2");
+        facts.serial = Some("S1".into());
+        assert_eq!(name(&facts), "serial=S1:0");
+        facts.partition_id = Some("AB-01".into());
+        assert_eq!(name(&facts), "partuuid=ab-01");
+    }
+}

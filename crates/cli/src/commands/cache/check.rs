@@ -1,0 +1,103 @@
+//! Whether an image of the cache is sound: native ones by their frames, others by their `.full.sum`.
+
+use std::path::Path;
+
+use azud_core::code::Code;
+use azud_core::io::ReadAt;
+use azud_core::progress::{Phase, Progress};
+use azud_image::repair::{Damage, Outline};
+use azud_image::{ImageError, Native};
+use azud_store::side::{FULL_SUM, Sums, read_sum};
+use azud_store::{Identity, Stored};
+
+use super::throttle::Throttle;
+use crate::failure::Failure;
+
+/// Bytes that are read at once of an image without frames.
+const PIECE: usize = 1 << 20;
+
+/// What a check found.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Found {
+    /// Every byte is right.
+    Sound(Option<Identity>),
+    /// Bytes are wrong.
+    Damaged {
+        /// Who the image is, if its index is whole.
+        identity: Option<Identity>,
+        /// Numbers of the damaged frames, if they can be told.
+        bad: Vec<u64>,
+    },
+    /// Nothing tells what the bytes must be.
+    NoSum,
+}
+
+/// Reads an image from the medium and checks it.
+///
+/// # Errors
+/// What reading a foreign image says; of a native one, what cannot be read is damaged.
+pub(super) fn check(
+    stored: &Stored,
+    throttle: &Throttle,
+    progress: &dyn Progress,
+) -> Result<Found, Failure> {
+    stored.forget_cached();
+    let file = throttle.over(stored);
+    match Outline::open(&file) {
+        Ok(outline) => {
+            let identity = Some(Identity(*outline.identity()));
+            let damage = outline.check(&file, progress);
+            Ok(if damage.is_none() {
+                Found::Sound(identity)
+            } else {
+                let bad = numbers(&damage);
+                Found::Damaged { identity, bad }
+            })
+        }
+        Err(_) if is_native(&file) => Ok(Found::Damaged {
+            identity: None,
+            bad: Vec::new(),
+        }),
+        Err(_) => by_sum(stored.path(), &file, progress),
+    }
+}
+
+/// The numbers of damaged frames, as they are remembered.
+pub(super) fn numbers(damage: &Damage) -> Vec<u64> {
+    damage.frames.iter().map(|&number| number as u64).collect()
+}
+
+/// Whether a file that has no sound ending was a native image.
+fn is_native(file: &dyn ReadAt) -> bool {
+    let opened = Native::open(file).map_err(|error| error.code());
+    !matches!(opened, Err(Code::NotNative))
+}
+
+fn by_sum(path: &Path, file: &dyn ReadAt, progress: &dyn Progress) -> Result<Found, Failure> {
+    let mut beside = path.as_os_str().to_owned();
+    beside.push(FULL_SUM);
+    let Some(wanted) = read_sum(Path::new(&beside)) else {
+        return Ok(Found::NoSum);
+    };
+    progress.begin(Phase::Verify, file.len());
+    let mut sums = Sums::new();
+    let mut piece = vec![0; PIECE];
+    let mut offset = 0;
+    while offset < file.len() {
+        let len = PIECE.min(usize::try_from(file.len() - offset).unwrap_or(PIECE));
+        file.read_exact_at(&mut piece[..len], offset)
+            .map_err(|source| ImageError::Read { offset, source })?;
+        sums.update(&piece[..len]);
+        offset += len as u64;
+        progress.advance(len as u64);
+    }
+    progress.end();
+    Ok(if sums.finish().full == wanted {
+        Found::Sound(None)
+    } else {
+        Found::Damaged {
+            identity: None,
+            bad: Vec::new(),
+        }
+    })
+}

@@ -1,0 +1,239 @@
+//! `azud cache evict [IMAGE…]`.
+
+use std::path::PathBuf;
+
+use azud_core::cache::{Policy, Sort, may_go, plan_room};
+use azud_store::StoreError;
+use azud_store::cache::{Cache, Gone, NoRoom, Survey};
+use serde_json::json;
+
+use super::list::{reason, warn};
+use crate::args::Writing;
+use crate::args::size::size;
+use crate::cached::{Place, locate, policy};
+use crate::commands::Context;
+use crate::confirm::{Step, settle_removal};
+use crate::failure::Failure;
+use crate::human;
+use crate::opened::{identify, now};
+use crate::plan::{Plan, Value};
+use crate::table;
+
+/// Arguments.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// The images; else the least recently used.
+    #[arg(value_name = "IMAGE")]
+    pub images: Vec<PathBuf>,
+    /// Room for so much more.
+    #[arg(long, value_name = "SIZE", value_parser = size, conflicts_with = "images")]
+    pub free: Option<u64>,
+    /// Most that the cache may hold.
+    #[arg(long, value_name = "SIZE", value_parser = size, conflicts_with = "images")]
+    pub budget: Option<u64>,
+    /// What stays free.
+    #[arg(long, value_name = "SIZE", value_parser = size, conflicts_with = "images")]
+    pub floor: Option<u64>,
+    /// Which cache.
+    #[command(flatten)]
+    pub place: Place,
+    /// Plan and consent.
+    #[command(flatten)]
+    pub writing: Writing,
+}
+
+/// What goes, by its places in the survey, and how much that gives back.
+struct Choice {
+    victims: Vec<usize>,
+    frees: u64,
+    certain: bool,
+}
+
+impl Args {
+    /// Evicts.
+    ///
+    /// # Errors
+    /// When an image may not go, or no room can be made.
+    pub fn run(&self, context: &Context) -> Result<(), Failure> {
+        let cache = self.place.open()?;
+        let images = locate(&cache, &self.images)?;
+        let policy = policy(&cache, self.budget, self.floor)?;
+        let survey = cache.survey(now(), &identify)?;
+        warn(context, &survey);
+        let choice = if images.is_empty() {
+            self.for_room(context, &survey, &policy)?
+        } else {
+            named(&survey, &images)?
+        };
+        if choice.victims.is_empty() {
+            show(context, &[]);
+            return Ok(());
+        }
+        let plan = self.plan(context, &cache, (&survey, &choice), &policy);
+        let name = cache.root().display().to_string();
+        if settle_removal(context, &plan, self.writing, &name)? == Step::Stop {
+            return Ok(());
+        }
+        let mut gone = Vec::new();
+        let done = if images.is_empty() {
+            let need = self.free.unwrap_or(0);
+            cache.make_room((need, &policy), now(), &identify, |one| {
+                gone.push(one.clone());
+            })
+        } else {
+            carry_out(&cache, (&survey, &choice), &mut gone)
+        };
+        // What went is told even if the rest did not.
+        if done.is_ok() || !gone.is_empty() {
+            show(context, &gone);
+        }
+        done.map_err(|error| told(context, error))
+    }
+
+    fn for_room(
+        &self,
+        context: &Context,
+        survey: &Survey,
+        policy: &Policy,
+    ) -> Result<Choice, Failure> {
+        let need = self.free.unwrap_or(0);
+        match plan_room(need, &survey.items(), survey.space, policy) {
+            Ok(plan) => Ok(Choice {
+                frees: plan.frees,
+                certain: plan.certain,
+                victims: plan.victims,
+            }),
+            Err(short) => {
+                let short = Box::new(NoRoom::of(&short, survey));
+                Err(told(context, StoreError::NoRoom(short)))
+            }
+        }
+    }
+
+    fn plan(
+        &self,
+        context: &Context,
+        cache: &Cache,
+        (survey, choice): (&Survey, &Choice),
+        policy: &Policy,
+    ) -> Plan {
+        let names = choice
+            .victims
+            .iter()
+            .map(|&at| survey.cached[at].path.display().to_string());
+        let mut plan = Plan::new("cache-evict")
+            .text("cache", cache.root().display().to_string())
+            .row("images", listed(names.collect()))
+            .bytes("frees", choice.frees)
+            .bytes("free", survey.space.free);
+        if self.images.is_empty() {
+            plan = plan
+                .bytes("need", self.free.unwrap_or(0))
+                .bytes("floor", policy.floor);
+            plan = match policy.budget {
+                Some(budget) => plan.bytes("budget", budget),
+                None => plan,
+            };
+        }
+        if !choice.certain {
+            plan = plan.warning(&context.catalog, "uncertain", &[]);
+        }
+        plan.warning(&context.catalog, "evicts", &[])
+    }
+}
+
+/// The images that were named, with their former versions as far as those may go.
+fn named(survey: &Survey, images: &[PathBuf]) -> Result<Choice, Failure> {
+    let items = survey.items();
+    let mut victims = Vec::new();
+    for path in images {
+        let at = survey.cached.iter().position(|cached| cached.path == *path);
+        victims.push(at.ok_or_else(|| StoreError::NotFound(path.clone()))?);
+    }
+    may_go(&items, &victims).map_err(|(at, why)| StoreError::Stays {
+        image: survey.cached[at].path.clone(),
+        why,
+    })?;
+    for (at, cached) in survey.cached.iter().enumerate() {
+        let of_these = cached
+            .former_of()
+            .is_some_and(|image| images.contains(&image));
+        if cached.sort == Sort::Former && of_these {
+            victims.push(at);
+            if may_go(&items, &victims).is_err() {
+                victims.pop();
+            }
+        }
+    }
+    let bytes = |of: fn(&azud_core::cache::Item) -> u64| {
+        victims.iter().map(|&at| of(&items[at])).sum::<u64>()
+    };
+    let frees = bytes(|item| item.bytes);
+    Ok(Choice {
+        certain: bytes(|item| item.surely) == frees,
+        frees,
+        victims,
+    })
+}
+
+fn carry_out(
+    cache: &Cache,
+    (survey, choice): (&Survey, &Choice),
+    gone: &mut Vec<Gone>,
+) -> Result<(), StoreError> {
+    for &at in &choice.victims {
+        let path = survey.cached[at].path.clone();
+        let freed = cache.evict(&path, now(), &identify)?;
+        gone.push(Gone { path, freed });
+    }
+    Ok(())
+}
+
+/// Says of each thing that stays why it does.
+fn told(context: &Context, error: StoreError) -> Failure {
+    let StoreError::NoRoom(short) = &error else {
+        return error.into();
+    };
+    let stay = short
+        .stay
+        .iter()
+        .map(|(path, why)| (path.display().to_string(), reason(context, why)));
+    let stay: Vec<(String, String)> = stay.collect();
+    let detail = context.catalog.fmt(
+        "cache-no-room",
+        &[
+            ("needed", human::bytes(short.needed).into()),
+            ("could", human::bytes(short.could_free).into()),
+        ],
+    );
+    Failure {
+        detail,
+        remedy: (!stay.is_empty()).then(|| table::rows(&stay)),
+        hint: Some(context.catalog.hint(error.code())),
+        ..error.into()
+    }
+}
+
+fn show(context: &Context, gone: &[Gone]) {
+    let bytes: u64 = gone.iter().map(|gone| gone.freed.bytes).sum();
+    let measured: u64 = gone.iter().map(|gone| gone.freed.measured).sum();
+    let paths: Vec<&PathBuf> = gone.iter().map(|gone| &gone.path).collect();
+    let value = json!({
+        "action": "cache-evict",
+        "evicted": paths,
+        "bytes": bytes,
+        "freed": measured,
+    });
+    context.output.result(&value, || {
+        if gone.is_empty() {
+            return context.catalog.text("result-nothing");
+        }
+        let label = context.catalog.text("label-freed");
+        let rows = [(label, human::bytes(measured))];
+        format!(
+            "{}\n{}",
+            context.catalog.text("result-cache-evict"),
+            table::rows(&rows)
+        )
+    });
+}

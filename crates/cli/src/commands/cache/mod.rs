@@ -1,0 +1,104 @@
+//! `azud cache …`: the cache partition of this computer, and the images in it.
+
+mod check;
+pub mod evict;
+pub mod find;
+pub mod init;
+pub mod list;
+pub mod mount;
+pub mod pin;
+pub mod repair;
+pub mod status;
+mod throttle;
+mod tree;
+pub mod unmount;
+pub mod verify;
+
+use std::path::PathBuf;
+
+use azud_core::layout::Layout;
+use azud_disk::cache::{self, Hit};
+use clap::Subcommand;
+
+use super::Context;
+use crate::failure::Failure;
+use crate::place;
+use crate::site::Site;
+
+/// What can be done with the cache.
+#[derive(Debug, Subcommand)]
+pub enum Verb {
+    /// Lists the devices that are caches.
+    Find(find::Args),
+    /// Makes a cache.
+    Init(init::Args),
+    /// Mounts the cache.
+    Mount(mount::Args),
+    /// Unmounts the cache.
+    Unmount(unmount::Args),
+    /// Describes the cache.
+    Status(status::Args),
+    /// Lists what it holds.
+    List(list::Args),
+    /// Keeps images.
+    Pin(pin::Args),
+    /// Lets images go again.
+    Unpin(pin::Args),
+    /// Removes images.
+    Evict(evict::Args),
+    /// Checks images.
+    Verify(verify::Args),
+    /// Fetches damaged frames again.
+    Repair(repair::Args),
+}
+
+impl Verb {
+    /// Runs it.
+    ///
+    /// # Errors
+    /// Whatever kept it from being done.
+    pub fn run(&self, context: &Context) -> Result<(), Failure> {
+        match self {
+            Self::Find(args) => args.run(context),
+            Self::Init(args) => args.run(context),
+            Self::Mount(args) => args.run(context),
+            Self::Unmount(args) => args.run(context),
+            Self::Status(args) => args.run(context),
+            Self::List(args) => args.run(context),
+            Self::Pin(args) => args.run(context, true),
+            Self::Unpin(args) => args.run(context, false),
+            Self::Evict(args) => args.run(context),
+            Self::Verify(args) => args.run(context),
+            Self::Repair(args) => args.run(context),
+        }
+    }
+}
+
+/// The layout of this site: where the cache is mounted, and where images lie in it.
+fn layout(context: &Context) -> Result<Layout, Failure> {
+    Ok(Site::load(&context.site)?.layout)
+}
+
+/// The one cache: among all devices, or on the one that is named.
+fn the_cache(context: &Context, device: Option<&PathBuf>) -> Result<Hit, Failure> {
+    let scope = device.map(|device| place::device(device)).transpose()?;
+    let scope: Vec<PathBuf> = scope.into_iter().collect();
+    let found = cache::find(&scope)?;
+    warn_skipped(context, &found);
+    Ok(cache::only(&found.hits)?.clone())
+}
+
+/// Brings the names of the cache in step with where it is mounted now. It is mounted, or not, all the same.
+fn keep_in_step(context: &Context) {
+    let done = place::namespace(context).and_then(|names| Ok(place::keep_in_step(&names)?));
+    if let Err(failure) = done {
+        let why = format!("{}: {}", failure.code, failure.detail);
+        context.output.warn(&context.catalog, &why);
+    }
+}
+
+fn warn_skipped(context: &Context, found: &cache::Found) {
+    for (_, why) in &found.skipped {
+        context.output.warn(&context.catalog, &why.to_string());
+    }
+}

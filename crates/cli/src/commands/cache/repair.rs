@@ -1,0 +1,211 @@
+//! `azud cache repair IMAGE --from SOURCE`.
+
+use std::path::{Path, PathBuf};
+
+use azud_core::code::Code;
+use azud_core::name::ImageFile;
+use azud_image::ImageError;
+use azud_image::repair::{Damage, Outline, Repaired};
+use azud_store::cache::{Cache, Stamp, Verified};
+use azud_store::side::{FULL_SUM, read_sum};
+use azud_store::{Identity, Stored};
+use serde_json::json;
+
+use super::check::numbers;
+use crate::args::Writing;
+use crate::cached::{Place, locate};
+use crate::commands::Context;
+use crate::confirm::{Step, settle};
+use crate::failure::Failure;
+use crate::human;
+use crate::opened::now;
+use crate::plan::Plan;
+use crate::table;
+
+/// Arguments.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// The image.
+    pub image: PathBuf,
+    /// Another copy, or a tree that has one.
+    #[arg(long, value_name = "SOURCE", required = true)]
+    pub from: PathBuf,
+    /// Which cache.
+    #[command(flatten)]
+    pub place: Place,
+    /// Plan and consent.
+    #[command(flatten)]
+    pub writing: Writing,
+}
+
+/// A file and what its ending says.
+struct Copy {
+    stored: Stored,
+    outline: Option<Outline>,
+}
+
+impl Copy {
+    fn open(path: &Path) -> Result<Self, Failure> {
+        let stored = Stored::open(path)?;
+        stored.forget_cached();
+        let outline = Outline::open(&stored).ok();
+        Ok(Self { stored, outline })
+    }
+}
+
+impl Args {
+    /// Repairs the image.
+    ///
+    /// # Errors
+    /// When the other copy does not have what is damaged, or the image cannot be written.
+    pub fn run(&self, context: &Context) -> Result<(), Failure> {
+        let cache = self.place.open()?;
+        let path = locate(&cache, std::slice::from_ref(&self.image))?.remove(0);
+        let source = self.source(&path)?;
+        let image = Copy::open(&cache.root().join(&path))?;
+        let outline = outline(&cache, &path, (&image, &source))?;
+        let progress = context.progress();
+        let damage = outline.check(&image.stored, &progress);
+        drop(progress);
+        let plan = self.plan(&path, (outline, &damage));
+        if settle(context, &plan, self.writing) == Step::Stop {
+            return Ok(());
+        }
+        // Nobody takes the image away while it is being put right.
+        let lease = cache.lease(&path)?;
+        let done = if damage.is_none() {
+            Ok(Repaired::default())
+        } else {
+            write(context, (&cache, &path), (outline, &damage), &source)
+        };
+        let left = remember(&cache, &path, (outline, &damage), done.is_err())?;
+        drop(lease);
+        let done = done.map_err(|error| without_copy(error, source.stored.path()))?;
+        if !left.is_none() {
+            let what = "what was written is not what is read";
+            return Err(Failure::new(Code::ReadBack, what).about(&path.display().to_string()));
+        }
+        show(context, &path, done);
+        Ok(())
+    }
+
+    /// The other copy: the file, or the image of the same place in another tree.
+    fn source(&self, path: &Path) -> Result<Copy, Failure> {
+        if self.from.is_dir() {
+            return Copy::open(&self.from.join(path));
+        }
+        if self.from.is_file() {
+            return Copy::open(&self.from);
+        }
+        Copy::open(&ImageFile::parse(&self.from)?.path())
+    }
+
+    fn plan(&self, path: &Path, (outline, damage): (&Outline, &Damage)) -> Plan {
+        let len = |number: &usize| u64::from(outline.range(*number).1);
+        Plan::new("cache-repair")
+            .text("image", path.display().to_string())
+            .text("source", self.from.display().to_string())
+            .row(
+                "damaged-frames",
+                crate::plan::Value::Count(damage.frames.len() as u64),
+            )
+            .bytes("to-fetch", damage.frames.iter().map(len).sum())
+    }
+}
+
+/// What the image must be: by its own ending, or, if that is damaged, by the other copy's, provided that
+/// it is known to be the same image.
+fn outline<'a>(
+    cache: &Cache,
+    path: &Path,
+    (image, source): (&'a Copy, &'a Copy),
+) -> Result<&'a Outline, Failure> {
+    if source.outline.is_none() {
+        let what = source.stored.path().display().to_string();
+        return Err(Failure::new(Code::NotNative, what));
+    }
+    if let Some(own) = &image.outline {
+        return Ok(own);
+    }
+    let other = source.outline.as_ref().filter(|other| {
+        let known = cache.known_identity(path).ok().flatten();
+        let sum = |copy: &Copy| {
+            let mut beside = copy.stored.path().as_os_str().to_owned();
+            beside.push(FULL_SUM);
+            read_sum(Path::new(&beside))
+        };
+        known == Some(Identity(*other.identity()))
+            || (sum(image).is_some() && sum(image) == sum(source))
+    });
+    other.ok_or_else(|| Failure::new(Code::NoCopy, source.stored.path().display().to_string()))
+}
+
+fn write(
+    context: &Context,
+    (cache, path): (&Cache, &Path),
+    (outline, damage): (&Outline, &Damage),
+    source: &Copy,
+) -> Result<Repaired, ImageError> {
+    let write = |source| ImageError::Write { source };
+    let patch = cache.patch(path).map_err(|error| write(error.into()))?;
+    let progress = context.progress();
+    let mut at = |bytes: &[u8], offset| patch.write(bytes, offset).map_err(Into::into);
+    let other = source.outline.as_ref().unwrap_or(outline);
+    let done = outline.repair(damage, (other, &source.stored), &mut at, &progress);
+    // Also when some frames could not be had: those that could are kept.
+    patch
+        .finish(outline.file_len())
+        .map_err(|error| write(error.into()))?;
+    done
+}
+
+/// Looks again at what was wrong, on the medium, and remembers the outcome. What is still wrong.
+fn remember(
+    cache: &Cache,
+    path: &Path,
+    (outline, damage): (&Outline, &Damage),
+    failed: bool,
+) -> Result<Damage, Failure> {
+    let full = cache.root().join(path);
+    let stored = Stored::open(&full)?;
+    stored.forget_cached();
+    let left = outline.check_again(&stored, damage);
+    let sound = left.is_none() && !failed;
+    let verified = Verified::new(now(), Stamp::of(&full)?, sound, numbers(&left));
+    cache.mark_verified(path, verified, Some(Identity(*outline.identity())))?;
+    Ok(left)
+}
+
+fn without_copy(error: ImageError, source: &Path) -> Failure {
+    match &error {
+        ImageError::Frames { .. } => Failure {
+            code: Code::NoCopy,
+            ..Failure::from(error).about(&source.display().to_string())
+        },
+        _ => error.into(),
+    }
+}
+
+fn show(context: &Context, path: &Path, done: Repaired) {
+    let value = json!({
+        "action": "cache-repair",
+        "image": path,
+        "frames": done.frames,
+        "fetched": done.fetched,
+    });
+    context.output.result(&value, || {
+        if done == Repaired::default() {
+            return context.catalog.text("result-image-verify");
+        }
+        let label = |key: &str| context.catalog.text(&format!("label-{key}"));
+        let rows = [
+            (label("frames"), done.frames.to_string()),
+            (label("fetched"), human::bytes(done.fetched)),
+        ];
+        format!(
+            "{}\n{}",
+            context.catalog.text("result-cache-repair"),
+            table::rows(&rows)
+        )
+    });
+}

@@ -1,0 +1,115 @@
+//! `azud cache status [DEVICE]`.
+
+use std::path::PathBuf;
+
+use azud_disk::cache::{self, Hit};
+use azud_disk::mounting::MountFacts;
+use serde_json::{Value, json};
+
+use super::find::hit_json;
+use super::tree::images;
+use super::{layout, the_cache};
+use crate::commands::Context;
+use crate::failure::Failure;
+use crate::human;
+use crate::table;
+
+/// Arguments.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// Which one.
+    pub device: Option<PathBuf>,
+}
+
+impl Args {
+    /// Describes the cache.
+    ///
+    /// # Errors
+    /// When there is none or it does not answer.
+    pub fn run(&self, context: &Context) -> Result<(), Failure> {
+        let hit = the_cache(context, self.device.as_ref())?;
+        let mut rows = vec![
+            row(context, "device", hit.device.display().to_string()),
+            row(
+                context,
+                "found-by",
+                context.catalog.text(&format!("word-{}", hit.rule.name())),
+            ),
+            row(context, "size", human::bytes_exactly(hit.len)),
+            row(
+                context,
+                "file-system",
+                hit.signature
+                    .kind
+                    .clone()
+                    .unwrap_or_else(|| word(context, "none")),
+            ),
+        ];
+        let mut value = hit_json(&hit);
+        match hit.mounts.first() {
+            Some(mount) => describe(context, mount, &mut rows, &mut value)?,
+            None => rows.push(row(context, "mounted-at", word(context, "no"))),
+        }
+        context.output.answer(&value, || table::rows(&rows));
+        advise(context, &hit);
+        Ok(())
+    }
+}
+
+type Row = (String, String);
+
+fn row(context: &Context, key: &str, value: String) -> Row {
+    (context.catalog.text(&format!("label-{key}")), value)
+}
+
+fn word(context: &Context, word: &str) -> String {
+    context.catalog.text(&format!("word-{word}"))
+}
+
+/// What only a mounted cache tells.
+fn describe(
+    context: &Context,
+    mount: &MountFacts,
+    rows: &mut Vec<Row>,
+    value: &mut Value,
+) -> Result<(), Failure> {
+    let space = cache::space(&mount.at)?;
+    let clones = cache::clones(&mount.at);
+    let identity = cache::identity(&mount.at);
+    let inner = layout(context)?.inner().to_owned();
+    let images = images(&mount.at, &inner);
+    value["identity"] = json!(identity);
+    value["read_only"] = json!(mount.read_only);
+    value["fs_size"] = json!(space.size);
+    value["free"] = json!(space.free);
+    value["clones"] = json!(clones);
+    value["images"] = json!(images.map(|images| images.count));
+    value["images_size"] = json!(images.map(|images| images.bytes));
+    value["images_dir"] = json!(mount.at.join(&inner));
+    let yes_no = |flag| word(context, if flag { "yes" } else { "no" });
+    rows.push(row(context, "mounted-at", mount.at.display().to_string()));
+    rows.push(row(context, "read-only", yes_no(mount.read_only)));
+    rows.push(row(context, "free", human::bytes_exactly(space.free)));
+    if let Some(clones) = clones {
+        rows.push(row(context, "clones", yes_no(clones)));
+    }
+    if let Some(images) = images {
+        let text = format!("{} ({})", images.count, human::bytes(images.bytes));
+        rows.push(row(context, "images", text));
+    }
+    if let Some(identity) = identity {
+        rows.push(row(context, "identity", identity));
+    }
+    Ok(())
+}
+
+/// What keeps it from being of use.
+fn advise(context: &Context, hit: &Hit) {
+    if !hit.signature.is_fs {
+        let device = hit.device.display().to_string();
+        let text = context
+            .catalog
+            .fmt("warn-unformatted", &[("device", device.into())]);
+        context.output.warn(&context.catalog, &text);
+    }
+}

@@ -1,0 +1,124 @@
+//! `azud env`.
+
+use azud_core::namespace::Variable;
+use clap::ValueEnum;
+use serde_json::{Map, Value, json};
+
+use super::Context;
+use crate::failure::Failure;
+use crate::place;
+
+/// For whom the variables are written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Syntax {
+    /// POSIX shells: sh, dash, bash, ash, zsh.
+    Sh,
+    /// fish.
+    Fish,
+}
+
+/// Arguments.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// Which shell reads it.
+    #[arg(long, value_name = "SHELL", default_value = "sh")]
+    shell: Syntax,
+}
+
+impl Args {
+    /// Prints where the repositories are, for `eval "$(azud env)"`. The views that the values name are made
+    /// first.
+    ///
+    /// # Errors
+    /// When a view is missing and cannot be made, or the configuration is not understood.
+    pub fn run(&self, context: &Context) -> Result<(), Failure> {
+        let namespace = place::namespace(context)?;
+        if let Err(error) = place::keep_in_step(&namespace) {
+            let failure = Failure::from(error);
+            let stands = |view: &azud_core::namespace::View| {
+                std::fs::read_link(view.dir.join(&view.inner)).ok().as_ref() == Some(&view.target)
+            };
+            if !namespace.views().iter().all(stands) {
+                return Err(failure);
+            }
+            context.output.warn(&context.catalog, &failure.detail);
+        }
+        let variables = namespace.environment();
+        let members: Map<String, Value> = variables
+            .iter()
+            .map(|variable| (variable.name.clone(), json!(variable.value)))
+            .collect();
+        context.output.answer(&json!({ "variables": members }), || {
+            let lines = variables.iter().map(|variable| self.shell.line(variable));
+            lines.collect::<Vec<_>>().join("\n")
+        });
+        Ok(())
+    }
+}
+
+impl Syntax {
+    /// Sets a variable, or takes away what an earlier run had set.
+    fn line(self, Variable { name, value }: &Variable) -> String {
+        match (self, value) {
+            (Self::Sh, Some(value)) => {
+                format!("export {name}='{}'", value.replace('\'', r"'\''"))
+            }
+            (Self::Sh, None) => format!("unset {name}"),
+            (Self::Fish, Some(value)) => {
+                let value = value.replace('\\', r"\\").replace('\'', r"\'");
+                format!("set -gx {name} '{value}'")
+            }
+            (Self::Fish, None) => format!("set -e {name}"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::process::Command;
+
+    use azud_core::namespace::Variable;
+
+    use super::Syntax;
+
+    #[test]
+    fn every_shell_reads_hostile_values_back() {
+        let hostile = r#"a'b"c $(touch /tmp/azud-x) `id` \ \' \\ ñ *?[a] !"#;
+        let variable = Variable {
+            name: "AZUD_VALUE".to_owned(),
+            value: Some(hostile.to_owned()),
+        };
+        let shells: [(&[&str], Syntax); 5] = [
+            (&["dash"], Syntax::Sh),
+            (&["bash"], Syntax::Sh),
+            (&["busybox", "ash"], Syntax::Sh),
+            (&["zsh"], Syntax::Sh),
+            (&["fish"], Syntax::Fish),
+        ];
+        for (shell, syntax) in shells {
+            let line = syntax.line(&variable);
+            let script = format!("{line}\nprintf %s \"$AZUD_VALUE\"\n");
+            let mut command = Command::new(shell[0]);
+            command.args(&shell[1..]).arg("-c").arg(script);
+            let Ok(output) = command.output() else {
+                // Strict mode fails in the test of the whole command, which knows the tools it needs.
+                continue;
+            };
+            assert_eq!(
+                String::from_utf8_lossy(&output.stdout),
+                hostile,
+                "{shell:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn what_is_gone_is_unset() {
+        let variable = Variable {
+            name: "USB".to_owned(),
+            value: None,
+        };
+        assert_eq!(Syntax::Sh.line(&variable), "unset USB");
+        assert_eq!(Syntax::Fish.line(&variable), "set -e USB");
+    }
+}

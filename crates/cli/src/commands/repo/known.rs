@@ -1,0 +1,90 @@
+//! How repositories are reached, remembered in `/etc/azud/repositories.json`. It holds no secrets, only the
+//! names of files that do.
+
+use std::fs;
+use std::io::{ErrorKind, Write};
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
+
+use azud_core::code::Code;
+use serde::{Deserialize, Serialize};
+
+use super::access::How;
+use crate::failure::Failure;
+
+/// A repository's way.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Known {
+    /// As its folder is named.
+    pub(super) address: String,
+    pub(super) protocol: How,
+    pub(super) path: Option<String>,
+    pub(super) write: bool,
+    pub(super) options: Vec<String>,
+    pub(super) credentials: Option<PathBuf>,
+}
+
+/// All that are known.
+#[derive(Debug, Default)]
+pub(super) struct Register {
+    pub(super) known: Vec<Known>,
+}
+
+impl Register {
+    /// Reads it; where there is no file nothing is known.
+    pub(super) fn read() -> Result<Self, Failure> {
+        let file = file();
+        let text = match fs::read(&file) {
+            Ok(text) => text,
+            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Self::default()),
+            Err(error) => return Err(Failure::io(&file, &error)),
+        };
+        let known = serde_json::from_slice(&text).map_err(|error| Failure {
+            causes: vec![error.to_string()],
+            ..Failure::new(Code::BadConfig, file.display().to_string())
+        })?;
+        Ok(Self { known })
+    }
+
+    /// What is known of one.
+    pub(super) fn find(&self, address: &str) -> Option<&Known> {
+        self.known.iter().find(|known| known.address == address)
+    }
+
+    /// Adds one, or puts it in the place of the former.
+    pub(super) fn add(&mut self, known: Known) {
+        self.known.retain(|other| other.address != known.address);
+        self.known.push(known);
+        self.known.sort_by(|a, b| a.address.cmp(&b.address));
+    }
+
+    /// Writes it by one rename.
+    pub(super) fn write(&self) -> Result<(), Failure> {
+        let file = file();
+        let part = file.with_extension("part");
+        let done = write(&part, &self.known).and_then(|()| fs::rename(&part, &file));
+        done.map_err(|error| Failure::io(&file, &error))
+    }
+}
+
+fn write(part: &Path, known: &[Known]) -> std::io::Result<()> {
+    fs::create_dir_all(settings())?;
+    let mut options = fs::File::options();
+    options.write(true).create(true).truncate(true).mode(0o600);
+    let mut out = options.open(part)?;
+    serde_json::to_writer_pretty(&mut out, known)?;
+    out.write_all(b"\n")?;
+    out.sync_all()
+}
+
+/// Where settings are kept: beside the configuration file.
+pub(super) fn settings() -> PathBuf {
+    let config = std::env::var_os("AZUD_CONFIG").filter(|value| !value.is_empty());
+    let dir = config.and_then(|file| Some(Path::new(&file).parent()?.to_owned()));
+    dir.unwrap_or_else(|| "/etc/azud".into())
+}
+
+fn file() -> PathBuf {
+    settings().join("repositories.json")
+}

@@ -1,0 +1,135 @@
+//! `azud repo list`.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::thread;
+
+use azud_core::layout::Layout;
+use azud_core::reference::Where;
+use azud_disk::mounting::MountFacts;
+use azud_disk::remote::{Protocol, State, mounted_in, state};
+use serde::Serialize;
+use serde_json::json;
+
+use super::known::Register;
+use crate::commands::Context;
+use crate::failure::Failure;
+use crate::site::Site;
+use crate::table;
+
+/// Arguments.
+#[derive(Debug, clap::Args)]
+pub struct Args {}
+
+/// One repository.
+#[derive(Debug, Clone, Serialize)]
+struct Row {
+    address: String,
+    /// `mounted`, `stale`, `unreachable`, `unmounted`.
+    state: &'static str,
+    protocol: &'static str,
+    at: Option<PathBuf>,
+    source: Option<PathBuf>,
+    read_only: bool,
+    /// Whether `repo add` remembers it.
+    known: bool,
+}
+
+impl Args {
+    /// Lists the repositories that are mounted or known.
+    ///
+    /// # Errors
+    /// When the root or the settings make no sense.
+    pub fn run(&self, context: &Context) -> Result<(), Failure> {
+        let layout = Site::load(&context.site)?.layout;
+        let register = Register::read()?;
+        let mut rows: BTreeMap<String, Row> = BTreeMap::new();
+        for known in &register.known {
+            let row = Row {
+                address: known.address.clone(),
+                state: "unmounted",
+                protocol: known.protocol.as_str(),
+                at: None,
+                source: None,
+                read_only: !known.write,
+                known: true,
+            };
+            rows.insert(known.address.clone(), row);
+        }
+        for (address, facts, state) in mounted(&layout) {
+            let row = Row {
+                known: rows.contains_key(&address),
+                state: state.as_str(),
+                protocol: Protocol::of_type(&facts.fs_type).as_str(),
+                at: Some(facts.at),
+                source: Some(facts.source),
+                read_only: facts.read_only,
+                address: address.clone(),
+            };
+            rows.insert(address, row);
+        }
+        let rows: Vec<Row> = rows.into_values().collect();
+        let value = json!({ "repositories": rows });
+        context.output.answer(&value, || human(context, &rows));
+        Ok(())
+    }
+}
+
+/// The repositories of other computers that are mounted, each asked how it is, all at once.
+fn mounted(layout: &Layout) -> Vec<(String, MountFacts, State)> {
+    let mut found = Vec::new();
+    for facts in mounted_in(layout.base()) {
+        let name = facts.at.file_name().and_then(|name| name.to_str());
+        if let Some(Ok(Where::Host(host))) = name.map(Where::parse) {
+            found.push((host.to_string(), facts));
+        }
+    }
+    let states: Vec<State> = thread::scope(|scope| {
+        let asked: Vec<_> = found
+            .iter()
+            .map(|(_, facts)| scope.spawn(|| state(&facts.at)))
+            .collect();
+        let answers = asked.into_iter().map(thread::ScopedJoinHandle::join);
+        answers
+            .map(|answer| answer.unwrap_or(State::Unreachable))
+            .collect()
+    });
+    let both = found.into_iter().zip(states);
+    both.map(|((address, facts), state)| (address, facts, state))
+        .collect()
+}
+
+fn human(context: &Context, rows: &[Row]) -> String {
+    let catalog = &context.catalog;
+    if rows.is_empty() {
+        return catalog.text("repo-none");
+    }
+    let head = [
+        "address",
+        "state",
+        "protocol",
+        "access",
+        "source",
+        "mount-point",
+    ];
+    let head = head.map(|key| catalog.text(&format!("label-{key}")));
+    let cell = |path: &Option<PathBuf>| {
+        let shown = path.as_ref().map(|path| path.display().to_string());
+        shown.unwrap_or_else(|| "-".to_owned())
+    };
+    let word = |word: &str| catalog.text(&format!("word-{word}"));
+    let body: Vec<Vec<String>> = rows
+        .iter()
+        .map(|row| {
+            vec![
+                row.address.clone(),
+                word(row.state),
+                word(row.protocol),
+                word(if row.read_only { "read-only" } else { "write" }),
+                cell(&row.source),
+                cell(&row.at),
+            ]
+        })
+        .collect();
+    table::table(&head, &body)
+}

@@ -1,0 +1,125 @@
+//! `azud repo …`: one file per verb.
+
+mod access;
+pub mod add;
+mod known;
+pub mod list;
+pub mod mount;
+pub mod unmount;
+
+use std::path::{Path, PathBuf};
+
+use azud_core::code::Code;
+use azud_core::layout::Layout;
+use azud_core::namespace::{Facts, Namespace, PlaceError};
+use azud_core::reference::{Host, Where};
+use azud_disk::own_addresses;
+use azud_disk::remote::mounted_in;
+use clap::Subcommand;
+
+use super::Context;
+use crate::failure::Failure;
+use crate::opened::host;
+use crate::site::Site;
+
+/// What can be done with repositories.
+#[derive(Debug, Subcommand)]
+pub enum Verb {
+    /// Remembers how one is reached.
+    Add(add::Args),
+    /// Mounts one.
+    Mount(mount::Args),
+    /// Unmounts one.
+    Unmount(unmount::Args),
+    /// Lists them.
+    List(list::Args),
+}
+
+impl Verb {
+    /// Runs it.
+    ///
+    /// # Errors
+    /// Whatever kept it from being done.
+    pub fn run(&self, context: &Context) -> Result<(), Failure> {
+        match self {
+            Self::Add(args) => args.run(context),
+            Self::Mount(args) => args.run(context),
+            Self::Unmount(args) => args.run(context),
+            Self::List(args) => args.run(context),
+        }
+    }
+}
+
+/// A repository that is named by its address.
+#[derive(Debug)]
+struct Goal {
+    /// Whose it is.
+    host: Host,
+    /// Where it is mounted, free of symbolic links above it.
+    at: PathBuf,
+    /// Other names of it, each a link beside its folder.
+    names: Vec<Host>,
+    layout: Layout,
+}
+
+impl Goal {
+    /// What an address on the command line means. No mount is looked at: one may be dead.
+    fn of(context: &Context, address: &str) -> Result<Self, Failure> {
+        let site = Site::load(&context.site)?;
+        let namespace = Namespace::new(Facts {
+            layout: site.layout.clone(),
+            addresses: own_addresses()?,
+            hostname: Host::parse(&host()).ok(),
+            serving: site.serving.then(|| site.layout.root().to_owned()),
+            manager: site.manager.clone(),
+            present: Vec::new(),
+        });
+        let other = |key: &str| {
+            let hint = context.catalog.text(key);
+            Err(Failure::new(Code::BadPlace, address).with_hint(hint))
+        };
+        let place = namespace.meaning(&Where::parse(address)?);
+        let host = match &place {
+            Where::Host(host) => host.clone(),
+            Where::Manager if site.serving => return other("repo-is-here"),
+            Where::Manager => {
+                let first = site.manager.first();
+                first.ok_or(PlaceError::NoManager)?.clone()
+            }
+            Where::Cache => return other("repo-is-cache"),
+            Where::Removable(_) => return other("repo-is-storage"),
+        };
+        let at = namespace.mount_point(&place)?;
+        let above = at.parent().unwrap_or(&at);
+        let above = std::fs::canonicalize(above).unwrap_or_else(|_| above.to_owned());
+        Ok(Self {
+            host,
+            at: above.join(at.file_name().unwrap_or_default()),
+            names: if place == Where::Manager {
+                site.manager
+            } else {
+                Vec::new()
+            },
+            layout: site.layout,
+        })
+    }
+
+    /// Takes away the links that bear a name of the manager's and lead to its folder: of host names nobody else
+    /// can tell that they are ours.
+    fn withdraw_names(&self) {
+        for name in &self.names {
+            let link = self.at.with_file_name(name.to_string());
+            let target = std::fs::read_link(&link).ok();
+            if target.as_deref().map(Path::as_os_str) == self.at.file_name() {
+                let _ = std::fs::remove_file(&link);
+            }
+        }
+    }
+
+    /// Whether anything is mounted there.
+    fn is_mounted(&self) -> bool {
+        let above = self.at.parent().unwrap_or(&self.at);
+        let mut there = mounted_in(above).into_iter();
+        there.any(|facts| facts.at == self.at)
+    }
+}

@@ -1,0 +1,109 @@
+//! `azud repo mount ADDRESS`.
+
+use std::fs;
+
+use azud_core::code::Code;
+use azud_disk::DiskError;
+use azud_disk::credentials::Credentials;
+use azud_disk::mounting::Mounted;
+use azud_disk::remote::{Protocol, Remote, State, state, withdraw};
+use serde_json::json;
+
+use super::Goal;
+use super::access::Access;
+use super::known::Register;
+use crate::args::Writing;
+use crate::commands::Context;
+use crate::confirm::{Step, settle};
+use crate::failure::Failure;
+use crate::in_step::follow;
+use crate::plan::Plan;
+
+/// Arguments.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// The computer.
+    pub address: String,
+    /// How it is reached.
+    #[command(flatten)]
+    pub access: Access,
+    /// Plan and consent.
+    #[command(flatten)]
+    pub writing: Writing,
+}
+
+impl Args {
+    /// Mounts a repository.
+    ///
+    /// # Errors
+    /// When its server, the kernel or a helper refuses. Then nothing stays mounted.
+    pub fn run(&self, context: &Context) -> Result<(), Failure> {
+        let goal = Goal::of(context, &self.address)?;
+        let (host, at) = (&goal.host, &goal.at);
+        let register = Register::read()?;
+        let known = self.access.over(register.find(&host.to_string()), host);
+        let plan = known.rows(Plan::new("repo-mount"));
+        let plan = plan.text("mount-point", at.display().to_string());
+        known.ways(host, None)?;
+        if settle(context, &plan, self.writing) == Step::Stop {
+            return Ok(());
+        }
+        let credentials = match (self.access.secret()?, &known.credentials) {
+            (Some((user, password)), _) => Some(Credentials::passing(user, &password)?),
+            (None, Some(file)) => Some(Credentials::given(file)?),
+            (None, None) => None,
+        };
+        if goal.is_mounted() && state(at) != State::Mounted {
+            withdraw(at)?;
+        }
+        let ways = known.ways(host, credentials.as_ref())?;
+        let (mounted, way) = first(&ways, at)?;
+        // What cannot be read is of no use; it goes away with its guard.
+        fs::read_dir(mounted.at()).map_err(|error| Failure::io(at, &error))?;
+        let value = json!({
+            "action": "repo-mount",
+            "address": known.address,
+            "at": mounted.keep(),
+            "protocol": way.protocol.as_str(),
+            "source": way.source().to_string_lossy(),
+            "read_only": !way.write,
+        });
+        follow(context, &goal.layout);
+        context.output.result(&value, || {
+            let shown = at.display().to_string();
+            context
+                .catalog
+                .fmt("result-repo-mount", &[("at", shown.into())])
+        });
+        Ok(())
+    }
+}
+
+/// Mounts by the first way that works. Of several failures the one is told that came closest: of a server
+/// that answers, if any did.
+fn first<'a>(
+    ways: &'a [Remote<'a>],
+    at: &std::path::Path,
+) -> Result<(Mounted, &'a Remote<'a>), Failure> {
+    let mut told: Option<DiskError> = None;
+    for way in ways {
+        match way.mount(at) {
+            Ok(mounted) => return Ok((mounted, way)),
+            Err(error) => {
+                let closer = told
+                    .as_ref()
+                    .is_none_or(|told| told.code() == Code::Unreachable);
+                if closer {
+                    told = Some(error);
+                }
+            }
+        }
+    }
+    let nothing = || {
+        Failure::new(
+            Code::UnknownRepo,
+            Protocol::SERVERS.map(Protocol::as_str).join(", "),
+        )
+    };
+    Err(told.map_or_else(nothing, Failure::from))
+}

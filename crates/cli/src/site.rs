@@ -1,0 +1,304 @@
+//! What a site is: where its images lie and who its manager is. Options of the command line go before
+//! variables of the environment, those before `/etc/azud/azud.toml`.
+
+use std::ffi::OsString;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use azud_core::code::Code;
+use azud_core::layout::{Layout, Profile};
+use azud_core::reference::Host;
+use clap::ValueEnum;
+use serde::Deserialize;
+
+use crate::failure::Failure;
+
+/// The configuration file, unless `AZUD_CONFIG` names another.
+const CONFIG: &str = "/etc/azud/azud.toml";
+
+/// The layouts by name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum LayoutName {
+    /// OpenGnsys' layout.
+    #[value(name = "opengnsys")]
+    OpenGnsys,
+    /// The older one.
+    Eac,
+}
+
+impl From<LayoutName> for Profile {
+    fn from(name: LayoutName) -> Self {
+        match name {
+            LayoutName::OpenGnsys => Self::OpenGnsys,
+            LayoutName::Eac => Self::Eac,
+        }
+    }
+}
+
+/// What the command line says of the site.
+#[derive(Debug, Clone, Default, clap::Args)]
+pub struct SiteArgs {
+    /// The images root.
+    #[arg(long, global = true, value_name = "DIR")]
+    pub root: Option<PathBuf>,
+    /// The layout.
+    #[arg(long, global = true, value_name = "LAYOUT")]
+    pub layout: Option<LayoutName>,
+    /// The package of the layout eac.
+    #[arg(long, global = true, value_name = "NAME")]
+    pub package: Option<String>,
+    /// The manager's address, and other names of it.
+    #[arg(long, global = true, value_name = "HOST", value_delimiter = ',')]
+    pub manager: Vec<String>,
+    /// This machine is the manager.
+    #[arg(long, global = true)]
+    pub serving: bool,
+}
+
+/// What the file says.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct File {
+    root: Option<PathBuf>,
+    layout: Option<String>,
+    package: Option<String>,
+    manager: Option<Hosts>,
+    serving: Option<bool>,
+}
+
+/// One host or several.
+#[derive(Debug, Deserialize)]
+#[serde(untagged)]
+enum Hosts {
+    One(String),
+    Several(Vec<String>),
+}
+
+/// The site.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Site {
+    /// Where things lie.
+    pub layout: Layout,
+    /// The manager by its addresses and names; the first names its folder.
+    pub manager: Vec<Host>,
+    /// Whether this machine is the manager.
+    pub serving: bool,
+}
+
+/// How near to the user a value was said.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Said {
+    File,
+    Variable,
+    Option,
+}
+
+impl Site {
+    /// The site of the process' environment and file.
+    ///
+    /// # Errors
+    /// `cli/bad-config`; `place/bad-name` for a manager that is none.
+    pub fn load(args: &SiteArgs) -> Result<Self, Failure> {
+        Self::from(args, |name| {
+            std::env::var_os(name).filter(|value| !value.is_empty())
+        })
+    }
+
+    fn from(args: &SiteArgs, variable: impl Fn(&str) -> Option<OsString>) -> Result<Self, Failure> {
+        let text = |name: &str| {
+            let value = variable(name).map(OsString::into_string).transpose();
+            value.map_err(|_| bad(name, "it is not UTF-8"))
+        };
+        let file = read(variable("AZUD_CONFIG").map(PathBuf::from).as_deref())?;
+        let layout = nearest(
+            args.layout.map(Profile::from),
+            text("AZUD_LAYOUT")?.map(|it| profile(&it)).transpose()?,
+            file.layout.map(|it| profile(&it)).transpose()?,
+        );
+        let (said, profile) = layout.unwrap_or((Said::File, Profile::OpenGnsys));
+        let package = nearest(args.package.clone(), text("AZUD_PACKAGE")?, file.package);
+        // Another layout, said nearer to the user, has no use for the file's package.
+        let package = package.filter(|(of, _)| profile == Profile::Eac || *of >= said);
+        let root = nearest(
+            args.root.clone(),
+            variable("AZUD_ROOT").map(PathBuf::from),
+            file.root,
+        );
+        let root = root.map(|(said, root)| absolute(said, root)).transpose()?;
+        let package = package.as_ref().map(|(_, package)| package.as_str());
+        let mut layout = Layout::new(profile, package, root.as_deref())?;
+        if let Some(mnt) = variable("AZUD_MNT") {
+            layout = layout.with_mnt(Path::new(&mnt))?;
+        }
+        let serving = match text("AZUD_SERVING")?.as_deref() {
+            _ if args.serving => true,
+            None => file.serving.unwrap_or(false),
+            Some("true") => true,
+            Some("false") => false,
+            Some(_) => return Err(bad("AZUD_SERVING", "it is true or false")),
+        };
+        let manager = managers(&args.manager, text("AZUD_MANAGER")?, file.manager)?;
+        Ok(Self {
+            layout,
+            manager,
+            serving,
+        })
+    }
+}
+
+fn bad(what: &str, why: &str) -> Failure {
+    Failure {
+        causes: vec![why.to_owned()],
+        ..Failure::new(Code::BadConfig, what)
+    }
+}
+
+fn nearest<T>(option: Option<T>, variable: Option<T>, file: Option<T>) -> Option<(Said, T)> {
+    option
+        .map(|value| (Said::Option, value))
+        .or_else(|| variable.map(|value| (Said::Variable, value)))
+        .or_else(|| file.map(|value| (Said::File, value)))
+}
+
+fn profile(text: &str) -> Result<Profile, Failure> {
+    Profile::parse(text).ok_or_else(|| bad(&format!("layout {text:?}"), "it is opengnsys or eac"))
+}
+
+/// A relative root means something on the command line only.
+fn absolute(said: Said, root: PathBuf) -> Result<PathBuf, Failure> {
+    if said == Said::Option {
+        return std::path::absolute(&root).map_err(|error| Failure::io(&root, &error));
+    }
+    Ok(root)
+}
+
+fn managers(
+    options: &[String],
+    variable: Option<String>,
+    file: Option<Hosts>,
+) -> Result<Vec<Host>, Failure> {
+    let texts: Vec<String> = match (options, variable, file) {
+        ([_, ..], _, _) => options.to_vec(),
+        ([], Some(list), _) => list.split(',').map(|it| it.trim().to_owned()).collect(),
+        ([], None, Some(Hosts::One(one))) => vec![one],
+        ([], None, Some(Hosts::Several(several))) => several,
+        ([], None, None) => Vec::new(),
+    };
+    let hosts = texts.iter().map(|text| Host::parse(text));
+    Ok(hosts.collect::<Result<_, _>>()?)
+}
+
+/// Reads the file that was named, or the usual one if there is one.
+fn read(named: Option<&Path>) -> Result<File, Failure> {
+    let path = named.unwrap_or(Path::new(CONFIG));
+    let text = match std::fs::read_to_string(path) {
+        Ok(text) => text,
+        Err(error) if named.is_none() && error.kind() == io::ErrorKind::NotFound => {
+            return Ok(File::default());
+        }
+        Err(error) => return Err(bad(&path.display().to_string(), &error.to_string())),
+    };
+    toml::from_str(&text).map_err(|error| {
+        let place = error.span().map_or(0, |span| span.start);
+        let before = &text.as_bytes()[..place.min(text.len())];
+        let line = before.split(|byte| *byte == b'\n').count();
+        bad(&format!("{}:{line}", path.display()), error.message())
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::ffi::OsString;
+    use std::path::{Path, PathBuf};
+
+    use azud_core::code::Code;
+    use azud_core::layout::Profile;
+
+    use super::{LayoutName, Site, SiteArgs};
+    use crate::failure::Failure;
+
+    fn site(args: &SiteArgs, vars: &[(&str, &str)], file: Option<&str>) -> Result<Site, Failure> {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("azud.toml");
+        std::fs::write(&path, file.unwrap_or_default()).unwrap();
+        Site::from(args, |name| {
+            if name == "AZUD_CONFIG" {
+                return Some(path.clone().into());
+            }
+            let found = vars.iter().find(|(key, _)| *key == name);
+            found.map(|(_, value)| OsString::from(value))
+        })
+    }
+
+    #[test]
+    fn options_go_before_variables_and_those_before_the_file() {
+        let file = "root = '/file'\nmanager = ['10.0.0.1', 'og']\nserving = true\n";
+        let none = SiteArgs::default();
+        let found = site(&none, &[], Some(file)).unwrap();
+        assert_eq!(found.layout.root(), Path::new("/file"));
+        assert_eq!((found.manager.len(), found.serving), (2, true));
+        let vars = [
+            ("AZUD_ROOT", "/variable"),
+            ("AZUD_MANAGER", "[fd00::1], nas"),
+            ("AZUD_SERVING", "false"),
+            ("AZUD_MNT", "/run/media"),
+        ];
+        let found = site(&none, &vars, Some(file)).unwrap();
+        assert_eq!(found.layout.root(), Path::new("/variable"));
+        assert_eq!(found.layout.mnt(), Path::new("/run/media"));
+        assert_eq!(found.manager[0].to_string(), "[fd00::1]");
+        assert!(!found.serving);
+        let args = SiteArgs {
+            root: Some("relative/to/here".into()),
+            manager: vec!["10.0.0.2".to_owned()],
+            serving: true,
+            ..SiteArgs::default()
+        };
+        let found = site(&args, &vars, Some(file)).unwrap();
+        assert!(found.layout.root().is_absolute());
+        assert!(found.layout.root().ends_with("relative/to/here"));
+        assert_eq!((found.manager.len(), found.serving), (1, true));
+        let found = site(&none, &[], None).unwrap();
+        assert_eq!(found.layout.root(), Path::new("/opt/opengnsys/images"));
+    }
+
+    #[test]
+    fn a_package_belongs_to_its_layout() {
+        let file = Some("layout = 'eac'\npackage = 'eac'\n");
+        let found = site(&SiteArgs::default(), &[], file).unwrap();
+        assert_eq!(found.layout.profile(), Profile::Eac);
+        let args = SiteArgs {
+            layout: Some(LayoutName::OpenGnsys),
+            ..SiteArgs::default()
+        };
+        let found = site(&args, &[], file).unwrap();
+        assert_eq!(found.layout.profile(), Profile::OpenGnsys);
+        let alone = site(&SiteArgs::default(), &[], Some("package = 'eac'"));
+        assert_eq!(alone.unwrap_err().code, Code::BadConfig);
+    }
+
+    #[test]
+    fn what_is_not_understood_is_refused_with_its_line() {
+        for (file, word) in [
+            ("root = '/x'\nrot = '/y'\n", ":2"),
+            ("root = 1\n", ":1"),
+            ("root = [", ":1"),
+            ("layout = 'new'\n", "opengnsys or eac"),
+            ("root = 'relative'\n", "begin with '/'"),
+        ] {
+            let failure = site(&SiteArgs::default(), &[], Some(file)).unwrap_err();
+            let text = format!("{} {:?}", failure.detail, failure.causes);
+            assert!(text.contains(word), "{file}: {text}");
+            assert_eq!(failure.code, Code::BadConfig);
+        }
+        let failure = site(&SiteArgs::default(), &[], Some("manager = '10.0.0.300'"));
+        assert_eq!(failure.unwrap_err().code, Code::BadPlace);
+        let vars = [("AZUD_SERVING", "maybe")];
+        let failure = site(&SiteArgs::default(), &vars, None).unwrap_err();
+        assert_eq!(failure.detail, "AZUD_SERVING");
+        let missing = Site::from(&SiteArgs::default(), |name| {
+            (name == "AZUD_CONFIG").then(|| PathBuf::from("/none/azud.toml").into())
+        });
+        assert_eq!(missing.unwrap_err().code, Code::BadConfig);
+    }
+}

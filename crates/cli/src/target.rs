@@ -1,0 +1,135 @@
+//! The target of a restore, between the command line and its opening: looked at, refused, compared with the plan.
+
+use std::path::Path;
+
+use azud_core::code::Code;
+use azud_disk::{DeviceFacts, DiskError, Kind, holds};
+
+use crate::failure::Failure;
+use crate::opened::Opened;
+
+/// What is at the target's path, if anything.
+pub(crate) fn existing(path: &Path) -> Result<Option<DeviceFacts>, Failure> {
+    match DeviceFacts::read(path) {
+        Ok(facts) => Ok(Some(facts)),
+        // A mistyped device must not become a file in /dev.
+        Err(DiskError::NotFound { .. }) if !in_dev(path) => Ok(None),
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// Whether a path leads into `/dev`, however it is written.
+fn in_dev(path: &Path) -> bool {
+    let dir = path.parent().filter(|dir| !dir.as_os_str().is_empty());
+    let dir = std::fs::canonicalize(dir.unwrap_or(Path::new(".")));
+    // `sdb2` where /dev/sdb2 exists means the device.
+    let forgotten = path.components().count() == 1 && Path::new("/dev").join(path).exists();
+    forgotten || path.starts_with("/dev") || dir.is_ok_and(|dir| dir.starts_with("/dev"))
+}
+
+/// While somebody read the plan, another stick may have got the device's name, or a file come into being.
+pub(crate) fn as_planned(
+    path: &Path,
+    planned: Option<&DeviceFacts>,
+    now: &DeviceFacts,
+) -> azud_disk::Result<()> {
+    let same = match planned {
+        None => now.kind == Kind::RegularFile && now.len == 0,
+        Some(planned) if planned.kind == Kind::BlockDevice => planned == now,
+        Some(planned) => planned.kind == now.kind && planned.len == now.len,
+    };
+    if same {
+        return Ok(());
+    }
+    Err(DiskError::Changed {
+        path: path.to_owned(),
+        what: "it is not what the plan showed",
+    })
+}
+
+/// Refuses a device that is in use, or holds the image itself.
+pub(crate) fn refuse_device(device: &Path, image: &Path) -> Result<(), Failure> {
+    azud_disk::check_unused(device)?;
+    if holds(device, image)? || same_file(device, image) {
+        return Err(Failure::new(Code::HoldsSource, image.display().to_string()));
+    }
+    Ok(())
+}
+
+/// What can be refused before anything is shown or opened.
+pub(crate) fn refuse(device: &Path, facts: &DeviceFacts, opened: &Opened) -> Result<(), Failure> {
+    refuse_device(device, opened.stored.path())?;
+    let (has, needs) = (facts.len, opened.native.minimum_size());
+    if facts.kind == Kind::BlockDevice && has < needs {
+        return Err(azud_image::ImageError::TooSmall { has, needs }.into());
+    }
+    let sector = opened.native.facts().sector_size;
+    if sector != 0 && facts.kind == Kind::BlockDevice && facts.logical_sector > sector {
+        let what = format!(
+            "{} has sectors of {} bytes, the image {sector}",
+            device.display(),
+            facts.logical_sector
+        );
+        return Err(Failure::new(Code::SectorSize, what));
+    }
+    Ok(())
+}
+
+fn same_file(a: &Path, b: &Path) -> bool {
+    let real = |path: &Path| std::fs::canonicalize(path).ok();
+    real(a).is_some() && real(a) == real(b)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use azud_core::code::Code;
+    use azud_disk::target::{Target, TargetOptions};
+    use azud_disk::{DeviceFacts, Kind};
+
+    use super::{as_planned, existing, in_dev};
+
+    #[test]
+    fn regression_a_target_is_what_the_plan_showed() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("disk");
+        let options = TargetOptions {
+            create_len: Some(1 << 20),
+            ..TargetOptions::default()
+        };
+        let open = |planned: Option<&DeviceFacts>| {
+            let opened = Target::open_agreed(&path, options, |now| as_planned(&path, planned, now));
+            opened.map(drop).map_err(|error| error.code())
+        };
+        assert_eq!(existing(&path).unwrap(), None);
+        assert_eq!(open(None), Ok(()), "made for us");
+        // It came into being after the plan: nobody agreed to lose it.
+        let thesis = "somebody's thesis";
+        std::fs::write(&path, thesis).unwrap();
+        let changed = Err(Code::Changed);
+        assert_eq!(open(None), changed);
+        let facts = DeviceFacts::read(&path).unwrap();
+        let mut other = facts.clone();
+        other.kind = Kind::BlockDevice;
+        assert_eq!(open(Some(&other)), changed);
+        // It grew while the plan was read.
+        let longer = format!("{thesis}, and a chapter more");
+        std::fs::write(&path, &longer).unwrap();
+        assert_eq!(open(Some(&facts)), changed);
+        let left = std::fs::read_to_string(&path).unwrap();
+        assert_eq!(left, longer, "refused, and not extended");
+        let facts = DeviceFacts::read(&path).unwrap();
+        assert_eq!(open(Some(&facts)), Ok(()));
+        assert_eq!(std::fs::metadata(&path).unwrap().len(), 1 << 20, "extended");
+    }
+
+    #[test]
+    fn regression_no_file_is_made_in_dev() {
+        for path in ["/dev/azud-none", "/tmp/../dev/azud-none", "//dev/azud-none"] {
+            assert!(in_dev(Path::new(path)), "{path}");
+            assert!(existing(Path::new(path)).is_err(), "{path}");
+        }
+        assert!(!in_dev(Path::new("azud-none")));
+    }
+}

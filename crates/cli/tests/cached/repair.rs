@@ -1,0 +1,195 @@
+//! Checks and repairs: damage is found, remembered, and only it is fetched again.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, ensure};
+use azud_testkit::tools::have;
+
+use crate::kit::{azud, done, ext4, text, whole};
+use crate::{cache, foreign, listed, refusal};
+
+fn flip(file: &Path, offset: usize) -> Result<()> {
+    use std::os::unix::fs::FileExt;
+    let file = fs::File::options().read(true).write(true).open(file)?;
+    let modified = file.metadata()?.modified()?;
+    let mut byte = [0];
+    file.read_exact_at(&mut byte, offset as u64)?;
+    file.write_all_at(&[byte[0] ^ 0x10], offset as u64)?;
+    file.sync_all()?;
+    // Rot does not change a file's time.
+    Ok(file.set_modified(modified)?)
+}
+
+/// A native image in a cache, and the same in another tree.
+fn pair(dir: &Path) -> Result<(PathBuf, PathBuf)> {
+    let volume = dir.join("volume");
+    ext4(&volume, 24, 8)?;
+    let (root, repo) = (dir.join("cache"), dir.join("repo"));
+    for tree in [&root, &repo] {
+        fs::create_dir_all(tree.join("aula"))?;
+    }
+    done(&[
+        "image",
+        "create",
+        text(&volume),
+        text(&repo.join("aula/deb.img")),
+    ])?;
+    for side in ["", ".info", ".sum", ".full.sum"] {
+        let name = format!("aula/deb.img{side}");
+        fs::copy(repo.join(&name), root.join(&name))?;
+    }
+    Ok((root, repo))
+}
+
+fn size(repo: &Path) -> Result<usize> {
+    Ok(usize::try_from(
+        fs::metadata(repo.join("aula/deb.img"))?.len(),
+    )?)
+}
+
+/// Acceptance test 2.
+#[test]
+fn a_byte_flipped_at_offset_1000_is_found_and_only_its_frame_is_fetched() -> Result<()> {
+    if !have(&["mke2fs", "md5sum"]) {
+        return Ok(());
+    }
+    let dir = tempfile::tempdir()?;
+    let (root, repo) = pair(dir.path())?;
+    let image = root.join("aula/deb.img");
+    let original = fs::read(&image)?;
+    cache(&root, "verify", &[])?;
+    assert_eq!(listed(&root, "aula/deb.img")?["verified"]["sound"], true);
+    // In the head (offset 1000), in the middle, and in the index.
+    for (offset, in_frames) in [
+        (1000, true),
+        (size(&repo)? / 2, true),
+        (size(&repo)? - 200, false),
+    ] {
+        flip(&image, offset)?;
+        assert_eq!(
+            refusal(&root, "verify", &["aula/deb"])?,
+            "image/corrupt",
+            "{offset}"
+        );
+        let seen = listed(&root, "aula/deb.img")?;
+        assert_eq!(seen["verified"]["sound"], false);
+        let bad = seen["verified"]["bad"].as_array().context("bad")?.len();
+        assert_eq!(bad, usize::from(in_frames), "{offset}: {seen}");
+        let plan = azud(&[
+            "cache",
+            "repair",
+            "aula/deb",
+            "--cache",
+            text(&root),
+            "--from",
+            text(&repo),
+            "--dry-run",
+        ])?;
+        assert_eq!(plan.plan()["rows"]["damaged_frames"], bad);
+        ensure!(fs::read(&image)? != original, "a dry run writes nothing");
+        let done = cache(&root, "repair", &["aula/deb", "--from", text(&repo)])?;
+        assert_eq!(done["frames"], bad);
+        let fetched = done["fetched"].as_u64().context("fetched")?;
+        ensure!(
+            fetched > 0 && fetched < original.len() as u64 / 4,
+            "{fetched} of {}",
+            original.len()
+        );
+        ensure!(fs::read(&image)? == original, "{offset}");
+        assert_eq!(listed(&root, "aula/deb.img")?["verified"]["sound"], true);
+        whole(&image)?;
+    }
+    let again = cache(&root, "repair", &["aula/deb", "--from", text(&repo)])?;
+    assert_eq!(
+        (&again["frames"], &again["fetched"]),
+        (&0.into(), &0.into())
+    );
+    Ok(())
+}
+
+#[test]
+fn a_truncated_image_is_filled_up_and_a_stranger_changes_nothing() -> Result<()> {
+    if !have(&["mke2fs", "md5sum"]) {
+        return Ok(());
+    }
+    let dir = tempfile::tempdir()?;
+    let (root, repo) = pair(dir.path())?;
+    let image = root.join("aula/deb.img");
+    let original = fs::read(&image)?;
+    let cut = original.len() * 2 / 3;
+    fs::File::options()
+        .write(true)
+        .open(&image)?
+        .set_len(cut as u64)?;
+    assert_eq!(refusal(&root, "verify", &[])?, "image/corrupt");
+    let done = cache(
+        &root,
+        "repair",
+        &["aula/deb", "--from", text(&repo.join("aula/deb"))],
+    )?;
+    let fetched = done["fetched"].as_u64().context("fetched")?;
+    ensure!(fetched < original.len() as u64 / 2, "{fetched}");
+    ensure!(fs::read(&image)? == original);
+
+    // A copy of another image has none of the frames: nothing is written.
+    let other = dir.path().join("other");
+    ext4(&other, 24, 8)?;
+    let other_image = dir.path().join("other.img");
+    done_create(&other, &other_image)?;
+    flip(&image, original.len() / 2)?;
+    let damaged = fs::read(&image)?;
+    let from = ["aula/deb", "--from", text(&other_image)];
+    assert_eq!(refusal(&root, "repair", &from)?, "cache/no-copy");
+    ensure!(fs::read(&image)? == damaged);
+    // Without its ending nobody knows what the image was, unless the sums agree.
+    fs::remove_file(root.join("aula/deb.img.full.sum"))?;
+    fs::remove_dir_all(root.join(".azud-cache"))?;
+    flip(&image, original.len() - 5)?;
+    assert_eq!(refusal(&root, "repair", &from)?, "cache/no-copy");
+    Ok(())
+}
+
+fn done_create(volume: &Path, image: &Path) -> Result<()> {
+    done(&["image", "create", text(volume), text(image)]).map(drop)
+}
+
+#[test]
+fn a_foreign_image_is_checked_by_its_sum_the_longest_unchecked_first() -> Result<()> {
+    if !have(&["md5sum"]) {
+        return Ok(());
+    }
+    let dir = tempfile::tempdir()?;
+    let root = dir.path();
+    for name in ["a.img", "b.img", "c.img"] {
+        foreign(root, name, 7, 3 << 20)?;
+    }
+    fs::remove_file(root.join("c.img.full.sum"))?;
+    let states = |value: &serde_json::Value| {
+        let images = value["images"].as_array().into_iter().flatten();
+        let state = |image: &serde_json::Value| {
+            format!(
+                "{} {}",
+                image["path"].as_str().unwrap_or(""),
+                image["state"].as_str().unwrap_or("")
+            )
+        };
+        images.map(state).collect::<Vec<_>>()
+    };
+    cache(root, "verify", &["b"])?;
+    let all = cache(root, "verify", &[])?;
+    assert_eq!(states(&all), ["a.img sound", "c.img no-sum", "b.img sound"]);
+    // Checked today: only the one that cannot be.
+    let due = cache(root, "verify", &["--older-than", "1"])?;
+    assert_eq!(states(&due), ["c.img no-sum"]);
+    flip(&root.join("b.img"), 2 << 20)?;
+    assert_eq!(refusal(root, "verify", &["b"])?, "image/corrupt");
+    let begun = Instant::now();
+    cache(root, "verify", &["a", "--rate", "4M"])?;
+    ensure!(
+        begun.elapsed() > Duration::from_millis(400),
+        "no faster than asked"
+    );
+    Ok(())
+}

@@ -1,0 +1,175 @@
+//! A cache: a tree of images that looks after itself.
+//!
+//! What it knows beyond the files lies in `.azud-cache` at the root of the tree: `images/` (last use, last
+//! check and identity of each), `pins/`, `installed/` (what this machine's partitions run), `leases/` (who
+//! is at work with what) and `evicting/` (what is on its way out).
+//!
+//! Invariants: the images are plain files and the whole truth; what is missing or damaged here is made
+//! good from them. A pin is a file whose name alone counts, so that no damaged content takes it away.
+//! Changes are made under the lock of the state's directory, which is taken before that of any directory of images.
+
+mod evict;
+mod lease;
+mod patch;
+mod record;
+mod room;
+mod survey;
+
+use std::fmt::Write as _;
+use std::io;
+use std::path::{Component, Path, PathBuf};
+
+use azud_core::name::ImageFile;
+use md5::{Digest, Md5};
+
+use crate::durable;
+use crate::error::{At, Result, StoreError};
+use crate::lock::DirLock;
+
+pub use evict::Freed;
+pub use lease::Lease;
+pub use patch::Patch;
+pub use record::{Record, Stamp, Verified};
+pub use room::{Gone, NoRoom};
+pub use survey::{Cached, Survey};
+
+/// The directory of the state, in the root of the tree.
+const STATE: &str = ".azud-cache";
+const IMAGES: &str = "images";
+const PINS: &str = "pins";
+const INSTALLED: &str = "installed";
+const LEASES: &str = "leases";
+const EVICTING: &str = "evicting";
+
+/// A cache, by its root.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Cache {
+    root: PathBuf,
+}
+
+impl Cache {
+    /// The cache whose tree begins at a directory. Nothing is written.
+    ///
+    /// # Errors
+    /// [`StoreError::NotFound`], [`StoreError::NotAFile`], or what the system says.
+    pub fn open(root: &Path) -> Result<Self> {
+        let real = std::fs::canonicalize(root).map_err(|error| match error.kind() {
+            io::ErrorKind::NotFound => StoreError::NotFound(root.to_owned()),
+            _ => StoreError::io("look at", root, error),
+        })?;
+        if !std::fs::metadata(&real).at("look at", &real)?.is_dir() {
+            return Err(StoreError::NotAFile {
+                path: root.to_owned(),
+                what: "no directory",
+            });
+        }
+        Ok(Self { root: real })
+    }
+
+    /// The cache that a file lies in, if it lies in one that has its state, and the file's path from its root.
+    pub fn around(file: &Path) -> Option<(Self, PathBuf)> {
+        let real = std::fs::canonicalize(file).ok()?;
+        let has_state = |dir: &&Path| is_dir(&dir.join(STATE));
+        let root = real.ancestors().skip(1).find(has_state)?;
+        let path = real.strip_prefix(root).ok()?.to_owned();
+        let root = root.to_owned();
+        Some((Self { root }, path))
+    }
+
+    /// The root of the tree; no link is on the way to it.
+    pub fn root(&self) -> &Path {
+        &self.root
+    }
+
+    /// Whether anything was ever noted here.
+    pub fn has_state(&self) -> bool {
+        is_dir(&self.root.join(STATE))
+    }
+
+    /// The path from the root of an image that a user names: from the root, or absolute. Links on the
+    /// way to it may lead anywhere inside the tree.
+    ///
+    /// # Errors
+    /// [`StoreError::Name`], [`StoreError::NotFound`] (also when it lies outside), [`StoreError::NotAFile`].
+    pub fn locate(&self, name: &Path) -> Result<PathBuf> {
+        if name.components().any(|part| part == Component::ParentDir) {
+            return Err(StoreError::NotFound(name.to_owned()));
+        }
+        let exact = self.root.join(name);
+        let path = if exact.is_file() {
+            exact
+        } else {
+            ImageFile::parse(exact)?.path()
+        };
+        let real = std::fs::canonicalize(&path).map_err(|_| StoreError::NotFound(path.clone()))?;
+        let Ok(inside) = real.strip_prefix(&self.root) else {
+            return Err(StoreError::NotFound(path));
+        };
+        if !real.is_file() {
+            return Err(StoreError::NotAFile {
+                path,
+                what: "no regular file",
+            });
+        }
+        Ok(inside.to_owned())
+    }
+
+    /// The image at a path from the root.
+    pub(crate) fn image(&self, path: &Path) -> Result<ImageFile> {
+        let name = path.file_name().and_then(|name| name.to_str());
+        let dir = self.root.join(path.parent().unwrap_or(Path::new("")));
+        Ok(ImageFile::in_dir(dir, name.unwrap_or_default())?)
+    }
+
+    /// A place in the state.
+    fn state(&self, part: &str) -> PathBuf {
+        self.root.join(STATE).join(part)
+    }
+
+    /// The file of the state that belongs to a path or partition.
+    fn file(&self, part: &str, of: &[u8], ending: &str) -> PathBuf {
+        self.state(part).join(format!("{}{ending}", key(of)))
+    }
+
+    /// The right to change the state; makes its directories if they are missing.
+    fn lock(&self) -> Result<DirLock> {
+        let state = self.root.join(STATE);
+        make(&state)?;
+        for part in [IMAGES, PINS, INSTALLED, LEASES, EVICTING] {
+            make(&state.join(part))?;
+        }
+        DirLock::wait(&state)
+    }
+
+    /// As [`Cache::lock`]; `None` on a full file system that has no room for the state either. Without
+    /// state there are no pins and no leases to heed.
+    fn lock_if_any(&self) -> Result<Option<DirLock>> {
+        match self.lock() {
+            Err(StoreError::NoSpace { .. }) if !is_dir(&self.root.join(STATE)) => Ok(None),
+            Err(StoreError::NoSpace { .. }) => DirLock::wait(&self.root.join(STATE)).map(Some),
+            other => other.map(Some),
+        }
+    }
+}
+
+/// Makes a directory; that somebody else just did so is no error.
+fn make(path: &Path) -> Result<()> {
+    match durable::ensure_dir(path) {
+        Err(_) if is_dir(path) => Ok(()),
+        other => other,
+    }
+}
+
+fn is_dir(path: &Path) -> bool {
+    std::fs::symlink_metadata(path).is_ok_and(|meta| meta.is_dir())
+}
+
+/// A name for the state of something, whatever it is called: paths are longer than names may be.
+fn key(of: &[u8]) -> String {
+    let mut name = String::new();
+    for byte in Md5::digest(of) {
+        // Writing to a string cannot fail.
+        let _ = write!(name, "{byte:02x}");
+    }
+    name
+}

@@ -1,0 +1,77 @@
+//! Room is made: one item after another, looking again after each.
+
+use std::path::PathBuf;
+use std::time::SystemTime;
+
+use azud_core::cache::{Policy, Shortfall, Stays, plan_room};
+
+use super::Cache;
+use super::evict::Freed;
+use super::survey::Survey;
+use crate::error::{Result, StoreError};
+use crate::identity::Identify;
+
+/// Something that left the cache.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Gone {
+    /// Its path from the root.
+    pub path: PathBuf,
+    /// What that gave back.
+    pub freed: Freed,
+}
+
+/// Why no room can be made, in bytes and paths from the root.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NoRoom {
+    /// Bytes that would have to become free, beyond those that are.
+    pub needed: u64,
+    /// Bytes that could become free, at most.
+    pub could_free: u64,
+    /// What stays, and why.
+    pub stay: Vec<(PathBuf, Stays)>,
+}
+
+impl NoRoom {
+    /// As a plan for this survey told it.
+    pub fn of(short: &Shortfall, survey: &Survey) -> Self {
+        let named = |(at, why): &(usize, Stays)| (survey.cached[*at].path.clone(), why.clone());
+        Self {
+            needed: short.needed,
+            could_free: short.could_free,
+            stay: short.stay.iter().map(named).collect(),
+        }
+    }
+}
+
+impl Cache {
+    /// Evicts until `need` more bytes fit within the policy, and no longer. How much an eviction gives back
+    /// is only known afterwards where files share extents, and others may be at work too: so the plan is
+    /// made anew after each. `gone` hears of each as it happens.
+    ///
+    /// # Errors
+    /// [`StoreError::NoRoom`] before anything went, if it cannot be done; later, if what went gave back less
+    /// than it took. [`StoreError::ReadOnly`], [`StoreError::Locked`], or what the system says.
+    pub fn make_room(
+        &self,
+        (need, policy): (u64, &Policy),
+        now: SystemTime,
+        identify: &Identify<'_>,
+        mut gone: impl FnMut(&Gone),
+    ) -> Result<()> {
+        loop {
+            let survey = self.survey(now, identify)?;
+            let plan = plan_room(need, &survey.items(), survey.space, policy)
+                .map_err(|short| StoreError::NoRoom(Box::new(NoRoom::of(&short, &survey))))?;
+            let Some(&first) = plan.victims.first() else {
+                return Ok(());
+            };
+            let path = survey.cached[first].path.clone();
+            match self.evict(&path, now, identify) {
+                Ok(freed) => gone(&Gone { path, freed }),
+                // Somebody else took it, or began to use it, since we looked.
+                Err(StoreError::NotFound(_) | StoreError::Stays { .. }) => {}
+                Err(error) => return Err(error),
+            }
+        }
+    }
+}

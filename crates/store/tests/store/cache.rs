@@ -1,0 +1,338 @@
+//! A cache that makes room: what goes, what stays, and what is left when it is killed on the way.
+
+use std::fs::{self, File};
+use std::path::{Path, PathBuf};
+use std::time::SystemTime;
+
+use azud_core::cache::{Policy, Sort, Stays};
+use azud_core::code::Code;
+use azud_core::name::ImageFile;
+use azud_store::StoreError;
+use azud_store::cache::{Cache, Cached, Stamp, Verified};
+use azud_store::durable::set_hook;
+
+use crate::common::{at, id, identify, names, publish};
+
+/// An image of 4 KiB blocks, last written at a moment.
+fn put(root: &Path, path: &str, fill: u8, when: SystemTime) -> PathBuf {
+    let full = root.join(path);
+    let dir = full.parent().unwrap();
+    fs::create_dir_all(dir).unwrap();
+    let image = ImageFile::in_dir(dir, full.file_name().unwrap().to_str().unwrap()).unwrap();
+    publish(&image, fill, 100_000, when).unwrap();
+    let times = fs::FileTimes::new().set_modified(when).set_accessed(when);
+    File::options()
+        .write(true)
+        .open(&full)
+        .unwrap()
+        .set_times(times)
+        .unwrap();
+    PathBuf::from(path)
+}
+
+struct Scene {
+    _dir: tempfile::TempDir,
+    cache: Cache,
+}
+
+impl Scene {
+    /// Three images, from the least recently used.
+    fn new() -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        put(dir.path(), "aula/old.img", 1, at(1));
+        put(dir.path(), "mid.img", 2, at(2));
+        put(dir.path(), "aula/new.img", 3, at(3));
+        let cache = Cache::open(dir.path()).unwrap();
+        Self { _dir: dir, cache }
+    }
+
+    fn root(&self) -> &Path {
+        self.cache.root()
+    }
+
+    fn all(&self) -> Vec<Cached> {
+        self.cache.survey(at(10), &identify).unwrap().cached
+    }
+
+    fn images(&self) -> Vec<String> {
+        let text = |cached: Cached| cached.path.display().to_string();
+        self.all().into_iter().map(text).collect()
+    }
+
+    fn of(&self, path: &str) -> Cached {
+        let mut all = self.all().into_iter();
+        all.find(|cached| cached.path == Path::new(path)).unwrap()
+    }
+
+    fn evict(&self, path: &str) -> Result<(), StoreError> {
+        let done = self.cache.evict(Path::new(path), at(10), &identify);
+        done.map(drop)
+    }
+
+    /// Makes room by a budget of so many images; what went.
+    fn budget(&self, images: u64) -> Result<Vec<String>, StoreError> {
+        let budget = images * (self.all()[0].bytes + 1);
+        let policy = Policy {
+            budget: Some(budget),
+            floor: 0,
+        };
+        let mut went = Vec::new();
+        let done = self
+            .cache
+            .make_room((0, &policy), at(10), &identify, |gone| {
+                went.push(gone.path.display().to_string());
+            });
+        done.map(|()| went)
+    }
+}
+
+fn why(done: Result<(), StoreError>) -> Stays {
+    match done.unwrap_err() {
+        StoreError::Stays { why, .. } => why,
+        other => panic!("{other}"),
+    }
+}
+
+#[test]
+fn the_least_recently_used_goes_with_its_side_files_and_use_counts() {
+    let scene = Scene::new();
+    assert_eq!(scene.budget(2).unwrap(), ["aula/old.img"]);
+    assert!(
+        !names(scene.root()).iter().any(|name| name.contains("old")),
+        "{:?}",
+        names(scene.root())
+    );
+    scene.cache.mark_used(Path::new("mid.img"), at(9)).unwrap();
+    assert_eq!(scene.budget(1).unwrap(), ["aula/new.img"]);
+    assert_eq!(scene.images(), ["mid.img"]);
+}
+
+#[test]
+fn pinned_leased_and_last_copies_stay_and_say_why() {
+    let scene = Scene::new();
+    let (cache, old) = (&scene.cache, Path::new("aula/old.img"));
+    assert!(cache.pin(old).unwrap() && !cache.pin(old).unwrap());
+    let lease = cache.lease(Path::new("mid.img")).unwrap();
+    cache.mark_installed("partuuid=1", id(3), at(5)).unwrap();
+    assert_eq!(why(scene.evict("aula/old.img")), Stays::Pinned);
+    assert_eq!(why(scene.evict("mid.img")), Stays::InUse);
+    let last = Stays::LastCopy("partuuid=1".into());
+    assert_eq!(why(scene.evict("aula/new.img")), last);
+    let StoreError::NoRoom(short) = scene.budget(1).unwrap_err() else {
+        panic!("there is no room")
+    };
+    assert_eq!(short.could_free, 0);
+    assert_eq!(short.stay.len(), 3);
+    assert_eq!(scene.images().len(), 3, "nothing went for nothing");
+
+    drop(lease);
+    assert_eq!(scene.budget(2).unwrap(), ["mid.img"]);
+    // Another copy, even a former version of something else, lets the first go.
+    put(scene.root(), "copy.img", 3, at(4));
+    scene.evict("aula/new.img").unwrap();
+    assert_eq!(why(scene.evict("copy.img")), last);
+    cache.forget_installed("partuuid=1").unwrap();
+    scene.evict("copy.img").unwrap();
+    assert!(cache.unpin(old).unwrap() && !cache.unpin(old).unwrap());
+    scene.evict("aula/old.img").unwrap();
+    assert!(scene.images().is_empty());
+}
+
+#[test]
+fn a_lease_of_a_process_that_died_holds_nothing() {
+    let scene = Scene::new();
+    let lease = scene.cache.lease(Path::new("mid.img")).unwrap();
+    let leases = scene.root().join(".azud-cache/leases");
+    let dir = fs::read_dir(&leases).unwrap().next().unwrap().unwrap();
+    // As if it had been killed: the lock is gone, and a process of another start has its number.
+    std::mem::forget(lease);
+    let owner = dir.path().join("owner");
+    let text = fs::read_to_string(&owner).unwrap();
+    let started = text.lines().find(|line| line.contains("started")).unwrap();
+    let other = text.replace(started, "  \"started\": 1");
+    fs::remove_file(&owner).unwrap();
+    fs::write(&owner, other).unwrap();
+    assert!(!scene.of("mid.img").in_use);
+    scene.evict("mid.img").unwrap();
+    assert!(!dir.path().exists(), "it is cleared away");
+}
+
+#[test]
+fn former_versions_go_first_but_not_the_last_copy() {
+    let scene = Scene::new();
+    put(scene.root(), "mid.img", 4, at(6));
+    scene.cache.mark_installed("sda2", id(2), at(6)).unwrap();
+    put(scene.root(), "aula/new.img", 5, at(7));
+    let sorts = scene
+        .all()
+        .iter()
+        .filter(|c| c.sort == Sort::Former)
+        .count();
+    assert_eq!(sorts, 2);
+    // id 2 runs on a partition and is nowhere else; id 3 is only a former version.
+    let went = scene.budget(4).unwrap();
+    assert!(
+        went.len() == 1 && went[0].starts_with("aula/.azud-trash/new.img/"),
+        "{went:?}"
+    );
+    let went = scene.budget(3).unwrap();
+    assert_eq!(went, ["aula/old.img"]);
+}
+
+#[test]
+fn a_check_holds_for_the_file_that_was_checked() {
+    let scene = Scene::new();
+    let path = Path::new("mid.img");
+    let stamp = Stamp::of(&scene.root().join(path)).unwrap();
+    let verified = Verified::new(at(8), stamp, false, vec![3, 5]);
+    scene
+        .cache
+        .mark_verified(path, verified.clone(), Some(id(2)))
+        .unwrap();
+    assert_eq!(scene.of("mid.img").verified, Some(verified));
+    assert!(scene.of("mid.img").item().damaged);
+    put(scene.root(), "mid.img", 9, at(9));
+    assert_eq!(scene.of("mid.img").verified, None);
+    assert_eq!(scene.of("mid.img").identity, Some(id(9)));
+}
+
+#[test]
+fn damaged_state_is_made_good_from_the_files_and_pins_survive() {
+    let scene = Scene::new();
+    let cache = &scene.cache;
+    for path in ["aula/old.img", "mid.img", "aula/new.img"] {
+        cache.mark_used(Path::new(path), at(9)).unwrap();
+    }
+    cache.pin(Path::new("aula/old.img")).unwrap();
+    cache.mark_installed("sda1", id(2), at(9)).unwrap();
+    for (number, file) in names(scene.root())
+        .iter()
+        .filter(|n| n.starts_with(".azud-cache/"))
+        .enumerate()
+    {
+        let file = scene.root().join(file);
+        if file.is_file() {
+            let nonsense: &[u8] = [&b"\xff{"[..], b"", b"{\"version\":99}", b"[]"][number % 4];
+            fs::write(file, nonsense).unwrap();
+        }
+    }
+    let survey = cache.survey(at(10), &identify).unwrap();
+    assert_eq!(survey.damaged.len(), 4, "{:?}", survey.damaged);
+    assert_eq!(scene.of("mid.img").used, at(2), "as the file's times say");
+    assert!(scene.of("aula/old.img").pinned);
+    assert_eq!(scene.budget(2).unwrap(), ["mid.img"]);
+    cache.mark_used(Path::new("aula/new.img"), at(9)).unwrap();
+    assert_eq!(scene.of("aula/new.img").used, at(9));
+    fs::remove_dir_all(scene.root().join(".azud-cache")).unwrap();
+    assert_eq!(scene.budget(1).unwrap(), ["aula/old.img"]);
+}
+
+#[test]
+fn what_is_no_image_is_left_alone_and_links_lead_nowhere() {
+    let scene = Scene::new();
+    let outside = tempfile::tempdir().unwrap();
+    fs::write(outside.path().join("x.img"), "theirs").unwrap();
+    fs::write(scene.root().join("repoinfo.json"), "").unwrap();
+    std::os::unix::fs::symlink(outside.path(), scene.root().join("out")).unwrap();
+    std::os::unix::fs::symlink(outside.path().join("x.img"), scene.root().join("y.img")).unwrap();
+    assert_eq!(scene.images().len(), 3);
+    let around = Cache::around(&scene.root().join("mid.img"));
+    assert!(around.is_none(), "a tree without state is no cache");
+    for name in ["out/x", "y.img", "../x", "/etc/passwd", "repoinfo.json"] {
+        let located = scene.cache.locate(Path::new(name));
+        let done = located.and_then(|path| scene.cache.evict(&path, at(10), &identify));
+        assert_eq!(done.unwrap_err().code(), Code::NotFound, "{name}");
+    }
+    assert!(outside.path().join("x.img").exists());
+    assert_eq!(
+        scene.cache.locate(Path::new("aula/old")).unwrap(),
+        Path::new("aula/old.img")
+    );
+    let full = scene.root().join("aula/old.img");
+    assert_eq!(
+        scene.cache.locate(&full).unwrap(),
+        Path::new("aula/old.img")
+    );
+    scene.cache.pin(Path::new("mid.img")).unwrap();
+    let (cache, path) = Cache::around(&full).unwrap();
+    assert_eq!((cache, path), (scene.cache.clone(), "aula/old.img".into()));
+}
+
+/// Killed at every step in turn: the image is whole with its side files or gone, and the next eviction
+/// leaves nothing of it.
+#[test]
+fn crash_an_eviction_cut_short_leaves_a_whole_image_or_none() {
+    for steps in 0.. {
+        let scene = Scene::new();
+        scene
+            .cache
+            .mark_used(Path::new("aula/old.img"), at(1))
+            .unwrap();
+        let sides = |of: &str| {
+            let found = names(scene.root());
+            let found = found.iter().filter(|name| name.starts_with(of));
+            found.count()
+        };
+        let all = sides("aula/old.img");
+        let mut left = steps;
+        set_hook(Some(Box::new(move |_| {
+            left -= 1;
+            if left < 0 {
+                return Err(std::io::ErrorKind::Other.into());
+            }
+            Ok(())
+        })));
+        let done = scene.evict("aula/old.img");
+        set_hook(None);
+        let there = scene.root().join("aula/old.img").exists();
+        if there {
+            assert_eq!(sides("aula/old.img"), all, "step {steps}");
+            assert_eq!(scene.of("aula/old.img").identity, Some(id(1)));
+        }
+        scene.evict("mid.img").unwrap();
+        if !there {
+            assert_eq!(
+                sides("aula/old.img"),
+                0,
+                "step {steps}: {:?}",
+                names(scene.root())
+            );
+            let waiting = fs::read_dir(scene.root().join(".azud-cache/evicting")).unwrap();
+            assert_eq!(waiting.count(), 0, "step {steps}");
+        }
+        if done.is_ok() {
+            assert!(steps > 10, "{steps} steps are too few to have been counted");
+            return;
+        }
+    }
+}
+
+#[test]
+fn of_two_who_evict_the_same_one_wins_and_of_two_copies_one_stays() {
+    for round in 0..10 {
+        let scene = Scene::new();
+        put(scene.root(), "copy.img", 3, at(4));
+        scene.cache.mark_installed("sda1", id(3), at(5)).unwrap();
+        let race = |paths: [&'static str; 2]| {
+            let start = std::sync::Barrier::new(2);
+            std::thread::scope(|scope| {
+                let evict = |path: &'static str| {
+                    let (scene, start) = (&scene, &start);
+                    move || {
+                        start.wait();
+                        scene.evict(path).map_err(|error| error.code())
+                    }
+                };
+                let other = scope.spawn(evict(paths[0]));
+                let one = evict(paths[1])();
+                [one, other.join().unwrap()]
+            })
+        };
+        let mut same = race(["mid.img", "mid.img"]);
+        same.sort_by_key(Result::is_err);
+        assert_eq!(same, [Ok(()), Err(Code::NotFound)], "round {round}");
+        let mut copies = race(["aula/new.img", "copy.img"]);
+        copies.sort_by_key(Result::is_err);
+        assert_eq!(copies, [Ok(()), Err(Code::LastCopy)], "round {round}");
+    }
+}
