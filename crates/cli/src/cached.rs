@@ -12,9 +12,7 @@ use crate::args::size;
 use crate::commands::Context;
 use crate::failure::Failure;
 use crate::opened::now;
-
-/// Where repositories are found if nothing else is said.
-const ROOT: &str = "/opt/opengnsys/images";
+use crate::place;
 
 /// Which cache.
 #[derive(Debug, Clone, clap::Args)]
@@ -29,16 +27,20 @@ impl Place {
     ///
     /// # Errors
     /// When there is none.
-    pub fn open(&self) -> Result<Cache, Failure> {
-        Ok(Cache::open(&self.cache.clone().unwrap_or_else(configured))?)
+    pub fn open(&self, context: &Context) -> Result<Cache, Failure> {
+        let dir = match &self.cache {
+            Some(dir) => place::folder(context, dir)?,
+            None => configured(context)?,
+        };
+        Ok(Cache::open(&dir)?)
     }
 }
 
 /// The cache's directory when no option says it.
-fn configured() -> PathBuf {
-    let variable = |name| std::env::var_os(name).filter(|value| !value.is_empty());
-    let root = || variable("AZUD_ROOT").map_or_else(|| ROOT.into(), PathBuf::from);
-    variable("AZUD_CACHE").map_or_else(|| root().join("CACHE"), PathBuf::from)
+fn configured(context: &Context) -> Result<PathBuf, Failure> {
+    let variable = std::env::var_os("AZUD_CACHE").filter(|value| !value.is_empty());
+    let dir = variable.map_or_else(|| PathBuf::from("CACHE:"), PathBuf::from);
+    place::folder(context, &dir)
 }
 
 /// The paths from the root of the images that a user names, with or without `CACHE:`.
@@ -91,7 +93,7 @@ pub(crate) struct InUse {
 impl InUse {
     /// Notes that the image in a file is of use, and keeps it from being evicted meanwhile.
     pub(crate) fn begin(context: &Context, file: Option<&Path>) -> Self {
-        let place = file.and_then(|file| Cache::around(file).or_else(|| inside(file)));
+        let place = file.and_then(|file| Cache::around(file).or_else(|| inside(context, file)));
         let lease = place.as_ref().and_then(|(cache, path)| {
             tell(context, cache.mark_used(path, now()));
             tell(context, cache.lease(path))
@@ -114,7 +116,9 @@ impl InUse {
             return;
         }
         let partition = partition(facts, device);
-        let own = Cache::open(&configured()).ok();
+        let own = configured(context)
+            .ok()
+            .and_then(|dir| Cache::open(&dir).ok());
         let ours = self.place.as_ref().map(|(cache, _)| cache);
         let other = own.as_ref().filter(|own| Some(*own) != ours);
         for cache in ours.into_iter().chain(other) {
@@ -131,8 +135,8 @@ impl InUse {
 }
 
 /// The configured cache, if the file lies in it: it may have no state yet.
-fn inside(file: &Path) -> Option<(Cache, PathBuf)> {
-    let cache = Cache::open(&configured()).ok()?;
+fn inside(context: &Context, file: &Path) -> Option<(Cache, PathBuf)> {
+    let cache = Cache::open(&configured(context).ok()?).ok()?;
     let real = std::fs::canonicalize(file).ok()?;
     let path = real.strip_prefix(cache.root()).ok()?.to_owned();
     Some((cache, path))

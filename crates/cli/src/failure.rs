@@ -4,6 +4,7 @@ use std::error::Error;
 use std::io;
 use std::path::Path;
 
+use azud_core::cache::Stays;
 use azud_core::code::{self, Code};
 use azud_core::namespace::PlaceError;
 use azud_image::ImageError;
@@ -42,6 +43,18 @@ impl Words {
             key,
             values: values.into(),
             about: None,
+        }
+    }
+}
+
+fn stays(image: &Path, why: &Stays) -> Words {
+    let image = ("image", shown(image));
+    match why {
+        Stays::Pinned => Words::new("stays-pinned", [image]),
+        Stays::InUse => Words::new("stays-in-use", [image]),
+        Stays::LastCopy(partition) => {
+            let partition = ("partition", partition.clone());
+            Words::new("stays-last-copy", [image, partition])
         }
     }
 }
@@ -149,6 +162,7 @@ impl Coded for azud_store::StoreError {
                 "case-twin",
                 [("wanted", shown(wanted)), ("there", there.clone())],
             )),
+            Self::Stays { image, why } => Some(stays(image, why)),
             _ => None,
         }
     }

@@ -105,14 +105,11 @@ fn people_read_it_in_their_language() -> Result<()> {
 fn the_cache_is_the_one_that_the_environment_names() -> Result<()> {
     let dir = tempfile::tempdir()?;
     foreign(dir.path(), "CACHE/a.img", 1, 5000)?;
-    for (name, value) in [
-        ("AZUD_ROOT", dir.path().to_owned()),
-        ("AZUD_CACHE", dir.path().join("CACHE")),
-    ] {
-        let output = kit::command(&["cache", "list"]).env(name, value).output()?;
-        let said = kit::Said::of(&output)?;
-        assert_eq!(paths(&said.done()?["images"]), ["a.img"], "{name}");
-    }
+    let output = kit::command(&["cache", "list"])
+        .env("AZUD_CACHE", dir.path().join("CACHE"))
+        .output()?;
+    let said = kit::Said::of(&output)?;
+    assert_eq!(paths(&said.done()?["images"]), ["a.img"]);
     let none = dir.path().join("none");
     let said = azud(&["cache", "list", "--cache", text(&none)])?;
     assert_eq!(said.refused()?, "image/not-found");

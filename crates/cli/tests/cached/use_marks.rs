@@ -19,6 +19,37 @@ fn image_of(dir: &Path, root: &Path, name: &str, noise: u64) -> Result<()> {
     used_at(&root.join(name), 1)
 }
 
+/// What eviction and list say of `deb` while a restore of it is stopped on its way.
+fn while_it_runs(
+    restore: &[&str],
+    root: &Path,
+) -> Result<(Result<String>, Result<serde_json::Value>)> {
+    let mut child = command(restore)
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()?;
+    let pid = child.id().to_string();
+    let leases = root.join(".azud-cache/leases");
+    let begun = Instant::now();
+    let signed = || {
+        let lease = fs::read_dir(&leases).ok()?.next()?.ok()?.path();
+        Some(fs::metadata(lease.join("owner")).ok()?.len() > 0)
+    };
+    while signed() != Some(true) && child.try_wait()?.is_none() {
+        ensure!(begun.elapsed() < Duration::from_mins(1), "no lease");
+    }
+    // Stopped at once, it would still hold the lock under which it signed.
+    std::thread::sleep(Duration::from_millis(15));
+    run("kill", &["-STOP", &pid])?;
+    let stopped = child.try_wait()?.is_none();
+    let refused = refusal(root, "evict", &["--yes", "deb"]);
+    let seen = listed(root, "deb.img");
+    run("kill", &["-CONT", &pid])?;
+    ensure!(child.wait()?.success());
+    ensure!(stopped, "the restore was over before it could be stopped");
+    Ok((refused, seen))
+}
+
 #[test]
 fn loop_what_is_restored_is_in_use_and_then_the_last_copy() -> Result<()> {
     if !have(&["mke2fs", "blkid"]) || !have_root() {
@@ -35,29 +66,7 @@ fn loop_what_is_restored_is_in_use_and_then_the_last_copy() -> Result<()> {
     let target = Disk::blank(dir.path().join("target"), 96 << 20)?;
     let image = root.join("deb.img");
     let restore = ["image", "restore", text(&image), target.name(), "--yes"];
-    let mut child = command(&restore)
-        .stdout(Stdio::null())
-        .stderr(Stdio::null())
-        .spawn()?;
-    let pid = child.id().to_string();
-    let leases = root.join(".azud-cache/leases");
-    let begun = Instant::now();
-    let signed = || {
-        let lease = fs::read_dir(&leases).ok()?.next()?.ok()?.path();
-        Some(fs::metadata(lease.join("owner")).ok()?.len() > 0)
-    };
-    while signed() != Some(true) && child.try_wait()?.is_none() {
-        ensure!(begun.elapsed() < Duration::from_secs(60), "no lease");
-    }
-    // Stopped at once, it would still hold the lock under which it signed.
-    std::thread::sleep(Duration::from_millis(15));
-    run("kill", &["-STOP", &pid])?;
-    let stopped = child.try_wait()?.is_none();
-    let refused = refusal(&root, "evict", &["--yes", "deb"]);
-    let seen = listed(&root, "deb.img");
-    run("kill", &["-CONT", &pid])?;
-    ensure!(child.wait()?.success());
-    ensure!(stopped, "the restore was over before it could be stopped");
+    let (refused, seen) = while_it_runs(&restore, &root)?;
     assert_eq!(refused?, "cache/in-use");
     assert_eq!(seen?["in_use"], true);
 

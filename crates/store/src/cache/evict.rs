@@ -98,7 +98,7 @@ impl Cache {
         for name in durable::names(&dir)? {
             if let Some(path) = self.path_of(&name)
                 && let Ok(image) = self.image(&path)
-                && is_dir(image.dir())
+                && self.holds(image.dir())
             {
                 let _settled = Settled::enter(image.dir(), image.name(), now)?;
                 if durable::file_size(&image.path())?.is_none() {
@@ -106,7 +106,11 @@ impl Cache {
                     self.forget(&path)?;
                 }
             }
-            durable::remove_file(&dir.join(name))?;
+            let waiting = dir.join(name);
+            // A directory is none of ours, and in nobody's way.
+            if !is_dir(&waiting) {
+                durable::remove_file(&waiting)?;
+            }
         }
         Ok(())
     }

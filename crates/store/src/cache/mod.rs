@@ -102,8 +102,9 @@ impl Cache {
             ImageFile::parse(exact)?.path()
         };
         let real = std::fs::canonicalize(&path).map_err(|_| StoreError::NotFound(path.clone()))?;
-        let Ok(inside) = real.strip_prefix(&self.root) else {
-            return Err(StoreError::NotFound(path));
+        let inside = match real.strip_prefix(&self.root) {
+            Ok(inside) if !inside.starts_with(STATE) => inside,
+            _ => return Err(StoreError::NotFound(path)),
         };
         if !real.is_file() {
             return Err(StoreError::NotAFile {
@@ -119,6 +120,11 @@ impl Cache {
         let name = path.file_name().and_then(|name| name.to_str());
         let dir = self.root.join(path.parent().unwrap_or(Path::new("")));
         Ok(ImageFile::in_dir(dir, name.unwrap_or_default())?)
+    }
+
+    /// Whether a directory is there and inside the tree, whatever links lead to it.
+    fn holds(&self, dir: &Path) -> bool {
+        std::fs::canonicalize(dir).is_ok_and(|real| real.starts_with(&self.root))
     }
 
     /// A place in the state.

@@ -258,6 +258,43 @@ fn what_is_no_image_is_left_alone_and_links_lead_nowhere() {
     assert_eq!((cache, path), (scene.cache.clone(), "aula/old.img".into()));
 }
 
+/// Whatever lies in the state cannot lead out of the tree, nor stop anybody.
+#[test]
+fn planted_state_does_no_harm() {
+    let scene = Scene::new();
+    scene.cache.mark_used(Path::new("mid.img"), at(9)).unwrap();
+    let outside = tempfile::tempdir().unwrap();
+    fs::create_dir(outside.path().join("deep")).unwrap();
+    fs::write(outside.path().join("deep/x.img.info"), "theirs").unwrap();
+    std::os::unix::fs::symlink(outside.path(), scene.root().join("out")).unwrap();
+    let state = scene.root().join(".azud-cache");
+    let record = fs::read_dir(state.join("images"))
+        .unwrap()
+        .next()
+        .unwrap()
+        .unwrap();
+    let text = fs::read_to_string(record.path()).unwrap();
+    // MD5 of the path, as the state is named.
+    for (path, key) in [
+        ("out/deep/x.img", "5812a4a424ecda7e2e3487b8426791ab"),
+        ("../x.img", "bb24d9118b380221e806e05796b76e25"),
+    ] {
+        let planted = text.replace("mid.img", path);
+        fs::write(state.join("images").join(format!("{key}.json")), planted).unwrap();
+        fs::write(state.join("evicting").join(key), "").unwrap();
+    }
+    fs::create_dir_all(state.join("evicting/dir/deeper")).unwrap();
+    fs::create_dir_all(state.join("leases/dir/deeper")).unwrap();
+    scene.evict("mid.img").unwrap();
+    assert!(outside.path().join("deep/x.img.info").exists());
+    assert!(
+        scene
+            .cache
+            .locate(Path::new(".azud-cache/leases/dir/owner"))
+            .is_err()
+    );
+}
+
 /// Killed at every step in turn: the image is whole with its side files or gone, and the next eviction
 /// leaves nothing of it.
 #[test]

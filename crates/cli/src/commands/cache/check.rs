@@ -5,8 +5,8 @@ use std::path::Path;
 use azud_core::code::Code;
 use azud_core::io::ReadAt;
 use azud_core::progress::{Phase, Progress};
+use azud_image::ImageError;
 use azud_image::repair::{Damage, Outline};
-use azud_image::{ImageError, Native};
 use azud_store::side::{FULL_SUM, Sums, read_sum};
 use azud_store::{Identity, Stored};
 
@@ -54,23 +54,18 @@ pub(super) fn check(
                 Found::Damaged { identity, bad }
             })
         }
-        Err(_) if is_native(&file) => Ok(Found::Damaged {
+        Err(error) if error.code() == Code::NotNative => by_sum(stored.path(), &file, progress),
+        // It was a native image and has no sound ending.
+        Err(_) => Ok(Found::Damaged {
             identity: None,
             bad: Vec::new(),
         }),
-        Err(_) => by_sum(stored.path(), &file, progress),
     }
 }
 
 /// The numbers of damaged frames, as they are remembered.
 pub(super) fn numbers(damage: &Damage) -> Vec<u64> {
     damage.frames.iter().map(|&number| number as u64).collect()
-}
-
-/// Whether a file that has no sound ending was a native image.
-fn is_native(file: &dyn ReadAt) -> bool {
-    let opened = Native::open(file).map_err(|error| error.code());
-    !matches!(opened, Err(Code::NotNative))
 }
 
 fn by_sum(path: &Path, file: &dyn ReadAt, progress: &dyn Progress) -> Result<Found, Failure> {

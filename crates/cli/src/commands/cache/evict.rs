@@ -8,6 +8,7 @@ use azud_store::cache::{Cache, Gone, NoRoom, Survey};
 use serde_json::json;
 
 use super::list::{reason, warn};
+use super::listed;
 use crate::args::Writing;
 use crate::args::size::size;
 use crate::cached::{Place, locate, policy};
@@ -16,7 +17,7 @@ use crate::confirm::{Step, settle_removal};
 use crate::failure::Failure;
 use crate::human;
 use crate::opened::{identify, now};
-use crate::plan::{Plan, Value};
+use crate::plan::Plan;
 use crate::table;
 
 /// Arguments.
@@ -55,7 +56,7 @@ impl Args {
     /// # Errors
     /// When an image may not go, or no room can be made.
     pub fn run(&self, context: &Context) -> Result<(), Failure> {
-        let cache = self.place.open()?;
+        let cache = self.place.open(context)?;
         let images = locate(&cache, &self.images)?;
         let policy = policy(&cache, self.budget, self.floor)?;
         let survey = cache.survey(now(), &identify)?;

@@ -25,7 +25,7 @@ impl Args {
     /// # Errors
     /// When it cannot be read.
     pub fn run(&self, context: &Context) -> Result<(), Failure> {
-        let cache = self.place.open()?;
+        let cache = self.place.open(context)?;
         let policy = policy(&cache, None, None)?;
         let survey = cache.survey(now(), &identify)?;
         warn(context, &survey);

@@ -24,6 +24,7 @@ use super::Context;
 use crate::failure::Failure;
 use crate::place;
 use crate::site::Site;
+use crate::plan::Value;
 
 /// What can be done with the cache.
 #[derive(Debug, Subcommand)]
@@ -100,5 +101,13 @@ fn keep_in_step(context: &Context) {
 fn warn_skipped(context: &Context, found: &cache::Found) {
     for (_, why) in &found.skipped {
         context.output.warn(&context.catalog, &why.to_string());
+    }
+}
+
+/// Several paths as a row of a plan.
+fn listed(paths: Vec<String>) -> Value {
+    Value::Made {
+        text: paths.join(", "),
+        json: paths.into(),
     }
 }

@@ -4,12 +4,13 @@ use std::path::PathBuf;
 
 use serde_json::json;
 
+use super::listed;
 use crate::args::Writing;
 use crate::cached::{Place, locate};
 use crate::commands::Context;
 use crate::confirm::{Step, settle};
 use crate::failure::Failure;
-use crate::plan::{Plan, Value};
+use crate::plan::Plan;
 
 /// Arguments.
 #[derive(Debug, clap::Args)]
@@ -31,7 +32,7 @@ impl Args {
     /// # Errors
     /// When one is not there, or the cache cannot be written.
     pub fn run(&self, context: &Context, pin: bool) -> Result<(), Failure> {
-        let cache = self.place.open()?;
+        let cache = self.place.open(context)?;
         let images = locate(&cache, &self.images)?;
         let action = if pin { "cache-pin" } else { "cache-unpin" };
         let names = images.iter().map(|path| path.display().to_string());

@@ -19,6 +19,7 @@ use crate::confirm::{Step, settle};
 use crate::failure::Failure;
 use crate::human;
 use crate::opened::now;
+use crate::place;
 use crate::plan::Plan;
 use crate::table;
 
@@ -59,9 +60,9 @@ impl Args {
     /// # Errors
     /// When the other copy does not have what is damaged, or the image cannot be written.
     pub fn run(&self, context: &Context) -> Result<(), Failure> {
-        let cache = self.place.open()?;
+        let cache = self.place.open(context)?;
         let path = locate(&cache, std::slice::from_ref(&self.image))?.remove(0);
-        let source = self.source(&path)?;
+        let source = self.source(context, &path)?;
         let image = Copy::open(&cache.root().join(&path))?;
         let outline = outline(&cache, &path, (&image, &source))?;
         let progress = context.progress();
@@ -90,14 +91,16 @@ impl Args {
     }
 
     /// The other copy: the file, or the image of the same place in another tree.
-    fn source(&self, path: &Path) -> Result<Copy, Failure> {
-        if self.from.is_dir() {
-            return Copy::open(&self.from.join(path));
+    fn source(&self, context: &Context, path: &Path) -> Result<Copy, Failure> {
+        match place::folder(context, &self.from) {
+            Ok(folder) if folder.is_dir() => return Copy::open(&folder.join(path)),
+            _ => {}
         }
-        if self.from.is_file() {
-            return Copy::open(&self.from);
+        let file = place::existing(context, &self.from)?;
+        if file.is_file() {
+            return Copy::open(&file);
         }
-        Copy::open(&ImageFile::parse(&self.from)?.path())
+        Copy::open(&ImageFile::parse(&file)?.path())
     }
 
     fn plan(&self, path: &Path, (outline, damage): (&Outline, &Damage)) -> Plan {

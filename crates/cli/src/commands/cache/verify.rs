@@ -49,7 +49,7 @@ impl Args {
     /// # Errors
     /// When one is damaged, after all were checked.
     pub fn run(&self, context: &Context) -> Result<(), Failure> {
-        let cache = self.place.open()?;
+        let cache = self.place.open(context)?;
         let named = locate(&cache, &self.images)?;
         let survey = cache.survey(now(), &identify)?;
         warn(context, &survey);
