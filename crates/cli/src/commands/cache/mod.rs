@@ -23,8 +23,8 @@ use clap::Subcommand;
 use super::Context;
 use crate::failure::Failure;
 use crate::place;
-use crate::site::Site;
 use crate::plan::Value;
+use crate::site::Site;
 
 /// What can be done with the cache.
 #[derive(Debug, Subcommand)]
