@@ -3,6 +3,7 @@
 use std::io::{Cursor, Read};
 
 use azud_core::format::partclone::{HEADER_LEN, jamcrc};
+use azud_image::foreign::ntfsclone::{self, NtfscloneReader};
 use azud_image::foreign::partclone::PartcloneReader;
 use azud_image::foreign::{Compressor, ForeignError, compress};
 
@@ -109,4 +110,25 @@ fn seal(image: &mut [u8]) {
         let crc = jamcrc(&image[HEADER_LEN..end]).to_le_bytes();
         image[end..end + 4].copy_from_slice(&crc);
     }
+}
+
+/// Any bytes as an ntfsclone image: the second reading gives just what the first one found.
+pub fn foreign_ntfsclone(data: &[u8]) {
+    let Ok((volume, tails)) = ntfsclone::read_map(data) else {
+        return;
+    };
+    assert!(tails.len() <= 1 && volume.used_bytes() <= data.len() as u64);
+    let used = volume.used_bytes();
+    let reader = NtfscloneReader::open(data, volume.used).expect("was read before");
+    let (content, ended) = drain(reader, 1000).expect("was read before");
+    assert!(!ended || content.len() as u64 == used);
+}
+
+/// Any bytes as a file in an image tree.
+pub fn sniff(data: &[u8]) {
+    let data = data.to_vec();
+    let found = azud_image::sniff::sniff(&data).expect("memory does not fail");
+    assert!(
+        data.is_empty() == (found.format.word() == "empty") || found.compressor != Compressor::None
+    );
 }

@@ -15,7 +15,7 @@ mod seal;
 mod signature;
 mod volume;
 
-pub use foreign::{foreign_compress, foreign_partclone};
+pub use foreign::{foreign_compress, foreign_ntfsclone, foreign_partclone, sniff};
 pub use format::{frame_walk, index, partclone_header};
 pub use native::{container, pipe};
 pub use signature::signature;
@@ -33,6 +33,8 @@ pub const TARGETS: &[(&str, Target)] = &[
     ("partclone_header", partclone_header),
     ("foreign_partclone", foreign_partclone),
     ("foreign_compress", foreign_compress),
+    ("foreign_ntfsclone", foreign_ntfsclone),
+    ("sniff", sniff),
     ("frame_walk", frame_walk),
     ("fs_ext", fs_ext),
     ("fs_ntfs", fs_ntfs),

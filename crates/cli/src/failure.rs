@@ -149,6 +149,10 @@ impl Coded for azud_store::StoreError {
         self.code()
     }
 
+    fn remedy(&self) -> Option<String> {
+        self.remedy()
+    }
+
     fn words(&self) -> Option<Words> {
         match self {
             Self::NotFound(path) => Some(Words::new("not-found", [("path", shown(path))])),

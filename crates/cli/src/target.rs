@@ -47,13 +47,18 @@ pub(crate) fn as_planned(
     })
 }
 
-/// What can be refused before anything is shown or opened.
-pub(crate) fn refuse(device: &Path, facts: &DeviceFacts, opened: &Opened) -> Result<(), Failure> {
+/// Refuses a device that is in use, or holds the image itself.
+pub(crate) fn refuse_device(device: &Path, image: &Path) -> Result<(), Failure> {
     azud_disk::check_unused(device)?;
-    let image = opened.stored.path();
     if holds(device, image)? || same_file(device, image) {
         return Err(Failure::new(Code::HoldsSource, image.display().to_string()));
     }
+    Ok(())
+}
+
+/// What can be refused before anything is shown or opened.
+pub(crate) fn refuse(device: &Path, facts: &DeviceFacts, opened: &Opened) -> Result<(), Failure> {
+    refuse_device(device, opened.stored.path())?;
     let (has, needs) = (facts.len, opened.native.minimum_size());
     if facts.kind == Kind::BlockDevice && has < needs {
         return Err(azud_image::ImageError::TooSmall { has, needs }.into());

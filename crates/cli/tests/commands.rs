@@ -279,7 +279,9 @@ fn listed(dir: &Path) -> Result<()> {
         "{list}"
     );
     for row in rows {
-        members(row, "path file_size fs used identity native")?;
+        let all = "path file_size modified native format version compressor fs device_size used tool identity \
+                   problem claimed untrue lock side_files verified";
+        members(row, all)?;
         ensure!(row["fs"] == "EXTFS" && row["native"] == true, "{row}");
     }
     let info = done(&["image", "info", text(&dir.join("other"))])?;

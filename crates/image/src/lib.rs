@@ -17,6 +17,7 @@ mod native;
 mod par;
 pub mod repair;
 pub mod restore;
+pub mod sniff;
 mod verify;
 
 pub use codec::{DEFAULT_LEVEL, LEVELS, zstd_version};

@@ -186,6 +186,45 @@ pub(crate) fn link(from: &Path, to: &Path) -> Result<bool> {
     }
 }
 
+/// Gives a whole file a name that nobody has, or says `false` when somebody has it. Where there are hard
+/// links, the old name stays.
+pub(crate) fn name_exclusively(from: &Path, to: &Path) -> Result<bool> {
+    let exists = |error: &io::Error| error.kind() == io::ErrorKind::AlreadyExists;
+    match link(from, to) {
+        Ok(true) => return Ok(true),
+        Ok(false) => {}
+        Err(StoreError::Io { source, .. }) if exists(&source) => return Ok(false),
+        Err(error) => return Err(error),
+    }
+    let flags = rustix::fs::RenameFlags::NOREPLACE;
+    let cwd = rustix::fs::CWD;
+    let rename = || rustix::fs::renameat_with(cwd, from, cwd, to, flags).map_err(io::Error::from);
+    match step(Op::Rename, to).and_then(|()| rename()) {
+        Ok(()) => Ok(true),
+        Err(error) if exists(&error) => Ok(false),
+        Err(error) => match Errno::from_io_error(&error) {
+            Some(Errno::INVAL | Errno::NOSYS | Errno::OPNOTSUPP) => copy_exclusively(from, to),
+            _ => Err(StoreError::io("rename to", to, error)),
+        },
+    }
+}
+
+/// Where a file system offers neither links nor such a rename: whoever dies between the two steps leaves
+/// an empty file.
+fn copy_exclusively(from: &Path, to: &Path) -> Result<bool> {
+    let content = read_small(from, 64 * 1024).at("read", from)?;
+    match create(to) {
+        Err(StoreError::Io { source, .. }) if source.kind() == io::ErrorKind::AlreadyExists => {
+            Ok(false)
+        }
+        other => {
+            let mut file = other?;
+            file.write_all(&content).at("write", to)?;
+            Ok(true)
+        }
+    }
+}
+
 /// Removes a file, unless it is gone already.
 pub(crate) fn remove_file(path: &Path) -> Result<()> {
     gone(step(Op::RemoveFile, path).and_then(|()| fs::remove_file(path))).at("remove", path)

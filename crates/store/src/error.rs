@@ -8,6 +8,8 @@ use azud_core::code::{self, Code};
 use azud_core::name::NameError;
 
 use crate::cache::NoRoom;
+use crate::lease::Holder;
+use crate::side::LOCK;
 
 /// `Result` with [`StoreError`].
 pub type Result<T> = std::result::Result<T, StoreError>;
@@ -71,6 +73,14 @@ pub enum StoreError {
     /// Somebody else is changing the directory and does not come to an end.
     #[error("somebody else is changing {path}", path = .0.display())]
     Locked(PathBuf),
+    /// Somebody is writing the image, or has it locked for another reason.
+    #[error("{image} is locked by {by}", image = .image.display())]
+    Held {
+        /// The image.
+        image: PathBuf,
+        /// Who, where, since when.
+        by: Box<Holder>,
+    },
     /// The trash holds no version that fits, or several.
     #[error("{image} has no version {which:?} to go back to: {reason}", image = .image.display())]
     NoSuchVersion {
@@ -142,6 +152,18 @@ impl StoreError {
         }
     }
 
+    /// What to do in this very case, in English, one step per line, where that is known.
+    pub fn remedy(&self) -> Option<String> {
+        match self {
+            Self::Held { image, by } => {
+                let mut lock = image.clone().into_os_string();
+                lock.push(LOCK);
+                Some(by.remedy(Path::new(&lock)))
+            }
+            _ => None,
+        }
+    }
+
     /// The stable code.
     pub fn code(&self) -> Code {
         match self {
@@ -153,7 +175,7 @@ impl StoreError {
             Self::NotAFile { .. } => Code::BadName,
             Self::NoSpace { .. } => Code::NoSpace,
             Self::ReadOnly { .. } => Code::ReadOnly,
-            Self::Locked(_) => Code::Locked,
+            Self::Locked(_) | Self::Held { .. } => Code::Locked,
             Self::NoSuchVersion { .. } => Code::NoSuchVersion,
             Self::Stays { why, .. } => match why {
                 Stays::Pinned => Code::Pinned,

@@ -2,15 +2,22 @@
 
 use std::fs::File;
 use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
+use std::time::SystemTime;
+
+use azud_core::name::ImageFile;
 
 use crate::durable;
 use crate::error::{Result, StoreError};
+use crate::lease::Lease;
 
 /// A file being written beside its later name; removed when dropped unpublished.
 #[derive(Debug)]
 pub struct Export {
     part: PathBuf,
     out: PathBuf,
+    /// Held from the first byte on, where the name is one that an image can have.
+    lease: OnceLock<Lease>,
 }
 
 impl Export {
@@ -44,15 +51,22 @@ impl Export {
         Ok(Self {
             part: dir.join(hidden),
             out: out.to_owned(),
+            lease: OnceLock::new(),
         })
     }
 
-    /// Makes the file to write into, empty. Something that a killed run left there, or a link that somebody
-    /// put there, is removed and never written through.
+    /// Makes the file to write into, empty, and locks its later name. Something that a killed run left there,
+    /// or a link that somebody put there, is removed and never written through.
     ///
     /// # Errors
-    /// [`StoreError::ReadOnly`], [`StoreError::Io`].
-    pub fn create(&self) -> Result<File> {
+    /// [`StoreError::Held`], [`StoreError::ReadOnly`], [`StoreError::Io`].
+    pub fn create(&self, now: SystemTime) -> Result<File> {
+        let name = self.out.file_name().and_then(|name| name.to_str());
+        if let (Some(name), Some(dir), None) = (name, self.part.parent(), self.lease.get())
+            && let Ok(image) = ImageFile::in_dir(dir, name)
+        {
+            let _ = self.lease.set(Lease::take(&image, now)?);
+        }
         durable::remove_file(&self.part)?;
         durable::create(&self.part)
     }
@@ -78,6 +92,7 @@ impl Export {
         let file =
             File::open(&self.part).map_err(|error| StoreError::io("open", &self.part, error))?;
         durable::sync_file(&file, &self.part)?;
+        self.lease.get().map_or(Ok(()), Lease::confirm)?;
         durable::rename(&self.part, &self.out)?;
         let dir = self.part.parent().unwrap_or(Path::new("."));
         durable::sync_dir(dir)
@@ -97,20 +112,24 @@ mod tests {
     use std::io::Write;
 
     use super::Export;
+    use crate::side::LOCK;
 
     #[test]
     fn regression_leftovers_and_links_are_not_written_through() {
         let dir = tempfile::tempdir().unwrap();
         let out = dir.path().join("disk.raw");
-        let export = Export::begin(&out).unwrap();
+        let (export, now) = (Export::begin(&out).unwrap(), std::time::SystemTime::now());
         fs::write(export.part(), "what a killed run left").unwrap();
-        assert_eq!(export.create().unwrap().metadata().unwrap().len(), 0);
+        assert_eq!(export.create(now).unwrap().metadata().unwrap().len(), 0);
         fs::remove_file(export.part()).unwrap();
         let precious = dir.path().join("precious");
         fs::write(&precious, "precious").unwrap();
         std::os::unix::fs::symlink(&precious, export.part()).unwrap();
-        export.create().unwrap().write_all(b"disk").unwrap();
+        export.create(now).unwrap().write_all(b"disk").unwrap();
+        let lock = dir.path().join(format!("disk.raw{LOCK}"));
+        assert!(lock.is_file(), "locked while it is written");
         export.publish().unwrap();
+        assert!(!lock.exists());
         assert_eq!(fs::read(&precious).unwrap(), b"precious");
         assert_eq!(fs::read(&out).unwrap(), b"disk");
     }

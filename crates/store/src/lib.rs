@@ -1,17 +1,19 @@
 //! Repositories on disk: images with their side files, published whole or not at all, their trash and history.
 //!
 //! Architecture invariants: an image's format is unknown here (who it is, an [`Identity`], is told by
-//! the caller); no network; threads only in [`bulk`]; the clock is given by the caller; names of durable files are
+//! the caller); no network; threads only in [`bulk`] and to keep a lock alive; the clock is given by the caller; names of durable files are
 //! changed in [`durable`] only. Whatever is killed, wherever: the directory shows a whole image of the
 //! old or the new version, and the next command finishes or clears away the rest.
 
 pub mod beneath;
 mod bulk;
 pub mod cache;
+pub mod catalogue;
 pub mod durable;
 pub mod error;
 pub mod export;
 pub mod identity;
+pub mod lease;
 pub mod links;
 pub mod list;
 mod lock;
@@ -19,6 +21,7 @@ mod owner;
 mod plan;
 pub mod publish;
 pub mod recover;
+mod repoinfo;
 pub mod retention;
 pub mod side;
 mod slot;

@@ -21,7 +21,7 @@ pub(crate) const OWNER: &str = "owner";
 const STRANGERS: Duration = Duration::from_hours(24);
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-struct Owner {
+pub(crate) struct Owner {
     host: String,
     pid: i32,
     /// Changes with every start of the machine.
@@ -30,8 +30,44 @@ struct Owner {
     started: u64,
 }
 
+/// What this computer knows of an owner.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Standing {
+    /// This very process.
+    Ourselves,
+    /// Another process of this computer, since its last start.
+    Running,
+    /// It was one, and has ended.
+    Gone,
+    /// Another computer's, or of this one before its last start: nothing is known here.
+    Elsewhere,
+}
+
 impl Owner {
-    fn this() -> Self {
+    pub(crate) fn host(&self) -> &str {
+        &self.host
+    }
+
+    pub(crate) fn pid(&self) -> i32 {
+        self.pid
+    }
+
+    /// What this computer knows of it.
+    pub(crate) fn standing(&self) -> Standing {
+        let this = Self::this();
+        if *self == this {
+            Standing::Ourselves
+        } else if self.host != this.host || this.boot_id.is_empty() || self.boot_id != this.boot_id
+        {
+            Standing::Elsewhere
+        } else if is_running(self) {
+            Standing::Running
+        } else {
+            Standing::Gone
+        }
+    }
+
+    pub(crate) fn this() -> Self {
         let pid = rustix::process::getpid();
         let line = |path: &str| {
             fs::read_to_string(path)
@@ -66,6 +102,10 @@ pub(crate) fn is_gone(stage: &Path, now: SystemTime) -> bool {
     };
     if is_locked(&path) {
         return false;
+    }
+    // Killed between making the file and writing it: stages too are made under the directory's lock.
+    if text.is_empty() {
+        return true;
     }
     let age_decides = || {
         last_write(stage)
@@ -175,6 +215,8 @@ mod tests {
         assert!(!is_gone(dir.path(), now + 2 * STRANGERS));
         drop(open);
         assert!(!is_gone(dir.path(), now), "the process still runs");
+        fs::write(dir.path().join(OWNER), "").unwrap();
+        assert!(is_gone(dir.path(), now), "killed while it signed");
         fs::remove_file(dir.path().join(OWNER)).unwrap();
         assert!(is_gone(dir.path(), now));
     }

@@ -12,18 +12,20 @@ use crate::bulk::Bulk;
 use crate::durable;
 use crate::error::{At, Result, StoreError};
 use crate::identity::{Identify, Identity};
+use crate::lease::Lease;
 use crate::plan::{Current, Place, Placed, Plan};
 use crate::recover::Settled;
 use crate::side::{FULL_SUM, INFO, InfoLine, SUM, SumPair, Sums};
 use crate::slot::shelf;
 use crate::stage::{Stage, check_dir, check_target};
 
-/// A version being made, in a hidden directory beside the image. Dropped without [`Staging::publish`],
+/// A version being made, in a hidden directory beside the image, which is locked for others. Dropped without [`Staging::publish`],
 /// it leaves nothing behind.
 #[derive(Debug)]
 pub struct Staging {
     image: ImageFile,
     stage: Stage,
+    lease: Lease,
 }
 
 /// What is published beside the bytes.
@@ -56,14 +58,16 @@ impl Staging {
     ///
     /// # Errors
     /// [`StoreError::NotFound`] (no such directory), [`StoreError::NotAFile`], [`StoreError::ReadOnly`],
-    /// [`StoreError::NoSpace`], [`StoreError::Locked`], [`StoreError::Pending`].
+    /// [`StoreError::NoSpace`], [`StoreError::Held`], [`StoreError::Locked`], [`StoreError::Pending`].
     pub fn begin(image: &ImageFile, now: SystemTime) -> Result<Self> {
         check_dir(image)?;
         check_target(image)?;
+        let lease = Lease::take(image, now)?;
         let _settled = Settled::enter(image.dir(), image.name(), now)?;
         Ok(Self {
             image: image.clone(),
             stage: Stage::make(image)?,
+            lease,
         })
     }
 
@@ -103,6 +107,7 @@ impl Staging {
         durable::sync_dir(self.stage.path())?;
         let image = &self.image;
         let _settled = Settled::enter(image.dir(), image.name(), facts.now)?;
+        self.lease.confirm()?;
         let current = current(image, identify)?;
         let place = Place { from: None, files };
         let same =

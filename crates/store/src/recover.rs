@@ -9,7 +9,7 @@ use crate::lock::DirLock;
 use crate::plan::{self, Plan};
 use crate::slot::TRASH;
 use crate::stage::PREFIX;
-use crate::{owner, stage};
+use crate::{lease, owner, stage};
 
 /// What was done.
 #[derive(Debug, Default)]
@@ -103,6 +103,7 @@ fn recover_locked(dir: &Path, now: SystemTime) -> Result<Recovery> {
             }),
         }
     }
+    recovery.removed += lease::sweep(dir, now)?;
     // A version whose change could not be finished may have an empty place in the trash: it needs it.
     if recovery
         .left

@@ -14,6 +14,9 @@ pub const SUM: &str = ".sum";
 /// Ending of the MD5 of the whole.
 pub const FULL_SUM: &str = ".full.sum";
 
+/// Ending of the lock.
+pub const LOCK: &str = ".lock";
+
 /// Endings of the files that share an image's fate: they go to the trash and come back with it.
 /// Locks and the stock tools' own former versions do not.
 pub const KEPT: &[&str] = &[
@@ -122,6 +125,14 @@ impl InfoLine {
     }
 }
 
+/// The MD5 that a `.full.sum` tells, with or without a line's end; `None` if it is none.
+pub fn full_sum(path: &Path) -> Option<String> {
+    let content = durable::read_small(path, 64).ok()?;
+    let text = std::str::from_utf8(content.trim_ascii()).ok()?;
+    let is_sum = text.len() == 32 && text.bytes().all(|b| b.is_ascii_hexdigit());
+    is_sum.then(|| text.to_ascii_lowercase())
+}
+
 /// Both sums of a file.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SumPair {
@@ -196,7 +207,7 @@ impl Sums {
     }
 }
 
-fn hex(bytes: &[u8]) -> String {
+pub(crate) fn hex(bytes: &[u8]) -> String {
     bytes.iter().fold(String::new(), |mut text, byte| {
         write!(text, "{byte:02x}").expect("writing to a String");
         text

@@ -183,6 +183,21 @@ fn stamp(seconds: u64) -> String {
     )
 }
 
+/// A time for people: RFC 3339 in UTC, to the second.
+pub(crate) fn rfc3339(seconds: u64) -> String {
+    let stamp = stamp(seconds.min(LAST_SECOND));
+    let (date, time) = (&stamp[..8], &stamp[9..15]);
+    format!(
+        "{}-{}-{}T{}:{}:{}Z",
+        &date[..4],
+        &date[4..6],
+        &date[6..],
+        &time[..2],
+        &time[2..4],
+        &time[4..]
+    )
+}
+
 fn from_stamp(text: &str) -> Option<u64> {
     let bytes = text.as_bytes();
     if bytes.len() != 16 || bytes[8] != b'T' || bytes[15] != b'Z' {

@@ -8,6 +8,7 @@ use azud_core::name::ImageFile;
 use crate::durable;
 use crate::error::{Result, StoreError};
 use crate::identity::{Identify, Identity};
+use crate::lease::Lease;
 use crate::plan::{Place, Placed, Plan};
 use crate::publish::{carry_out, current};
 use crate::recover::{Settled, recover_for_reading};
@@ -83,6 +84,7 @@ pub fn rollback(
     identify: &Identify<'_>,
 ) -> Result<Version> {
     check_dir(image)?;
+    let _lease = Lease::take(image, now)?;
     let _settled = Settled::enter(image.dir(), image.name(), now)?;
     let chosen = choose(image, which, former(image)?)?;
     let slot = chosen
@@ -125,6 +127,7 @@ pub fn rollback(
 /// [`StoreError::NotFound`], and those of [`crate::publish::Staging::begin`].
 pub fn remove(image: &ImageFile, now: SystemTime, identify: &Identify<'_>) -> Result<PathBuf> {
     check_dir(image)?;
+    let _lease = Lease::take(image, now)?;
     let _settled = Settled::enter(image.dir(), image.name(), now)?;
     let current = current(image, identify)?.ok_or_else(|| StoreError::NotFound(image.path()))?;
     let plan = Plan::draft(image, Some(current), None, now)?;

@@ -37,9 +37,9 @@ error-image-too-large = A size in the image is beyond what the format allows
 error-image-foreign-endian = The image was made on a machine with the other byte order
     .hint = Restore and capture it again on a little-endian machine.
 error-image-unknown-format = Unknown format or compression
-    .hint = Known are partclone images, plain or in gzip, lzop, zstd, xz, bzip2 or lz4.
-error-image-locked = Somebody else is writing the image
-    .hint = Wait until that has ended and try again.
+    .hint = Known are partclone and ntfsclone images and whole disks, plain or in gzip, lzop, zstd, xz, bzip2 or lz4.
+error-image-locked = The image is locked
+    .hint = Wait until whoever locked it has ended and try again.
 error-image-no-such-version = The trash has no such version
     .hint = “azud image history IMAGE” shows those there are.
 error-place-bad-name = The repository's name is not acceptable
@@ -326,7 +326,7 @@ help-image-export = Convert an image to another format
     .out = File to write
     .to = Format
 help-image-import = Make an image of one that another program made
-    .foreign = partclone image, plain or compressed
+    .foreign = partclone or ntfsclone image, or a whole disk, plain or compressed
     .image = File to write
 help-repo = Mount and list repositories of other computers
 help-repo-add = Remember how a repository is reached
@@ -475,6 +475,24 @@ count-images = { $count ->
 
 ## Commands' own words
 
+warn-untrue = { $count ->
+    [one] { $count } image is not what its description says (“azud image info IMAGE” shows how)
+   *[other] { $count } images are not what their descriptions say (“azud image info IMAGE” shows how)
+}
+label-modified = Date
+label-state = State
+word-locked = locked
+word-mounted = mounted
+word-reduced = being reduced
+word-verified = verified
+word-damaged = damaged
+word-untrue = misdescribed
+label-claimed = Described as
+label-lock = Locked by
+label-problem = Problem
+label-side-files = Beside it
+label-untrue = Misdescribed
+claim-and-finding = { $fact }: described as { $claimed }, is { $found }
 label-kept = In place
 label-to-fetch = To fetch
 label-dirty = Not clean

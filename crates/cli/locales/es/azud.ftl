@@ -37,9 +37,9 @@ error-image-too-large = La imagen declara un tamaño que el formato no admite
 error-image-foreign-endian = La imagen se hizo en una máquina con el orden de bytes inverso
     .hint = Restáurela y captúrela de nuevo en una máquina little-endian.
 error-image-unknown-format = Formato o compresión desconocidos
-    .hint = Se admiten imágenes de partclone, sin comprimir o en gzip, lzop, zstd, xz, bzip2 o lz4.
-error-image-locked = Otro proceso está escribiendo la imagen
-    .hint = Espere a que termine e inténtelo de nuevo.
+    .hint = Se admiten imágenes de partclone y de ntfsclone y discos enteros, sin comprimir o en gzip, lzop, zstd, xz, bzip2 o lz4.
+error-image-locked = La imagen está bloqueada
+    .hint = Espere a que termine quien la bloqueó e inténtelo de nuevo.
 error-image-no-such-version = No hay tal versión en la papelera
     .hint = «azud image history IMAGEN» muestra las que hay.
 error-place-bad-name = El nombre del repositorio no es válido
@@ -326,7 +326,7 @@ help-image-export = Convierte una imagen a otro formato
     .out = Fichero que se escribe
     .to = Formato
 help-image-import = Hace una imagen a partir de la de otro programa
-    .foreign = Imagen de partclone, comprimida o no
+    .foreign = Imagen de partclone o de ntfsclone, o disco entero, comprimidos o no
     .image = Fichero que se escribe
 help-repo = Montar y listar repositorios de otros equipos
 help-repo-add = Recordar cómo se llega a un repositorio
@@ -475,6 +475,24 @@ count-images = { $count ->
 
 ## Commands' own words
 
+warn-untrue = { $count ->
+    [one] { $count } imagen no es lo que dice su descripción («azud image info IMAGEN» muestra en qué)
+   *[other] { $count } imágenes no son lo que dicen sus descripciones («azud image info IMAGEN» muestra en qué)
+}
+label-modified = Fecha
+label-state = Estado
+word-locked = bloqueada
+word-mounted = montada
+word-reduced = reduciéndose
+word-verified = verificada
+word-damaged = dañada
+word-untrue = mal descrita
+label-claimed = Descrita como
+label-lock = Bloqueada por
+label-problem = Problema
+label-side-files = Junto a ella
+label-untrue = Mal descrita
+claim-and-finding = { $fact }: descrita como { $claimed }, es { $found }
 label-kept = Ya estaba
 label-to-fetch = Por traer
 label-dirty = Sin cerrar bien

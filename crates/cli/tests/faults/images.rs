@@ -99,7 +99,7 @@ fn truncated_and_foreign_files_are_no_images() -> Result<()> {
         fs::write(&file, &bytes[..len])?;
         let code = refused(&["image", "verify", text(&file)])?;
         ensure!(
-            ["image/truncated", "image/not-native"].contains(&code.as_str()),
+            ["image/truncated", "image/unknown-format"].contains(&code.as_str()),
             "{len}: {code}"
         );
         ensure!(refused(&restore(text(&file), text(&target)))? == code);
@@ -114,7 +114,7 @@ fn truncated_and_foreign_files_are_no_images() -> Result<()> {
         "{code}"
     );
     fs::write(&file, vec![7; 100_000])?;
-    ensure!(refused(&["image", "info", text(&file)])? == "image/not-native");
+    ensure!(refused(&["image", "info", text(&file)])? == "image/unknown-format");
     ensure!(refused(&["image", "verify", text(&all.path("nowhere"))])? == "image/not-found");
     // A damaged image can still be replaced, and what is in its place is kept.
     done(&["image", "create", all.volume(), text(&file)])?;

@@ -157,7 +157,7 @@ pub fn read_tails(device: &dyn ReadAt, volume: &Volume) -> Result<Vec<Tail>, Ima
     volume.tails.iter().map(read).collect()
 }
 
-fn check_limits(volume: &Volume) -> Result<(), ImageError> {
+pub(crate) fn check_limits(volume: &Volume) -> Result<(), ImageError> {
     if volume.block_size > MAX_BLOCK || !volume.block_size.is_power_of_two() {
         return Err(ImageError::Limit(format!(
             "blocks of {} bytes",
@@ -184,7 +184,7 @@ fn choose_average(volume: &Volume, options: &CaptureOptions<'_>) -> u32 {
         .unwrap_or_else(|| cut::average_for(used))
 }
 
-fn header_of(volume: &Volume) -> Header {
+pub(crate) fn header_of(volume: &Volume) -> Header {
     let mut tool = [0; 14];
     let text = concat!("azud ", env!("CARGO_PKG_VERSION")).as_bytes();
     let len = text.len().min(tool.len());

@@ -1,7 +1,7 @@
-//! Readers of images that other programs made, for `import`.
+//! Readers of images that other programs made, for `import` and `restore`.
 //!
-//! [`compress::open`] peels the outer compressor, [`partclone::PartcloneReader`] reads what is
-//! inside. Everything streams: memory is bounded by the used-block map and by what the compressor
+//! [`compress::open`] peels the outer compressor, [`partclone::PartcloneReader`] and
+//! [`ntfsclone::NtfscloneReader`] read what is inside; [`Foreign`] finds out which. Everything streams: memory is bounded by the used-block map and by what the compressor
 //! needs, whatever a file claims. What a file says about itself is checked, and a file that ends
 //! early, goes on too long or contradicts a checksum is an error: no end of data is ever reported
 //! that was not proven to be the end.
@@ -12,9 +12,12 @@ use std::io::{self, Read};
 
 use azud_core::code::{self, Code};
 
+mod any;
 pub mod compress;
+pub mod ntfsclone;
 pub mod partclone;
 
+pub use any::{Again, Foreign};
 pub use compress::Compressor;
 
 /// Why a foreign image cannot be read.
@@ -66,7 +69,7 @@ pub enum ForeignError {
         blocks: u64,
     },
     /// None of the formats known here.
-    #[error("this is not a partclone image")]
+    #[error("this is no image that can be read here")]
     UnknownFormat,
     /// A known format with something that is not read here.
     #[error("{what} is not supported")]

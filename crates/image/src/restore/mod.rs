@@ -9,6 +9,7 @@
 //! its zstd checksum (from a pipe, where the hashes are compared before the superblocks are written).
 
 mod changed;
+mod foreign;
 mod order;
 mod pipe;
 mod ranges;
@@ -21,6 +22,7 @@ use azud_core::format::index::Facts;
 use azud_core::io::{PageBuf, ReadAt, WriteAt};
 use azud_core::progress::{Phase, Progress};
 
+pub use foreign::{foreign_write_unit, restore_foreign};
 pub use order::Order;
 pub use pipe::{PIPE_WRITE_UNIT, restore_pipe};
 

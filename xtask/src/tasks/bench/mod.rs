@@ -9,6 +9,7 @@ mod data;
 mod disks;
 mod engine;
 mod frames;
+mod list;
 mod measure;
 mod ntfs;
 mod options;
@@ -24,7 +25,7 @@ use disks::Lab;
 use options::Options;
 use table::Table;
 
-/// A group of tables over one volume.
+/// A group of tables over one volume or tree.
 type Group = fn(&Lab) -> Result<Vec<Table>>;
 
 /// `bench frames DIR`, or everything against its peers.
@@ -41,12 +42,16 @@ pub(super) fn run(args: &[String]) -> Result<()> {
     let user = run_tool("id", &["-u"])?.stdout;
     ensure!(user == b"0\n", "loop devices and mounts need root");
     let lab = Lab::new(options)?;
-    let groups: [(&str, Group); 2] = [("ext4", engine::tables), ("ntfs", ntfs::tables)];
+    let groups: [(&str, Group); 3] = [
+        ("ext4", engine::tables),
+        ("ntfs", ntfs::tables),
+        ("list", list::tables),
+    ];
     let mut tables = Vec::new();
     for (name, group) in groups {
         if lab.options.only.is_empty() || lab.options.only.iter().any(|only| only.starts_with(name))
         {
-            tables.extend(group(&lab).with_context(|| format!("{name} volume"))?);
+            tables.extend(group(&lab).with_context(|| format!("group {name}"))?);
         }
     }
     report::show(&lab, &tables)?;

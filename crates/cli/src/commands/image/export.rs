@@ -13,7 +13,7 @@ use azud_store::export::Export;
 use serde_json::json;
 
 use crate::confirm::{Step, settle, settle_destructive};
-use crate::opened::{Opened, spare_images};
+use crate::opened::{Opened, now, spare_images};
 use crate::place;
 use crate::plan::{Plan, Value};
 
@@ -119,7 +119,7 @@ impl Args {
                 Ok(export.publish()?)
             }
             Format::Partclone => {
-                let mut file = BufWriter::with_capacity(1 << 20, export.create()?);
+                let mut file = BufWriter::with_capacity(1 << 20, export.create(now())?);
                 write_partclone(&opened.native, &opened.stored, &mut file, progress)?;
                 file.flush()
                     .map_err(|source| ImageError::Write { source })?;
@@ -137,7 +137,7 @@ impl Args {
 
 /// Restores into a new sparse file, everything verified.
 fn raw(opened: &Opened, export: &Export, progress: &dyn Progress) -> Result<(), Failure> {
-    export.create()?;
+    export.create(now())?;
     let size = opened.native.geometry().header.device_size;
     let unit = write_unit(&opened.native);
     let target = Target::open(

@@ -1,15 +1,10 @@
 //! `azud image import FOREIGN IMAGE`.
 
-use std::fs::File;
-use std::io::Read;
 use std::path::Path;
 use std::path::PathBuf;
 
 use azud_core::code::Code;
-use azud_core::format::index::{Facts, SourceFacts, Tail};
-use azud_image::foreign::compress;
-use azud_image::foreign::partclone::PartcloneReader;
-use azud_image::fs::ntfs_backup_boot;
+use azud_core::format::index::{Facts, SourceFacts};
 
 use crate::confirm::{Step, settle};
 use crate::opened::{host, identify, timestamp};
@@ -50,10 +45,7 @@ impl Args {
             let what = format!("{} is an image of Azud already", foreign.display());
             return Err(Failure::new(Code::UnknownFormat, what));
         }
-        let file = File::open(&foreign).map_err(|error| Failure::io(&foreign, &error))?;
-        let peeled = compress::open(Box::new(file))?;
-        let compressor = peeled.compressor;
-        let mut reader = PartcloneReader::open(peeled.reader)?;
+        let reader = crate::foreign::open(&foreign)?;
         let volume = reader.volume().clone();
         let making = Making {
             level: self.level,
@@ -62,10 +54,7 @@ impl Args {
         };
         let mut plan = Plan::new("image-import")
             .text("source", foreign.display().to_string())
-            .text(
-                "format",
-                format!("partclone v{}, {compressor}", reader.version()),
-            )
+            .text("format", reader.describe())
             .text("file-system", volume.kind.partclone_name())
             .bytes("device-size", volume.device_size)
             .bytes("used", volume.used_bytes())
@@ -82,15 +71,13 @@ impl Args {
             return Ok(());
         }
         located.prepare()?;
-        let (first, tails) = first_block(&mut reader, &volume)?;
-        let content = first.as_slice().chain(reader);
         let facts = facts(&foreign);
         let made = Made {
             action: "image-import",
             image,
             volume: &volume,
-            tails,
-            content,
+            tails: reader.tails().to_vec(),
+            content: reader,
             facts,
         };
         making.run(context, made, || Ok(()))
@@ -115,21 +102,4 @@ fn host_of(foreign: &Path) -> String {
     let mut info = foreign.as_os_str().to_owned();
     info.push(azud_store::side::INFO);
     azud_store::side::InfoLine::read(Path::new(&info)).map_or_else(host, |info| info.host)
-}
-
-/// Reads the first used block ahead. partclone leaves out NTFS' backup boot sector, which is a copy of the
-/// boot sector at a place that the boot sector tells, so the image gets it back.
-fn first_block(
-    reader: &mut impl Read,
-    volume: &azud_image::fs::Volume,
-) -> Result<(Vec<u8>, Vec<Tail>), Failure> {
-    if volume.used.is_empty() || !volume.used.get(0) {
-        return Ok((Vec::new(), Vec::new()));
-    }
-    let mut block = vec![0; volume.block_size as usize];
-    reader
-        .read_exact(&mut block)
-        .map_err(|error| Failure::from(azud_image::foreign::ForeignError::from_io(error)))?;
-    let tail = ntfs_backup_boot(&block, volume).map(|(offset, bytes)| Tail { offset, bytes });
-    Ok((block, tail.into_iter().collect()))
 }

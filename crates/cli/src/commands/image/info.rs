@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use azud_core::code::Code;
 use azud_core::io::ReadAt;
 use serde_json::json;
 
@@ -25,7 +26,12 @@ impl Args {
     /// # Errors
     /// When it cannot be read or is no image.
     pub fn run(&self, context: &Context) -> Result<(), Failure> {
-        let opened = Opened::named(context, &self.image)?;
+        let opened = match Opened::named(context, &self.image) {
+            Err(failure) if failure.code == Code::NotNative => {
+                return crate::foreign::describe(context, &self.image);
+            }
+            opened => opened?,
+        };
         let (facts, header) = (opened.native.facts(), &opened.native.geometry().header);
         let used = header.used_blocks * u64::from(header.block_size);
         let value = json!({

@@ -5,13 +5,13 @@ use std::path::PathBuf;
 use azud_store::list::list;
 use serde_json::json;
 
+use crate::commands::Context;
+use crate::facts::{Known, know_all};
+use crate::failure::Failure;
 use crate::human;
-use crate::opened::{Opened, now};
+use crate::opened::{now, rfc3339};
 use crate::place;
 use crate::table;
-
-use crate::commands::Context;
-use crate::failure::Failure;
 
 /// Arguments.
 #[derive(Debug, clap::Args)]
@@ -29,91 +29,101 @@ impl Args {
     pub fn run(&self, context: &Context) -> Result<(), Failure> {
         let dir = place::folder(context, &self.dir)?;
         let listing = list(&dir, now())?;
-        let rows: Vec<Row> = listing
-            .images
-            .iter()
-            .map(|entry| Row::of(&dir, entry))
-            .filter(Row::is_image)
-            .collect();
+        let known = know_all(&dir, listing.images);
+        let images: Vec<&Known> = known.iter().filter(|known| is_image(known)).collect();
         for (path, why) in &listing.skipped {
             context
                 .output
                 .warn(&context.catalog, &format!("{}: {why}", path.display()));
         }
-        let value = json!({ "images": rows.iter().map(Row::json).collect::<Vec<_>>() });
+        let untrue = images
+            .iter()
+            .filter(|known| !known.contradictions().is_empty());
+        let untrue = untrue.count();
+        if untrue > 0 {
+            let values = [("count", untrue.into())];
+            let text = context.catalog.fmt("warn-untrue", &values);
+            context.output.warn(&context.catalog, &text);
+        }
+        let value =
+            json!({ "images": images.iter().map(|known| known.json()).collect::<Vec<_>>() });
         context.output.answer(&value, || {
-            if rows.is_empty() {
+            if images.is_empty() {
                 return context.catalog.fmt("count-images", &[("count", 0.into())]);
             }
-            let head = ["image", "file-system", "used", "file-size", "identity"];
+            let head = [
+                "image",
+                "format",
+                "file-system",
+                "used",
+                "file-size",
+                "modified",
+                "state",
+                "identity",
+            ];
             let head = head.map(|key| context.catalog.text(&format!("label-{key}")));
-            table::table(&head, &rows.iter().map(Row::cells).collect::<Vec<_>>())
+            let rows: Vec<_> = images.iter().map(|known| cells(context, known)).collect();
+            table::table(&head, &rows)
         });
         Ok(())
     }
 }
 
-/// What is told of an image: what it says itself if it is native, else what its `.info` claims.
-struct Row {
-    path: String,
-    size: u64,
-    fs: String,
-    claimed: bool,
-    used: Option<u64>,
-    identity: Option<String>,
+/// Whatever lies in an images' directory is no image unless it is one, or says it is by name or `.info`.
+fn is_image(known: &Known) -> bool {
+    use azud_image::sniff::Format;
+    const ENDINGS: [&str; 6] = ["img", "dsk", "diff", "mbr", "gpt", "pgz"];
+    let ending = known
+        .entry
+        .path
+        .extension()
+        .and_then(|ending| ending.to_str());
+    let is_made = matches!(
+        known.found.as_ref().map(|found| found.format),
+        Some(
+            Format::Native
+                | Format::Partclone(_)
+                | Format::Ntfsclone
+                | Format::Partimage
+                | Format::Fsarchiver
+        )
+    );
+    known.entry.is_dir
+        || is_made
+        || known.claim().is_some()
+        || ending.is_some_and(|ending| ENDINGS.contains(&ending))
 }
 
-impl Row {
-    fn of(root: &std::path::Path, entry: &azud_store::list::Entry) -> Self {
-        let native = Opened::at(&root.join(&entry.path)).ok();
-        let used = native.as_ref().map(|opened| {
-            let header = &opened.native.geometry().header;
-            header.used_blocks * u64::from(header.block_size)
-        });
-        let claimed = entry.info.as_ref().map(|info| info.fs.clone());
-        let told = native
-            .as_ref()
-            .map(|opened| opened.native.facts().fs.clone());
-        Self {
-            claimed: entry.info.is_some(),
-            path: entry.path.display().to_string(),
-            size: entry.size,
-            fs: told.or(claimed).unwrap_or_default(),
-            used,
-            identity: native.map(|opened| opened.identity().to_string()),
-        }
-    }
-
-    /// Whatever lies in an images' directory is no image unless it is one, or says it is by name or `.info`.
-    fn is_image(&self) -> bool {
-        let named = std::path::Path::new(&self.path)
-            .extension()
-            .is_some_and(|e| e == "img" || e == "dsk");
-        self.identity.is_some() || self.claimed || named
-    }
-
-    fn json(&self) -> serde_json::Value {
-        json!({
-            "path": self.path,
-            "file_size": self.size,
-            "fs": self.fs,
-            "used": self.used,
-            "identity": self.identity,
-            "native": self.identity.is_some(),
-        })
-    }
-
-    fn cells(&self) -> Vec<String> {
-        let short = self
-            .identity
-            .as_ref()
-            .map(|identity| identity[..12].to_owned());
-        vec![
-            self.path.clone(),
-            self.fs.clone(),
-            self.used.map_or_else(|| "-".to_owned(), human::bytes),
-            human::bytes(self.size),
-            short.unwrap_or_else(|| "-".to_owned()),
-        ]
-    }
+fn cells(context: &Context, known: &Known) -> Vec<String> {
+    let dash = || "-".to_owned();
+    let found = known.found.as_ref();
+    let identity = known.identity().map(|mut identity| {
+        identity.truncate(12);
+        identity
+    });
+    let state: Vec<String> = known
+        .states()
+        .into_iter()
+        .map(|word| context.catalog.text(&format!("word-{word}")))
+        .collect();
+    let modified = known.entry.modified.map(rfc3339);
+    let fs = found
+        .and_then(|found| found.fs.clone())
+        .unwrap_or_else(dash);
+    let used = found.and_then(|found| found.used);
+    let size = (!known.entry.is_dir).then(|| human::bytes(known.entry.size));
+    vec![
+        known.entry.path.display().to_string(),
+        known.format(),
+        fs,
+        used.map_or_else(dash, human::bytes),
+        size.unwrap_or_else(dash),
+        modified.map_or_else(dash, |time| time[..10].to_owned()),
+        if state.is_empty() {
+            dash()
+        } else {
+            state.join(", ")
+        },
+        identity.unwrap_or_else(dash),
+    ]
 }

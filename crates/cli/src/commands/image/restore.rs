@@ -26,6 +26,8 @@ use crate::target::{as_planned, existing, refuse};
 
 use clap::ValueEnum;
 
+mod foreign;
+
 use crate::args::{Special, Writing, path_or};
 use crate::commands::Context;
 use crate::failure::Failure;
@@ -89,7 +91,12 @@ impl Args {
         let begun = Instant::now();
         let opened = match &self.image {
             Special::Word => None,
-            Special::Path(path) => Some(Opened::named(context, path)?),
+            Special::Path(path) => match Opened::named(context, path) {
+                Err(failure) if failure.code == Code::NotNative => {
+                    return self.run_foreign(context, path);
+                }
+                opened => Some(opened?),
+            },
         };
         let device = place::device(&self.device)?;
         let facts = existing(&device)?;
@@ -120,16 +127,7 @@ impl Args {
             None => self.read_pipe(&target, std::io::stdin(), &progress),
         };
         drop(progress);
-        if done
-            .as_ref()
-            .is_err_and(|failure| !matches!(failure.code, Code::TooSmall | Code::SectorSize))
-        {
-            let text = context
-                .catalog
-                .fmt("warn-incomplete", &[("device", name.into())]);
-            context.output.warn(&context.catalog, &text);
-        }
-        let done = done?;
+        let done = warn_of(context, &device, done)?;
         let identity = opened.as_ref().map(Opened::identity);
         used.restored(context, identity, target.facts(), &device);
         self.show(context, &device, &done, begun);
@@ -183,7 +181,6 @@ impl Args {
         opened: Option<&Opened>,
         facts: Option<&DeviceFacts>,
     ) -> Plan {
-        let name = device.display().to_string();
         let mut plan = Plan::new("image-restore");
         plan = match opened {
             Some(Opened { stored, native }) => {
@@ -195,12 +192,24 @@ impl Args {
             }
             None => plan.row("image", Value::Word("stdin")),
         };
-        plan = plan
+        if opened.is_some_and(|opened| opened.native.facts().dirty.is_some()) {
+            plan = plan.warning(&context.catalog, "dirty-raw", &[]);
+        }
+        self.plan_target(context, plan, device, (facts, new_size(opened)))
+    }
+
+    /// What becomes of the target, which is made of `new_size` bytes if there is none.
+    fn plan_target(
+        &self,
+        context: &Context,
+        plan: Plan,
+        device: &Path,
+        (facts, new_size): (Option<&DeviceFacts>, u64),
+    ) -> Plan {
+        let name = device.display().to_string();
+        let mut plan = plan
             .text("target", name.as_str())
-            .bytes(
-                "device-size",
-                facts.map_or_else(|| new_size(opened), |facts| facts.len),
-            )
+            .bytes("device-size", facts.map_or(new_size, |facts| facts.len))
             .row(
                 "mode",
                 Value::Word(if self.changed_only {
@@ -221,9 +230,6 @@ impl Args {
                 "read-back",
                 Value::Word(if self.read_back { "yes" } else { "no" }),
             );
-        if opened.is_some_and(|opened| opened.native.facts().dirty.is_some()) {
-            plan = plan.warning(&context.catalog, "dirty-raw", &[]);
-        }
         if facts.is_none() {
             return plan.warning(
                 &context.catalog,
@@ -275,6 +281,25 @@ impl Args {
             )
         });
     }
+}
+
+/// Warns of what a failure leaves on the device.
+fn warn_of(
+    context: &Context,
+    device: &Path,
+    done: Result<Restored, Failure>,
+) -> Result<Restored, Failure> {
+    if done
+        .as_ref()
+        .is_err_and(|failure| !matches!(failure.code, Code::TooSmall | Code::SectorSize))
+    {
+        let name = device.display().to_string();
+        let text = context
+            .catalog
+            .fmt("warn-incomplete", &[("device", name.into())]);
+        context.output.warn(&context.catalog, &text);
+    }
+    done
 }
 
 /// The size of a file that is made for an image: that of the device it was taken from.

@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use azud_core::code::Code;
 use azud_image::{ImageError, Native, verify};
 use azud_store::Identity;
 use serde_json::json;
@@ -27,7 +28,12 @@ impl Args {
     /// # Errors
     /// When it is damaged or cannot be read.
     pub fn run(&self, context: &Context) -> Result<(), Failure> {
-        let (stored, indexed) = index_of(context, &self.image)?;
+        let (stored, indexed) = match index_of(context, &self.image) {
+            Err(failure) if failure.code == Code::NotNative => {
+                return crate::foreign::verify(context, &self.image);
+            }
+            opened => opened?,
+        };
         let progress = context.progress();
         let done = verify(&indexed, &stored, self.deep, &progress);
         drop(progress);

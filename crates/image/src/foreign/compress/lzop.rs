@@ -131,6 +131,25 @@ impl<R: BufRead> Read for Decoder<R> {
     }
 }
 
+/// The first `want` bytes of the content, from the beginning of a file that may end anywhere; a guess, since
+/// no checksum is compared. `None` when that does not do.
+pub(crate) fn peek(mut head: &[u8], want: usize) -> Option<Vec<u8>> {
+    let flags = read_header(&mut head).ok()?;
+    let within = "lzop block";
+    let len = as_len(number(&mut head, within).ok()?.min(MAX_BLOCK));
+    let packed_len = as_len(number(&mut head, within).ok()?.min(MAX_BLOCK));
+    Sums::read(&mut head, flags, [ADLER_CONTENT, CRC_CONTENT]).ok()?;
+    if packed_len >= len {
+        return head.get(..want.min(len)).map(<[u8]>::to_vec);
+    }
+    Sums::read(&mut head, flags, [ADLER_PACKED, CRC_PACKED]).ok()?;
+    let packed = &head[..head.len().min(packed_len)];
+    let mut content = vec![0; want.min(len)];
+    // It stops where its input or the room for its output ends; what it wrote until then stands.
+    let _ = lzokay::decompress::decompress(packed, &mut content);
+    Some(content)
+}
+
 fn unpack(packed: &[u8], len: u32, content: &mut Vec<u8>) -> Result<(), ForeignError> {
     content.resize(as_len(len), 0);
     let written = lzokay::decompress::decompress(packed, content)

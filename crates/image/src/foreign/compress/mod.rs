@@ -12,6 +12,8 @@ mod lz4;
 mod lzop;
 mod zstd;
 
+pub(crate) use lzop::peek as peek_lzop;
+
 /// What a decoder may use for its window or dictionary, in bytes. Every preset of `xz` and `zstd`
 /// (`--long` included) stays below.
 pub const MEMORY_LIMIT: u64 = 160 << 20;

@@ -22,7 +22,7 @@ mod map;
 mod sum;
 mod v1;
 
-const MAGIC: &[u8; 15] = b"partclone-image";
+pub(crate) const MAGIC: &[u8; 15] = b"partclone-image";
 /// Magic number and format version, the same in both formats.
 const PREFIX_LEN: usize = 34;
 const VERSION_AT: usize = 30;
@@ -118,6 +118,15 @@ pub fn read_map(mut reader: &mut dyn Read) -> Result<Volume, ForeignError> {
     match Head::read(&mut reader)? {
         Head::V1(header) => header.volume(&mut reader),
         Head::V2(header) => volume_of(&header, &mut reader),
+    }
+}
+
+/// What the header of the first format tells: the file system's name, the device's size and the bytes in use by
+/// the superblock's account.
+pub(crate) fn head_of(mut bytes: &[u8]) -> Result<([u8; 15], u64, u64), ForeignError> {
+    match Head::read(&mut bytes)? {
+        Head::V1(header) => Ok(header.told()),
+        Head::V2(_) => Err(ForeignError::UnknownFormat),
     }
 }
 

@@ -61,6 +61,12 @@ impl Header {
         }
     }
 
+    /// The file system's name, the device's size and the bytes in use.
+    pub(super) fn told(&self) -> ([u8; 15], u64, u64) {
+        let used = self.claimed_blocks * u64::from(self.block_size);
+        (self.fs, self.device_size, used)
+    }
+
     fn check(&self) -> Result<(), &'static str> {
         let size = self.block_size;
         if !size.is_power_of_two() || !(512..=64 << 20).contains(&size) {

@@ -1,0 +1,94 @@
+//! `azud image restore FOREIGN DEVICE`: the image of another program, as it is.
+
+use std::path::Path;
+use std::time::Instant;
+
+use azud_disk::target::{Target, TargetOptions};
+use azud_disk::{DeviceFacts, Kind};
+use azud_image::foreign::Foreign;
+use azud_image::restore::{foreign_write_unit, restore_foreign};
+
+use super::{Args, DIRECT_FROM, warn_of};
+use crate::cached::InUse;
+use crate::commands::Context;
+use crate::confirm::{Step, settle, settle_destructive};
+use crate::failure::Failure;
+use crate::foreign;
+use crate::opened::spare_images;
+use crate::place;
+use crate::plan::Plan;
+use crate::target::{as_planned, existing, refuse_device};
+
+impl Args {
+    /// Restores an image that is not native.
+    pub(super) fn run_foreign(&self, context: &Context, named: &Path) -> Result<(), Failure> {
+        let begun = Instant::now();
+        let path = foreign::file_of(context, named)?;
+        let device = place::device(&self.device)?;
+        let facts = existing(&device)?;
+        if facts.is_some() {
+            refuse_device(&device, &path)?;
+        }
+        spare_images(&device)?;
+        let image = foreign::open(&path)?;
+        if let Some(facts) = &facts {
+            refuse_size(facts, &image)?;
+        }
+        let plan = self.plan_foreign(context, &device, (&path, &image), facts.as_ref());
+        let name = device.display().to_string();
+        let step = match facts {
+            Some(_) => settle_destructive(context, &plan, self.writing, &name)?,
+            None => settle(context, &plan, self.writing),
+        };
+        if step == Step::Stop {
+            return Ok(());
+        }
+        let target = Target::open_agreed(&device, target_options(&image), |now| {
+            as_planned(&device, facts.as_ref(), now)
+        })?;
+        let used = InUse::begin(context, Some(&path));
+        let progress = context.progress();
+        let options = self.options(&target);
+        let done = restore_foreign(image, &target, &options, &progress).map_err(Failure::from);
+        drop(progress);
+        let done = warn_of(context, &device, done)?;
+        used.restored(context, None, target.facts(), &device);
+        self.show(context, &device, &done, begun);
+        Ok(())
+    }
+
+    fn plan_foreign(
+        &self,
+        context: &Context,
+        device: &Path,
+        (path, image): (&Path, &Foreign),
+        facts: Option<&DeviceFacts>,
+    ) -> Plan {
+        let volume = image.volume();
+        let plan = Plan::new("image-restore")
+            .text("image", path.display().to_string())
+            .text("format", image.describe())
+            .text("file-system", volume.kind.partclone_name())
+            .bytes("used", volume.used_bytes())
+            .bytes("minimum-size", volume.minimum_size());
+        self.plan_target(context, plan, device, (facts, volume.device_size))
+    }
+}
+
+fn refuse_size(facts: &DeviceFacts, image: &Foreign) -> Result<(), Failure> {
+    let (has, needs) = (facts.len, image.volume().minimum_size());
+    if facts.kind == Kind::BlockDevice && has < needs {
+        return Err(azud_image::ImageError::TooSmall { has, needs }.into());
+    }
+    Ok(())
+}
+
+fn target_options(image: &Foreign) -> TargetOptions {
+    let volume = image.volume();
+    let runs = volume.used.runs().count() as u64;
+    TargetOptions {
+        create_len: Some(volume.device_size),
+        direct: volume.used_bytes() / runs.max(1) >= DIRECT_FROM,
+        unit: foreign_write_unit(image),
+    }
+}

@@ -1,0 +1,204 @@
+//! What is known of an image in a tree: what it is by its bytes, beside what is claimed of it.
+
+use std::path::Path;
+
+use azud_image::foreign::Compressor;
+use azud_image::sniff::{Format, Sniffed, sniff};
+use azud_store::lease::Holder;
+use azud_store::list::Entry;
+use azud_store::side::InfoLine;
+use azud_store::{Identity, Stored};
+use serde_json::{Value, json};
+
+use crate::opened::rfc3339;
+
+/// An image of a tree, looked at.
+#[derive(Debug)]
+pub(crate) struct Known {
+    pub(crate) entry: Entry,
+    /// `None` for a directory, and for what cannot be read.
+    pub(crate) found: Option<Sniffed>,
+}
+
+/// Looks at all images of a tree, on all cores.
+pub(crate) fn know_all(root: &Path, entries: Vec<Entry>) -> Vec<Known> {
+    let threads = std::thread::available_parallelism().map_or(2, usize::from);
+    let share = entries.len().div_ceil(threads).max(1);
+    let mut shares: Vec<Vec<Entry>> = Vec::new();
+    let mut rest = entries.into_iter().peekable();
+    while rest.peek().is_some() {
+        shares.push(rest.by_ref().take(share).collect());
+    }
+    std::thread::scope(|scope| {
+        let look = |share: Vec<Entry>| {
+            scope.spawn(move || share.into_iter().map(|e| Known::of(root, e)).collect())
+        };
+        let running: Vec<_> = shares.into_iter().map(look).collect();
+        let done = running.into_iter().map(std::thread::ScopedJoinHandle::join);
+        done.flat_map(|part: std::thread::Result<Vec<Known>>| part.expect("no look panics"))
+            .collect()
+    })
+}
+
+impl Known {
+    /// Looks at an image below `root`.
+    pub(crate) fn of(root: &Path, entry: Entry) -> Self {
+        let look = || {
+            let stored = Stored::open(&root.join(&entry.path)).ok()?;
+            sniff(&stored).ok()
+        };
+        let found = (!entry.is_dir).then(look).flatten();
+        Self { entry, found }
+    }
+
+    /// What `.info`, else the server's catalogue, says of it.
+    pub(crate) fn claim(&self) -> Option<&InfoLine> {
+        self.entry.info.as_ref().or(self.entry.listed.as_ref())
+    }
+
+    /// The format in a word, with the compressor's behind a `+`.
+    pub(crate) fn format(&self) -> String {
+        match &self.found {
+            _ if self.entry.is_dir => "directory".to_owned(),
+            None => "unreadable".to_owned(),
+            Some(Sniffed {
+                format, compressor, ..
+            }) => match compressor {
+                Compressor::None => format.word().to_owned(),
+                _ if *format == Format::Native => format.word().to_owned(),
+                compressor => format!("{}+{compressor}", format.word()),
+            },
+        }
+    }
+
+    pub(crate) fn identity(&self) -> Option<String> {
+        let identity = self.found.as_ref()?.identity?;
+        Some(Identity(identity).to_string())
+    }
+
+    /// Words for what is to be noticed: `word-<it>` translates them.
+    pub(crate) fn states(&self) -> Vec<&'static str> {
+        let lock = self.entry.lock.as_ref().map(|holder| match holder {
+            Holder::Mounted => "mounted",
+            Holder::Reduced => "reduced",
+            _ => "locked",
+        });
+        let verified = self.entry.verified.map(|_| "verified");
+        let problem = self.found.as_ref().and_then(|found| found.problem.as_ref());
+        let damaged = problem.map(|_| "damaged");
+        let untrue = (!self.contradictions().is_empty()).then_some("untrue");
+        [lock, verified, damaged, untrue]
+            .into_iter()
+            .flatten()
+            .collect()
+    }
+
+    /// Where what is claimed is not what was found: the fact, the claim, the finding.
+    pub(crate) fn contradictions(&self) -> Vec<(&'static str, String, String)> {
+        let (Some(claim), Some(found)) = (self.claim(), &self.found) else {
+            return Vec::new();
+        };
+        let mut all = Vec::new();
+        let mut compare = |fact, claimed: &str, found: &str, same: bool| {
+            if !claimed.is_empty() && !same {
+                all.push((fact, claimed.to_owned(), found.to_owned()));
+            }
+        };
+        let program = match found.format {
+            // What stock tools take a native image for.
+            Format::Native | Format::Partclone(_) => "partclone",
+            other => other.word(),
+        };
+        let dd = claim.program.to_ascii_lowercase().starts_with(program);
+        compare("program", &claim.program, program, dd);
+        let compressor = found.compressor.as_str();
+        let same = claim.compressor.eq_ignore_ascii_case(compressor);
+        compare("compressor", &claim.compressor, compressor, same);
+        if let Some(fs) = &found.fs {
+            compare("fs", &claim.fs, fs, same_fs(&claim.fs, fs));
+        }
+        if let Some(size) = found.device_size {
+            let kb = size.div_ceil(1024);
+            // Stock tools take it from a rounded text and are up to some 5 % off.
+            let near = claim.size_kb.abs_diff(kb) <= kb / 10 + 1;
+            compare("size_kb", &claim.size_kb.to_string(), &kb.to_string(), near);
+        }
+        all
+    }
+
+    /// All of it, for programs.
+    pub(crate) fn json(&self) -> Value {
+        let (entry, found) = (&self.entry, self.found.as_ref());
+        let from = if entry.info.is_some() {
+            "info"
+        } else {
+            "repoinfo"
+        };
+        let claimed = self.claim().map(|claim| {
+            let mut value = json!(claim);
+            value["from"] = from.into();
+            value
+        });
+        let untrue: Vec<Value> = self
+            .contradictions()
+            .into_iter()
+            .map(|(fact, claimed, found)| json!({"fact": fact, "claimed": claimed, "found": found}))
+            .collect();
+        let side: Vec<&str> = entry.side.clone();
+        json!({
+            "path": entry.path.display().to_string(),
+            "file_size": entry.size,
+            "modified": entry.modified.map(rfc3339),
+            "native": found.is_some_and(|found| found.format == Format::Native),
+            "format": match found {
+                _ if entry.is_dir => "directory",
+                Some(found) => found.format.word(),
+                None => "unreadable",
+            },
+            "version": found.and_then(|found| match found.format {
+                Format::Partclone(version) => Some(version),
+                _ => None,
+            }),
+            "compressor": found.map(|found| found.compressor.as_str()),
+            "fs": found.and_then(|found| found.fs.clone()).unwrap_or_default(),
+            "device_size": found.and_then(|found| found.device_size),
+            "used": found.and_then(|found| found.used),
+            "tool": found.and_then(|found| found.tool.clone()),
+            "identity": self.identity(),
+            "problem": found.and_then(|found| found.problem.clone()),
+            "claimed": claimed,
+            "untrue": untrue,
+            "lock": entry.lock.as_ref().map(lock_json),
+            "side_files": side,
+            "verified": entry.verified,
+        })
+    }
+}
+
+/// A lock, for programs.
+fn lock_json(holder: &Holder) -> Value {
+    let mut value = json!({ "kind": holder.word(), "text": holder.to_string() });
+    if let Holder::Azud {
+        host, pid, since, ..
+    } = holder
+    {
+        value["host"] = host.as_str().into();
+        value["pid"] = (*pid).into();
+        value["since"] = (*since).into();
+    }
+    value
+}
+
+/// `EXT4` and partclone's `EXTFS` are the same, as are `HFSPLUS` and `HFS Plus`.
+fn same_fs(a: &str, b: &str) -> bool {
+    let plain = |text: &str| {
+        let text: String = text.chars().filter(char::is_ascii_alphanumeric).collect();
+        let text = text.to_ascii_uppercase();
+        if text.starts_with("EXT") && !text.starts_with("EXFAT") {
+            "EXTFS".to_owned()
+        } else {
+            text
+        }
+    };
+    plain(a) == plain(b)
+}

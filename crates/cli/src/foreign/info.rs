@@ -1,0 +1,95 @@
+//! `azud image info` of an image that is not native.
+
+use std::path::Path;
+
+use azud_core::code::Code;
+use azud_core::name::ImageFile;
+use azud_image::sniff::{Format, Sniffed};
+use azud_store::list::entry;
+
+use super::file_of;
+use crate::commands::Context;
+use crate::facts::Known;
+use crate::failure::Failure;
+use crate::human;
+use crate::opened::rfc3339;
+use crate::table;
+
+/// Describes the image.
+///
+/// # Errors
+/// When there is none, it cannot be read, or it is of no known format.
+pub(crate) fn describe(context: &Context, named: &Path) -> Result<(), Failure> {
+    let path = file_of(context, named)?;
+    let image = ImageFile::parse(&path)?;
+    let entry = entry(&image)?;
+    let known = Known::of(image.dir(), entry);
+    match &known.found {
+        None => Err(Failure::new(Code::Io, path.display().to_string())),
+        Some(Sniffed {
+            format: Format::Unknown | Format::Empty,
+            ..
+        }) => Err(Failure::new(
+            Code::UnknownFormat,
+            path.display().to_string(),
+        )),
+        Some(found) => {
+            let mut value = known.json();
+            value["image"] = path.display().to_string().into();
+            context
+                .output
+                .answer(&value, || human_rows(context, (&path, &known, found)));
+            Ok(())
+        }
+    }
+}
+
+fn human_rows(context: &Context, (path, known, found): (&Path, &Known, &Sniffed)) -> String {
+    let entry = &known.entry;
+    let label = |key: &str| context.catalog.text(&format!("label-{key}"));
+    let bytes = |size: Option<u64>| size.map(human::bytes_exactly);
+    let claim = known
+        .claim()
+        .map(|claim| claim.to_line().trim_end().to_owned());
+    let facts = [
+        ("image", Some(path.display().to_string())),
+        ("format", Some(known.format())),
+        ("file-system", found.fs.clone()),
+        ("device-size", bytes(found.device_size)),
+        ("used", bytes(found.used)),
+        ("file-size", bytes(Some(entry.size))),
+        ("modified", entry.modified.map(rfc3339)),
+        ("tool", found.tool.clone()),
+        ("problem", found.problem.clone()),
+        ("claimed", claim),
+        ("lock", entry.lock.as_ref().map(ToString::to_string)),
+        (
+            "side-files",
+            Some(entry.side.join(" ")).filter(|side| !side.is_empty()),
+        ),
+    ];
+    let mut rows: Vec<(String, String)> = facts
+        .into_iter()
+        .filter_map(|(key, text)| Some((label(key), text?)))
+        .collect();
+    for (fact, claimed, found) in known.contradictions() {
+        let text = context.catalog.fmt(
+            "claim-and-finding",
+            &[
+                ("fact", fact.into()),
+                ("claimed", claimed.into()),
+                ("found", found.into()),
+            ],
+        );
+        rows.push((label("untrue"), text));
+    }
+    let states: Vec<String> = known
+        .states()
+        .into_iter()
+        .map(|word| context.catalog.text(&format!("word-{word}")))
+        .collect();
+    if !states.is_empty() {
+        rows.push((label("state"), states.join(", ")));
+    }
+    table::rows(&rows)
+}

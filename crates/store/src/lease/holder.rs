@@ -1,0 +1,216 @@
+//! Who holds a lock: what stands in the file, and whether it still counts.
+
+use std::fmt;
+use std::fs::{File, Metadata};
+use std::io::Read;
+use std::os::unix::fs::MetadataExt;
+use std::path::Path;
+use std::time::{Duration, SystemTime};
+
+use rustix::fs::{Mode, OFlags};
+use serde::{Deserialize, Serialize};
+
+use super::live;
+use crate::owner::{Owner, Standing};
+use crate::slot::rfc3339;
+
+/// After this long without a sign of life, the lock of another computer counts as abandoned.
+pub(super) const STALE: Duration = Duration::from_mins(1);
+/// After this long, a lock without an owner does.
+pub(super) const OWNERLESS: Duration = Duration::from_hours(24);
+
+/// The longest lock that is read; ours are far shorter.
+const MAX_LOCK: u64 = 4096;
+/// So much of a host's name is believed to be one.
+const MAX_HOST: usize = 64;
+
+/// What an Azud writes into its lock, on one line.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Claim {
+    #[serde(flatten)]
+    pub(super) owner: Owner,
+    /// Tells the locks of one process apart.
+    pub(super) token: String,
+    /// When it was taken, in seconds since 1970, by the holder's clock: for people.
+    pub(super) since: u64,
+}
+
+/// Who has an image locked.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Holder {
+    /// An Azud.
+    Azud {
+        /// The computer's name.
+        host: String,
+        /// The process there.
+        pid: i32,
+        /// Since when, in seconds since 1970, by that computer's clock.
+        since: u64,
+        /// Whether it is this very computer.
+        here: bool,
+    },
+    /// A tool that does not say who it is: the lock is empty, or holds something unknown.
+    Ownerless,
+    /// A server has the file system inside mounted (`mounted`).
+    Mounted,
+    /// A server is shrinking the file system inside (`reduced`).
+    Reduced,
+}
+
+impl Holder {
+    /// A stable word for it: `azud`, `ownerless`, `mounted`, `reduced`.
+    pub const fn word(&self) -> &'static str {
+        match self {
+            Self::Azud { .. } => "azud",
+            Self::Ownerless => "ownerless",
+            Self::Mounted => "mounted",
+            Self::Reduced => "reduced",
+        }
+    }
+
+    /// What to do about it, in English, one step per line.
+    pub(crate) fn remedy(&self, lock: &Path) -> String {
+        let lock = lock.display();
+        match self {
+            Self::Azud {
+                pid, here: true, ..
+            } => {
+                format!("Wait until process {pid} of this computer has ended (ps {pid} shows it).")
+            }
+            Self::Azud { host, .. } => format!(
+                "Wait until it has ended. If {host} is off, try again in a minute: its lock lapses by itself."
+            ),
+            Self::Ownerless => format!(
+                "Wait until the tool that made the lock has ended. If none is at work: rm '{lock}'"
+            ),
+            Self::Mounted | Self::Reduced => format!(
+                "Have the server finish with the image (it is mounted or being reduced there). \
+                 If it is not: rm '{lock}'"
+            ),
+        }
+    }
+}
+
+impl fmt::Display for Holder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Azud {
+                host, pid, since, ..
+            } => {
+                write!(
+                    f,
+                    "azud on {host}, process {pid}, since {}",
+                    rfc3339(*since)
+                )
+            }
+            Self::Ownerless => f.write_str("a tool that does not say who it is"),
+            Self::Mounted => f.write_str("a server that has its file system mounted"),
+            Self::Reduced => f.write_str("a server that is shrinking its file system"),
+        }
+    }
+}
+
+/// A lock as it was found.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Found {
+    content: Vec<u8>,
+    modified: SystemTime,
+    inode: u64,
+}
+
+impl Found {
+    /// Reads a lock; `None` if there is none. Anything else that has the name (a directory, a pipe, a
+    /// link) locks as an ownerless one does.
+    pub(super) fn read(path: &Path) -> std::io::Result<Option<Self>> {
+        // Opened, not only looked at: NFS asks the server for the times of what is opened.
+        let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
+        let opened = rustix::fs::open(path, flags, Mode::empty()).map(File::from);
+        let file = match opened.map_err(std::io::Error::from) {
+            Ok(file) => file,
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+            Err(error) => {
+                let meta = std::fs::symlink_metadata(path)?;
+                if meta.is_file() {
+                    return Err(error);
+                }
+                return Self::of(&meta, Vec::new()).map(Some);
+            }
+        };
+        let meta = file.metadata()?;
+        let mut content = Vec::new();
+        if meta.is_file() {
+            file.take(MAX_LOCK).read_to_end(&mut content)?;
+        }
+        Self::of(&meta, content).map(Some)
+    }
+
+    fn of(meta: &Metadata, content: Vec<u8>) -> std::io::Result<Self> {
+        Ok(Self {
+            content,
+            modified: meta.modified()?,
+            inode: meta.ino(),
+        })
+    }
+
+    pub(super) fn claim(&self) -> Option<Claim> {
+        serde_json::from_slice(&self.content).ok()
+    }
+
+    pub(super) fn holder(&self) -> Holder {
+        if let Some(Claim { owner, since, .. }) = self.claim() {
+            return Holder::Azud {
+                here: owner.standing() != Standing::Elsewhere,
+                pid: owner.pid(),
+                host: owner
+                    .host()
+                    .chars()
+                    .filter(|c| !c.is_control())
+                    .take(MAX_HOST)
+                    .collect(),
+                since,
+            };
+        }
+        match self.content.trim_ascii() {
+            b"mounted" => Holder::Mounted,
+            b"reduced" => Holder::Reduced,
+            _ => Holder::Ownerless,
+        }
+    }
+
+    /// Whether it counts no more. `server_now` tells the time of the clock that gave the file its times.
+    pub(super) fn is_stale(&self, server_now: SystemTime) -> bool {
+        let older = |limit| self.is_older(limit, server_now);
+        if self.claim().is_some() {
+            return match self.is_dead_here() {
+                Some(dead) => dead,
+                None => older(STALE),
+            };
+        }
+        match self.holder() {
+            Holder::Mounted | Holder::Reduced => false,
+            _ => older(OWNERLESS),
+        }
+    }
+
+    /// Whether nobody can be at work on a lock that is not in its place yet.
+    pub(super) fn is_ancient(&self, now: SystemTime) -> bool {
+        self.is_older(OWNERLESS, now)
+    }
+
+    fn is_older(&self, limit: Duration, now: SystemTime) -> bool {
+        now.duration_since(self.modified)
+            .is_ok_and(|age| age > limit)
+    }
+
+    /// Whether its owner, on this computer, is gone; `None` if it is on another one.
+    pub(super) fn is_dead_here(&self) -> Option<bool> {
+        let claim = self.claim()?;
+        match claim.owner.standing() {
+            Standing::Elsewhere => None,
+            Standing::Gone => Some(true),
+            Standing::Running => Some(false),
+            Standing::Ourselves => Some(!live::knows(&claim.token)),
+        }
+    }
+}
