@@ -480,9 +480,12 @@ warn-untrue = { $count ->
    *[other] { $count } images are not what their descriptions say (“azud image info IMAGE” shows how)
 }
 label-modified = Date
+label-state = State
 word-locked = locked
+word-mounted = mounted
 word-reduced = being reduced
 word-verified = verified
+word-damaged = damaged
 word-untrue = misdescribed
 label-claimed = Described as
 label-lock = Locked by

@@ -480,9 +480,12 @@ warn-untrue = { $count ->
    *[other] { $count } imágenes no son lo que dicen sus descripciones («azud image info IMAGEN» muestra en qué)
 }
 label-modified = Fecha
+label-state = Estado
 word-locked = bloqueada
+word-mounted = montada
 word-reduced = reduciéndose
 word-verified = verificada
+word-damaged = dañada
 word-untrue = mal descrita
 label-claimed = Descrita como
 label-lock = Bloqueada por
