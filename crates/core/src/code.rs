@@ -72,6 +72,14 @@ codes! {
     NoRoom = "cache/no-room",
     /// No frame of the other copy fits.
     NoCopy = "cache/no-copy",
+    /// There is not enough room for the image, known before anything is written.
+    TooLittleRoom = "store/no-room",
+    /// The file system cannot hold a file of this size.
+    FileTooLarge = "store/file-too-large",
+    /// The image that is copied changed during the work.
+    SourceChanged = "store/source-changed",
+    /// A part of the image lies in an update of it that was broken off.
+    HalfMoved = "store/half-moved",
     /// The file system was not shut down cleanly.
     Dirty = "fs/dirty",
     /// The volume is hibernated (Windows fast start-up included).

@@ -19,6 +19,8 @@ pub enum Phase {
     Convert,
     /// Fetching damaged frames again.
     Repair,
+    /// Gathering the pieces of an image.
+    Assemble,
 }
 
 impl Phase {
@@ -33,6 +35,7 @@ impl Phase {
             Self::Verify => "verify",
             Self::Convert => "convert",
             Self::Repair => "repair",
+            Self::Assemble => "assemble",
         }
     }
 }

@@ -6,6 +6,7 @@ pub mod container;
 pub mod frame;
 pub mod index;
 pub mod partclone;
+pub mod ranges;
 
 /// A BLAKE3 hash.
 pub type Hash = [u8; 32];

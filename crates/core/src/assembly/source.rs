@@ -1,0 +1,76 @@
+//! Where the bytes of an image come from, as the assembly sees it.
+
+use std::io;
+
+use crate::assembly::Layout;
+use crate::code::{self, Code};
+use crate::format::Hash;
+
+/// An image that can be read from somewhere: a file, a server, a neighbour.
+///
+/// Nothing that it says is believed: each piece is held against its hash.
+pub trait Source: Sync {
+    /// What the image consists of.
+    ///
+    /// # Errors
+    /// As [`Source::read`].
+    fn layout(&self) -> Result<Layout, SourceError>;
+
+    /// Fills `buf` with the bytes at `offset`; called from several threads.
+    ///
+    /// # Errors
+    /// `Temporary` when trying again may help, `Permanent` when it will not, `Changed`.
+    fn read(&self, offset: u64, buf: &mut [u8]) -> Result<(), SourceError>;
+
+    /// Who the image is now: asked again when bytes do not match, and at the end.
+    ///
+    /// # Errors
+    /// As [`Source::read`].
+    fn identity(&self) -> Result<Hash, SourceError>;
+
+    /// A name for messages.
+    fn name(&self) -> String;
+}
+
+/// Why a source does not give what it was asked for.
+#[derive(Debug, thiserror::Error)]
+pub enum SourceError {
+    /// Another try may succeed.
+    #[error("the source does not answer")]
+    Temporary(#[source] io::Error),
+    /// Another try will not help.
+    #[error("the source cannot be read")]
+    Permanent(#[source] io::Error),
+    /// It is another image by now.
+    #[error("the source changed during the work")]
+    Changed,
+}
+
+impl SourceError {
+    /// Sorts an error of the system.
+    pub fn of_io(error: io::Error) -> Self {
+        use io::ErrorKind as Kind;
+        match error.kind() {
+            Kind::Interrupted
+            | Kind::TimedOut
+            | Kind::WouldBlock
+            | Kind::ConnectionReset
+            | Kind::ConnectionAborted
+            | Kind::BrokenPipe
+            | Kind::NetworkDown
+            | Kind::NetworkUnreachable
+            | Kind::HostUnreachable => Self::Temporary(error),
+            // It became shorter.
+            Kind::UnexpectedEof | Kind::StaleNetworkFileHandle => Self::Changed,
+            _ => Self::Permanent(error),
+        }
+    }
+
+    /// The stable code.
+    pub fn code(&self) -> Code {
+        match self {
+            Self::Temporary(error) | Self::Permanent(error) => code::of_io(error),
+            Self::Changed => Code::SourceChanged,
+        }
+    }
+}
