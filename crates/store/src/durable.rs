@@ -7,9 +7,10 @@ use std::cell::RefCell;
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read, Write};
 use std::os::fd::AsFd;
+use std::os::unix::fs::FileExt;
 use std::path::Path;
 
-use rustix::fs::Mode;
+use rustix::fs::{FallocateFlags, Mode, fallocate};
 use rustix::io::Errno;
 
 use crate::error::{At, Result, StoreError};
@@ -37,6 +38,12 @@ pub enum Op {
     RemoveFile,
     /// An empty directory is removed.
     RemoveDir,
+    /// Space is reserved for a part of a file.
+    Reserve,
+    /// A part of a small file is written over and synced.
+    Record,
+    /// The blocks of a part of a file are given back; it then reads as zeros.
+    Punch,
 }
 
 /// A step about to be taken.
@@ -149,6 +156,34 @@ pub(crate) fn sync_file(file: &File, path: &Path) -> Result<()> {
     step(Op::SyncFile, path)
         .and_then(|()| file.sync_all())
         .at("sync", path)
+}
+
+/// Writes a part of a small file, onto the medium.
+pub(crate) fn record(file: &File, path: &Path, offset: u64, content: &[u8]) -> Result<()> {
+    step(Op::Record, path)
+        .and_then(|()| file.write_all_at(content, offset))
+        .and_then(|()| file.sync_data())
+        .at("write", path)
+}
+
+/// Reserves space for a part of a file, without making it longer. File systems that cannot are left in
+/// peace.
+pub(crate) fn reserve(file: &File, path: &Path, offset: u64, len: u64) -> Result<()> {
+    step(Op::Reserve, path).at("reserve space for", path)?;
+    match fallocate(file, FallocateFlags::KEEP_SIZE, offset, len) {
+        Err(Errno::NOSPC | Errno::DQUOT | Errno::FBIG) if len > 0 => {
+            Err(Errno::NOSPC).at("reserve space for", path)
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Gives back the blocks of a part of a file.
+pub(crate) fn punch(file: &File, path: &Path, offset: u64, len: u64) -> Result<()> {
+    let flags = FallocateFlags::PUNCH_HOLE | FallocateFlags::KEEP_SIZE;
+    step(Op::Punch, path)
+        .and_then(|()| fallocate(file, flags, offset, len).map_err(io::Error::from))
+        .at("give back space of", path)
 }
 
 /// Returns when the names in a directory are on the medium. File systems that have no such notion are believed.

@@ -3,6 +3,7 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
+use azud_core::assembly::SourceError;
 use azud_core::cache::Stays;
 use azud_core::code::{self, Code};
 use azud_core::name::NameError;
@@ -122,6 +123,45 @@ pub enum StoreError {
         /// What stopped it.
         source: Box<StoreError>,
     },
+    /// There is not enough room; nothing was written.
+    #[error("{path} needs {needs} bytes of room, there are {has}", path = .path.display())]
+    TooLittleRoom {
+        /// What was to be written.
+        path: PathBuf,
+        /// Bytes needed.
+        needs: u64,
+        /// Bytes there are.
+        has: u64,
+    },
+    /// The file system holds no file of this size; nothing was written.
+    #[error("{path} has {size} bytes, the file system holds files of {limit} at most", path = .path.display())]
+    FileTooLarge {
+        /// What was to be written.
+        path: PathBuf,
+        /// Its size.
+        size: u64,
+        /// The largest size.
+        limit: u64,
+    },
+    /// A part of the image has moved over to an update of it that was broken off.
+    #[error("a part of {path} lies in an update of it that was broken off", path = .0.display())]
+    HalfMoved(PathBuf),
+    /// The source of an image does not give it.
+    #[error("{name} cannot be copied")]
+    Source {
+        /// The source.
+        name: String,
+        /// Why.
+        source: SourceError,
+    },
+    /// The source gives other bytes than its index says.
+    #[error("{name} is damaged at offset {offset}")]
+    BadPiece {
+        /// The source.
+        name: String,
+        /// Where the damaged piece begins.
+        offset: u64,
+    },
     /// The system refused an operation.
     #[error("cannot {op} {path}", path = .path.display())]
     Io {
@@ -183,8 +223,12 @@ impl StoreError {
                 Stays::LastCopy(_) => Code::LastCopy,
             },
             Self::NoRoom(_) => Code::NoRoom,
-            Self::Corrupt { .. } => Code::Corrupt,
+            Self::Corrupt { .. } | Self::BadPiece { .. } => Code::Corrupt,
             Self::Newer(_) => Code::Newer,
+            Self::TooLittleRoom { .. } => Code::TooLittleRoom,
+            Self::FileTooLarge { .. } => Code::FileTooLarge,
+            Self::HalfMoved(_) => Code::HalfMoved,
+            Self::Source { source, .. } => source.code(),
             Self::Pending { source, .. } => source.code(),
             Self::Io { source, .. } => code::of_io(source),
         }

@@ -171,7 +171,7 @@ fn booted_at() -> Option<SystemTime> {
 }
 
 /// When anything in the directory was last written.
-fn last_write(stage: &Path) -> Option<SystemTime> {
+pub(crate) fn last_write(stage: &Path) -> Option<SystemTime> {
     let modified = |path: &Path| {
         fs::symlink_metadata(path)
             .and_then(|meta| meta.modified())

@@ -5,8 +5,6 @@ use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
 use azud_core::name::ImageFile;
-use rustix::fs::{FallocateFlags, fallocate};
-use rustix::io::Errno;
 
 use crate::bulk::Bulk;
 use crate::durable;
@@ -71,6 +69,25 @@ impl Staging {
         })
     }
 
+    /// Takes up the assembly of an image where it was left, or begins one. Dropped without being
+    /// published it stays, to be taken up again.
+    pub(crate) fn resume(image: &ImageFile, now: SystemTime) -> Result<Self> {
+        check_dir(image)?;
+        check_target(image)?;
+        let lease = Lease::take(image, now)?;
+        let _settled = Settled::enter_assembling(image.dir(), image.name(), now)?;
+        Ok(Self {
+            image: image.clone(),
+            stage: Stage::resume(image, now)?,
+            lease,
+        })
+    }
+
+    /// The directory in which it is made.
+    pub(crate) fn dir(&self) -> &Path {
+        self.stage.path()
+    }
+
     /// Where the new version is written until it is published.
     pub fn path(&self) -> PathBuf {
         self.stage.path().join(self.image.name())
@@ -98,17 +115,48 @@ impl Staging {
     /// # Errors
     /// As [`Staging::begin`].
     pub fn publish(
-        mut self,
+        self,
         written: &Written,
         facts: &Published,
         identify: &Identify<'_>,
     ) -> Result<Outcome> {
         let files = self.write_side_files(written, facts)?;
+        let (dir, name) = (self.image.dir().to_owned(), self.image.name().to_owned());
+        let enter = || Settled::enter(&dir, &name, facts.now);
+        self.commit((written, files), facts, enter, |image| {
+            current(image, identify)
+        })
+    }
+
+    /// As [`Staging::publish`], of an image that was assembled; `former` looks at what stands under the
+    /// name, and says `None` if nothing of it is worth keeping. Files that the caller put beside the image
+    /// are named by their endings.
+    pub(crate) fn publish_assembled(
+        self,
+        written: &Written,
+        facts: &Published,
+        beside: Vec<Placed>,
+        former: impl FnOnce(&ImageFile) -> Result<Option<Current>>,
+    ) -> Result<Outcome> {
+        let mut files = beside;
+        files.extend(self.write_side_files(written, facts)?);
+        let (dir, name) = (self.image.dir().to_owned(), self.image.name().to_owned());
+        let enter = || Settled::enter_assembling(&dir, &name, facts.now);
+        self.commit((written, files), facts, enter, former)
+    }
+
+    fn commit(
+        mut self,
+        (written, files): (&Written, Vec<Placed>),
+        facts: &Published,
+        enter: impl FnOnce() -> Result<Settled>,
+        former: impl FnOnce(&ImageFile) -> Result<Option<Current>>,
+    ) -> Result<Outcome> {
         durable::sync_dir(self.stage.path())?;
         let image = &self.image;
-        let _settled = Settled::enter(image.dir(), image.name(), facts.now)?;
+        let _settled = enter()?;
         self.lease.confirm()?;
-        let current = current(image, identify)?;
+        let current = former(image)?;
         let place = Place { from: None, files };
         let same =
             current.is_some_and(|c| c.identity == Some(facts.identity) && c.size == written.len);
@@ -221,12 +269,7 @@ impl ImageWriter {
     /// # Errors
     /// [`StoreError::NoSpace`].
     pub fn reserve(&self, len: u64) -> Result<()> {
-        match fallocate(self.bulk.file(), FallocateFlags::KEEP_SIZE, 0, len) {
-            Err(Errno::NOSPC | Errno::DQUOT | Errno::FBIG) if len > 0 => {
-                Err(Errno::NOSPC).at("reserve space for", &self.path)
-            }
-            _ => Ok(()),
-        }
+        durable::reserve(self.bulk.file(), &self.path, 0, len)
     }
 
     /// How many bytes were written.

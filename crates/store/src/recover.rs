@@ -1,15 +1,21 @@
 //! What a crash left behind: committed changes are finished, the rest is cleared away.
 
 use std::path::{Path, PathBuf};
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
+use azud_core::name::ImageFile;
+
+use crate::assembly::State;
 use crate::durable;
 use crate::error::{Result, StoreError};
 use crate::lock::DirLock;
 use crate::plan::{self, Plan};
 use crate::slot::TRASH;
-use crate::stage::PREFIX;
+use crate::stage::{ASSEMBLY, PREFIX};
 use crate::{lease, owner, stage};
+
+/// After this long without a write, an assembly that was broken off is cleared away.
+const ABANDONED: Duration = Duration::from_hours(7 * 24);
 
 /// What was done.
 #[derive(Debug, Default)]
@@ -62,7 +68,19 @@ pub(crate) struct Settled {
 
 impl Settled {
     /// Takes the lock and finishes what is committed. Fails if a change of this image cannot be finished.
+    /// Fails too if a part of the image is in an assembly: whatever is done to its file would lose it.
     pub(crate) fn enter(dir: &Path, image: &str, now: SystemTime) -> Result<Self> {
+        let settled = Self::enter_assembling(dir, image, now)?;
+        let image = ImageFile::in_dir(dir, image)?;
+        if State::read(&stage::assembly(&image)).is_some_and(|state| state.record.moving.is_some())
+        {
+            return Err(StoreError::HalfMoved(image.path()));
+        }
+        Ok(settled)
+    }
+
+    /// As [`Settled::enter`], for whoever goes on with the assembly of the image.
+    pub(crate) fn enter_assembling(dir: &Path, image: &str, now: SystemTime) -> Result<Self> {
         let lock = DirLock::wait(dir)?;
         let recovery = recover_locked(dir, now)?;
         // What a newer program committed may be about this image: nobody here can tell.
@@ -127,7 +145,7 @@ fn settle(
         plan.roll_forward(stage, dir)
             .map_err(|error| (Some(name.clone()), error))?;
         recovery.finished.push(name);
-    } else if owner::is_gone(stage, now) {
+    } else if owner::is_gone(stage, now) && !may_go_on(stage, now) {
         stage::clear(stage).map_err(|error| (None, error))?;
         recovery.removed += 1;
     } else {
@@ -140,6 +158,16 @@ fn settle(
     Ok(())
 }
 
+/// Whether somebody may go on with an assembly. One whose image is half moved waits for ever: a part of
+/// the old image is nowhere else.
+fn may_go_on(stage: &Path, now: SystemTime) -> bool {
+    // A clock that went back makes nothing old.
+    let old = |last| now.duration_since(last).is_ok_and(|age| age > ABANDONED);
+    stage::is_assembling(stage)
+        && (!owner::last_write(stage).is_some_and(old)
+            || State::read(stage).is_some_and(|state| state.record.moving.is_some()))
+}
+
 fn has_trash(dir: &Path) -> bool {
     std::fs::symlink_metadata(dir.join(TRASH)).is_ok_and(|meta| meta.is_dir())
 }
@@ -148,7 +176,10 @@ fn has_trash(dir: &Path) -> bool {
 fn stages(dir: &Path) -> Result<Vec<PathBuf>> {
     let mut found: Vec<PathBuf> = durable::names(dir)?
         .into_iter()
-        .filter(|name| name.to_str().is_some_and(|name| name.starts_with(PREFIX)))
+        .filter(|name| {
+            let ours = |name: &str| name.starts_with(PREFIX) || name.starts_with(ASSEMBLY);
+            name.to_str().is_some_and(ours)
+        })
         .map(|name| dir.join(name))
         .filter(|path| std::fs::symlink_metadata(path).is_ok_and(|meta| meta.is_dir()))
         .collect();

@@ -4,6 +4,7 @@ use std::collections::hash_map::RandomState;
 use std::fs::File;
 use std::hash::{BuildHasher, Hasher};
 use std::path::{Path, PathBuf};
+use std::time::SystemTime;
 
 use azud_core::name::ImageFile;
 
@@ -15,6 +16,12 @@ use crate::plan::READY;
 /// How the names of stage directories begin.
 pub(crate) const PREFIX: &str = ".azud-stage-";
 
+/// How the names of the directories begin in which images are assembled. They outlive their process.
+pub(crate) const ASSEMBLY: &str = ".azud-assembly-";
+
+/// What an assembly remembers. It goes first, so that one without it is nothing to go on with.
+pub(crate) const JOURNAL: &str = "journal";
+
 /// So much of the image's name is in the stage's: enough to recognise it, and it always fits.
 const NAME_PART: usize = 200;
 
@@ -24,32 +31,46 @@ pub(crate) struct Stage {
     path: PathBuf,
     /// Open, and so locked, as long as we work here; `None` once a committed change is all that is here.
     owner: Option<File>,
+    /// Whether the directory outlives us, so that somebody can go on.
+    resumable: bool,
 }
 
 impl Stage {
     /// Makes a stage beside an image. The caller holds the directory's lock.
     pub(crate) fn make(image: &ImageFile) -> Result<Self> {
-        let name = image.name();
-        let cut = (0..=name.len().min(NAME_PART))
-            .rev()
-            .find(|at| name.is_char_boundary(*at))
-            .unwrap_or(0);
         // Keys of a RandomState come from the system's random numbers.
         let random = RandomState::new().build_hasher().finish();
         let path = image
             .dir()
-            .join(format!("{PREFIX}{}-{random:016x}", &name[..cut]));
+            .join(format!("{PREFIX}{}-{random:016x}", name_part(image)));
         durable::make_dir(&path)?;
         match owner::sign(&path) {
             Ok(owner) => Ok(Self {
                 path,
                 owner: Some(owner),
+                resumable: false,
             }),
             Err(error) => {
                 let _ = durable::remove_flat_dir(&path);
                 Err(error)
             }
         }
+    }
+
+    /// Takes over the directory in which an image is assembled, or makes it. The caller holds the
+    /// directory's lock.
+    pub(crate) fn resume(image: &ImageFile, now: SystemTime) -> Result<Self> {
+        let path = assembly(image);
+        durable::ensure_dir(&path)?;
+        if !owner::is_gone(&path, now) {
+            return Err(StoreError::Locked(image.path()));
+        }
+        let owner = owner::sign(&path)?;
+        Ok(Self {
+            path,
+            owner: Some(owner),
+            resumable: true,
+        })
     }
 
     pub(crate) fn path(&self) -> &Path {
@@ -67,13 +88,57 @@ impl Drop for Stage {
         // Closed first: NFS and FUSE keep a removed file that is open, and with it the directory.
         if self.owner.take().is_some() {
             // What cannot be removed now is cleared away by the next command.
-            let _ = clear(&self.path);
+            let _ = if self.resumable && is_assembling(&self.path) {
+                durable::remove_file(&self.path.join(OWNER))
+            } else {
+                clear(&self.path)
+            };
         }
     }
 }
 
+/// The directory in which an image is assembled: there is one for each name.
+pub(crate) fn assembly(image: &ImageFile) -> PathBuf {
+    let hash = blake3::hash(image.name().as_bytes()).to_hex();
+    let name = format!("{ASSEMBLY}{}-{}", name_part(image), &hash[..16]);
+    image.dir().join(name)
+}
+
+/// Whether a directory holds an assembly that can be gone on with.
+pub(crate) fn is_assembling(stage: &Path) -> bool {
+    let name = stage.file_name().and_then(std::ffi::OsStr::to_str);
+    name.is_some_and(|name| name.starts_with(ASSEMBLY))
+        && matches!(durable::file_size(&stage.join(JOURNAL)), Ok(Some(_)))
+}
+
+fn name_part(image: &ImageFile) -> &str {
+    let name = image.name();
+    let cut = (0..=name.len().min(NAME_PART))
+        .rev()
+        .find(|at| name.is_char_boundary(*at))
+        .unwrap_or(0);
+    &name[..cut]
+}
+
+/// Empties the directory of an assembly for another one, but for some files.
+pub(crate) fn empty(stage: &Path, but: &[&str]) -> Result<()> {
+    durable::remove_file(&stage.join(JOURNAL))?;
+    durable::sync_dir(stage)?;
+    for name in durable::names(stage)? {
+        if name != OWNER && !but.iter().any(|kept| name == *kept) {
+            durable::remove_file(&stage.join(name))?;
+        }
+    }
+    Ok(())
+}
+
 /// Removes a stage directory, the commit mark first, so that a half-removed one is no change any more.
 pub(crate) fn clear(stage: &Path) -> Result<()> {
+    let journal = stage.join(JOURNAL);
+    if durable::file_size(&journal)?.is_some() {
+        durable::remove_file(&journal)?;
+        durable::sync_dir(stage)?;
+    }
     let ready = stage.join(READY);
     if durable::file_size(&ready)?.is_some() {
         durable::remove_file(&ready)?;

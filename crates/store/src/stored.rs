@@ -2,13 +2,18 @@
 
 use std::fs::File;
 use std::io;
-use std::os::unix::fs::{FileExt, OpenOptionsExt};
+use std::os::unix::fs::{FileExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
 use azud_core::io::ReadAt;
-use rustix::fs::{Advice, OFlags, fadvise};
+use rustix::fs::{Advice, FlockOperation, OFlags, fadvise, flock};
+use rustix::io::Errno;
 
+use crate::assembly::Moved;
 use crate::error::{Result, StoreError};
+
+/// An image that is replaced while it is being opened is opened again, so often.
+const TRIES: u32 = 5;
 
 /// A stored image. Its length is that at opening; a file cut short later gives `UnexpectedEof`.
 #[derive(Debug)]
@@ -16,14 +21,29 @@ pub struct Stored {
     file: File,
     path: PathBuf,
     len: u64,
+    /// Where those parts are that moved over to a newer version in the making.
+    moved: Option<Moved>,
 }
 
 impl Stored {
-    /// Opens an image file.
+    /// Opens an image file. One that is half moved over to a newer version is read from both files.
     ///
     /// # Errors
-    /// [`StoreError::NotFound`], [`StoreError::NotAFile`], [`StoreError::Io`].
+    /// [`StoreError::NotFound`], [`StoreError::NotAFile`], [`StoreError::Locked`] while its parts are moving,
+    /// [`StoreError::Io`].
     pub fn open(path: &Path) -> Result<Self> {
+        let mut tries = 0..TRIES;
+        loop {
+            let opened = Self::open_once(path)?;
+            // Replaced in between: what was opened may be a file whose parts were given up.
+            let gone = opened.file.metadata().is_ok_and(|meta| meta.nlink() == 0);
+            if !gone || tries.next().is_none() {
+                return Ok(opened);
+            }
+        }
+    }
+
+    fn open_once(path: &Path) -> Result<Self> {
         let file = open(path).map_err(|error| match error.kind() {
             io::ErrorKind::NotFound => StoreError::NotFound(path.to_owned()),
             _ => StoreError::io("open", path, error),
@@ -42,11 +62,34 @@ impl Stored {
                 what,
             });
         }
-        Ok(Self {
+        // Where nothing can be locked, nothing is.
+        if let Err(Errno::WOULDBLOCK) = flock(&file, FlockOperation::NonBlockingLockShared) {
+            return Err(StoreError::Locked(path.to_owned()));
+        }
+        let mut stored = Self {
             file,
             path: path.to_owned(),
             len: meta.len(),
-        })
+            moved: None,
+        };
+        stored.moved = Moved::find(&stored);
+        Ok(stored)
+    }
+
+    /// The file as it is.
+    pub(crate) fn file(&self) -> &File {
+        &self.file
+    }
+
+    /// Keeps all others from opening it until this is dropped; `false` if somebody has it open.
+    pub(crate) fn lock_alone(&self) -> bool {
+        match flock(&self.file, FlockOperation::NonBlockingLockExclusive) {
+            Err(Errno::WOULDBLOCK) => {
+                let _ = flock(&self.file, FlockOperation::NonBlockingLockShared);
+                false
+            }
+            _ => true,
+        }
     }
 
     /// What was opened.
@@ -79,6 +122,9 @@ impl ReadAt for Stored {
     }
 
     fn read_exact_at(&self, buf: &mut [u8], offset: u64) -> io::Result<()> {
-        self.file.read_exact_at(buf, offset)
+        match &self.moved {
+            Some(moved) => moved.read(&self.file, buf, offset),
+            None => self.file.read_exact_at(buf, offset),
+        }
     }
 }

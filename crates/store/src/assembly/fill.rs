@@ -1,0 +1,223 @@
+//! The hands of an assembly: threads that read a run, hold each piece against its hash, and write it.
+
+use std::fs::File;
+use std::ops::Range;
+use std::os::unix::fs::FileExt;
+use std::path::Path;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::mpsc::{self, RecvTimeoutError};
+use std::thread;
+use std::time::Duration;
+
+use azud_core::assembly::{Layout, Origin, Piece, Run, Source, SourceError};
+use azud_core::io::ReadAt;
+use rustix::fs::copy_file_range;
+
+use super::local::{Local, failed};
+use crate::error::{At, Result, StoreError};
+
+/// Tries of a source that says that another may help, and the pause before the second one.
+const TRIES: u32 = 5;
+const PAUSE: Duration = Duration::from_millis(100);
+
+/// More threads than these only need more memory.
+const MOST_THREADS: usize = 8;
+
+/// Where runs come from and go to.
+pub(super) struct Filler<'a> {
+    pub(super) file: &'a File,
+    pub(super) path: &'a Path,
+    pub(super) wanted: &'a Layout,
+    pub(super) locals: &'a [Local],
+    pub(super) source: &'a dyn Source,
+    /// Bytes of a block that two files can share, if they can.
+    pub(super) shares: Option<u64>,
+}
+
+/// What became of pieces.
+#[derive(Debug)]
+pub(super) enum Event {
+    /// They are written.
+    Placed(Range<usize>, Origin),
+    /// A local image has other bytes than it should.
+    Missing(usize),
+    /// Nothing new, but time passes.
+    Tick,
+}
+
+impl Filler<'_> {
+    /// Fills all runs. What becomes of them is told in the thread of the caller, between two `tick`s at
+    /// least once. After an error, of ours or of `tell`, nothing more is begun.
+    pub(super) fn fill(
+        &self,
+        runs: &[Run],
+        tick: Duration,
+        mut tell: impl FnMut(Event) -> Result<()>,
+    ) -> Result<()> {
+        let next = AtomicUsize::new(0);
+        let stop = AtomicBool::new(false);
+        let threads = thread::available_parallelism().map_or(2, usize::from);
+        let (events, told) = mpsc::channel();
+        thread::scope(|scope| {
+            for _ in 0..threads.min(MOST_THREADS).min(runs.len()) {
+                let events = events.clone();
+                let (next, stop) = (&next, &stop);
+                scope.spawn(move || {
+                    let mut buf = Vec::new();
+                    while !stop.load(Ordering::Relaxed) {
+                        let Some(run) = runs.get(next.fetch_add(1, Ordering::Relaxed)) else {
+                            return;
+                        };
+                        let done = self.run(run, &mut buf, &mut |event| {
+                            // Nobody listens any more after a failure elsewhere.
+                            let _ = events.send(Ok(event));
+                        });
+                        if let Err(error) = done {
+                            stop.store(true, Ordering::Relaxed);
+                            let _ = events.send(Err(error));
+                        }
+                    }
+                });
+            }
+            drop(events);
+            let mut first = Ok(());
+            loop {
+                let event = match told.recv_timeout(tick) {
+                    Ok(event) => event,
+                    Err(RecvTimeoutError::Timeout) => Ok(Event::Tick),
+                    Err(RecvTimeoutError::Disconnected) => return first,
+                };
+                // After a failure, what is written already still counts.
+                let told = event.and_then(&mut tell);
+                if let Err(error) = told {
+                    stop.store(true, Ordering::Relaxed);
+                    if first.is_ok() {
+                        first = Err(error);
+                    }
+                }
+            }
+        })
+    }
+
+    fn run(&self, run: &Run, buf: &mut Vec<u8>, tell: &mut dyn FnMut(Event)) -> Result<()> {
+        let len = usize::try_from(run.len).expect("a run fits memory");
+        buf.resize(len, 0);
+        let pieces = &self.wanted.pieces()[run.pieces()];
+        match run.origin {
+            Origin::Source => {
+                self.fetch(run.offset, buf)?;
+                for piece in pieces {
+                    let at = within(run, piece);
+                    self.make_sure(piece, &mut buf[at])?;
+                }
+                self.write(buf, run.offset)?;
+            }
+            Origin::Local { file, offset } => {
+                let read = self.locals[file].stored.read_exact_at(buf, offset);
+                let good = |piece: &Piece| read.is_ok() && is(piece, &buf[within(run, piece)]);
+                if !pieces.iter().all(good) {
+                    return self.salvage(run, buf, read.is_ok(), tell);
+                }
+                self.copy(run, buf, (&self.locals[file], offset))?;
+            }
+        }
+        tell(Event::Placed(run.pieces(), run.origin));
+        Ok(())
+    }
+
+    /// Writes those pieces of a local run that are good.
+    fn salvage(
+        &self,
+        run: &Run,
+        buf: &[u8],
+        readable: bool,
+        tell: &mut dyn FnMut(Event),
+    ) -> Result<()> {
+        for number in run.pieces() {
+            let piece = &self.wanted.pieces()[number];
+            let bytes = &buf[within(run, piece)];
+            if readable && is(piece, bytes) {
+                self.write(bytes, piece.offset)?;
+                tell(Event::Placed(number..number + 1, run.origin));
+            } else {
+                tell(Event::Missing(number));
+            }
+        }
+        Ok(())
+    }
+
+    /// Takes over a local run: whole blocks are shared where both files can, the rest is written.
+    fn copy(&self, run: &Run, buf: &[u8], (local, from): (&Local, u64)) -> Result<()> {
+        let shared = self.shares.and_then(|block| run.shareable(block));
+        let Some((start, len)) = shared else {
+            return self.write(buf, run.offset);
+        };
+        let (mut at, end) = (start, start + len);
+        while at < end {
+            let (mut off_in, mut off_out) = (from + (at - run.offset), at);
+            let left = usize::try_from(end - at).expect("a run fits memory");
+            let input = local.stored.file();
+            let done = copy_file_range(
+                input,
+                Some(&mut off_in),
+                self.file,
+                Some(&mut off_out),
+                left,
+            );
+            match done {
+                Ok(0) | Err(_) => break,
+                Ok(count) => at += count as u64,
+            }
+        }
+        let skip = |to: u64| usize::try_from(to - run.offset).expect("a run fits memory");
+        self.write(&buf[..skip(start)], run.offset)?;
+        self.write(&buf[skip(at)..], at)
+    }
+
+    fn write(&self, bytes: &[u8], offset: u64) -> Result<()> {
+        self.file.write_all_at(bytes, offset).at("write", self.path)
+    }
+
+    /// Reads from the source, again where that may help.
+    fn fetch(&self, offset: u64, buf: &mut [u8]) -> Result<()> {
+        let mut pause = PAUSE;
+        for _ in 1..TRIES {
+            match self.source.read(offset, buf) {
+                Err(SourceError::Temporary(_)) => thread::sleep(pause),
+                other => return other.map_err(|error| failed(self.source, error)),
+            }
+            pause *= 2;
+        }
+        let last = self.source.read(offset, buf);
+        last.map_err(|error| failed(self.source, error))
+    }
+
+    /// A piece from the source must be right, if need be at the second try.
+    fn make_sure(&self, piece: &Piece, bytes: &mut [u8]) -> Result<()> {
+        if is(piece, bytes) {
+            return Ok(());
+        }
+        self.fetch(piece.offset, bytes)?;
+        if is(piece, bytes) {
+            return Ok(());
+        }
+        match self.source.identity() {
+            Ok(identity) if identity == *self.wanted.identity() => Err(StoreError::BadPiece {
+                name: self.source.name(),
+                offset: piece.offset,
+            }),
+            Ok(_) => Err(failed(self.source, SourceError::Changed)),
+            Err(error) => Err(failed(self.source, error)),
+        }
+    }
+}
+
+fn within(run: &Run, piece: &Piece) -> Range<usize> {
+    let start = usize::try_from(piece.offset - run.offset).expect("a run fits memory");
+    start..start + piece.len as usize
+}
+
+/// Whether these are the bytes of a piece.
+pub(super) fn is(piece: &Piece, bytes: &[u8]) -> bool {
+    blake3::hash(bytes).as_bytes() == &piece.hash
+}

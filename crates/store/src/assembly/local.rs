@@ -1,0 +1,154 @@
+//! Images that are here already, whose pieces need not be fetched.
+
+use std::path::{Path, PathBuf};
+use std::time::SystemTime;
+
+use azud_core::assembly::{Layout, LayoutError, Source, SourceError};
+use azud_core::format::Hash;
+use azud_core::format::ranges::{RANGE, RangeIndex};
+use azud_core::io::ReadAt;
+use azud_core::name::{ImageFile, is_side_file};
+
+use crate::durable;
+use crate::error::{Result, StoreError};
+use crate::identity::Identity;
+use crate::slot::{shelf, slots};
+use crate::stored::Stored;
+
+/// Ending of the index of a foreign image.
+pub const INDEX: &str = ".index";
+
+/// So many neighbours are looked into.
+const NEIGHBOURS: usize = 8;
+/// And so many former versions.
+const FORMER: usize = 4;
+
+const MAX_INDEX_FILE: u64 = 1 << 30;
+
+/// An image here.
+#[derive(Debug)]
+pub(super) struct Local {
+    pub(super) stored: Stored,
+    pub(super) layout: Layout,
+}
+
+impl Local {
+    /// Opens an image, if its pieces are known.
+    pub(super) fn open(path: &Path) -> Option<Self> {
+        Self::of(Stored::open(path).ok()?)
+    }
+
+    pub(super) fn of(stored: Stored) -> Option<Self> {
+        let layout = known_layout(&stored)?;
+        Some(Self { stored, layout })
+    }
+}
+
+/// The layout of a stored image as far as it can be told without reading all of it: from its ending, or
+/// from the index beside it.
+pub(super) fn known_layout(stored: &Stored) -> Option<Layout> {
+    if let Ok(layout) = Layout::read_native(stored) {
+        return Some(layout);
+    }
+    let mut beside = stored.path().as_os_str().to_owned();
+    beside.push(INDEX);
+    let index = durable::read_small(Path::new(&beside), MAX_INDEX_FILE).ok()?;
+    let layout = Layout::parse(index).ok()?;
+    (!layout.is_native() && layout.size() == stored.len()).then_some(layout)
+}
+
+/// The identity of a stored image: of a native one by its ending, of a foreign one by the index beside it.
+pub fn identity(path: &Path) -> Option<Identity> {
+    let stored = Stored::open(path).ok()?;
+    Some(Identity(*known_layout(&stored)?.identity()))
+}
+
+/// The images that may hold pieces of a new version: the current one is given, then its former versions,
+/// then its neighbours, the newest first.
+pub(super) fn candidates(image: &ImageFile) -> Result<Vec<PathBuf>> {
+    let shelf = shelf(image);
+    let former = slots(&shelf)?.into_iter().rev().take(FORMER);
+    let former = former.map(|slot| shelf.join(slot.to_string()).join(image.name()));
+    let mut neighbours = Vec::new();
+    for name in durable::names(image.dir())? {
+        let Some(name) = name.to_str() else { continue };
+        let ours = name != image.name() && !is_side_file(name) && !name.starts_with('.');
+        let path = image.dir().join(name);
+        let meta = std::fs::symlink_metadata(&path);
+        if let Some(meta) = meta.ok().filter(|meta| ours && meta.is_file()) {
+            neighbours.push((meta.modified().unwrap_or(SystemTime::UNIX_EPOCH), path));
+        }
+    }
+    neighbours.sort();
+    let neighbours = neighbours.into_iter().rev().take(NEIGHBOURS);
+    Ok(former.chain(neighbours.map(|(_, path)| path)).collect())
+}
+
+/// An image file as a source.
+#[derive(Debug)]
+pub struct FileSource {
+    stored: Stored,
+}
+
+impl FileSource {
+    /// Opens it.
+    ///
+    /// # Errors
+    /// As [`Stored::open`].
+    pub fn open(path: &Path) -> Result<Self> {
+        Ok(Self {
+            stored: Stored::open(path)?,
+        })
+    }
+
+    fn hash_ranges(&self) -> std::result::Result<Layout, SourceError> {
+        let size = self.stored.len();
+        let too_large = |error| SourceError::Permanent(std::io::Error::other(error));
+        let count = RangeIndex::count(size).map_err(too_large)?;
+        let mut hashes = Vec::with_capacity(count);
+        let mut buf = vec![0; RANGE as usize];
+        let mut offset = 0;
+        while offset < size {
+            let len = usize::try_from((size - offset).min(RANGE.into())).expect("at most a range");
+            self.read(offset, &mut buf[..len])?;
+            hashes.push(*blake3::hash(&buf[..len]).as_bytes());
+            offset += len as u64;
+        }
+        Layout::parse(RangeIndex { size, hashes }.encode()).map_err(too_large)
+    }
+}
+
+impl Source for FileSource {
+    /// From the ending, or the index beside it; else every range is read and hashed.
+    fn layout(&self) -> std::result::Result<Layout, SourceError> {
+        match Layout::read_native(&self.stored) {
+            Ok(layout) => Ok(layout),
+            Err(LayoutError::Read { source, .. }) => Err(SourceError::of_io(source)),
+            Err(LayoutError::Format(_)) => match known_layout(&self.stored) {
+                Some(layout) => Ok(layout),
+                None => self.hash_ranges(),
+            },
+        }
+    }
+
+    fn read(&self, offset: u64, buf: &mut [u8]) -> std::result::Result<(), SourceError> {
+        let read = self.stored.read_exact_at(buf, offset);
+        read.map_err(SourceError::of_io)
+    }
+
+    fn identity(&self) -> std::result::Result<Hash, SourceError> {
+        Ok(*self.layout()?.identity())
+    }
+
+    fn name(&self) -> String {
+        self.stored.path().display().to_string()
+    }
+}
+
+/// A failure of a source.
+pub(super) fn failed(source: &dyn Source, error: SourceError) -> StoreError {
+    StoreError::Source {
+        name: source.name(),
+        source: error,
+    }
+}

@@ -1,0 +1,205 @@
+//! What is here: the old image and others, what an earlier run left, the file system and its room.
+
+use std::os::unix::fs::MetadataExt;
+use std::path::Path;
+
+use azud_core::assembly::{Layout, Medium, Need, Plan};
+use azud_core::bitmap::Bitmap;
+use azud_core::name::ImageFile;
+use rustix::fs::{StatFs, statfs};
+
+use super::former;
+use super::local::{Local, candidates};
+use super::{Moving, Prospect, State, Way};
+use crate::error::{At, Result, StoreError};
+use crate::identity::Identity;
+use crate::stage::{assembly, check_target};
+use crate::stored::Stored;
+
+/// What the kernel calls FAT, and the largest file there.
+const FAT: i64 = 0x4d44;
+const FAT_LIMIT: u64 = (4 << 30) - 1;
+
+/// File systems whose files can share blocks.
+const SHARING: [i64; 2] = [0x5846_5342, 0x9123_683E];
+
+/// Everything that a decision needs.
+#[derive(Debug)]
+pub(super) struct View {
+    /// Images here; the one that is replaced is the first, if there is one.
+    pub(super) locals: Vec<Local>,
+    /// Whether there is one.
+    pub(super) replaces: bool,
+    pub(super) state: Option<State>,
+    pub(super) plan: Plan,
+    pub(super) medium: Medium,
+    pub(super) need: Need,
+    pub(super) way: Way,
+}
+
+/// Refuses a place where the image cannot be, whatever is tried.
+pub(super) fn refuse_impossible(image: &ImageFile, wanted: &Layout) -> Result<()> {
+    check_target(image)?;
+    match file_limit(kind(&file_system(image)?)) {
+        Some(limit) if wanted.size() > limit => Err(StoreError::FileTooLarge {
+            path: image.path(),
+            size: wanted.size(),
+            limit,
+        }),
+        _ => Ok(()),
+    }
+}
+
+impl View {
+    pub(super) fn of(image: &ImageFile, wanted: &Layout, moving: Moving) -> Result<Self> {
+        let current = check_target(image)?.map(|_| Stored::open(&image.path()));
+        let current = current.transpose()?.and_then(Local::of);
+        let same = current
+            .as_ref()
+            .is_some_and(|local| local.layout.identity() == wanted.identity());
+        let stage = assembly(image);
+        let state =
+            State::read(&stage).filter(|state| state.wanted.identity() == wanted.identity());
+        let replaces = current.is_some();
+        let mut locals: Vec<Local> = current.into_iter().collect();
+        locals.extend(former::pieces(&stage, image, wanted));
+        locals.extend(
+            candidates(image)?
+                .iter()
+                .filter_map(|path| Local::open(path)),
+        );
+        let layouts: Vec<&Layout> = locals.iter().map(|local| &local.layout).collect();
+        let nothing = Bitmap::new(wanted.pieces().len() as u64);
+        let verified = state
+            .as_ref()
+            .map_or(&nothing, |state| &state.record.verified);
+        let plan = Plan::make(wanted, verified, &layouts);
+        let medium = medium(image, &stage, verified_bytes(wanted, verified))?;
+        let need = Need::of(&plan, wanted, &medium);
+        let mut view = Self {
+            locals,
+            replaces,
+            state,
+            plan,
+            medium,
+            need,
+            way: Way::Nothing,
+        };
+        if !same {
+            view.way = view.choose(image, moving)?;
+        }
+        Ok(view)
+    }
+
+    /// Whether pieces of the old image were given up for this one.
+    pub(super) fn is_half_moved(&self) -> bool {
+        let moving = self.state.as_ref().and_then(|state| state.record.moving);
+        let current = self.locals.first().filter(|_| self.replaces);
+        current.is_some_and(|local| moving == Some(*local.layout.identity()))
+    }
+
+    fn choose(&self, image: &ImageFile, moving: Moving) -> Result<Way> {
+        let has = self.medium.available;
+        let movable = self.replaces && only_name(&image.path());
+        if self.is_half_moved() {
+            return Ok(Way::Move);
+        }
+        let needs = match moving {
+            Moving::Always if movable => {
+                if self.need.moving <= has {
+                    return Ok(Way::Move);
+                }
+                self.need.moving
+            }
+            _ if self.need.copy <= has => return Ok(Way::Copy),
+            Moving::Auto if movable && self.need.moving <= has => return Ok(Way::Move),
+            Moving::Auto if movable => self.need.moving,
+            _ => self.need.copy,
+        };
+        Err(StoreError::TooLittleRoom {
+            path: image.path(),
+            needs,
+            has,
+        })
+    }
+
+    pub(super) fn prospect(&self, wanted: &Layout) -> Prospect {
+        let verified = self.state.as_ref().map(|state| &state.record.verified);
+        Prospect {
+            identity: Identity(*wanted.identity()),
+            size: wanted.size(),
+            way: self.way,
+            resumed: verified.map_or(0, |verified| verified_bytes(wanted, verified)),
+            local: self.plan.local_bytes(),
+            shared: self.need.shared,
+            source: self.plan.source_bytes(),
+            needs: match self.way {
+                Way::Nothing => 0,
+                Way::Copy => self.need.copy,
+                Way::Move => self.need.moving,
+            },
+            has: self.medium.available,
+        }
+    }
+}
+
+/// Blocks of a file that has other names too, or is open elsewhere, are not ours to give up. (Who has it
+/// open is seen by its lock.)
+fn only_name(path: &Path) -> bool {
+    std::fs::symlink_metadata(path).is_ok_and(|meta| meta.nlink() == 1)
+}
+
+fn verified_bytes(wanted: &Layout, verified: &Bitmap) -> u64 {
+    let pieces = wanted.pieces().iter().enumerate();
+    let verified = pieces.filter(|(number, _)| verified.get(*number as u64));
+    verified.map(|(_, piece)| u64::from(piece.len)).sum()
+}
+
+/// Of the directory, or of what is there of the way to one that is still to be made.
+fn file_system(image: &ImageFile) -> Result<StatFs> {
+    let mut ancestors = image.dir().ancestors();
+    let there = ancestors.find(|dir| dir.as_os_str().is_empty() || dir.exists());
+    let there = there.filter(|dir| !dir.as_os_str().is_empty());
+    let dir = there.unwrap_or(Path::new("."));
+    statfs(dir).at("look at", dir)
+}
+
+fn kind(fs: &StatFs) -> i64 {
+    // Its width differs from one architecture to the next.
+    #[allow(
+        clippy::unnecessary_cast,
+        clippy::cast_lossless,
+        reason = "needed elsewhere"
+    )]
+    let kind = fs.f_type as i64;
+    kind
+}
+
+fn file_limit(kind: i64) -> Option<u64> {
+    (kind == FAT).then_some(FAT_LIMIT)
+}
+
+/// The file system; what an earlier run reserved and did not fill counts as room.
+fn medium(image: &ImageFile, stage: &Path, verified: u64) -> Result<Medium> {
+    let fs = file_system(image)?;
+    let block = u64::try_from(fs.f_bsize).unwrap_or(4096).max(512);
+    let taken = std::fs::symlink_metadata(stage.join(image.name()))
+        .map_or(0, |meta| meta.blocks().saturating_mul(512));
+    let free = fs.f_bavail.saturating_mul(block);
+    Ok(Medium {
+        block,
+        shares: SHARING.contains(&kind(&fs)),
+        available: free.saturating_add(taken.saturating_sub(verified)),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{FAT, FAT_LIMIT, file_limit};
+
+    #[test]
+    fn fat_has_a_limit_and_others_have_none() {
+        assert_eq!(file_limit(FAT), Some(FAT_LIMIT));
+        assert_eq!(file_limit(0xEF53), None);
+    }
+}

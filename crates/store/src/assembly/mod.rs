@@ -1,0 +1,123 @@
+//! Receiving an image: pieces that are here are shared, copied or moved, the rest is read from a source;
+//! each is held against its hash, and the whole is published.
+//!
+//! An assembly lies in a directory of its own beside the image and outlives its process: the next one goes
+//! on where the journal says. [`azud_core::assembly`] decides, this module acts.
+
+mod check;
+mod fill;
+mod former;
+mod local;
+mod look;
+mod moving;
+mod report;
+mod state;
+mod union;
+mod work;
+
+use azud_core::assembly::{Layout, RECORD_BYTES, Source};
+use azud_core::name::ImageFile;
+use azud_core::progress::Progress;
+
+use crate::error::Result;
+use crate::publish::Staging;
+use look::View;
+
+pub(crate) use state::State;
+pub(crate) use union::Moved;
+
+pub use local::{FileSource, INDEX, identity};
+pub use report::{Facts, Moving, Prospect, Report, Way};
+
+/// An image to be received.
+pub struct Assembly<'a> {
+    image: &'a ImageFile,
+    source: &'a dyn Source,
+    moving: Moving,
+    wanted: Layout,
+    prospect: Prospect,
+    step: u64,
+}
+
+impl std::fmt::Debug for Assembly<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Assembly({}, {:?})", self.image, self.prospect)
+    }
+}
+
+impl<'a> Assembly<'a> {
+    /// Looks at the source and at what is here, and decides what to do. Nothing is written.
+    ///
+    /// # Errors
+    /// [`crate::StoreError::Source`]; [`crate::StoreError::TooLittleRoom`] and
+    /// [`crate::StoreError::FileTooLarge`], so that nothing is begun that cannot end;
+    /// [`crate::StoreError::NotAFile`]. The directory may be missing until it is run.
+    pub fn plan(image: &'a ImageFile, source: &'a dyn Source, moving: Moving) -> Result<Self> {
+        let wanted = source
+            .layout()
+            .map_err(|error| local::failed(source, error))?;
+        look::refuse_impossible(image, &wanted)?;
+        let prospect = View::of(image, &wanted, moving)?.prospect(&wanted);
+        Ok(Self {
+            image,
+            source,
+            moving,
+            wanted,
+            prospect,
+            step: RECORD_BYTES,
+        })
+    }
+
+    /// Writes down how far it is after every so many bytes, and moves no more at once.
+    #[must_use]
+    pub fn step(self, bytes: u64) -> Self {
+        Self {
+            step: bytes,
+            ..self
+        }
+    }
+
+    /// What will be done.
+    pub fn prospect(&self) -> &Prospect {
+        &self.prospect
+    }
+
+    /// The pieces of the wanted image.
+    pub fn wanted(&self) -> &Layout {
+        &self.wanted
+    }
+
+    /// Does it. When this fails, the old image can be restored as before, and the next run goes on.
+    ///
+    /// # Errors
+    /// As [`Assembly::plan`]; [`crate::StoreError::NotFound`] for the directory; [`crate::StoreError::Locked`] when somebody else is at it;
+    /// [`crate::StoreError::BadPiece`]; what the system says.
+    pub fn run(self, facts: &Facts, progress: &dyn Progress) -> Result<Report> {
+        if self.prospect.way == Way::Nothing {
+            return Ok(Report::nothing(&self.prospect));
+        }
+        let staging = Staging::resume(self.image, facts.now)?;
+        former::settle(&staging, self.image, (&self.wanted, self.step))?;
+        // Under the lock, and with what another process may have done in between.
+        let view = View::of(self.image, &self.wanted, self.moving).or_else(|error| {
+            // What was begun for another image takes room as well.
+            former::forget(&staging)?;
+            View::of(self.image, &self.wanted, self.moving).map_err(|_| error)
+        })?;
+        let prospect = view.prospect(&self.wanted);
+        if prospect.way == Way::Nothing {
+            return Ok(Report::nothing(&prospect));
+        }
+        let mut work = work::Work::begin(&self, &staging, view)?;
+        let written = work.run(progress)?;
+        let report = work.report(&prospect);
+        // `work` keeps others from reading an old image that is half given up, until the new one is there.
+        report::publish(
+            staging,
+            &self.wanted,
+            (&written, work.moved()),
+            facts,
+            &report,
+        )
+    }
+}

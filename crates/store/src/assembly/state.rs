@@ -1,0 +1,115 @@
+//! What an assembly's directory says: which image is wanted, and what of it is there.
+
+use std::fs::{File, OpenOptions};
+use std::path::{Path, PathBuf};
+
+use azud_core::assembly::{Layout, Tracker, journal};
+use azud_core::format::index::MAX_INDEX;
+use azud_core::format::{Hash, MAX_FRAMES};
+
+use crate::durable;
+use crate::error::{At, Result};
+use crate::stage::JOURNAL;
+
+/// The description of the wanted image.
+pub(super) const WANTED: &str = "wanted";
+
+/// The largest description: an index, its trailer and seek table.
+const MAX_WANTED: u64 = MAX_INDEX + 8 * MAX_FRAMES as u64 + 4096;
+const MAX_JOURNAL: u64 = 8 << 20;
+
+/// An assembly that can be gone on with.
+#[derive(Debug)]
+pub(crate) struct State {
+    /// The image that is wanted.
+    pub(crate) wanted: Layout,
+    /// What of it is there.
+    pub(crate) record: journal::Record,
+}
+
+impl State {
+    /// Reads it; `None` if there is none, or it is damaged beyond use.
+    pub(crate) fn read(stage: &Path) -> Option<Self> {
+        Self::read_from(&stage.join(WANTED), &stage.join(JOURNAL))
+    }
+
+    pub(super) fn read_from(wanted: &Path, journal: &Path) -> Option<Self> {
+        let journal = durable::read_small(journal, MAX_JOURNAL).ok()?;
+        let description = durable::read_small(wanted, MAX_WANTED).ok()?;
+        let wanted = Layout::parse(description).ok()?;
+        let record = journal::read(&journal, wanted.identity(), wanted.pieces().len());
+        // A journal without a record was made just before a crash.
+        let pieces = wanted.pieces().len();
+        let record =
+            record.unwrap_or_else(|| Tracker::new(*wanted.identity(), pieces).recorded().clone());
+        Some(Self { wanted, record })
+    }
+}
+
+/// The open journal of an assembly.
+#[derive(Debug)]
+pub(super) struct Journal {
+    file: File,
+    path: PathBuf,
+    tracker: Tracker,
+}
+
+impl Journal {
+    /// Begins an assembly in an empty directory; its last step makes it one.
+    pub(super) fn begin(stage: &Path, wanted: &Layout) -> Result<Self> {
+        durable::write(&stage.join(WANTED), wanted.description())?;
+        let path = stage.join(JOURNAL);
+        let pieces = wanted.pieces().len();
+        let len = usize::try_from(2 * journal::slot_len(pieces)).expect("limited by MAX_FRAMES");
+        // At its full length: a record later on is written over what is there and needs no space.
+        durable::write(&path, &vec![0; len])?;
+        durable::sync_dir(stage)?;
+        Self::open(path, Tracker::new(*wanted.identity(), pieces))
+    }
+
+    /// Goes on with one.
+    pub(super) fn resume(stage: &Path, record: journal::Record) -> Result<Self> {
+        Self::open(stage.join(JOURNAL), Tracker::resume(record))
+    }
+
+    fn open(path: PathBuf, tracker: Tracker) -> Result<Self> {
+        let mut options = OpenOptions::new();
+        let file = options.write(true).open(&path).at("open", &path)?;
+        Ok(Self {
+            file,
+            path,
+            tracker,
+        })
+    }
+
+    pub(super) fn tracker(&self) -> &Tracker {
+        &self.tracker
+    }
+
+    pub(super) fn tracker_mut(&mut self) -> &mut Tracker {
+        &mut self.tracker
+    }
+
+    /// Takes back that pieces are there, before they are given up.
+    pub(super) fn forget(&mut self, pieces: &[usize]) -> Result<()> {
+        for piece in pieces {
+            self.tracker.lose(*piece);
+        }
+        let record = self.tracker.draw_up(None);
+        self.commit(record)
+    }
+
+    /// Syncs the image, then says what of it is there.
+    pub(super) fn record(&mut self, image: (&File, &Path), moving: Option<Hash>) -> Result<()> {
+        let record = self.tracker.draw_up(moving);
+        durable::sync_file(image.0, image.1)?;
+        self.commit(record)
+    }
+
+    fn commit(&mut self, record: journal::Record) -> Result<()> {
+        let (offset, slot) = journal::slot(&record);
+        durable::record(&self.file, &self.path, offset, &slot)?;
+        self.tracker.wrote(record);
+        Ok(())
+    }
+}

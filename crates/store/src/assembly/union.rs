@@ -1,0 +1,77 @@
+//! An old image whose pieces have partly moved: read from both files, it is whole.
+
+use std::collections::HashMap;
+use std::fs::File;
+use std::io;
+use std::os::unix::fs::FileExt;
+
+use azud_core::name::ImageFile;
+
+use super::State;
+use super::local::known_layout;
+use crate::stage::assembly;
+use crate::stored::Stored;
+
+/// Where those parts of an old image are that have moved.
+#[derive(Debug)]
+pub(crate) struct Moved {
+    file: File,
+    /// First byte, byte after the last, and the first byte in the new file; ascending.
+    parts: Vec<(u64, u64, u64)>,
+}
+
+impl Moved {
+    /// Looks whether parts of a file have moved. `None` too when that cannot be told: its hashes then tell
+    /// that it is not whole.
+    pub(crate) fn find(old: &Stored) -> Option<Self> {
+        let name = old.path().file_name()?.to_str()?;
+        let image = ImageFile::in_dir(old.path().parent()?, name).ok()?;
+        let stage = assembly(&image);
+        // Mostly there is nothing to see.
+        std::fs::symlink_metadata(&stage).ok()?;
+        let state = State::read(&stage)?;
+        let moving = state.record.moving?;
+        let layout = known_layout(old).filter(|layout| *layout.identity() == moving)?;
+        let file = File::open(stage.join(image.name())).ok()?;
+        let there = state.wanted.pieces().iter().enumerate();
+        let there = there.filter(|(number, _)| state.record.verified.get(*number as u64));
+        let there: HashMap<_, _> = there
+            .map(|(_, piece)| ((piece.hash, piece.len), piece.offset))
+            .collect();
+        let parts = layout.pieces().iter().filter_map(|piece| {
+            let at = there.get(&(piece.hash, piece.len))?;
+            Some((piece.offset, piece.end(), *at))
+        });
+        Some(Self {
+            parts: parts.collect(),
+            file,
+        })
+    }
+
+    /// Reads the old image.
+    pub(crate) fn read(&self, old: &File, buf: &mut [u8], offset: u64) -> io::Result<()> {
+        let mut at = offset;
+        let mut rest = buf;
+        let mut next = self.parts.partition_point(|(_, end, _)| *end <= offset);
+        while !rest.is_empty() {
+            let left = rest.len() as u64;
+            let (len, from) = match self.parts.get(next) {
+                Some(&(start, end, to)) if start <= at => {
+                    next += 1;
+                    (left.min(end - at), Some(to + (at - start)))
+                }
+                Some(&(start, ..)) => (left.min(start - at), None),
+                None => (left, None),
+            };
+            let len = usize::try_from(len).expect("no more than the buffer");
+            let (now, later) = rest.split_at_mut(len);
+            match from {
+                Some(from) => self.file.read_exact_at(now, from)?,
+                None => old.read_exact_at(now, at)?,
+            }
+            at += len as u64;
+            rest = later;
+        }
+        Ok(())
+    }
+}
