@@ -4,6 +4,7 @@
     reason = "in helpers of tests, too, a panic is what is wanted"
 )]
 
+mod assembly;
 mod beneath;
 mod cache;
 mod common;

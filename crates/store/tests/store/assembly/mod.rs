@@ -1,0 +1,6 @@
+//! Images received: whatever fails or is killed, the old one can be read, and the next run goes on.
+
+mod crash;
+mod faults;
+mod kit;
+mod ways;
