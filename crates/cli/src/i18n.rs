@@ -215,7 +215,7 @@ mod tests {
         }
     }
 
-    const PHASES: [Phase; 8] = [
+    const PHASES: [Phase; 9] = [
         Phase::Map,
         Phase::Capture,
         Phase::Compare,
@@ -224,6 +224,7 @@ mod tests {
         Phase::Verify,
         Phase::Convert,
         Phase::Repair,
+        Phase::Assemble,
     ];
 
     #[test]

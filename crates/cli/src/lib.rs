@@ -23,6 +23,7 @@ pub mod plan;
 mod present;
 pub mod progress;
 mod publish;
+pub mod receive;
 pub mod site;
 pub mod table;
 mod target;

@@ -129,7 +129,7 @@ impl Making {
 impl Keeping {
     /// Deletes former versions that are too old or too many: of this image by what was asked for, of the
     /// others in its directory by the usual rules. The image stands by then, so trouble is only told.
-    fn purge(self, context: &Context, image: &ImageFile) -> u64 {
+    pub(crate) fn purge(self, context: &Context, image: &ImageFile) -> u64 {
         let usual = Retention::default();
         let mut asked = Retention {
             max_bytes: self.bytes,

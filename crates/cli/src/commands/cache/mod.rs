@@ -12,6 +12,7 @@ pub mod status;
 mod throttle;
 mod tree;
 pub mod unmount;
+pub mod update;
 pub mod verify;
 
 use std::path::PathBuf;
@@ -51,6 +52,8 @@ pub enum Verb {
     Verify(verify::Args),
     /// Fetches damaged frames again.
     Repair(repair::Args),
+    /// Brings an image up to date.
+    Update(update::Args),
 }
 
 impl Verb {
@@ -71,6 +74,7 @@ impl Verb {
             Self::Evict(args) => args.run(context),
             Self::Verify(args) => args.run(context),
             Self::Repair(args) => args.run(context),
+            Self::Update(args) => args.run(context),
         }
     }
 }

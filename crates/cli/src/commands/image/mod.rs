@@ -1,5 +1,6 @@
 //! `azud image …`: one file per verb.
 
+pub mod copy;
 pub mod create;
 pub mod diff;
 pub mod export;
@@ -38,6 +39,8 @@ pub enum Verb {
     Rollback(rollback::Args),
     /// Moves an image to the trash.
     Rm(rm::Args),
+    /// Copies an image.
+    Copy(copy::Args),
     /// Converts to another format.
     Export(export::Args),
     /// Converts from another format.
@@ -60,6 +63,7 @@ impl Verb {
             Self::History(args) => args.run(context),
             Self::Rollback(args) => args.run(context),
             Self::Rm(args) => args.run(context),
+            Self::Copy(args) => args.run(context),
             Self::Export(args) => args.run(context),
             Self::Import(args) => args.run(context),
         }

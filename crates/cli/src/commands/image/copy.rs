@@ -1,0 +1,46 @@
+//! `azud image copy SRC DST`.
+
+use std::path::PathBuf;
+
+use crate::args::Writing;
+use crate::commands::Context;
+use crate::failure::Failure;
+use crate::place;
+use crate::receive::{Move, Receiving, source_file};
+
+/// Arguments.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// The image to copy.
+    pub src: PathBuf,
+    /// Where to: an image or a directory.
+    pub dst: PathBuf,
+    /// Whether parts of the old image may move over.
+    #[arg(long = "move", value_name = "WHEN", value_enum, default_value_t)]
+    pub moving: Move,
+    /// Plan and consent.
+    #[command(flatten)]
+    pub writing: Writing,
+}
+
+impl Args {
+    /// Copies the image.
+    ///
+    /// # Errors
+    /// When the source is damaged or there is no room.
+    pub fn run(&self, context: &Context) -> Result<(), Failure> {
+        let from = source_file(context, &self.src)?;
+        let to = match from.file_name() {
+            Some(name) if self.dst.is_dir() => place::locate(context, &self.dst.join(name))?,
+            _ => place::locate(context, &self.dst)?,
+        };
+        let receiving = Receiving {
+            action: "image-copy",
+            from: &from,
+            to: &to,
+            moving: self.moving,
+            writing: self.writing,
+        };
+        receiving.run(context)
+    }
+}

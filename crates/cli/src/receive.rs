@@ -1,0 +1,199 @@
+//! Receiving an image from another repository: what `image copy` and `cache update` share.
+
+use std::path::{Path, PathBuf};
+use std::time::Instant;
+
+use azud_core::assembly::Source;
+use azud_core::name::ImageFile;
+use azud_store::assembly::{Assembly, Facts, FileSource, Moving, Prospect, Report, Way};
+use azud_store::publish::Outcome;
+use azud_store::side::{FULL_SUM, INFO, InfoLine};
+use serde_json::json;
+
+use crate::args::Writing;
+use crate::commands::Context;
+use crate::confirm::{Step, settle};
+use crate::failure::Failure;
+use crate::human;
+use crate::opened::{Opened, now};
+use crate::place::{self, Located};
+use crate::plan::{Plan, Value};
+use crate::publish::Keeping;
+use crate::table;
+
+/// Whether parts of the old image may move over to the new one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, clap::ValueEnum)]
+pub enum Move {
+    /// When there is no room for both.
+    #[default]
+    Auto,
+    /// Never.
+    Never,
+    /// Always.
+    Always,
+}
+
+impl From<Move> for Moving {
+    fn from(asked: Move) -> Self {
+        match asked {
+            Move::Auto => Self::Auto,
+            Move::Never => Self::Never,
+            Move::Always => Self::Always,
+        }
+    }
+}
+
+/// What is received, and how.
+#[derive(Debug)]
+pub(crate) struct Receiving<'a> {
+    /// `image-copy` or `cache-update`.
+    pub(crate) action: &'static str,
+    pub(crate) from: &'a Path,
+    pub(crate) to: &'a Located,
+    pub(crate) moving: Move,
+    pub(crate) writing: Writing,
+}
+
+/// The file that a name means: one in a repository, or the very file, else the name with `.img`.
+pub(crate) fn source_file(context: &Context, name: &Path) -> Result<PathBuf, Failure> {
+    let path = place::existing(context, name)?;
+    if path.is_file() {
+        return Ok(path);
+    }
+    Ok(ImageFile::parse(path)?.path())
+}
+
+impl Receiving<'_> {
+    /// Plans, shows the plan, receives, shows what was done.
+    pub(crate) fn run(&self, context: &Context) -> Result<(), Failure> {
+        let begun = Instant::now();
+        let image = &self.to.image;
+        let source = FileSource::open(self.from)?;
+        let assembly = Assembly::plan(image, &source, self.moving.into())?;
+        let prospect = *assembly.prospect();
+        if settle(context, &self.plan(context, &prospect), self.writing) == Step::Stop {
+            return Ok(());
+        }
+        let facts = Facts {
+            info: self.info(assembly.wanted().is_native())?,
+            now: now(),
+        };
+        self.to.prepare()?;
+        let progress = context.progress();
+        let report = assembly.run(&facts, &progress);
+        drop(progress);
+        let report = report?;
+        Keeping::default().purge(context, image);
+        self.compare_sums(context, &report);
+        self.show(context, &source, &report, begun);
+        Ok(())
+    }
+
+    /// The description of the image: of a native one from what it holds itself, of another as its source
+    /// has it.
+    fn info(&self, native: bool) -> Result<Option<InfoLine>, Failure> {
+        if !native {
+            return Ok(InfoLine::read(&beside(self.from, INFO)));
+        }
+        let Opened { native, .. } = Opened::at(self.from)?;
+        let (facts, header) = (native.facts(), &native.geometry().header);
+        Ok(Some(InfoLine::native(
+            &facts.fs,
+            header.device_size,
+            &facts.host,
+        )))
+    }
+
+    fn plan(&self, context: &Context, prospect: &Prospect) -> Plan {
+        let image = self.to.image.path();
+        let mut plan = Plan::new(self.action)
+            .text("source", self.from.display().to_string())
+            .text("image", image.display().to_string())
+            .text("identity", prospect.identity.to_string())
+            .bytes("file-size", prospect.size)
+            .row("way", Value::Word(word(prospect.way)));
+        if prospect.way == Way::Nothing {
+            return plan;
+        }
+        plan = plan
+            .bytes("resumed", prospect.resumed)
+            .bytes("from-here", prospect.local)
+            .bytes("from-source", prospect.source)
+            .bytes("room-needed", prospect.needs)
+            .bytes("room", prospect.has);
+        let values = [("image", image.display().to_string().into())];
+        match prospect.way {
+            Way::Move => plan.warning(&context.catalog, "moves", &values),
+            _ if image.exists() => plan.warning(&context.catalog, "replaces", &values),
+            _ => plan,
+        }
+    }
+
+    /// Says so when the source's own sum is not that of the image: its side files are out of date.
+    fn compare_sums(&self, context: &Context, report: &Report) {
+        let Some(sums) = &report.sums else { return };
+        let path = beside(self.from, FULL_SUM);
+        let Ok(text) = std::fs::read_to_string(&path) else {
+            return;
+        };
+        let said = text.split_ascii_whitespace().next().unwrap_or_default();
+        if !said.eq_ignore_ascii_case(&sums.full) {
+            let values = [("file", path.display().to_string().into())];
+            let text = context.catalog.fmt("warn-wrong-sum", &values);
+            context.output.warn(&context.catalog, &text);
+        }
+    }
+
+    fn show(&self, context: &Context, source: &FileSource, report: &Report, begun: Instant) {
+        let time = begun.elapsed();
+        let former = match &report.outcome {
+            Some(Outcome::Updated { former }) => Some(former),
+            _ => None,
+        };
+        let value = json!({
+            "action": self.action,
+            "source": source.name(),
+            "image": self.to.image.path(),
+            "identity": report.identity.to_string(),
+            "file_size": report.size,
+            "way": word(report.way),
+            "resumed": report.resumed,
+            "from_here": report.local,
+            "from_source": report.source,
+            "damaged": report.damaged,
+            "former": former,
+            "seconds": time.as_secs_f64(),
+        });
+        context.output.result(&value, || {
+            if report.way == Way::Nothing {
+                return context.catalog.text("result-nothing");
+            }
+            let label = |key: &str| context.catalog.text(&format!("label-{key}"));
+            let rows = [
+                (label("image"), self.to.image.path().display().to_string()),
+                (label("identity"), report.identity.to_string()),
+                (label("resumed"), human::bytes(report.resumed)),
+                (label("from-here"), human::bytes(report.local)),
+                (label("from-source"), human::bytes(report.source)),
+                (label("time"), human::duration(time)),
+                (label("rate"), human::rate(report.size, time)),
+            ];
+            let done = context.catalog.text(&format!("result-{}", self.action));
+            format!("{done}\n{}", table::rows(&rows))
+        });
+    }
+}
+
+fn beside(path: &Path, ending: &str) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(ending);
+    name.into()
+}
+
+const fn word(way: Way) -> &'static str {
+    match way {
+        Way::Nothing => "nothing",
+        Way::Copy => "copy",
+        Way::Move => "move",
+    }
+}
