@@ -1,0 +1,409 @@
+//! `azud image copy` and `azud cache update` as a technician runs them: on real pairs of images, on file
+//! systems that share blocks or are nearly full, killed at random, two at a time.
+//!
+//! 10 kills, 200 with `AZUD_SOAK`; `AZUD_SEED` repeats a run as far as time allows.
+
+mod kit;
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Stdio;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, ensure};
+use azud_testkit::loops::Mount;
+use azud_testkit::tools::{have, have_root, run, sh};
+use kit::{Disk, Random, azud, command, done, picture_of, refused, soak, text, tidy, whole};
+
+/// Size of the volume and of the noise on it, in MiB.
+const SIZE: u64 = 256;
+const NOISE: u64 = 160;
+
+/// A volume that was captured twice; in between, about 2 % of its files changed.
+struct Pair {
+    dir: tempfile::TempDir,
+    old: PathBuf,
+    new: PathBuf,
+}
+
+impl Pair {
+    /// Files are written over in the volume itself, as an update does.
+    fn make() -> Result<Self> {
+        let dir = tempfile::tempdir()?;
+        let volume = dir.path().join("volume");
+        kit::ext4(&volume, SIZE, NOISE)?;
+        let (old, new) = (dir.path().join("old.img"), dir.path().join("new.img"));
+        done(&["image", "create", text(&volume), text(&old)])?;
+        let change = r#"head -c 1M /dev/urandom > "$1.piece"
+for i in 20 90 150; do printf 'rm a/noise%s\nwrite %s a/noise%s\n' $i "$1.piece" $i; done > "$1.do"
+debugfs -w -f "$1.do" "$1"; e2fsck -fy "$1" || test $? -eq 1"#;
+        sh(change, &[text(&volume)])?;
+        let base = ["--base", text(&old)];
+        done(&[&["image", "create", text(&volume), text(&new)], &base[..]].concat())?;
+        Ok(Self { dir, old, new })
+    }
+
+    /// A repository that has the old image.
+    fn cache(&self, dir: &Path) -> Result<PathBuf> {
+        let image = dir.join("aula.img");
+        fs::copy(&self.old, &image)?;
+        Ok(image)
+    }
+
+    fn update<'a>(&'a self, image: &'a Path, moving: &'a str) -> [&'a str; 7] {
+        let (image, new) = (text(image), text(&self.new));
+        ["cache", "update", image, "--from", new, "--move", moving]
+    }
+}
+
+fn programs() -> bool {
+    have(&["mke2fs", "debugfs", "e2fsck", "md5sum"])
+}
+
+fn number(value: &serde_json::Value, key: &str) -> Result<u64> {
+    value[key]
+        .as_u64()
+        .with_context(|| format!("{key}: {value}"))
+}
+
+/// Bytes of the compressed frames of the new image that the old one has none of the same content for.
+fn absent(pair: &Pair) -> Result<u64> {
+    let diff = done(&["image", "diff", text(&pair.old), text(&pair.new)])?;
+    number(&diff["new"], "compressed")
+}
+
+#[test]
+fn only_what_changed_is_read_from_the_source() -> Result<()> {
+    if !programs() {
+        return Ok(());
+    }
+    let pair = Pair::make()?;
+    let absent = absent(&pair)?;
+    for (moving, way) in [("never", "copy"), ("always", "move")] {
+        let dir = tempfile::tempdir()?;
+        let image = pair.cache(dir.path())?;
+        let update = pair.update(&image, moving);
+        let plan = azud(&[&update[..], &["--dry-run"]].concat())?;
+        plan.done()?;
+        let planned = number(&plan.plan()["rows"], "from_source")?;
+        ensure!(fs::read(&image)? == fs::read(&pair.old)?, "a dry run wrote");
+        let report = done(&update)?;
+        let read = number(&report, "from_source")?;
+        println!(
+            "{moving}: {read} bytes from the source, {absent} absent by content, {} from here",
+            number(&report, "from_here")?
+        );
+        ensure!(report["way"] == way, "{report}");
+        ensure!(
+            read == planned && read * 10 <= absent * 11,
+            "{read} of {absent}"
+        );
+        ensure!(fs::read(&image)? == fs::read(&pair.new)?, "another file");
+        whole(&image)?;
+        tidy(dir.path())?;
+        let again = done(&update)?;
+        ensure!(again["way"] == "nothing", "{again}");
+    }
+    Ok(())
+}
+
+#[test]
+fn a_copy_is_like_its_source_and_lies_are_told() -> Result<()> {
+    if !programs() {
+        return Ok(());
+    }
+    let pair = Pair::make()?;
+    let dir = tempfile::tempdir()?;
+    let copy = |from: &str| azud(&["image", "copy", from, text(dir.path())]);
+    // The name without its extension, as everywhere.
+    copy(text(&pair.old.with_extension("")))?.done()?;
+    whole(&dir.path().join("old.img"))?;
+    let info = |path: &Path| fs::read_to_string(path.with_extension("img.info"));
+    ensure!(info(&dir.path().join("old.img"))? == info(&pair.old)?);
+    fs::write(
+        pair.dir.path().join("new.img.info"),
+        "NTFSCLONE:LZOP:NTFS:1:x\n",
+    )?;
+    fs::write(pair.dir.path().join("new.img.full.sum"), "0".repeat(32))?;
+    let said = copy(text(&pair.new))?;
+    said.done()?;
+    let warned = said
+        .lines
+        .iter()
+        .any(|line| line.to_string().contains("full.sum"));
+    ensure!(warned, "{:?}", said.lines);
+    whole(&dir.path().join("new.img"))?;
+    // A damaged source: told, and nothing is there.
+    let mut bytes = fs::read(&pair.new)?;
+    let at = bytes.len() / 2;
+    bytes[at] ^= 1;
+    let bad = pair.dir.path().join("bad.img");
+    fs::write(&bad, bytes)?;
+    let empty = tempfile::tempdir()?;
+    let code = refused(&["image", "copy", text(&bad), text(empty.path())])?;
+    ensure!(code == "image/corrupt", "{code}");
+    ensure!(!empty.path().join("bad.img").exists());
+    Ok(())
+}
+
+#[test]
+fn stress_a_killed_update_leaves_an_image_and_goes_on() -> Result<()> {
+    if !programs() {
+        return Ok(());
+    }
+    let pair = Pair::make()?;
+    let identity = |image: &Path| -> Result<String> {
+        let info = done(&["image", "info", text(image)])?;
+        Ok(info["identity"].as_str().context("identity")?.to_owned())
+    };
+    let known = [identity(&pair.old)?, identity(&pair.new)?];
+    let mut random = Random::seeded(14);
+    let mut time = None;
+    let (mut running, mut halves) = (0, 0);
+    let kills = if soak() { 200 } else { 10 };
+    for number in 0..kills {
+        let dir = tempfile::tempdir()?;
+        let image = pair.cache(dir.path())?;
+        let update = pair.update(&image, ["always", "never"][number % 2]);
+        let begun = Instant::now();
+        let Some(whole_time) = time else {
+            done(&update)?;
+            time = Some(begun.elapsed());
+            continue;
+        };
+        let after = Duration::mul_f64(whole_time, small(random.below(1000)) / 1000.0);
+        let killed = kill_after(&update, after)?;
+        running += u64::from(killed);
+        let case = || format!("kill {number} after {after:?} of {whole_time:?}");
+        // By its name, as any command reads it.
+        halves +=
+            u64::from(fs::read(&image)? != fs::read(&pair.old)? && identity(&image)? == known[0]);
+        azud(&["image", "verify", "--deep", text(&image)])?
+            .done()
+            .with_context(case)?;
+        done(&["image", "list", text(dir.path())])?;
+        ensure!(known.contains(&identity(&image)?), "{}", case());
+        done(&update).with_context(case)?;
+        ensure!(whole(&image).with_context(case)? == known[1], "{}", case());
+        tidy(dir.path()).with_context(case)?;
+    }
+    println!("{running} of {kills} were running, {halves} left a half moved image");
+    ensure!(running * 3 >= kills as u64, "hardly any kill came in time");
+    Ok(())
+}
+
+fn small(number: u64) -> f64 {
+    f64::from(u32::try_from(number).unwrap_or(0))
+}
+
+/// Starts the program and kills it after `after`; whether it was still running.
+fn kill_after(args: &[&str], after: Duration) -> Result<bool> {
+    let mut child = command(args)
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()?;
+    std::thread::sleep(after);
+    child.kill()?;
+    Ok(child.wait()?.code().is_none())
+}
+
+#[test]
+fn of_two_updates_one_wins_and_none_breaks() -> Result<()> {
+    if !programs() {
+        return Ok(());
+    }
+    let pair = Pair::make()?;
+    for moving in ["always", "never"] {
+        let dir = tempfile::tempdir()?;
+        let image = pair.cache(dir.path())?;
+        let update = pair.update(&image, moving);
+        let start = || {
+            command(&update)
+                .stdout(Stdio::piped())
+                .stderr(Stdio::null())
+                .spawn()
+        };
+        let (one, other) = (start()?, start()?);
+        let mut won = 0;
+        for output in [one.wait_with_output()?, other.wait_with_output()?] {
+            let said = String::from_utf8(output.stdout)?;
+            won += u64::from(output.status.success());
+            let told = said.contains("image/locked");
+            ensure!(output.status.success() || told, "{said}");
+        }
+        ensure!(won >= 1, "nobody won");
+        whole(&image)?;
+        ensure!(fs::read(&image)? == fs::read(&pair.new)?);
+        tidy(dir.path())?;
+    }
+    Ok(())
+}
+
+/// A file system on a loop device, with an image file of so many MiB behind it.
+fn mounted(dir: &Path, mib: u64, make: &[&str]) -> Result<(Disk, Mount)> {
+    let disk = Disk::blank(dir.join("disk"), mib << 20)?;
+    let (program, options) = make.split_first().context("a program")?;
+    run(program, &[options, &[disk.name()]].concat())?;
+    let mount = Mount::new(disk.path(), None, "")?;
+    Ok((disk, mount))
+}
+
+fn used(mount: &Mount) -> Result<u64> {
+    run("sync", &["-f", text(mount.path())])?;
+    let output = run("df", &["--output=used", "-B1", text(mount.path())])?;
+    let said = String::from_utf8(output.stdout)?;
+    said.lines()
+        .nth(1)
+        .context("df")?
+        .trim()
+        .parse()
+        .context("df")
+}
+
+#[test]
+fn loop_xfs_shares_blocks_instead_of_copying() -> Result<()> {
+    if !programs() || !have(&["mkfs.xfs"]) || !have_root() {
+        return Ok(());
+    }
+    let pair = Pair::make()?;
+    let work = tempfile::tempdir()?;
+    let (_disk, mount) = mounted(work.path(), 700, &["mkfs.xfs", "-q", "-m", "reflink=1"])?;
+    // Frames share blocks where both files have them at the same place within a block: always in a copy
+    // of an image that is here under another name, hardly ever after its first change.
+    let image = pair.cache(mount.path())?;
+    let update = pair.update(&image, "never");
+    done(&update)?;
+    let second = mount.path().join("second.img");
+    let before = used(&mount)?;
+    let report = done(&["image", "copy", text(&pair.new), text(&second)])?;
+    let grown = used(&mount)? - before;
+    let shared = number(&report, "from_here")?;
+    println!("{grown} bytes more in use for {shared} that were there");
+    ensure!(number(&report, "from_source")? == 0, "{report}");
+    ensure!(grown < shared / 20, "{grown} bytes more in use");
+    ensure!(fs::read(&second)? == fs::read(&pair.new)?);
+    // Ranges of foreign images keep their places.
+    let (from, foreign) = (work.path().join("raw.iso"), mount.path().join("raw.iso"));
+    let script = r#"head -c 64M /dev/urandom > "$1""#;
+    sh(script, &[text(&from)])?;
+    let copy = ["image", "copy", text(&from), text(&foreign)];
+    done(&copy)?;
+    sh(
+        r#"printf x | dd of="$1" bs=1M seek=9 conv=notrunc status=none"#,
+        &[text(&from)],
+    )?;
+    let before = used(&mount)?;
+    let report = done(&copy)?;
+    let grown = used(&mount)? - before;
+    ensure!(number(&report, "from_source")? == 1 << 20, "{report}");
+    ensure!(grown < 4 << 20, "{grown} bytes more in use");
+    ensure!(fs::read(&foreign)? == fs::read(&from)?);
+    Ok(())
+}
+
+#[test]
+fn loop_ext4_with_little_room_moves() -> Result<()> {
+    if !programs() || !have_root() {
+        return Ok(());
+    }
+    let pair = Pair::make()?;
+    let work = tempfile::tempdir()?;
+    let size = fs::metadata(&pair.old)?.len() >> 20;
+    // The image fills all but about a tenth.
+    let make = [
+        "mke2fs", "-q", "-F", "-t", "ext4", "-m", "0", "-N", "64", "-J", "size=4",
+    ];
+    let (disk, mount) = mounted(work.path(), size * 112 / 100 + 8, &make)?;
+    let image = pair.cache(mount.path())?;
+    let code = refused(&pair.update(&image, "never"))?;
+    ensure!(code == "store/no-room", "{code}");
+    ensure!(
+        fs::read(&image)? == fs::read(&pair.old)?,
+        "something was written"
+    );
+    let report = done(&pair.update(&image, "auto"))?;
+    ensure!(report["way"] == "move", "{report}");
+    whole(&image)?;
+    tidy_but_lost_and_found(mount.path())?;
+    // No room even for what changed.
+    let room = azud_testkit::tools::run_any(
+        "sh",
+        &[
+            "-c",
+            &format!("dd if=/dev/zero of={}/fill bs=1M", text(mount.path())),
+        ],
+    );
+    room?;
+    done(&[
+        "image",
+        "create",
+        text(&pair.dir.path().join("volume")),
+        text(&pair.new),
+        "--base",
+        "none",
+        "--level",
+        "1",
+    ])?;
+    let code = refused(&pair.update(&image, "auto"))?;
+    ensure!(code == "store/no-room", "{code}");
+    whole(&image)?;
+    drop(mount);
+    // And where nothing can be written at all.
+    let mount = Mount::new(disk.path(), None, "ro")?;
+    let image = mount.path().join("aula.img");
+    fs::rename(&pair.old, &pair.new)?;
+    let code = refused(&pair.update(&image, "auto"))?;
+    ensure!(
+        code == "store/no-room" || code == "disk/read-only",
+        "{code}"
+    );
+    done(&["image", "verify", "--deep", text(&image)])?;
+    Ok(())
+}
+
+fn tidy_but_lost_and_found(dir: &Path) -> Result<()> {
+    fs::remove_dir(dir.join("lost+found"))?;
+    tidy(dir)
+}
+
+/// The old image restores from its name while its frames are in two files.
+#[test]
+fn loop_a_half_moved_image_restores() -> Result<()> {
+    if !programs() || !have_root() {
+        return Ok(());
+    }
+    let pair = Pair::make()?;
+    let work = tempfile::tempdir()?;
+    let target = Disk::blank(work.path().join("target"), SIZE << 20)?;
+    let restore = |image: &Path| done(&["image", "restore", text(image), target.name(), "--yes"]);
+    restore(&pair.old)?;
+    let wanted = picture_of(target.path(), None, "ro")?;
+    for wait in 1..400 {
+        let dir = tempfile::tempdir()?;
+        let image = pair.cache(dir.path())?;
+        kill_after(
+            &pair.update(&image, "always"),
+            Duration::from_millis(wait * 5),
+        )?;
+        let identity = done(&["image", "info", text(&image)])?["identity"].clone();
+        let old = done(&["image", "info", text(&pair.old)])?["identity"].clone();
+        if fs::read(&image)? == fs::read(&pair.old)? {
+            continue;
+        }
+        ensure!(identity == old, "no kill came while it moved");
+        target_of_zeros(&target)?;
+        restore(&image)?;
+        ensure!(
+            picture_of(target.path(), None, "ro")? == wanted,
+            "other files"
+        );
+        let code = refused(&["image", "rm", text(&image)])?;
+        ensure!(code == "store/half-moved", "{code}");
+        return Ok(());
+    }
+    anyhow::bail!("nothing ever moved")
+}
+
+fn target_of_zeros(target: &Disk) -> Result<()> {
+    run("blkdiscard", &["-z", target.name()]).map(drop)
+}
