@@ -85,7 +85,7 @@ fn a_size_goes_to_the_end_of_the_last_gap_that_holds_it() {
     );
     assert_eq!(
         plan(10 * GIB, 512, Some(&table), wish(Some(3 * GIB), Place::End)),
-        Err(PlanRefusal::NoRoom {
+        Err(PlanRefusal::TooLittleRoom {
             largest: 2 * GIB,
             needed: 3 * GIB
         })

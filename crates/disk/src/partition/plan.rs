@@ -59,7 +59,7 @@ pub struct NewPartition {
 pub enum PlanRefusal {
     /// No gap is large enough.
     #[error("the largest gap has {largest} bytes, {needed} are needed")]
-    NoRoom {
+    TooLittleRoom {
         /// Bytes of the largest gap, without what alignment takes.
         largest: u64,
         /// Bytes that are needed.
@@ -178,7 +178,7 @@ fn at_end(gaps: &[Range<u64>], size: Option<u64>) -> Result<Range<u64>, PlanRefu
     let room = |gap: &Range<u64>| gap.end - gap.start;
     let needed = up(size.unwrap_or(MIN_SIZE).max(MIN_SIZE));
     let largest = gaps.iter().max_by_key(|gap| room(gap));
-    let refusal = || PlanRefusal::NoRoom {
+    let refusal = || PlanRefusal::TooLittleRoom {
         largest: largest.map_or(0, room),
         needed,
     };
