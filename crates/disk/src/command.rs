@@ -77,7 +77,7 @@ fn is_executable(file: &Path) -> bool {
 }
 
 /// The Debian package that brings a program.
-fn package(program: &str) -> &str {
+pub fn package(program: &str) -> &str {
     let listed = PACKAGES
         .iter()
         .find(|(name, _)| *name == program)

@@ -15,6 +15,7 @@ mod disks;
 pub mod error;
 mod extent;
 pub mod facts;
+pub mod machine;
 pub mod mounting;
 mod mounts;
 mod neighbours;

@@ -16,6 +16,7 @@ pub mod error;
 pub mod export;
 pub mod identity;
 pub mod lease;
+pub mod leftover;
 pub mod links;
 pub mod list;
 mod lock;

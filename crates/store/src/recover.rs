@@ -173,7 +173,7 @@ fn has_trash(dir: &Path) -> bool {
 }
 
 /// The stage directories, in the order of their names.
-fn stages(dir: &Path) -> Result<Vec<PathBuf>> {
+pub(crate) fn stages(dir: &Path) -> Result<Vec<PathBuf>> {
     let mut found: Vec<PathBuf> = durable::names(dir)?
         .into_iter()
         .filter(|name| {

@@ -9,6 +9,7 @@ mod beneath;
 mod cache;
 mod common;
 mod crash;
+mod leftover;
 mod links;
 mod list;
 mod media;

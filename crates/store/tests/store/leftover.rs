@@ -1,0 +1,61 @@
+//! What killed runs left is told and not touched.
+
+use std::fs;
+use std::time::{Duration, SystemTime};
+
+use azud_store::leftover::{Standing, leftovers};
+
+#[test]
+fn what_lies_about_is_told_by_how_it_stands() {
+    let tree = tempfile::tempdir().unwrap();
+    let stage = |path: &str, files: &[(&str, &str)]| {
+        let dir = tree.path().join(path);
+        fs::create_dir_all(&dir).unwrap();
+        for (name, text) in files {
+            fs::write(dir.join(name), text).unwrap();
+        }
+    };
+    let mut child = std::process::Command::new("true").spawn().unwrap();
+    let pid = child.id();
+    child.wait().unwrap();
+    let line = |path: &str| fs::read_to_string(path).unwrap().trim().to_owned();
+    let owner = |pid: u32| {
+        let host = line("/proc/sys/kernel/hostname");
+        let boot = line("/proc/sys/kernel/random/boot_id");
+        format!(r#"{{"host":"{host}","pid":{pid},"boot_id":"{boot}","started":0}}"#)
+    };
+    let (dead, alive) = (owner(pid), owner(std::process::id()));
+    stage("aula1/.azud-stage-a", &[("owner", &dead)]);
+    stage("aula1/deep/.azud-stage-b", &[("owner", &alive)]);
+    stage(".azud-stage-c", &[("ready", "{}"), ("owner", &dead)]);
+    stage(".azud-stage-d", &[]);
+    // Another repository, and what is hidden, are none of ours.
+    stage("10.0.0.9/.azud-stage-e", &[("owner", &dead)]);
+    stage(".hidden/.azud-stage-f", &[("owner", &dead)]);
+    let told = |now| {
+        let found = leftovers(tree.path(), now).unwrap();
+        let short = |path: &std::path::Path| path.strip_prefix(tree.path()).unwrap().to_owned();
+        let pairs = found.iter().map(|left| {
+            assert!(left.stage.starts_with(&left.dir));
+            (short(&left.stage).display().to_string(), left.standing)
+        });
+        pairs.collect::<Vec<_>>()
+    };
+    let expected = |made| {
+        [
+            (".azud-stage-c".to_owned(), Standing::Committed),
+            (".azud-stage-d".to_owned(), made),
+            ("aula1/.azud-stage-a".to_owned(), Standing::Abandoned),
+            ("aula1/deep/.azud-stage-b".to_owned(), Standing::AtWork),
+        ]
+    };
+    let now = SystemTime::now();
+    assert_eq!(told(now), expected(Standing::AtWork));
+    let later = now + Duration::from_mins(2);
+    assert_eq!(
+        told(later),
+        expected(Standing::Abandoned),
+        "and nothing was removed"
+    );
+    assert!(leftovers(&tree.path().join("none"), now).is_err());
+}
