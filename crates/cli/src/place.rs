@@ -117,8 +117,12 @@ pub(crate) fn device(device: &Path) -> Result<PathBuf, Failure> {
 
 /// What places mean on this machine now.
 pub(crate) fn namespace(context: &Context) -> Result<Namespace, Failure> {
-    let site = Site::load(&context.site)?;
-    Ok(Namespace::new(facts::gather(&site)?))
+    of_site(&Site::load(&context.site)?)
+}
+
+/// What places mean on this machine now, on a site.
+pub(crate) fn of_site(site: &Site) -> Result<Namespace, Failure> {
+    Ok(Namespace::new(facts::gather(site)?))
 }
 
 /// Brings aliases and views on disk in step with what is mounted. To be called after every mount and unmount.

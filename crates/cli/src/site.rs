@@ -188,6 +188,12 @@ fn managers(
     Ok(hosts.collect::<Result<_, _>>()?)
 }
 
+/// The file of the configuration, whether it is there or not.
+pub fn config_file() -> PathBuf {
+    let named = std::env::var_os("AZUD_CONFIG").filter(|value| !value.is_empty());
+    named.map_or_else(|| CONFIG.into(), PathBuf::from)
+}
+
 /// Reads the file that was named, or the usual one if there is one.
 fn read(named: Option<&Path>) -> Result<File, Failure> {
     let path = named.unwrap_or(Path::new(CONFIG));

@@ -80,6 +80,8 @@ codes! {
     SourceChanged = "store/source-changed",
     /// A part of the image lies in an update of it that was broken off.
     HalfMoved = "store/half-moved",
+    /// Something on this computer is in the way of work.
+    Problems = "site/problems",
     /// The file system was not shut down cleanly.
     Dirty = "fs/dirty",
     /// The volume is hibernated (Windows fast start-up included).

@@ -42,6 +42,7 @@ const PACKAGES: &[(&str, &str)] = &[
     ("wipefs", "util-linux"),
     ("mount.nfs", "nfs-common"),
     ("mount.cifs", "cifs-utils"),
+    ("fsck.fat", "dosfstools"),
 ];
 
 /// A program to be run, with its arguments.

@@ -70,6 +70,8 @@ error-store-source-changed = The image that is copied changed during the work
     .hint = Run the command again: it goes on with the new one.
 error-store-half-moved = A part of the image lies in an update of it that was broken off
     .hint = Run that update again, with the same source. Until then the image can be restored, but not replaced.
+error-site-problems = Something on this computer is in the way of work
+    .hint = Do what “azud doctor” says beside each problem.
 error-fs-dirty = The file system was not shut down cleanly
     .hint = Check and repair it, or capture the whole device with --dirty raw.
 error-fs-hibernated = Windows is hibernated on this volume
@@ -160,6 +162,181 @@ detail-dirty = { $fs } was not shut down cleanly: { $why }
 detail-outside = { $path } leads out of its repository
 detail-case-twin = there is no { $wanted }, but “{ $there }” is there
 detail-place-not-mounted = { $place } is not mounted at { $at }
+
+## What is in the way of work
+
+doctor-label-why = why:
+doctor-state-ok = ok
+doctor-state-unknown = unknown
+doctor-state-warning = warning
+doctor-state-problem = problem
+doctor-area-kernel = Kernel and rights
+doctor-area-tools = Programs
+doctor-area-config = Configuration
+doctor-area-site = Site
+doctor-area-mounts = Mounts
+doctor-area-clocks = Clocks
+doctor-area-space = Room
+doctor-area-stages = Unfinished work
+doctor-area-cache = Cache
+doctor-sum = In order: { $ok }, not looked at: { $unknown }, warnings: { $warnings }, problems: { $problems }
+doctor-problems = { $problems ->
+    [one] { $problems } problem
+   *[other] { $problems } problems
+}
+
+doctor-for-nfs = mounting repositories over NFS
+doctor-for-smb = mounting repositories over SMB
+doctor-for-cache = a cache partition of the usual kind
+doctor-for-cache-shares = a cache whose images share what they have in common
+doctor-for-sticks = USB sticks and disks
+doctor-for-discs = DVDs
+doctor-for-loops = trying things out on files instead of disks
+doctor-for-fuse = mounts without the kernel's own driver (exFAT, NTFS)
+doctor-for-find-cache = finding the cache and removable storage
+doctor-for-mounting = mounting
+doctor-for-cache-table = making a cache partition
+doctor-for-other-file-systems = capturing f2fs, HFS+, JFS and other rare file systems
+doctor-for-qcow2 = exporting images to qcow2
+doctor-for-dirty-ext = repairing ext2, ext3 and ext4 before they are captured
+doctor-for-dirty-ntfs = repairing NTFS before it is captured
+doctor-for-dirty-fat = repairing FAT before it is captured
+
+doctor-root = This is root
+doctor-not-root = This is not root
+    .why = Only root may read and write disks and mount; some of what follows cannot be looked at.
+    .remedy = sudo azud doctor
+doctor-openat2 = Names are resolved by the kernel (openat2)
+doctor-no-openat2 = The kernel does not resolve names itself (openat2), or a sandbox forbids it
+    .why = Azud then walks every path step by step: just as safe, but slower.
+    .remedy = Run Linux 5.6 or newer; a container needs a newer seccomp profile.
+doctor-no-modules = The modules of the running kernel { $release } are not installed
+    .why = After an update of the kernel nothing more can be loaded until the next start.
+    .remedy = sudo reboot; if there were none before either: sudo apt-get install linux-image-amd64
+doctor-driver = The kernel drives { $name }
+doctor-driver-loadable = The kernel drives { $name }, once its module is loaded
+doctor-no-driver = The kernel does not drive { $name }
+    .why = It is needed for { $purpose }.
+    .remedy = Boot a kernel that has it: sudo apt-get install linux-image-amd64
+
+doctor-tool = { $path }
+doctor-no-tool = { $name } is not installed
+    .why = It is needed for { $purpose }.
+    .remedy = sudo apt-get install --no-install-recommends { $package }
+
+doctor-config = { $path } is understood
+doctor-no-config = There is no { $path }: what the environment says holds, else the defaults
+doctor-config-wrong = The configuration is not understood: { $wrong }
+    .why = Every command that names a repository stops there.
+    .remedy = Correct it; the message names file and line, or the variable.
+doctor-config-open = Others than root may change { $path }
+    .why = Root works by what it says.
+    .remedy = sudo chown root:root { $path } && sudo chmod 644 { $path }
+
+doctor-images-root = The images root is { $path }
+doctor-no-images-root = There is no images root { $path }
+    .why = Repositories are mounted below it.
+    .remedy = sudo mkdir -p { $path }
+doctor-images-root-no-directory = The images root { $path } is no directory
+    .why = Repositories are mounted below it.
+    .remedy = sudo mv { $path } { $path }.old && sudo mkdir -p { $path }
+doctor-images-root-silent = The images root { $path } does not answer
+    .why = A server that it is mounted from is gone: every program that looks there stands still.
+    .remedy = sudo umount -l { $path }
+doctor-addresses = This computer's addresses: { $addresses }
+doctor-no-address = This computer has no address
+    .why = Without a network only the cache and removable storage can be used.
+    .remedy = ip -brief address; sudo dhclient -v
+doctor-serving = This computer is the manager
+doctor-manager = The manager is { $host }
+doctor-no-manager = Nobody said which computer the manager is
+    .why = REPO means nothing here.
+    .remedy = echo 'manager = "ADDRESS"' | sudo tee -a /etc/azud/azud.toml
+doctor-manager-is-here = The manager's address { $host } is this computer's, which does not serve
+    .why = REPO and the cache get mixed up.
+    .remedy = If it is the manager: echo 'serving = true' | sudo tee -a /etc/azud/azud.toml
+doctor-names = The names of repositories in { $path } are in step
+doctor-names-stale = Names of repositories in { $path } do not fit what is mounted: { $count }
+    .why = Scripts that go by REPO, CACHE or an address reach the wrong place, or none.
+    .remedy = sudo azud env
+doctor-name-taken = { $path } stands where the name of a repository belongs
+    .why = The alias cannot be made, so scripts reach this instead.
+    .remedy = sudo mv { $path } { $path }.old && sudo azud env
+doctor-names-unknown = The repositories cannot be looked at: { $why }
+doctor-names-silent = The repositories do not answer; what is mounted is told below
+
+doctor-no-mounts = No repository is mounted
+doctor-mount = { $path }: { $source } ({ $fs })
+doctor-mount-read-only = { $path }: { $source } ({ $fs }), read-only
+doctor-mount-covered = { $path }: { $source } ({ $fs }) lies hidden beneath another mount
+    .why = It was mounted twice; unmounting once does not free the place.
+    .remedy = sudo umount { $path }
+doctor-mount-stale = { $path }: { $source } ({ $fs }) is gone
+    .why = The server, its export or the medium was taken away; every use fails.
+    .remedy = sudo umount -l { $path }
+doctor-mount-silent = { $path }: { $source } ({ $fs }) does not answer
+    .why = Every program that looks there stands still until the server is back.
+    .remedy = Look after the server, or give it up: sudo umount -f -l { $path }
+
+doctor-date = The clock says { $date }
+doctor-date-wrong = The clock says { $date }, which cannot be
+    .why = Certificates, locks and the age of former versions are judged by it.
+    .remedy = sudo timedatectl set-ntp true; without a network: sudo date -s 'YYYY-MM-DD hh:mm'
+doctor-clock = { $path } has this computer's time
+doctor-clock-skew = { $path } stamps its files { $seconds } s from this computer's clock
+    .why = Servers refuse log-ins, and former versions look older or younger than they are.
+    .remedy = On both computers: sudo timedatectl set-ntp true
+doctor-clock-unknown = The clock of { $path } cannot be seen: { $why }
+
+doctor-room = { $path }: { $free } free of { $size }
+doctor-room-little = { $path }: only { $free } free of { $size }
+    .why = The next image may not fit.
+    .remedy = Former versions go first: azud image history IMAGE; du -xh { $path } | sort -h | tail shows the rest.
+doctor-room-none = { $path } is full: { $free } free of { $size }
+    .why = Nothing more can be written, not even what is needed to clear up.
+    .remedy = du -xh { $path } | sort -h | tail
+doctor-room-no-files = { $path } takes no more files ({ $free } free of { $size })
+    .why = The file system has run out of inodes.
+    .remedy = du --inodes -x { $path } | sort -n | tail
+doctor-room-unknown = The room of { $path } is not known: { $why }
+doctor-place-silent = { $path } does not answer
+
+doctor-stages = { $path }: nothing was left unfinished
+doctor-stage-at-work = { $path }: somebody is at work
+doctor-stage-committed = { $path } holds an image that is whole, but not in its place
+    .why = Somebody was interrupted; the former image is still seen.
+    .remedy = sudo azud image list { $dir }
+doctor-stage-abandoned = { $path } was left by a run that was killed
+    .why = It takes room. Any command on the folder clears it away.
+    .remedy = sudo azud image list { $dir }
+doctor-stages-unknown = { $path } cannot be looked through: { $why }
+
+doctor-cache = The cache { $device } is mounted at { $path }
+doctor-cache-read-only = The cache { $device } is mounted at { $path }, read-only
+    .why = It can be restored from, but not brought up to date. The kernel does that to a damaged file system.
+    .remedy = sudo dmesg | tail; sudo azud cache unmount && sudo fsck { $device } && sudo azud cache mount
+doctor-cache-unmounted = The cache { $device } is not mounted
+    .why = CACHE means nothing until then.
+    .remedy = sudo azud cache mount
+doctor-cache-unformatted = The cache { $device } has no file system that is recognised
+    .why = It cannot be mounted.
+    .remedy = sudo azud cache init { $device }
+doctor-cache-several = Several devices are caches: { $devices }
+    .why = Nothing is chosen where two could be meant, so no command finds the cache.
+    .remedy = Rename one, for instance: sudo e2label { $second } OLDCACHE
+doctor-no-cache = There is no cache partition
+    .why = Images must then come over the network every time.
+    .remedy = azud cache init DISK --dry-run
+doctor-cache-unneeded = There is no cache partition; the manager needs none
+doctor-cache-shares = Images in the cache can share what they have in common (reflink)
+doctor-cache-copies = The cache's file system copies what images have in common (no reflink)
+doctor-cache-shares-unknown = Whether images in the cache can share what they have in common cannot be tried
+doctor-cache-direct = The cache can be written past the page cache (O_DIRECT)
+doctor-cache-indirect = The cache is written through the page cache (no O_DIRECT)
+doctor-cache-direct-unknown = Whether the cache can be written past the page cache cannot be tried
+doctor-cache-unknown = The cache cannot be looked for: { $why }
+doctor-device-unknown = { $device } cannot be looked at: { $why }
+doctor-disks-silent = A disk does not answer
 
 ## Asking for consent
 
@@ -255,6 +432,7 @@ help-args =
 help-demo = Show the whole story on this computer, without root
     .dir = Where to work, instead of a temporary directory
     .keep = Keep the files that were made
+help-doctor = Look for what is in the way of work, and say what to do
 help-env = Print where the repositories are, for scripts: eval "$(azud env)"
     .shell = The shell that reads it
 help-cache = Make, find, mount and describe the cache partition, and look after its images

@@ -70,6 +70,8 @@ error-store-source-changed = La imagen que se copia cambió durante el trabajo
     .hint = Repita la orden: seguirá con la nueva.
 error-store-half-moved = Una parte de la imagen está en una actualización suya que se interrumpió
     .hint = Repita esa actualización con el mismo origen. Hasta entonces la imagen se puede restaurar, pero no sustituir.
+error-site-problems = Algo en este equipo impide trabajar
+    .hint = Haga lo que “azud doctor” dice junto a cada problema.
 error-fs-dirty = El sistema de ficheros no se cerró correctamente
     .hint = Revíselo y repárelo, o capture el dispositivo entero con --dirty raw.
 error-fs-hibernated = Windows está hibernado en este volumen
@@ -160,6 +162,181 @@ detail-dirty = { $fs } no se cerró bien: { $why }
 detail-outside = { $path } lleva fuera de su repositorio
 detail-case-twin = no existe { $wanted }, pero sí «{ $there }»
 detail-place-not-mounted = { $place } no está montado en { $at }
+
+## Qué impide trabajar
+
+doctor-label-why = por qué:
+doctor-state-ok = bien
+doctor-state-unknown = sin saber
+doctor-state-warning = aviso
+doctor-state-problem = problema
+doctor-area-kernel = Núcleo y permisos
+doctor-area-tools = Programas
+doctor-area-config = Configuración
+doctor-area-site = Centro
+doctor-area-mounts = Montajes
+doctor-area-clocks = Relojes
+doctor-area-space = Espacio
+doctor-area-stages = Trabajo sin terminar
+doctor-area-cache = Caché
+doctor-sum = Bien: { $ok }, sin mirar: { $unknown }, avisos: { $warnings }, problemas: { $problems }
+doctor-problems = { $problems ->
+    [one] { $problems } problema
+   *[other] { $problems } problemas
+}
+
+doctor-for-nfs = montar repositorios por NFS
+doctor-for-smb = montar repositorios por SMB
+doctor-for-cache = una partición de caché corriente
+doctor-for-cache-shares = una caché cuyas imágenes comparten lo que tienen en común
+doctor-for-sticks = memorias y discos USB
+doctor-for-discs = los DVD
+doctor-for-loops = probar con ficheros en lugar de discos
+doctor-for-fuse = montar sin controlador propio del núcleo (exFAT, NTFS)
+doctor-for-find-cache = encontrar la caché y los medios extraíbles
+doctor-for-mounting = montar
+doctor-for-cache-table = crear una partición de caché
+doctor-for-other-file-systems = capturar f2fs, HFS+, JFS y otros sistemas de ficheros poco usados
+doctor-for-qcow2 = exportar imágenes a qcow2
+doctor-for-dirty-ext = reparar ext2, ext3 y ext4 antes de capturarlos
+doctor-for-dirty-ntfs = reparar NTFS antes de capturarlo
+doctor-for-dirty-fat = reparar FAT antes de capturarlo
+
+doctor-root = Se trabaja como root
+doctor-not-root = No se trabaja como root
+    .why = Solo root puede leer y escribir discos y montar; parte de lo que sigue no se puede mirar.
+    .remedy = sudo azud doctor
+doctor-openat2 = El núcleo resuelve los nombres (openat2)
+doctor-no-openat2 = El núcleo no resuelve los nombres (openat2), o un confinamiento lo prohíbe
+    .why = Azud recorre entonces cada ruta paso a paso: igual de seguro, pero más lento.
+    .remedy = Use Linux 5.6 o posterior; un contenedor necesita un perfil de seccomp más nuevo.
+doctor-no-modules = Los módulos del núcleo en marcha { $release } no están instalados
+    .why = Tras actualizar el núcleo no se puede cargar nada más hasta el próximo arranque.
+    .remedy = sudo reboot; si tampoco los había antes: sudo apt-get install linux-image-amd64
+doctor-driver = El núcleo maneja { $name }
+doctor-driver-loadable = El núcleo maneja { $name } en cuanto cargue su módulo
+doctor-no-driver = El núcleo no maneja { $name }
+    .why = Hace falta para { $purpose }.
+    .remedy = Arranque un núcleo que lo tenga: sudo apt-get install linux-image-amd64
+
+doctor-tool = { $path }
+doctor-no-tool = { $name } no está instalado
+    .why = Hace falta para { $purpose }.
+    .remedy = sudo apt-get install --no-install-recommends { $package }
+
+doctor-config = { $path } se entiende
+doctor-no-config = No hay { $path }: vale lo que diga el entorno o, si no, lo predeterminado
+doctor-config-wrong = No se entiende la configuración: { $wrong }
+    .why = Toda orden que nombre un repositorio se detiene ahí.
+    .remedy = Corríjala; el mensaje dice fichero y línea, o la variable.
+doctor-config-open = Otros además de root pueden cambiar { $path }
+    .why = Root trabaja según lo que diga.
+    .remedy = sudo chown root:root { $path } && sudo chmod 644 { $path }
+
+doctor-images-root = La raíz de imágenes es { $path }
+doctor-no-images-root = No hay raíz de imágenes { $path }
+    .why = Los repositorios se montan debajo.
+    .remedy = sudo mkdir -p { $path }
+doctor-images-root-no-directory = La raíz de imágenes { $path } no es un directorio
+    .why = Los repositorios se montan debajo.
+    .remedy = sudo mv { $path } { $path }.old && sudo mkdir -p { $path }
+doctor-images-root-silent = La raíz de imágenes { $path } no responde
+    .why = Un servidor del que está montada ha desaparecido: todo programa que mire ahí se queda parado.
+    .remedy = sudo umount -l { $path }
+doctor-addresses = Direcciones de este equipo: { $addresses }
+doctor-no-address = Este equipo no tiene dirección
+    .why = Sin red solo se pueden usar la caché y los medios extraíbles.
+    .remedy = ip -brief address; sudo dhclient -v
+doctor-serving = Este equipo es el gestor
+doctor-manager = El gestor es { $host }
+doctor-no-manager = Nadie ha dicho qué equipo es el gestor
+    .why = Aquí REPO no significa nada.
+    .remedy = echo 'manager = "DIRECCIÓN"' | sudo tee -a /etc/azud/azud.toml
+doctor-manager-is-here = La dirección del gestor { $host } es la de este equipo, que no sirve
+    .why = REPO y la caché se confunden.
+    .remedy = Si es el gestor: echo 'serving = true' | sudo tee -a /etc/azud/azud.toml
+doctor-names = Los nombres de repositorios en { $path } están al día
+doctor-names-stale = Hay nombres de repositorios en { $path } que no casan con lo montado: { $count }
+    .why = Los guiones que usen REPO, CACHE o una dirección llegan a otro sitio, o a ninguno.
+    .remedy = sudo azud env
+doctor-name-taken = { $path } ocupa el lugar del nombre de un repositorio
+    .why = No se puede crear el alias, así que los guiones llegan a esto.
+    .remedy = sudo mv { $path } { $path }.old && sudo azud env
+doctor-names-unknown = No se pueden mirar los repositorios: { $why }
+doctor-names-silent = Los repositorios no responden; más abajo se dice lo que hay montado
+
+doctor-no-mounts = No hay ningún repositorio montado
+doctor-mount = { $path }: { $source } ({ $fs })
+doctor-mount-read-only = { $path }: { $source } ({ $fs }), de solo lectura
+doctor-mount-covered = { $path }: { $source } ({ $fs }) está oculto bajo otro montaje
+    .why = Se montó dos veces; desmontar una no libera el lugar.
+    .remedy = sudo umount { $path }
+doctor-mount-stale = { $path }: { $source } ({ $fs }) ya no está
+    .why = Se retiró el servidor, lo que exportaba o el medio; todo uso falla.
+    .remedy = sudo umount -l { $path }
+doctor-mount-silent = { $path }: { $source } ({ $fs }) no responde
+    .why = Todo programa que mire ahí se queda parado hasta que vuelva el servidor.
+    .remedy = Ocúpese del servidor, o renuncie a él: sudo umount -f -l { $path }
+
+doctor-date = El reloj dice { $date }
+doctor-date-wrong = El reloj dice { $date }, y no puede ser
+    .why = Por él se juzgan los certificados, los bloqueos y la edad de las versiones anteriores.
+    .remedy = sudo timedatectl set-ntp true; sin red: sudo date -s 'AAAA-MM-DD hh:mm'
+doctor-clock = { $path } tiene la hora de este equipo
+doctor-clock-skew = { $path } fecha sus ficheros a { $seconds } s del reloj de este equipo
+    .why = Los servidores rechazan el acceso, y las versiones anteriores parecen más viejas o más nuevas de lo que son.
+    .remedy = En ambos equipos: sudo timedatectl set-ntp true
+doctor-clock-unknown = No se puede ver el reloj de { $path }: { $why }
+
+doctor-room = { $path }: { $free } libres de { $size }
+doctor-room-little = { $path }: solo { $free } libres de { $size }
+    .why = Puede que la próxima imagen no quepa.
+    .remedy = Primero sobran las versiones anteriores: azud image history IMAGEN; du -xh { $path } | sort -h | tail enseña el resto.
+doctor-room-none = { $path } está lleno: { $free } libres de { $size }
+    .why = No se puede escribir nada más, ni siquiera lo necesario para limpiar.
+    .remedy = du -xh { $path } | sort -h | tail
+doctor-room-no-files = { $path } no admite más ficheros ({ $free } libres de { $size })
+    .why = Al sistema de ficheros se le han acabado los nodos-i.
+    .remedy = du --inodes -x { $path } | sort -n | tail
+doctor-room-unknown = No se sabe el espacio de { $path }: { $why }
+doctor-place-silent = { $path } no responde
+
+doctor-stages = { $path }: no quedó nada sin terminar
+doctor-stage-at-work = { $path }: alguien está trabajando
+doctor-stage-committed = { $path } guarda una imagen entera que no está en su sitio
+    .why = Alguien fue interrumpido; todavía se ve la imagen anterior.
+    .remedy = sudo azud image list { $dir }
+doctor-stage-abandoned = { $path } quedó de una ejecución que murió
+    .why = Ocupa espacio. Cualquier orden sobre la carpeta lo retira.
+    .remedy = sudo azud image list { $dir }
+doctor-stages-unknown = No se puede recorrer { $path }: { $why }
+
+doctor-cache = La caché { $device } está montada en { $path }
+doctor-cache-read-only = La caché { $device } está montada en { $path }, de solo lectura
+    .why = Se puede restaurar desde ella, pero no actualizarla. El núcleo hace eso con un sistema de ficheros dañado.
+    .remedy = sudo dmesg | tail; sudo azud cache unmount && sudo fsck { $device } && sudo azud cache mount
+doctor-cache-unmounted = La caché { $device } no está montada
+    .why = Hasta entonces CACHE no significa nada.
+    .remedy = sudo azud cache mount
+doctor-cache-unformatted = La caché { $device } no tiene un sistema de ficheros reconocible
+    .why = No se puede montar.
+    .remedy = sudo azud cache init { $device }
+doctor-cache-several = Varios dispositivos son cachés: { $devices }
+    .why = No se elige nada donde podrían ser dos, así que ninguna orden encuentra la caché.
+    .remedy = Cambie la etiqueta de una, por ejemplo: sudo e2label { $second } OLDCACHE
+doctor-no-cache = No hay partición de caché
+    .why = Las imágenes tienen que venir entonces cada vez por la red.
+    .remedy = azud cache init DISCO --dry-run
+doctor-cache-unneeded = No hay partición de caché; el gestor no la necesita
+doctor-cache-shares = Las imágenes de la caché pueden compartir lo que tienen en común (reflink)
+doctor-cache-copies = El sistema de ficheros de la caché copia lo que las imágenes tienen en común (sin reflink)
+doctor-cache-shares-unknown = No se puede probar si las imágenes de la caché comparten lo que tienen en común
+doctor-cache-direct = En la caché se puede escribir sin pasar por la caché de páginas (O_DIRECT)
+doctor-cache-indirect = En la caché se escribe a través de la caché de páginas (sin O_DIRECT)
+doctor-cache-direct-unknown = No se puede probar si en la caché se escribe sin pasar por la caché de páginas
+doctor-cache-unknown = No se puede buscar la caché: { $why }
+doctor-device-unknown = No se puede mirar { $device }: { $why }
+doctor-disks-silent = Un disco no responde
 
 ## Pedir conformidad
 
@@ -255,6 +432,7 @@ help-args =
 help-demo = Muestra toda la historia en este equipo, sin ser root
     .dir = Dónde trabajar, en vez de un directorio temporal
     .keep = Conserva los ficheros creados
+help-doctor = Buscar qué impide trabajar, y decir qué hacer
 help-env = Mostrar dónde están los repositorios, para guiones: eval "$(azud env)"
     .shell = El intérprete que lo lee
 help-cache = Crear, buscar, montar y describir la partición de caché, y cuidar de sus imágenes

@@ -3,6 +3,7 @@
 pub mod cache;
 pub mod completions;
 pub mod demo;
+pub mod doctor;
 pub mod env;
 pub mod help;
 pub mod image;
@@ -44,6 +45,8 @@ pub enum Command {
     /// Works with images.
     #[command(subcommand)]
     Image(image::Verb),
+    /// Looks for what is in the way.
+    Doctor(doctor::Args),
     /// Prints the variables for scripts.
     Env(env::Args),
     /// Works with the cache.
@@ -72,6 +75,7 @@ impl Command {
         match self {
             Self::Demo(args) => args.run(context),
             Self::Image(verb) => verb.run(context),
+            Self::Doctor(args) => args.run(context),
             Self::Env(args) => args.run(context),
             Self::Cache(verb) => verb.run(context),
             Self::Repo(verb) => verb.run(context),

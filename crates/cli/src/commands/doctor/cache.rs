@@ -1,0 +1,218 @@
+//! The cache partition.
+
+use azud_disk::DiskError;
+use azud_disk::cache::{self, Found, Hit};
+use azud_disk::machine::direct_io;
+use azud_disk::mounting::MountFacts;
+
+use super::finding::Finding;
+
+/// What is known of the cache.
+#[derive(Debug)]
+pub(super) struct Facts {
+    /// Whether this computer is the manager, which needs none.
+    pub(super) serving: bool,
+    pub(super) found: Result<Found, DiskError>,
+    /// What the one cache offers where it is mounted.
+    pub(super) offers: Offers,
+}
+
+/// What was tried on the mounted cache; `None` where it cannot be tried.
+#[derive(Debug, Default, Clone, Copy)]
+pub(super) struct Offers {
+    pub(super) clones: Option<bool>,
+    pub(super) direct: Option<bool>,
+}
+
+impl Facts {
+    /// Looks at every device; a slow one may hold who asks.
+    pub(super) fn gather(serving: bool) -> Self {
+        let found = cache::find(&[]);
+        let hits = found.as_ref().map(|found| found.hits.as_slice());
+        let mount = hits
+            .ok()
+            .and_then(|hits| cache::only(hits).ok()?.mounts.first());
+        let offers = mount.map(|mount| Offers {
+            clones: cache::clones(&mount.at),
+            direct: direct_io(&mount.at),
+        });
+        Self {
+            serving,
+            offers: offers.unwrap_or_default(),
+            found,
+        }
+    }
+
+    pub(super) fn judge(&self) -> Vec<Finding> {
+        let found = match &self.found {
+            Ok(found) => found,
+            Err(error) => return vec![Finding::unknown("cache-unknown").with("why", error)],
+        };
+        let skipped = found.skipped.iter().map(|(device, why)| {
+            let finding = Finding::unknown("device-unknown").with("why", why);
+            finding.with("device", device.display())
+        });
+        let mut findings: Vec<Finding> = skipped.collect();
+        match cache::only(&found.hits) {
+            Ok(hit) => findings.extend(self.judge_hit(hit)),
+            Err(DiskError::SeveralCaches { devices }) => {
+                let texts: Vec<String> = devices
+                    .iter()
+                    .map(|device| device.display().to_string())
+                    .collect();
+                let second = texts.last().cloned().unwrap_or_default();
+                let finding = Finding::problem("cache-several").with("devices", texts.join(", "));
+                findings.push(finding.with("second", second));
+            }
+            Err(_) if self.serving => findings.push(Finding::ok("cache-unneeded")),
+            Err(_) => findings.push(Finding::warning("no-cache")),
+        }
+        findings
+    }
+
+    fn judge_hit(&self, hit: &Hit) -> Vec<Finding> {
+        let told = |finding: Finding| finding.with("device", hit.device.display());
+        if !hit.signature.is_fs || hit.signature.ambivalent {
+            return vec![told(Finding::problem("cache-unformatted"))];
+        }
+        let Some(mount) = hit.mounts.first() else {
+            return vec![told(Finding::warning("cache-unmounted"))];
+        };
+        let mut findings = vec![told(judge_mount(mount))];
+        findings.push(match self.offers.clones {
+            Some(true) => Finding::ok("cache-shares"),
+            Some(false) => Finding::ok("cache-copies"),
+            None => Finding::unknown("cache-shares-unknown"),
+        });
+        findings.push(match self.offers.direct {
+            Some(true) => Finding::ok("cache-direct"),
+            Some(false) => Finding::ok("cache-indirect"),
+            None => Finding::unknown("cache-direct-unknown"),
+        });
+        findings
+    }
+}
+
+fn judge_mount(mount: &MountFacts) -> Finding {
+    let finding = if mount.read_only {
+        Finding::problem("cache-read-only")
+    } else {
+        Finding::ok("cache")
+    };
+    finding.with("path", mount.at.display())
+}
+
+#[cfg(test)]
+mod tests {
+    use azud_disk::DiskError;
+    use azud_disk::cache::{Found, Hit, Rule, Signature};
+    use azud_disk::mounting::MountFacts;
+
+    use super::super::finding::{State, keys};
+    use super::{Facts, Offers};
+
+    fn hit(device: &str, is_fs: bool, mounted: Option<bool>) -> Hit {
+        let mount = mounted.map(|read_only| MountFacts {
+            at: "/c".into(),
+            source: device.into(),
+            fs_type: "ext4".into(),
+            read_only,
+        });
+        Hit {
+            device: device.into(),
+            disk: None,
+            rule: Rule::FsLabel,
+            len: 1,
+            signature: Signature {
+                is_fs,
+                ..Signature::default()
+            },
+            mounts: mount.into_iter().collect(),
+        }
+    }
+
+    fn told(serving: bool, hits: Vec<Hit>, offers: Offers) -> Vec<(State, &'static str)> {
+        let found = Found {
+            hits,
+            skipped: Vec::new(),
+        };
+        let facts = Facts {
+            serving,
+            found: Ok(found),
+            offers,
+        };
+        keys(&facts.judge())
+    }
+
+    #[test]
+    fn none_one_and_two() {
+        let none = Offers::default();
+        assert_eq!(told(false, vec![], none), [(State::Warning, "no-cache")]);
+        assert_eq!(told(true, vec![], none), [(State::Ok, "cache-unneeded")]);
+        let two = vec![hit("/dev/a1", true, None), hit("/dev/b1", true, None)];
+        assert_eq!(told(false, two, none), [(State::Problem, "cache-several")]);
+        let bare = vec![hit("/dev/a1", false, None)];
+        assert_eq!(
+            told(false, bare, none),
+            [(State::Problem, "cache-unformatted")]
+        );
+        let off = vec![hit("/dev/a1", true, None)];
+        assert_eq!(
+            told(false, off, none),
+            [(State::Warning, "cache-unmounted")]
+        );
+    }
+
+    #[test]
+    fn a_mounted_cache_is_told_by_what_it_offers() {
+        let offers = |clones, direct| Offers { clones, direct };
+        let mounted = |read_only| vec![hit("/dev/a1", true, Some(read_only))];
+        let expected = [
+            (State::Ok, "cache"),
+            (State::Ok, "cache-shares"),
+            (State::Ok, "cache-indirect"),
+        ];
+        let found = told(false, mounted(false), offers(Some(true), Some(false)));
+        assert_eq!(found, expected);
+        let found = told(false, mounted(false), offers(Some(false), Some(true)));
+        assert_eq!(
+            found[1..],
+            [(State::Ok, "cache-copies"), (State::Ok, "cache-direct")]
+        );
+        let expected = [
+            (State::Problem, "cache-read-only"),
+            (State::Unknown, "cache-shares-unknown"),
+            (State::Unknown, "cache-direct-unknown"),
+        ];
+        assert_eq!(told(false, mounted(true), offers(None, None)), expected);
+    }
+
+    #[test]
+    fn what_cannot_be_looked_at_is_told() {
+        let skipped = DiskError::NotFound {
+            path: "/dev/x".into(),
+        };
+        let found = Found {
+            hits: Vec::new(),
+            skipped: vec![("/dev/x".into(), skipped)],
+        };
+        let facts = |found| Facts {
+            serving: true,
+            found,
+            offers: Offers::default(),
+        };
+        let expected = [
+            (State::Unknown, "device-unknown"),
+            (State::Ok, "cache-unneeded"),
+        ];
+        assert_eq!(keys(&facts(Ok(found)).judge()), expected);
+        let error = DiskError::ToolMissing {
+            program: "blkid".into(),
+            package: "util-linux".into(),
+        };
+        assert_eq!(
+            keys(&facts(Err(error)).judge()),
+            [(State::Unknown, "cache-unknown")]
+        );
+    }
+}

@@ -1,0 +1,182 @@
+//! One thing that was looked at, and how it is told.
+
+use fluent_bundle::FluentValue;
+use serde::Serialize;
+use serde_json::{Map, Value as Json, json};
+
+use crate::human::printable;
+use crate::i18n::Catalog;
+
+/// How it stands, the worst last.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub(super) enum State {
+    /// In order.
+    Ok,
+    /// It could not be looked at.
+    Unknown,
+    /// Something will not work, or not well.
+    Warning,
+    /// Something is in the way of work.
+    Problem,
+}
+
+impl State {
+    /// For people and programs.
+    pub(super) const fn name(self) -> &'static str {
+        match self {
+            Self::Ok => "ok",
+            Self::Unknown => "unknown",
+            Self::Warning => "warning",
+            Self::Problem => "problem",
+        }
+    }
+}
+
+/// A value in a finding's words.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Said {
+    /// As it is.
+    Text(String),
+    /// Words of the catalogue, `doctor-for-<key>`.
+    Purpose(&'static str),
+}
+
+/// What was found. The catalogue says it: `doctor-<key>`, and why it matters (`.why`) and what to do
+/// (`.remedy`) unless it is in order.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Finding {
+    pub(super) state: State,
+    pub(super) key: &'static str,
+    pub(super) values: Vec<(&'static str, Said)>,
+}
+
+impl Finding {
+    pub(super) fn new(state: State, key: &'static str) -> Self {
+        let values = Vec::new();
+        Self { state, key, values }
+    }
+
+    pub(super) fn ok(key: &'static str) -> Self {
+        Self::new(State::Ok, key)
+    }
+
+    pub(super) fn unknown(key: &'static str) -> Self {
+        Self::new(State::Unknown, key)
+    }
+
+    pub(super) fn warning(key: &'static str) -> Self {
+        Self::new(State::Warning, key)
+    }
+
+    pub(super) fn problem(key: &'static str) -> Self {
+        Self::new(State::Problem, key)
+    }
+
+    pub(super) fn with(mut self, name: &'static str, value: impl ToString) -> Self {
+        self.values.push((name, Said::Text(value.to_string())));
+        self
+    }
+
+    /// What it is needed for.
+    pub(super) fn purpose(mut self, key: &'static str) -> Self {
+        self.values.push(("purpose", Said::Purpose(key)));
+        self
+    }
+
+    fn texts(&self, catalog: &Catalog) -> Vec<(&'static str, String)> {
+        let values = self.values.iter();
+        let text = |said: &Said| match said {
+            Said::Text(text) => text.clone(),
+            Said::Purpose(key) => catalog.text(&format!("doctor-for-{key}")),
+        };
+        values.map(|(name, said)| (*name, text(said))).collect()
+    }
+
+    fn say(&self, catalog: &Catalog, attribute: &str) -> Option<String> {
+        let texts = self.texts(catalog);
+        let values: Vec<(&str, FluentValue<'_>)> = texts
+            .iter()
+            .map(|(name, text)| (*name, text.as_str().into()))
+            .collect();
+        catalog.find(&format!("doctor-{}{attribute}", self.key), &values)
+    }
+
+    /// What was found.
+    pub(super) fn what(&self, catalog: &Catalog) -> String {
+        let said = self.say(catalog, "");
+        debug_assert!(said.is_some(), "no text for {}", self.key);
+        said.unwrap_or_else(|| self.key.to_owned())
+    }
+
+    /// Why it matters.
+    pub(super) fn why(&self, catalog: &Catalog) -> Option<String> {
+        self.say(catalog, ".why")
+    }
+
+    /// What to do, a command where there is one.
+    pub(super) fn remedy(&self, catalog: &Catalog) -> Option<String> {
+        self.say(catalog, ".remedy")
+    }
+
+    pub(super) fn json(&self, catalog: &Catalog, area: &str) -> Json {
+        let texts = self.texts(catalog).into_iter();
+        let values: Map<String, Json> = texts
+            .map(|(name, text)| (name.to_owned(), text.into()))
+            .collect();
+        json!({
+            "area": area,
+            "finding": self.key,
+            "state": self.state,
+            "what": self.what(catalog),
+            "why": self.why(catalog),
+            "remedy": self.remedy(catalog),
+            "values": values,
+        })
+    }
+
+    /// The same for people: what, and below it why and what to do.
+    pub(super) fn text(&self, catalog: &Catalog, width: usize) -> String {
+        let name = catalog.text(&format!("doctor-state-{}", self.state.name()));
+        let blanks = width.saturating_sub(name.chars().count());
+        let margin = " ".repeat(width + 4);
+        let mut text = format!("  {name}{}  ", " ".repeat(blanks));
+        text += &printable(&self.what(catalog)).replace('\n', &format!("\n{margin}"));
+        let more = [
+            ("error-label-why", self.why(catalog)),
+            ("error-label-hint", self.remedy(catalog)),
+        ];
+        for (label, said) in more {
+            let Some(said) = said.filter(|_| self.state != State::Ok) else {
+                continue;
+            };
+            let label = catalog.text(label);
+            let inner = format!("{margin}{}", " ".repeat(label.chars().count() + 1));
+            let said = printable(&said).replace('\n', &format!("\n{inner}"));
+            text += &format!("\n{margin}{label} {said}");
+        }
+        text
+    }
+}
+
+/// Fails unless every finding has its words in every language.
+#[cfg(test)]
+pub(super) fn check_words(findings: &[Finding]) {
+    use crate::i18n::Lang;
+    for catalog in Lang::ALL.map(Catalog::new) {
+        for finding in findings {
+            // A variable without a value fails in the catalogue.
+            assert!(!finding.what(&catalog).is_empty());
+            let whole = finding.why(&catalog).is_some() && finding.remedy(&catalog).is_some();
+            let needs = matches!(finding.state, State::Warning | State::Problem);
+            assert!(whole || !needs, "{} lacks why or remedy", finding.key);
+        }
+    }
+}
+
+/// State and key of each, for tests.
+#[cfg(test)]
+pub(super) fn keys(findings: &[Finding]) -> Vec<(State, &'static str)> {
+    check_words(findings);
+    findings.iter().map(|it| (it.state, it.key)).collect()
+}

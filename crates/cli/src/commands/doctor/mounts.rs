@@ -1,0 +1,118 @@
+//! What is mounted where repositories belong.
+
+use std::path::Path;
+use std::thread;
+use std::time::Duration;
+
+use azud_core::layout::Layout;
+use azud_core::reference::Where;
+use azud_disk::machine::{Answer, answer, mounted_below};
+use azud_disk::mounting::MountFacts;
+
+use super::finding::Finding;
+
+/// Something mounted, and how it is.
+#[derive(Debug)]
+pub(super) struct Fact {
+    pub(super) mount: MountFacts,
+    pub(super) answer: Answer,
+    /// Whether something else is mounted over it.
+    pub(super) covered: bool,
+}
+
+/// Asks all of them at once; none is waited for longer than `patience`.
+pub(super) fn gather(layout: &Layout, patience: Duration) -> Vec<Fact> {
+    let mut mounts = mounted_below(layout.root());
+    let is_medium = |mount: &MountFacts| {
+        let name = mount.at.file_name().and_then(|name| name.to_str());
+        let place = name.map(Where::parse);
+        mount.at.parent() == Some(layout.mnt()) && matches!(place, Some(Ok(Where::Removable(_))))
+    };
+    let others = mounted_below(layout.base()).into_iter();
+    mounts.extend(others.filter(|mount| !mount.at.starts_with(layout.root())));
+    let media = mounted_below(layout.mnt()).into_iter();
+    mounts.extend(media.filter(|it| is_medium(it) && !it.at.starts_with(layout.base())));
+    if let Some(cache) = layout.former_cache_mount() {
+        mounts.extend(mounted_below(cache));
+    }
+    let asked: Vec<_> = mounts
+        .iter()
+        .map(|mount| {
+            let at = mount.at.clone();
+            thread::spawn(move || answer(&at, patience))
+        })
+        .collect();
+    let answers: Vec<Answer> = asked
+        .into_iter()
+        .map(|asked| asked.join().unwrap_or(Answer::Silent))
+        .collect();
+    let covered = |number: usize, at: &Path| mounts[number + 1..].iter().any(|it| it.at == at);
+    let numbered = mounts.iter().zip(answers).enumerate();
+    let facts = numbered.map(|(number, (mount, answer))| Fact {
+        covered: covered(number, &mount.at),
+        mount: mount.clone(),
+        answer,
+    });
+    facts.collect()
+}
+
+pub(super) fn judge(facts: &[Fact]) -> Vec<Finding> {
+    if facts.is_empty() {
+        return vec![Finding::ok("no-mounts")];
+    }
+    facts.iter().map(judge_one).collect()
+}
+
+fn judge_one(fact: &Fact) -> Finding {
+    let mount = &fact.mount;
+    let finding = match (fact.answer, fact.covered) {
+        (Answer::Silent, _) => Finding::problem("mount-silent"),
+        (Answer::Stale, _) => Finding::problem("mount-stale"),
+        (Answer::Well, true) => Finding::warning("mount-covered"),
+        (Answer::Well, false) if mount.read_only => Finding::ok("mount-read-only"),
+        (Answer::Well, false) => Finding::ok("mount"),
+    };
+    finding
+        .with("path", mount.at.display())
+        .with("source", mount.source.display())
+        .with("fs", &mount.fs_type)
+}
+
+#[cfg(test)]
+mod tests {
+    use azud_disk::machine::Answer;
+    use azud_disk::mounting::MountFacts;
+
+    use super::super::finding::{State, keys};
+    use super::{Fact, judge};
+
+    #[test]
+    fn how_mounts_stand() {
+        let fact = |answer, covered, read_only| Fact {
+            mount: MountFacts {
+                at: "/r/10.0.0.1".into(),
+                source: "10.0.0.1:/x".into(),
+                fs_type: "nfs4".into(),
+                read_only,
+            },
+            answer,
+            covered,
+        };
+        let facts = [
+            fact(Answer::Well, false, false),
+            fact(Answer::Well, false, true),
+            fact(Answer::Well, true, true),
+            fact(Answer::Stale, true, false),
+            fact(Answer::Silent, false, true),
+        ];
+        let expected = [
+            (State::Ok, "mount"),
+            (State::Ok, "mount-read-only"),
+            (State::Warning, "mount-covered"),
+            (State::Problem, "mount-stale"),
+            (State::Problem, "mount-silent"),
+        ];
+        assert_eq!(keys(&judge(&facts)), expected);
+        assert_eq!(keys(&judge(&[])), [(State::Ok, "no-mounts")]);
+    }
+}
