@@ -1,5 +1,5 @@
-//! What this computer can do: drivers and features of the kernel, room, clocks, answers of what is
-//! mounted. Nothing is changed, no module loaded.
+//! What this computer can do: drivers and features of the kernel, room, clocks. Nothing is changed, no
+//! module loaded.
 //!
 //! Invariant: a question that the kernel may never answer is asked through [`within`].
 
@@ -12,5 +12,5 @@ mod patience;
 pub use clock::skew;
 pub use drivers::{Driver, Drivers};
 pub use features::{Room, direct_io, is_root, resolves_beneath, room};
-pub use mounted::{Answer, answer, mounted_below};
+pub use mounted::mounted_below;
 pub use patience::within;

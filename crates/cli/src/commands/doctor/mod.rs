@@ -19,7 +19,8 @@ use std::time::Duration;
 
 use azud_core::code::Code;
 use azud_core::namespace::Namespace;
-use azud_disk::machine::{Answer, within};
+use azud_disk::machine::within;
+use azud_disk::remote::State as Mount;
 use serde_json::{Value, json};
 
 use self::finding::{Finding, State};
@@ -140,7 +141,7 @@ fn look(context: &Context) -> Vec<Section> {
 fn look_at_site(site: Site) -> Vec<Section> {
     let root = site.layout.root().to_owned();
     let base = site.layout.base().to_owned();
-    let mounted = mounts::gather(&site.layout, PATIENCE);
+    let mounted = mounts::gather(&site.layout);
     let looked = {
         let root = root.clone();
         within(PATIENCE, move || look_at_root(&root)).unwrap_or(Root::Silent)
@@ -165,7 +166,7 @@ fn look_at_site(site: Site) -> Vec<Section> {
     }
     // Who does not answer was told already, and would only be waited for again.
     let silent = |dir: &PathBuf| {
-        let mut silent = mounted.iter().filter(|it| it.answer != Answer::Well);
+        let mut silent = mounted.iter().filter(|it| it.state != Mount::Mounted);
         silent.any(|it| dir.starts_with(&it.mount.at))
     };
     dirs.retain(|dir| !silent(dir));

@@ -2,12 +2,12 @@
 
 use std::path::Path;
 use std::thread;
-use std::time::Duration;
 
 use azud_core::layout::Layout;
 use azud_core::reference::Where;
-use azud_disk::machine::{Answer, answer, mounted_below};
+use azud_disk::machine::mounted_below;
 use azud_disk::mounting::MountFacts;
+use azud_disk::remote::{State, state};
 
 use super::finding::Finding;
 
@@ -15,13 +15,13 @@ use super::finding::Finding;
 #[derive(Debug)]
 pub(super) struct Fact {
     pub(super) mount: MountFacts,
-    pub(super) answer: Answer,
+    pub(super) state: State,
     /// Whether something else is mounted over it.
     pub(super) covered: bool,
 }
 
-/// Asks all of them at once; none is waited for longer than `patience`.
-pub(super) fn gather(layout: &Layout, patience: Duration) -> Vec<Fact> {
+/// Asks all of them at once; none is waited for long.
+pub(super) fn gather(layout: &Layout) -> Vec<Fact> {
     let mut mounts = mounted_below(layout.root());
     let is_medium = |mount: &MountFacts| {
         let name = mount.at.file_name().and_then(|name| name.to_str());
@@ -39,19 +39,19 @@ pub(super) fn gather(layout: &Layout, patience: Duration) -> Vec<Fact> {
         .iter()
         .map(|mount| {
             let at = mount.at.clone();
-            thread::spawn(move || answer(&at, patience))
+            thread::spawn(move || state(&at))
         })
         .collect();
-    let answers: Vec<Answer> = asked
+    let states: Vec<State> = asked
         .into_iter()
-        .map(|asked| asked.join().unwrap_or(Answer::Silent))
+        .map(|asked| asked.join().unwrap_or(State::Unreachable))
         .collect();
     let covered = |number: usize, at: &Path| mounts[number + 1..].iter().any(|it| it.at == at);
-    let numbered = mounts.iter().zip(answers).enumerate();
-    let facts = numbered.map(|(number, (mount, answer))| Fact {
+    let numbered = mounts.iter().zip(states).enumerate();
+    let facts = numbered.map(|(number, (mount, state))| Fact {
         covered: covered(number, &mount.at),
         mount: mount.clone(),
-        answer,
+        state,
     });
     facts.collect()
 }
@@ -65,12 +65,12 @@ pub(super) fn judge(facts: &[Fact]) -> Vec<Finding> {
 
 fn judge_one(fact: &Fact) -> Finding {
     let mount = &fact.mount;
-    let finding = match (fact.answer, fact.covered) {
-        (Answer::Silent, _) => Finding::problem("mount-silent"),
-        (Answer::Stale, _) => Finding::problem("mount-stale"),
-        (Answer::Well, true) => Finding::warning("mount-covered"),
-        (Answer::Well, false) if mount.read_only => Finding::ok("mount-read-only"),
-        (Answer::Well, false) => Finding::ok("mount"),
+    let finding = match (fact.state, fact.covered) {
+        (State::Unreachable, _) => Finding::problem("mount-silent"),
+        (State::Stale, _) => Finding::problem("mount-stale"),
+        (State::Mounted, true) => Finding::warning("mount-covered"),
+        (State::Mounted, false) if mount.read_only => Finding::ok("mount-read-only"),
+        (State::Mounted, false) => Finding::ok("mount"),
     };
     finding
         .with("path", mount.at.display())
@@ -80,30 +80,30 @@ fn judge_one(fact: &Fact) -> Finding {
 
 #[cfg(test)]
 mod tests {
-    use azud_disk::machine::Answer;
     use azud_disk::mounting::MountFacts;
+    use azud_disk::remote::State as Is;
 
     use super::super::finding::{State, keys};
     use super::{Fact, judge};
 
     #[test]
     fn how_mounts_stand() {
-        let fact = |answer, covered, read_only| Fact {
+        let fact = |state, covered, read_only| Fact {
             mount: MountFacts {
                 at: "/r/10.0.0.1".into(),
                 source: "10.0.0.1:/x".into(),
                 fs_type: "nfs4".into(),
                 read_only,
             },
-            answer,
+            state,
             covered,
         };
         let facts = [
-            fact(Answer::Well, false, false),
-            fact(Answer::Well, false, true),
-            fact(Answer::Well, true, true),
-            fact(Answer::Stale, true, false),
-            fact(Answer::Silent, false, true),
+            fact(Is::Mounted, false, false),
+            fact(Is::Mounted, false, true),
+            fact(Is::Mounted, true, true),
+            fact(Is::Stale, true, false),
+            fact(Is::Unreachable, false, true),
         ];
         let expected = [
             (State::Ok, "mount"),
