@@ -143,7 +143,7 @@ impl Finding {
         let mut text = format!("  {name}{}  ", " ".repeat(blanks));
         text += &printable(&self.what(catalog)).replace('\n', &format!("\n{margin}"));
         let more = [
-            ("error-label-why", self.why(catalog)),
+            ("doctor-label-why", self.why(catalog)),
             ("error-label-hint", self.remedy(catalog)),
         ];
         for (label, said) in more {

@@ -153,14 +153,16 @@ fn look_at_site(site: Site) -> Vec<Section> {
         let plan = plan(&namespace);
         Ok::<_, Failure>((namespace, plan))
     });
-    let mut dirs = vec![root];
+    let mut dirs = vec![root.clone()];
     match asked {
         None => found.push(Finding::unknown("names-silent")),
         Some(Err(failure)) => {
             found.push(Finding::unknown("names-unknown").with("why", failure.detail));
         }
         Some(Ok((namespace, plan))) => {
-            found.extend(site::judge_names(&base, &plan));
+            if looked == Root::Directory {
+                found.extend(site::judge_names(&base, &plan));
+            }
             dirs = places(&namespace);
         }
     }
@@ -171,7 +173,7 @@ fn look_at_site(site: Site) -> Vec<Section> {
     };
     dirs.retain(|dir| !silent(dir));
     if looked != Root::Directory {
-        dirs.retain(|dir| *dir != base);
+        dirs.retain(|dir| *dir != root);
     }
     let mut sections = vec![("site", found), ("mounts", mounts::judge(&mounted))];
     sections.extend(look_at_places(&dirs));

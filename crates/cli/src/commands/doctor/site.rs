@@ -131,9 +131,6 @@ pub(super) fn look_at_root(root: &Path) -> Root {
 /// What should be changed in the names on disk.
 pub(super) fn plan(namespace: &Namespace) -> Result<Plan, StoreError> {
     let base = namespace.layout().base();
-    if !base.is_dir() {
-        return Ok(Plan::default());
-    }
     links::plan(base, &namespace.aliases(), &namespace.views())
 }
 
