@@ -85,7 +85,8 @@ fn folders(dir: &Path, top: bool) -> impl Iterator<Item = PathBuf> {
     let names = durable::names(dir).unwrap_or_default().into_iter();
     let names = names.filter(move |name| {
         let hidden = name.as_encoded_bytes().starts_with(b".");
-        !hidden && !(top && name.to_str().is_some_and(is_reserved))
+        let other = top && name.to_str().is_some_and(is_reserved);
+        !(hidden || other)
     });
     let paths = names.map(|name| dir.join(name));
     paths.filter(|path| std::fs::symlink_metadata(path).is_ok_and(|meta| meta.is_dir()))
