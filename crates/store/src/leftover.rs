@@ -9,7 +9,7 @@ use crate::durable;
 use crate::error::{At, Result};
 use crate::owner::{self, OWNER};
 use crate::plan::READY;
-use crate::recover::stages;
+use crate::recover::{may_go_on, stages};
 
 /// Deeper directories are not looked into: bind mounts can make a tree endless.
 const MAX_DEPTH: usize = 64;
@@ -23,6 +23,8 @@ pub enum Standing {
     AtWork,
     /// It is whole, but was not put in its place: the next command in the directory does that.
     Committed,
+    /// An image that is not whole yet, and whoever received it has ended: the same command again goes on there.
+    BrokenOff,
     /// Whoever began it has ended: the next command in the directory clears it away.
     Abandoned,
 }
@@ -73,10 +75,12 @@ fn standing(stage: &Path, now: SystemTime) -> Standing {
         Standing::Committed
     } else if !there(OWNER) && young() {
         Standing::AtWork
-    } else if owner::is_gone(stage, now) {
-        Standing::Abandoned
-    } else {
+    } else if !owner::is_gone(stage, now) {
         Standing::AtWork
+    } else if may_go_on(stage, now) {
+        Standing::BrokenOff
+    } else {
+        Standing::Abandoned
     }
 }
 

@@ -160,7 +160,7 @@ fn settle(
 
 /// Whether somebody may go on with an assembly. One whose image is half moved waits for ever: a part of
 /// the old image is nowhere else.
-fn may_go_on(stage: &Path, now: SystemTime) -> bool {
+pub(crate) fn may_go_on(stage: &Path, now: SystemTime) -> bool {
     // A clock that went back makes nothing old.
     let old = |last| now.duration_since(last).is_ok_and(|age| age > ABANDONED);
     stage::is_assembling(stage)

@@ -29,6 +29,10 @@ fn what_lies_about_is_told_by_how_it_stands() {
     stage("aula1/deep/.azud-stage-b", &[("owner", &alive)]);
     stage(".azud-stage-c", &[("ready", "{}"), ("owner", &dead)]);
     stage(".azud-stage-d", &[]);
+    stage(
+        "aula1/.azud-assembly-x.img",
+        &[("owner", &dead), ("journal", "")],
+    );
     // Another repository, and what is hidden, are none of ours.
     stage("10.0.0.9/.azud-stage-e", &[("owner", &dead)]);
     stage(".hidden/.azud-stage-f", &[("owner", &dead)]);
@@ -45,6 +49,7 @@ fn what_lies_about_is_told_by_how_it_stands() {
         [
             (".azud-stage-c".to_owned(), Standing::Committed),
             (".azud-stage-d".to_owned(), made),
+            ("aula1/.azud-assembly-x.img".to_owned(), Standing::BrokenOff),
             ("aula1/.azud-stage-a".to_owned(), Standing::Abandoned),
             ("aula1/deep/.azud-stage-b".to_owned(), Standing::AtWork),
         ]

@@ -38,6 +38,7 @@ fn judge_one(left: &Leftover) -> Finding {
     let finding = match left.standing {
         Standing::AtWork => Finding::ok("stage-at-work"),
         Standing::Committed => Finding::warning("stage-committed"),
+        Standing::BrokenOff => Finding::warning("stage-broken-off"),
         Standing::Abandoned => Finding::warning("stage-abandoned"),
     };
     finding
@@ -70,10 +71,16 @@ mod tests {
                 found,
             }))
         };
-        let all = [Standing::AtWork, Standing::Committed, Standing::Abandoned];
+        let all = [
+            Standing::AtWork,
+            Standing::Committed,
+            Standing::BrokenOff,
+            Standing::Abandoned,
+        ];
         let expected = [
             (State::Ok, "stage-at-work"),
             (State::Warning, "stage-committed"),
+            (State::Warning, "stage-broken-off"),
             (State::Warning, "stage-abandoned"),
         ];
         assert_eq!(told(Ok(all.map(left).to_vec())), expected);
