@@ -73,9 +73,7 @@ fn standing(stage: &Path, now: SystemTime) -> Standing {
     };
     if there(READY) {
         Standing::Committed
-    } else if !there(OWNER) && young() {
-        Standing::AtWork
-    } else if !owner::is_gone(stage, now) {
+    } else if (!there(OWNER) && young()) || !owner::is_gone(stage, now) {
         Standing::AtWork
     } else if may_go_on(stage, now) {
         Standing::BrokenOff
