@@ -8,9 +8,9 @@ use azud_disk::machine::skew;
 use super::finding::Finding;
 
 /// Before this the program did not exist: 2026-01-01.
-const EARLIEST: Duration = Duration::from_secs(1_767_225_600);
+const EARLIEST: Duration = Duration::from_hours(490_896);
 /// 2100-01-01: beyond it lies a clock that lost its battery, or a joke.
-const LATEST: Duration = Duration::from_secs(4_102_444_800);
+const LATEST: Duration = Duration::from_hours(1_139_568);
 /// Seconds between two clocks that nobody minds.
 const TOLERABLE: u64 = 10;
 /// Seconds beyond which servers refuse to be logged in to.

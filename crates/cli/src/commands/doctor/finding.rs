@@ -73,6 +73,10 @@ impl Finding {
         Self::new(State::Problem, key)
     }
 
+    #[expect(
+        clippy::needless_pass_by_value,
+        reason = "what is told is mostly made for this call"
+    )]
     pub(super) fn with(mut self, name: &'static str, value: impl ToString) -> Self {
         self.values.push((name, Said::Text(value.to_string())));
         self
@@ -153,7 +157,7 @@ impl Finding {
             let label = catalog.text(label);
             let inner = format!("{margin}{}", " ".repeat(label.chars().count() + 1));
             let said = printable(&said).replace('\n', &format!("\n{inner}"));
-            text += &format!("\n{margin}{label} {said}");
+            text += &["\n", &margin, &label, " ", &said].concat();
         }
         text
     }

@@ -110,7 +110,7 @@ fn text(context: &Context, sections: &[Section]) -> String {
             .collect();
         if !lines.is_empty() {
             let head = catalog.text(&format!("doctor-area-{area}"));
-            text += &format!("{head}\n{}\n\n", lines.join("\n"));
+            text += &[&head, "\n", &lines.join("\n"), "\n\n"].concat();
         }
     }
     text
