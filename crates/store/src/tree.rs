@@ -1,5 +1,7 @@
 //! A repository's tree of images: names in it become files, and nothing outside can be reached.
 
+mod alike;
+
 use std::path::{Path, PathBuf};
 
 use azud_core::name::ImageFile;
@@ -7,6 +9,8 @@ use azud_core::reference::{Folder, SubPath};
 
 use crate::beneath::Beneath;
 use crate::error::{Result, StoreError};
+
+pub use alike::alike;
 
 /// The images of a repository.
 #[derive(Debug)]
