@@ -7,6 +7,7 @@
 //! the rest.
 
 pub mod assembly;
+pub mod ant;
 pub mod beneath;
 mod bulk;
 pub mod cache;
