@@ -71,7 +71,7 @@ fn device_in(sys: &Path, device: &DeviceRef) -> Result<PathBuf> {
 const NO_DISKS: [&str; 8] = ["loop", "ram", "zram", "dm-", "md", "sr", "fd", "nbd"];
 
 /// The disks in the order of their device numbers: 1 is the first.
-fn disks(all: &[BlockDev]) -> Vec<&BlockDev> {
+pub(crate) fn disks(all: &[BlockDev]) -> Vec<&BlockDev> {
     let is_disk = |device: &&BlockDev| {
         let name = device.name();
         device.partition().is_none()
