@@ -9,6 +9,7 @@
 pub mod args;
 pub mod cached;
 pub mod commands;
+mod compat;
 pub mod confirm;
 mod facts;
 pub mod failure;
@@ -44,9 +45,12 @@ use output::{Mode, Output};
 use site::SiteArgs;
 
 /// Runs the command of the process' arguments. The exit status is 0 when it was done, 1 when it
-/// failed, 2 when it was not understood.
+/// failed, 2 when it was not understood; OpenGnsys' names have their own.
 pub fn main() -> ExitCode {
     let args: Vec<OsString> = std::env::args_os().collect();
+    if let Some(name) = compat::called(&args) {
+        return compat::main(name, &args);
+    }
     let early = Early::of(&args, |name| std::env::var(name).ok());
     let catalog = Catalog::new(early.lang);
     let (context, done) = match args::parse(&args, &catalog) {

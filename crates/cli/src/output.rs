@@ -64,6 +64,16 @@ impl Output {
         }
     }
 
+    /// All on standard error: what a command says beside another's answer.
+    pub fn aside() -> Self {
+        let terminal = io::stderr().is_terminal();
+        let (out, err) = (Box::new(io::stderr()), Box::new(io::stderr()));
+        Self {
+            terminal,
+            ..Self::new(Mode::default(), out, err)
+        }
+    }
+
     /// Any streams; they count as no terminal.
     pub fn new(mode: Mode, out: Box<dyn Write + Send>, err: Box<dyn Write + Send>) -> Self {
         let streams = Streams {

@@ -8,6 +8,7 @@ use azud_core::code::Code;
 use azud_core::name::ImageFile;
 use azud_core::namespace::Namespace;
 use azud_core::reference::{DeviceRef, Folder, FolderRef, ImageRef, SubPath, Where};
+use azud_store::beneath::Beneath;
 use azud_store::tree::{Spot, Tree};
 use azud_store::{StoreError, links};
 
@@ -129,4 +130,15 @@ pub(crate) fn of_site(site: &Site) -> Result<Namespace, Failure> {
 pub(crate) fn keep_in_step(namespace: &Namespace) -> Result<(), StoreError> {
     let base = namespace.layout().base();
     links::repair(base, &namespace.aliases(), &namespace.views()).map(drop)
+}
+
+/// The tree of a repository.
+pub(crate) fn open(context: &Context, place: &Where) -> Result<Tree, Failure> {
+    Ok(Tree::beneath(top(context, place)?))
+}
+
+/// The directory in which the images of a repository lie.
+pub(crate) fn top(context: &Context, place: &Where) -> Result<Beneath, Failure> {
+    let found = namespace(context)?.resolve(place)?;
+    Ok(Beneath::open(&found.mount)?.enter(&found.inner)?)
 }

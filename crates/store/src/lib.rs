@@ -6,8 +6,8 @@
 //! directory shows a whole image of the old or the new version, and the next command finishes or clears away
 //! the rest.
 
-pub mod assembly;
 pub mod ant;
+pub mod assembly;
 pub mod beneath;
 mod bulk;
 pub mod cache;

@@ -93,8 +93,11 @@ pub fn plan(base: &Path, aliases: &[Alias], views: &[View]) -> Result<Plan> {
     Ok(plan)
 }
 
-/// What is wrong with one link.
-fn correction(path: &Path, target: &Path) -> Result<Option<Change>> {
+/// What is to be done so that one link is there.
+///
+/// # Errors
+/// [`StoreError::AliasTaken`] by what is no link, [`StoreError::Io`].
+pub fn correction(path: &Path, target: &Path) -> Result<Option<Change>> {
     let (path, target) = (path.to_owned(), target.to_owned());
     match std::fs::symlink_metadata(&path) {
         Ok(meta) if meta.is_symlink() => {

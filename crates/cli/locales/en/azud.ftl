@@ -849,3 +849,35 @@ warn-names = Aliases are not in step: { $what }
 warn-names-dead = Aliases were left as they are, as { $what } does not answer: “azud env” mends them later.
 repo-is-here = This computer is the manager: its repository is here already.
 warn-wrong-sum = { $file } is not the sum of the image that was copied; the copy has the right one.
+## OpenGnsys' names
+
+help-aliases = Install the names that OpenGnsys' scripts call
+help-aliases-install = Make a link to azud for every name
+    .dir = Directory for the links, such as /usr/local/bin
+help-aliases-list = List the names and what stands behind each
+plan-aliases-install = Make links for OpenGnsys' names
+result-aliases-install = { $count ->
+    [one] { $count } name leads to azud
+   *[other] { $count } names lead to azud
+}
+label-directory = Directory
+label-program = Program
+label-names = New names
+warn-other-case = There is no { $wanted }; { $found } differs only in upper and lower case and is taken.
+compat-format = Format
+compat-example = Example
+compat-ogGetPath = prints where a file is, nothing if it is not there
+compat-ogGetParentPath = prints where the folder of a file is, nothing if it is not there
+compat-ogMakeDir = makes a folder and those above it
+compat-ogCalculateChecksum = prints the MD5 of the last MiB of a file
+compat-ogCalculateFullChecksum = prints the MD5 of a file
+compat-ogFindCache = prints disk and partition of the cache
+compat-ogGetCacheSize = prints the size of the cache's partition in KiB
+compat-ogMountCache = mounts the cache and prints where
+compat-ogUnmountCache = unmounts the cache
+compat-MountCache = mounts the cache and prints the variables for the script
+compat-MountRepo = mounts a repository and prints the variables for the script
+compat-MountStorage = mounts removable storage, all of it or one, and prints the variables for the script
+compat-createImage = captures a partition into an image
+compat-restoreImage = puts an image on a partition
+compat-deleteimage = moves an image to the trash; -b removes its backup too, -r brings it back

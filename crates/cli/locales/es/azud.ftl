@@ -849,3 +849,35 @@ warn-names = Los alias no están al día: { $what }
 warn-names-dead = Los alias quedan como están, porque { $what } no responde: «azud env» los arregla después.
 repo-is-here = Este equipo es el gestor: su repositorio ya está aquí.
 warn-wrong-sum = { $file } no es la suma de la imagen copiada; la copia tiene la correcta.
+## Los nombres de OpenGnsys
+
+help-aliases = Instala los nombres que usan los guiones de OpenGnsys
+help-aliases-install = Crea un enlace a azud por cada nombre
+    .dir = Directorio de los enlaces, como /usr/local/bin
+help-aliases-list = Muestra los nombres y lo que sigue a cada uno
+plan-aliases-install = Crear enlaces para los nombres de OpenGnsys
+result-aliases-install = { $count ->
+    [one] { $count } nombre lleva a azud
+   *[other] { $count } nombres llevan a azud
+}
+label-directory = Directorio
+label-program = Programa
+label-names = Nombres nuevos
+warn-other-case = No existe { $wanted }; se toma { $found }, que solo difiere en mayúsculas y minúsculas.
+compat-format = Formato
+compat-example = Ejemplo
+compat-ogGetPath = muestra dónde está un fichero; nada si no existe
+compat-ogGetParentPath = muestra dónde está la carpeta de un fichero; nada si no existe
+compat-ogMakeDir = crea una carpeta y las que la contienen
+compat-ogCalculateChecksum = muestra el MD5 del último MiB de un fichero
+compat-ogCalculateFullChecksum = muestra el MD5 de un fichero
+compat-ogFindCache = muestra el disco y la partición de la caché
+compat-ogGetCacheSize = muestra el tamaño de la partición de la caché en KiB
+compat-ogMountCache = monta la caché y muestra dónde
+compat-ogUnmountCache = desmonta la caché
+compat-MountCache = monta la caché y muestra las variables para el guion
+compat-MountRepo = monta un repositorio y muestra las variables para el guion
+compat-MountStorage = monta el almacenamiento extraíble, todo o uno, y muestra las variables para el guion
+compat-createImage = captura una partición en una imagen
+compat-restoreImage = pone una imagen en una partición
+compat-deleteimage = mueve una imagen a la papelera; -b borra también su copia, -r la recupera

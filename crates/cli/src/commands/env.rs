@@ -32,31 +32,49 @@ impl Args {
     /// # Errors
     /// When a view is missing and cannot be made, or the configuration is not understood.
     pub fn run(&self, context: &Context) -> Result<(), Failure> {
-        let namespace = place::namespace(context)?;
-        if let Err(error) = place::keep_in_step(&namespace) {
-            let failure = Failure::from(error);
-            let stands = |view: &azud_core::namespace::View| {
-                std::fs::read_link(view.dir.join(&view.inner)).ok().as_ref() == Some(&view.target)
-            };
-            if !namespace.views().iter().all(stands) {
-                return Err(failure);
-            }
-            context.output.warn(&context.catalog, &failure.detail);
-        }
-        let variables = namespace.environment();
+        let variables = variables(context)?;
         let members: Map<String, Value> = variables
             .iter()
             .map(|variable| (variable.name.clone(), json!(variable.value)))
             .collect();
-        context.output.answer(&json!({ "variables": members }), || {
-            let lines = variables.iter().map(|variable| self.shell.line(variable));
-            lines.collect::<Vec<_>>().join("\n")
-        });
+        let value = json!({ "variables": members });
+        context
+            .output
+            .answer(&value, || self.shell.lines(&variables));
         Ok(())
     }
 }
 
+/// What [`Args::run`] prints for POSIX shells.
+///
+/// # Errors
+/// As there.
+pub(crate) fn for_sh(context: &Context) -> Result<String, Failure> {
+    Ok(Syntax::Sh.lines(&variables(context)?))
+}
+
+/// The variables, whose views are there.
+fn variables(context: &Context) -> Result<Vec<Variable>, Failure> {
+    let namespace = place::namespace(context)?;
+    if let Err(error) = place::keep_in_step(&namespace) {
+        let failure = Failure::from(error);
+        let stands = |view: &azud_core::namespace::View| {
+            std::fs::read_link(view.dir.join(&view.inner)).ok().as_ref() == Some(&view.target)
+        };
+        if !namespace.views().iter().all(stands) {
+            return Err(failure);
+        }
+        context.output.warn(&context.catalog, &failure.detail);
+    }
+    Ok(namespace.environment())
+}
+
 impl Syntax {
+    fn lines(self, variables: &[Variable]) -> String {
+        let lines = variables.iter().map(|variable| self.line(variable));
+        lines.collect::<Vec<_>>().join("\n")
+    }
+
     /// Sets a variable, or takes away what an earlier run had set.
     fn line(self, Variable { name, value }: &Variable) -> String {
         match (self, value) {

@@ -1,5 +1,6 @@
 //! Every command, one file each.
 
+pub mod aliases;
 pub mod cache;
 pub mod completions;
 pub mod demo;
@@ -58,6 +59,9 @@ pub enum Command {
     /// Works with removable storage.
     #[command(subcommand)]
     Storage(storage::Verb),
+    /// Works with OpenGnsys' names.
+    #[command(subcommand)]
+    Aliases(aliases::Verb),
     /// Writes shell completions.
     Completions(completions::Args),
     /// Writes manual pages.
@@ -80,6 +84,7 @@ impl Command {
             Self::Cache(verb) => verb.run(context),
             Self::Repo(verb) => verb.run(context),
             Self::Storage(verb) => verb.run(context),
+            Self::Aliases(verb) => verb.run(context),
             Self::Completions(args) => args.run(context),
             Self::Man(args) => args.run(context),
             Self::Help(args) => args.run(context),

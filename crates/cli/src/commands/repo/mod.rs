@@ -1,6 +1,6 @@
 //! `azud repo …`: one file per verb.
 
-mod access;
+pub mod access;
 pub mod add;
 mod known;
 pub mod list;

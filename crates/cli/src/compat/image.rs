@@ -1,0 +1,184 @@
+//! `createImage`, `restoreImage`.
+
+use std::path::{Path, PathBuf};
+
+use azud_core::code::Code;
+use azud_core::reference::{SubPath, Where};
+use azud_disk::holds;
+use azud_disk::mounting::{mounts_of, unmount};
+
+use super::args::{Partition, image, place as parse_place, refuse};
+use super::container::{mount_cache, node};
+use super::{Call, Done, Refusal, Status, agreed};
+use crate::commands::image::{create, restore};
+use crate::failure::Failure;
+use crate::place;
+
+/// `disk part REPO|CACHE|IP name`.
+#[derive(Debug, PartialEq, Eq)]
+struct Create {
+    partition: Partition,
+    place: Where,
+    image: SubPath,
+}
+
+fn parse_create(args: &[String]) -> Result<Create, Failure> {
+    match args {
+        [disk, part, place, name] => Ok(Create {
+            partition: Partition::parse(disk, part)?,
+            place: parse_place(place)?,
+            image: image(name)?,
+        }),
+        _ => Err(refuse(format!("{} arguments", args.len()))),
+    }
+}
+
+/// `REPO|CACHE|IP name disk part [PROTOCOL [options]]`.
+#[derive(Debug, PartialEq, Eq)]
+struct Restore {
+    place: Where,
+    image: SubPath,
+    partition: Partition,
+    multicast: bool,
+}
+
+fn parse_restore(args: &[String]) -> Result<Restore, Failure> {
+    let [place, name, disk, part, how @ ..] = args else {
+        return Err(refuse(format!("{} arguments", args.len())));
+    };
+    let place = parse_place(place)?;
+    let multicast = match how.first().map(|word| word.to_ascii_uppercase()).as_deref() {
+        None | Some("UNICAST" | "UNICAST-DIRECT") => false,
+        Some("MULTICAST" | "MULTICAST-DIRECT") => true,
+        Some(other) => return Err(refuse(format!("{other} is no protocol"))),
+    };
+    Ok(Restore {
+        place,
+        image: image(name)?,
+        partition: Partition::parse(disk, part)?,
+        multicast,
+    })
+}
+
+/// Captures a partition into the image of a repository.
+pub(super) fn create_image(call: &Call) -> Done {
+    let Create {
+        partition,
+        place,
+        image,
+    } = parse_create(&call.args)?;
+    let tree = tree_of(call, &place)?;
+    tree.folder(image.folder())?;
+    let device = node(partition)?;
+    let name = PathBuf::from(format!("{place}:{image}"));
+    let file = place::locate(&call.context, &name)?.image;
+    free(&device, file.dir())?;
+    let args = agreed::<create::Args, _>([device.as_os_str(), name.as_os_str()]);
+    args.run(&call.context)?;
+    Ok(Status::Ok)
+}
+
+/// Puts the image of a repository on a partition.
+pub(super) fn restore_image(call: &Call) -> Done {
+    let Restore {
+        place,
+        image,
+        partition,
+        multicast,
+    } = parse_restore(&call.args)?;
+    tree_of(call, &place)?;
+    let name = PathBuf::from(format!("{place}:{image}"));
+    let file = place::existing(&call.context, &name)?;
+    let device = node(partition)?;
+    // From the cache a protocol says nothing.
+    let local = place::namespace(&call.context)?.meaning(&place) == Where::Cache;
+    if multicast && !local {
+        let failure = Failure::new(Code::Usage, "MULTICAST");
+        return Err(Refusal::told(Status::MulticastReceiver, failure));
+    }
+    free(&device, &file)?;
+    let args = agreed::<restore::Args, _>([name.as_os_str(), device.as_os_str()]);
+    args.run(&call.context)?;
+    Ok(Status::Ok)
+}
+
+/// The repository; the cache is mounted for it.
+fn tree_of(call: &Call, place: &Where) -> Result<azud_store::tree::Tree, Failure> {
+    let meaning = place::namespace(&call.context)?.meaning(place);
+    if meaning == Where::Cache {
+        mount_cache(call)?;
+    }
+    place::open(&call.context, place)
+}
+
+/// Unmounts a partition, unless the image lies on it.
+fn free(device: &Path, image: &Path) -> Result<(), Failure> {
+    if holds(device, image)? {
+        return Err(Failure::new(Code::HoldsSource, image.display().to_string()));
+    }
+    for there in mounts_of(device).iter().rev() {
+        unmount(&there.at)?;
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use azud_core::code::Code;
+
+    use super::{parse_create, parse_restore};
+
+    fn words(line: &str) -> Vec<String> {
+        line.split(' ').map(str::to_owned).collect()
+    }
+
+    #[test]
+    fn create_image_takes_the_partition_first() {
+        let parsed = parse_create(&words("1 2 REPO /aula1/win10")).unwrap();
+        assert_eq!((parsed.partition.disk, parsed.partition.part), (1, 2));
+        assert_eq!(
+            format!("{}:{}", parsed.place, parsed.image),
+            "REPO:aula1/win10.img"
+        );
+        for line in [
+            "REPO win10 1 2",
+            "1 2 win10 REPO",
+            "1 2 REPO",
+            "1 2 REPO win10 UNICAST",
+            "1 2 REPO win10.img",
+            "/dev/sda 2 REPO win10",
+        ] {
+            assert_eq!(
+                parse_create(&words(line)).unwrap_err().code,
+                Code::Usage,
+                "{line}"
+            );
+        }
+    }
+
+    #[test]
+    fn restore_image_takes_the_partition_last() {
+        let parsed = parse_restore(&words("cache win10 1 2 unicast-direct")).unwrap();
+        assert_eq!((parsed.partition.disk, parsed.partition.part), (1, 2));
+        assert_eq!(
+            format!("{}:{}", parsed.place, parsed.image),
+            "CACHE:win10.img"
+        );
+        assert!(!parsed.multicast);
+        let line = "10.0.0.1 win10 1 2 MULTICAST 9000:full-duplex:239.194.17.2:70M:20:120";
+        assert!(parse_restore(&words(line)).unwrap().multicast);
+        for line in [
+            "1 2 REPO win10",
+            "REPO win10 1",
+            "REPO 1 2 win10",
+            "REPO win10 1 2 TORRENT",
+            "REPO win10 sda 2",
+        ] {
+            assert_eq!(
+                parse_restore(&words(line)).unwrap_err().code,
+                Code::Usage,
+                "{line}"
+            );
+        }
+    }
+}

@@ -1,0 +1,182 @@
+//! OpenGnsys' names: what they are called with, print and end with is OpenGnsys', what is done is Azud's.
+//!
+//! A name is reached by the name under which the program is called; `azud aliases install` makes the links.
+//! Invariants: only what the name is asked for goes to standard output, everything else to standard error;
+//! arguments are understood by functions that touch nothing; nothing is done here that the commands of
+//! Azud do not do. `docs/compat.md` lists each with its test, and what differs on purpose.
+
+mod args;
+mod cache;
+mod container;
+mod delete;
+mod file;
+mod image;
+mod mount;
+mod status;
+mod table;
+
+use std::ffi::OsString;
+use std::path::Path;
+use std::process::ExitCode;
+
+use crate::commands::Context;
+use crate::failure::Failure;
+use crate::i18n::{Catalog, Lang};
+use crate::output::{Mode, Output};
+use crate::site::SiteArgs;
+
+pub(crate) use status::Status;
+pub(crate) use table::{NAMES, Name};
+
+/// A name being called.
+struct Call {
+    args: Vec<String>,
+    /// For the commands behind: whatever they say goes to standard error.
+    context: Context,
+    answer: Output,
+}
+
+impl Call {
+    /// A line of the answer.
+    fn print(&self, line: &str) {
+        self.answer.bytes(format!("{line}\n").as_bytes());
+    }
+}
+
+/// How a call ends: a failure has the number that its code means, or one that is told.
+type Done = Result<Status, Refusal>;
+
+/// A failure.
+#[derive(Debug)]
+struct Refusal {
+    status: Option<Status>,
+    failure: Failure,
+}
+
+impl Refusal {
+    fn told(status: Status, failure: Failure) -> Self {
+        Self {
+            status: Some(status),
+            failure,
+        }
+    }
+}
+
+impl From<Failure> for Refusal {
+    fn from(failure: Failure) -> Self {
+        Self {
+            status: None,
+            failure,
+        }
+    }
+}
+
+macro_rules! through_failure {
+    ($($error:ty),+) => {$(
+        impl From<$error> for Refusal {
+            fn from(error: $error) -> Self {
+                Failure::from(error).into()
+            }
+        }
+    )+};
+}
+
+through_failure!(
+    azud_store::StoreError,
+    azud_disk::DiskError,
+    azud_core::name::NameError
+);
+
+/// The name under which the program was called, if it is one of OpenGnsys'.
+pub(crate) fn called(args: &[OsString]) -> Option<&'static Name> {
+    let name = Path::new(args.first()?).file_name()?.to_str()?;
+    NAMES.iter().find(|known| known.text == name)
+}
+
+/// Does what the name means; the exit status is OpenGnsys'.
+pub(crate) fn main(name: &'static Name, args: &[OsString]) -> ExitCode {
+    let lang = Lang::of_environment(|variable| std::env::var(variable).ok());
+    let mut call = Call {
+        args: Vec::new(),
+        context: Context {
+            catalog: Catalog::new(lang),
+            output: Output::aside(),
+            site: SiteArgs::default(),
+        },
+        answer: Output::standard(Mode::default()),
+    };
+    let done = words(args).and_then(|words| {
+        call.args = words;
+        if call.args == ["help"] {
+            help(name, &call);
+            return Ok(Status::Ok);
+        }
+        (name.run)(&call)
+    });
+    let finished = call.answer.finish();
+    let done = done.and_then(|status| match finished {
+        Ok(()) => Ok(status),
+        Err(error) => Err(Failure::io(Path::new("/dev/stdout"), &error).into()),
+    });
+    ExitCode::from(
+        done.unwrap_or_else(|refusal| tell(name, &call, refusal))
+            .number(),
+    )
+}
+
+fn words(args: &[OsString]) -> Result<Vec<String>, Refusal> {
+    let words = args.iter().skip(1).map(|word| {
+        let text = word.to_str().map(str::to_owned);
+        text.ok_or_else(|| args::refuse(format!("{} is not UTF-8", word.display())).into())
+    });
+    words.collect()
+}
+
+/// Name, format, examples.
+fn help(name: &Name, call: &Call) {
+    let text = |key: &str| call.context.catalog.text(key);
+    let about = text(&format!("compat-{}", name.text));
+    call.print(&format!("{}: {about}", name.text));
+    for format in name.formats {
+        let line = format!("{} {format}", name.text);
+        call.print(&format!(
+            "    {}: {}",
+            text("compat-format"),
+            line.trim_end()
+        ));
+    }
+    for example in name.examples {
+        call.print(&format!("    {}: {example}", text("compat-example")));
+    }
+}
+
+/// Says what is wrong, with the right order of arguments if that is it.
+fn tell(name: &Name, call: &Call, refusal: Refusal) -> Status {
+    let Refusal { status, failure } = refusal;
+    let status = status.unwrap_or_else(|| Status::of(failure.code, name.statuses));
+    let failure = if status == Status::Format && failure.hint.is_none() {
+        let lines = name.formats.iter().map(|it| format!("{} {it}", name.text));
+        let lines = lines.collect::<Vec<_>>().join("\n");
+        failure.with_hint(lines.trim_end())
+    } else {
+        failure
+    };
+    call.context.output.failure(&call.context.catalog, &failure);
+    status
+}
+
+/// The arguments of a command of ours, to what nobody need agree any more: whoever types these names has said
+/// what is to be done. The words are values; options have a place of their own.
+fn agreed<A, W>(words: impl IntoIterator<Item = W>) -> A
+where
+    A: clap::Args,
+    W: Into<OsString> + Clone,
+{
+    #[derive(clap::Parser)]
+    struct Line<A: clap::Args> {
+        #[command(flatten)]
+        args: A,
+    }
+    let line = ["azud", "--yes", "--"].map(OsString::from).into_iter();
+    <Line<A> as clap::Parser>::parse_from(line.chain(words.into_iter().map(Into::into))).args
+}

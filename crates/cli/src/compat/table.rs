@@ -1,0 +1,169 @@
+//! The names.
+
+use super::{Call, Done, Status, cache, delete, file, image, mount};
+
+/// A name.
+pub(crate) struct Name {
+    /// The name.
+    pub(crate) text: &'static str,
+    /// What stands behind it.
+    pub(crate) formats: &'static [&'static str],
+    /// Whole lines.
+    pub(crate) examples: &'static [&'static str],
+    /// What it may end with beside 0; the last is its general failure.
+    pub(crate) statuses: &'static [Status],
+    pub(super) run: fn(&Call) -> Done,
+}
+
+use Status::{
+    CacheSize, Format, Image, ImgSizePartition, Locked, MulticastReceiver, NotCache, NotFound,
+    NotWrite, Partition, Repo,
+};
+
+const FILE: &[&str] = &["[REPO|CACHE|CDROM] path", "disk part path"];
+
+/// All names that are installed.
+pub(crate) const NAMES: &[Name] = &[
+    Name {
+        text: "ogGetPath",
+        formats: FILE,
+        examples: &["ogGetPath REPO /aula1/win10.img", "ogGetPath 1 2 /Windows"],
+        statuses: &[Format, Partition, NotCache, Repo, NotFound],
+        run: file::get_path,
+    },
+    Name {
+        text: "ogGetParentPath",
+        formats: FILE,
+        examples: &["ogGetParentPath CACHE /aula1/win10.img"],
+        statuses: &[Format, Partition, NotCache, Repo, NotFound],
+        run: file::get_parent_path,
+    },
+    Name {
+        text: "ogMakeDir",
+        formats: FILE,
+        examples: &["ogMakeDir REPO /aula1"],
+        statuses: &[Format, NotFound, Partition, NotCache, Repo, NotWrite],
+        run: file::make_dir,
+    },
+    Name {
+        text: "ogCalculateChecksum",
+        formats: FILE,
+        examples: &["ogCalculateChecksum REPO /win10.img"],
+        statuses: &[Format, Partition, NotCache, Repo, NotFound],
+        run: file::checksum,
+    },
+    Name {
+        text: "ogCalculateFullChecksum",
+        formats: FILE,
+        examples: &["ogCalculateFullChecksum CACHE /win10.img"],
+        statuses: &[Format, Partition, NotCache, Repo, NotFound],
+        run: file::full_checksum,
+    },
+    Name {
+        text: "ogFindCache",
+        formats: &[""],
+        examples: &["ogFindCache"],
+        statuses: &[Format, Partition],
+        run: cache::find,
+    },
+    Name {
+        text: "ogGetCacheSize",
+        formats: &[""],
+        examples: &["ogGetCacheSize"],
+        statuses: &[Format, Partition],
+        run: cache::size,
+    },
+    Name {
+        text: "ogMountCache",
+        formats: &[""],
+        examples: &["ogMountCache"],
+        statuses: &[Format, Partition],
+        run: cache::og_mount,
+    },
+    Name {
+        text: "ogUnmountCache",
+        formats: &[""],
+        examples: &["ogUnmountCache"],
+        statuses: &[Format, Partition],
+        run: cache::og_unmount,
+    },
+    Name {
+        text: "MountCache",
+        formats: &[""],
+        examples: &["eval \"$(MountCache)\""],
+        statuses: &[Format, NotCache, Partition],
+        run: cache::mount,
+    },
+    Name {
+        text: "MountRepo",
+        formats: &["REPO|IP [auto|file|nfs|smb]"],
+        examples: &["eval \"$(MountRepo 10.0.0.1 nfs)\""],
+        statuses: &[Format, NotFound, Partition, Repo],
+        run: mount::repo,
+    },
+    Name {
+        text: "MountStorage",
+        formats: &["[id]"],
+        examples: &["eval \"$(MountStorage)\"", "MountStorage USB-tools"],
+        statuses: &[Format, NotFound, Partition],
+        run: mount::storage,
+    },
+    Name {
+        text: "createImage",
+        formats: &["disk part REPO|CACHE|IP name"],
+        examples: &["createImage 1 2 REPO aula1/win10"],
+        statuses: &[
+            Format, NotFound, Partition, NotWrite, NotCache, CacheSize, Image,
+        ],
+        run: image::create_image,
+    },
+    Name {
+        text: "restoreImage",
+        formats: &[
+            "REPO|CACHE|IP name disk part [UNICAST|UNICAST-DIRECT|MULTICAST|MULTICAST-DIRECT [options]]",
+        ],
+        examples: &["restoreImage REPO aula1/win10 1 2 UNICAST"],
+        statuses: &[Format, NotFound, ImgSizePartition, MulticastReceiver, Image],
+        run: image::restore_image,
+    },
+    Name {
+        text: "deleteimage",
+        formats: &["[-b|-r] name"],
+        examples: &["deleteimage aula1/win10", "deleteimage -r win10"],
+        statuses: &[Format, NotFound, Locked, Repo, Image],
+        run: delete::delete_image,
+    },
+];
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::NAMES;
+    use crate::i18n::{Catalog, Lang};
+
+    #[test]
+    fn every_name_has_its_words_and_its_row() {
+        let page = include_str!("../../../../docs/compat.md");
+        let mut seen = BTreeSet::new();
+        for name in NAMES {
+            assert!(seen.insert(name.text), "{} twice", name.text);
+            for catalog in Lang::ALL.map(Catalog::new) {
+                catalog.text(&format!("compat-{}", name.text));
+            }
+            let row = page
+                .lines()
+                .find(|line| line.starts_with(&format!("| `{}` |", name.text)))
+                .unwrap_or_else(|| panic!("docs/compat.md has no row of {}", name.text));
+            let cells: Vec<&str> = row.split(" | ").collect();
+            let numbers: Vec<u8> = cells[2]
+                .split(' ')
+                .filter_map(|word| word.parse().ok())
+                .collect();
+            let mut expected: Vec<u8> = name.statuses.iter().map(|it| it.number()).collect();
+            expected.push(0);
+            expected.sort_unstable();
+            assert_eq!(numbers, expected, "{row}");
+        }
+    }
+}

@@ -1,0 +1,9 @@
+//! OpenGnsys' names as its scripts use them: every test is a script that dash runs.
+
+mod bench;
+mod delete;
+mod devices;
+mod files;
+#[path = "../kit/mod.rs"]
+mod kit;
+mod names;
