@@ -2,6 +2,7 @@
 
 use azud_core::name::ImageFile;
 use azud_core::reference::{Folder, SubPath, Where};
+use azud_store::lease::refuse_held;
 use azud_store::trash::{self, Which};
 use azud_store::tree::Tree;
 use azud_store::{StoreError, ant};
@@ -55,6 +56,7 @@ pub(super) fn delete_image(call: &Call) -> Done {
 }
 
 fn delete(image: &ImageFile, former: Former) -> Done {
+    refuse_held(image)?;
     let is_there = image.path().is_file();
     match former {
         Former::Returns if !ant::exists(image)? => {

@@ -9,7 +9,7 @@ use azud_disk::mounting::{mounts_of, unmount};
 
 use super::args::{Partition, image, place as parse_place, refuse};
 use super::container::{mount_cache, node};
-use super::{Call, Done, Refusal, Status, agreed};
+use super::{Call, Done, Status, agreed, not_yet};
 use crate::commands::image::{create, restore};
 use crate::failure::Failure;
 use crate::place;
@@ -93,8 +93,7 @@ pub(super) fn restore_image(call: &Call) -> Done {
     // From the cache a protocol says nothing.
     let local = place::namespace(&call.context)?.meaning(&place) == Where::Cache;
     if multicast && !local {
-        let failure = Failure::new(Code::Usage, "MULTICAST");
-        return Err(Refusal::told(Status::MulticastReceiver, failure));
+        return Err(not_yet(call, Status::MulticastReceiver, "MULTICAST"));
     }
     free(&device, &file)?;
     let args = agreed::<restore::Args, _>([name.as_os_str(), device.as_os_str()]);

@@ -11,13 +11,18 @@ mod container;
 mod delete;
 mod file;
 mod image;
+mod info;
+mod lock;
 mod mount;
 mod status;
 mod table;
+mod update;
 
 use std::ffi::OsString;
 use std::path::Path;
 use std::process::ExitCode;
+
+use azud_core::code::Code;
 
 use crate::commands::Context;
 use crate::failure::Failure;
@@ -163,6 +168,12 @@ fn tell(name: &Name, call: &Call, refusal: Refusal) -> Status {
     };
     call.context.output.failure(&call.context.catalog, &failure);
     status
+}
+
+/// A way through the network that is not here yet: it is refused, not replaced by another.
+fn not_yet(call: &Call, status: Status, protocol: &str) -> Refusal {
+    let hint = call.context.catalog.text("compat-not-yet");
+    Refusal::told(status, Failure::new(Code::Usage, protocol).with_hint(hint))
 }
 
 /// The arguments of a command of ours, to what nobody need agree any more: whoever types these names has said

@@ -27,10 +27,14 @@ pub(crate) enum Status {
     Repo = 23,
     /// The image is larger than the partition.
     ImgSizePartition = 30,
+    /// The cache could not be brought up to date.
+    UpdateCache = 31,
     /// Anything else.
     Generic = 40,
     /// Multicast: the image cannot be received.
     MulticastReceiver = 57,
+    /// A synchronised image, or a way for those alone.
+    DontSync = 71,
 }
 
 impl Status {
@@ -75,7 +79,9 @@ const fn meanings(code: Code) -> &'static [Status] {
         | Code::Empty => &[Partition, Repo],
         Code::TooSmall | Code::SectorSize => &[ImgSizePartition],
         Code::ReadOnly | Code::Permission => &[NotWrite],
-        Code::NoSpace | Code::NoRoom => &[CacheSize, NotWrite],
+        Code::NoSpace | Code::NoRoom | Code::TooLittleRoom | Code::FileTooLarge => {
+            &[CacheSize, NotWrite]
+        }
         Code::NotNative
         | Code::Truncated
         | Code::Corrupt

@@ -1,6 +1,6 @@
 //! The names.
 
-use super::{Call, Done, Status, cache, delete, file, image, mount};
+use super::{Call, Done, Status, cache, delete, file, image, info, lock, mount, update};
 
 /// A name.
 pub(crate) struct Name {
@@ -16,11 +16,23 @@ pub(crate) struct Name {
 }
 
 use Status::{
-    CacheSize, Format, Image, ImgSizePartition, Locked, MulticastReceiver, NotCache, NotFound,
-    NotWrite, Partition, Repo,
+    CacheSize, DontSync, Format, Image, ImgSizePartition, Locked, MulticastReceiver, NotCache,
+    NotFound, NotWrite, Partition, Repo, UpdateCache,
 };
 
 const FILE: &[&str] = &["[REPO|CACHE|CDROM] path", "disk part path"];
+
+const FIELD: &[&str] = &["REPO|CACHE path"];
+const FIELD_ENDS: &[Status] = &[Format, NotFound, NotCache, Repo, Image];
+const UPDATE_ENDS: &[Status] = &[
+    Format,
+    NotFound,
+    NotCache,
+    CacheSize,
+    MulticastReceiver,
+    DontSync,
+    UpdateCache,
+];
 
 /// All names that are installed.
 pub(crate) const NAMES: &[Name] = &[
@@ -107,6 +119,87 @@ pub(crate) const NAMES: &[Name] = &[
         examples: &["eval \"$(MountStorage)\"", "MountStorage USB-tools"],
         statuses: &[Format, NotFound, Partition],
         run: mount::storage,
+    },
+    Name {
+        text: "ogIsImageLocked",
+        formats: &["[REPO|CACHE] path.ext", "disk part path.ext"],
+        examples: &["ogIsImageLocked REPO /aula1/win10.img"],
+        statuses: &[Format, Partition, NotCache, Repo, NotFound],
+        run: lock::is_locked,
+    },
+    Name {
+        text: "ogLockImage",
+        formats: &["[REPO|CACHE] path.ext", "disk part path.ext"],
+        examples: &["ogLockImage REPO /aula1/win10.img"],
+        statuses: &[
+            Format, NotFound, Partition, Locked, NotCache, Repo, NotWrite,
+        ],
+        run: lock::lock,
+    },
+    Name {
+        text: "ogUnlockImage",
+        formats: &["[REPO|CACHE] path.ext", "disk part path.ext"],
+        examples: &["ogUnlockImage REPO /aula1/win10.img"],
+        statuses: &[
+            Format, NotFound, Partition, Locked, NotCache, Repo, NotWrite,
+        ],
+        run: lock::unlock,
+    },
+    Name {
+        text: "ogGetImageInfo",
+        formats: &["/path.ext"],
+        examples: &["ogGetImageInfo /opt/opengnsys/images/REPO/win10.img"],
+        statuses: &[Format, NotFound, Image],
+        run: info::info,
+    },
+    Name {
+        text: "ogGetImageProgram",
+        formats: FIELD,
+        examples: &["ogGetImageProgram REPO /aula1/win10"],
+        statuses: FIELD_ENDS,
+        run: info::program,
+    },
+    Name {
+        text: "ogGetImageCompressor",
+        formats: FIELD,
+        examples: &["ogGetImageCompressor REPO /aula1/win10"],
+        statuses: FIELD_ENDS,
+        run: info::compressor,
+    },
+    Name {
+        text: "ogGetImageType",
+        formats: FIELD,
+        examples: &["ogGetImageType REPO /aula1/win10"],
+        statuses: FIELD_ENDS,
+        run: info::fs,
+    },
+    Name {
+        text: "ogGetImageSize",
+        formats: FIELD,
+        examples: &["ogGetImageSize REPO /aula1/win10"],
+        statuses: FIELD_ENDS,
+        run: info::size,
+    },
+    Name {
+        text: "updateCache",
+        formats: &["REPO|IP /path.ext UNICAST|MULTICAST|TORRENT|RSYNC [options]"],
+        examples: &["updateCache REPO /aula1/win10.img UNICAST"],
+        statuses: UPDATE_ENDS,
+        run: update::update_cache,
+    },
+    Name {
+        text: "UpdateCache",
+        formats: &["REPO|IP subdirectory image"],
+        examples: &["UpdateCache 10.0.0.1 aula1 win10"],
+        statuses: UPDATE_ENDS,
+        run: update::update_cache_of_design,
+    },
+    Name {
+        text: "ogUpdateCacheIsNecesary",
+        formats: &["REPO path.ext [UNICAST|MULTICAST|TORRENT|RSYNC|FULL]"],
+        examples: &["ogUpdateCacheIsNecesary REPO /aula1/win10.img FULL"],
+        statuses: &[Format, NotCache, NotFound],
+        run: update::is_necessary,
     },
     Name {
         text: "createImage",

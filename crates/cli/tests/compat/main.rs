@@ -4,6 +4,7 @@ mod bench;
 mod delete;
 mod devices;
 mod files;
+mod images;
 #[path = "../kit/mod.rs"]
 mod kit;
 mod names;

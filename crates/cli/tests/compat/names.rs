@@ -79,3 +79,24 @@ fn every_name_explains_itself_on_help() -> Result<()> {
     }
     Ok(())
 }
+
+#[test]
+fn every_test_that_the_page_names_exists() -> Result<()> {
+    let manifest = std::path::Path::new(env!("CARGO_MANIFEST_DIR"));
+    let page = fs::read_to_string(manifest.join("../../docs/compat.md"))?;
+    let mut sources = String::new();
+    for entry in fs::read_dir(manifest.join("tests/compat"))? {
+        sources += &fs::read_to_string(entry?.path())?;
+    }
+    let names = |line: &&str| line.starts_with("| `") && line.split(" | ").count() == 5;
+    let rows = page.lines().filter(names);
+    let tests = rows.filter_map(|row| row.trim_end_matches(" |").rsplit_once(" | "));
+    let tests = tests.flat_map(|(_, cell)| cell.split(", "));
+    let tests: Vec<&str> = tests.filter_map(|it| it.strip_prefix('`')).collect();
+    ensure!(tests.len() > 10, "{tests:?}");
+    for test in tests {
+        let function = format!("fn {}()", test.trim_end_matches('`'));
+        ensure!(sources.contains(&function), "{test}");
+    }
+    Ok(())
+}

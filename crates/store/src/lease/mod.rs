@@ -22,6 +22,7 @@ use azud_core::name::ImageFile;
 mod breaking;
 mod holder;
 mod live;
+pub mod plain;
 
 use self::breaking::{Draft, break_lock};
 use self::holder::{Claim, Found};
