@@ -54,7 +54,10 @@ impl Status {
 
 /// What an error may be called, the most exact first.
 const fn meanings(code: Code) -> &'static [Status] {
-    use Status::*;
+    use Status::{
+        CacheSize, Format, Image, ImgSizePartition, Locked, NotCache, NotFound, NotWrite,
+        Partition, Repo,
+    };
     match code {
         Code::Usage | Code::BadName | Code::BadPlace | Code::BadDevice => &[Format],
         Code::NotFound | Code::CaseTwin | Code::Outside | Code::NoSuchVersion | Code::NoMedium => {
