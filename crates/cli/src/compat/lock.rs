@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use azud_core::name::ImageFile;
 use azud_store::{StoreError, lease};
 
-use super::args::{FileArg, file};
+use super::args::{FileArg, file, refuse};
 use super::container::{one, wanted};
 use super::{Call, Done, Status};
 use crate::failure::Failure;
@@ -33,10 +33,14 @@ pub(super) fn unlock(call: &Call) -> Done {
 /// The image, which may be still to be made: then its folder must be there.
 fn image(call: &Call) -> Result<ImageFile, Failure> {
     let file = file(&call.args)?;
+    if wanted(&file).file_name().is_none() {
+        // A container's own folder; its lock would lie outside.
+        return Err(refuse("the image is missing"));
+    }
     let path = match one(call, &file) {
         Ok(path) => path,
         Err(failure) if failure.code == azud_core::code::Code::NotFound => {
-            let (folder, name) = split(file)?;
+            let (folder, name) = split(&file)?;
             one(call, &folder)?.join(name)
         }
         Err(failure) => return Err(failure),
@@ -47,9 +51,9 @@ fn image(call: &Call) -> Result<ImageFile, Failure> {
 }
 
 /// The folder of a file, and its name.
-fn split(file: FileArg) -> Result<(FileArg, String), Failure> {
-    let missing = || StoreError::NotFound(wanted(&file).clone());
-    match &file {
+fn split(file: &FileArg) -> Result<(FileArg, String), Failure> {
+    let missing = || StoreError::NotFound(wanted(file));
+    match file {
         FileArg::Path(path) => {
             let (folder, name) = path.rsplit_once('/').ok_or_else(missing)?;
             let folder = if folder.is_empty() { "/" } else { folder };
