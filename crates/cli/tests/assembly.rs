@@ -313,7 +313,7 @@ fn loop_ext4_with_little_room_moves() -> Result<()> {
     let make = [
         "mke2fs", "-q", "-F", "-t", "ext4", "-m", "0", "-N", "64", "-J", "size=4",
     ];
-    let (disk, mount) = mounted(work.path(), size * 112 / 100 + 8, &make)?;
+    let (disk, mount) = mounted(work.path(), size * 112 / 100 + 12, &make)?;
     let image = pair.cache(mount.path())?;
     let code = refused(&pair.update(&image, "never"))?;
     ensure!(code == "store/no-room", "{code}");
