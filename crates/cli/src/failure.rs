@@ -3,12 +3,17 @@
 use std::error::Error;
 use std::io;
 use std::path::Path;
+use std::time::{Duration, UNIX_EPOCH};
 
 use azud_core::cache::Stays;
 use azud_core::code::{self, Code};
 use azud_core::namespace::PlaceError;
 use azud_image::ImageError;
 use azud_image::fs::FsError;
+use azud_store::lease::Holder;
+use azud_store::side::LOCK;
+
+use crate::opened::rfc3339;
 
 /// An error type that knows its stable code.
 pub trait Coded: Error {
@@ -29,7 +34,7 @@ pub trait Coded: Error {
 /// A message of the catalogue and its variables.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Words {
-    /// The message is `detail-<key>`.
+    /// The message is `detail-<key>`; if it has a `.hint`, that goes before the code's.
     pub key: &'static str,
     /// Names and values.
     pub values: Vec<(&'static str, String)>,
@@ -52,11 +57,38 @@ fn stays(image: &Path, why: &Stays) -> Words {
     match why {
         Stays::Pinned => Words::new("stays-pinned", [image]),
         Stays::InUse => Words::new("stays-in-use", [image]),
+        Stays::HalfMoved => Words::new("half-moved", [image]),
         Stays::LastCopy(partition) => {
             let partition = ("partition", partition.clone());
             Words::new("stays-last-copy", [image, partition])
         }
     }
+}
+
+fn held(image: &Path, by: &Holder) -> Words {
+    let mut lock = image.as_os_str().to_owned();
+    lock.push(LOCK);
+    let key = match by {
+        Holder::Azud { here: true, .. } => "held-here",
+        Holder::Azud { .. } => "held-azud",
+        Holder::Mounted => "held-mounted",
+        Holder::Reduced => "held-reduced",
+        _ => "held-ownerless",
+    };
+    let lock = shown(Path::new(&lock));
+    let mut words = Words::new(key, [("image", shown(image)), ("lock", lock)]);
+    if let Holder::Azud {
+        host, pid, since, ..
+    } = by
+    {
+        let since = UNIX_EPOCH.checked_add(Duration::from_secs(*since));
+        words.values.extend([
+            ("host", host.clone()),
+            ("pid", pid.to_string()),
+            ("since", rfc3339(since.unwrap_or(UNIX_EPOCH))),
+        ]);
+    }
+    words
 }
 
 fn shown(path: &Path) -> String {
@@ -149,10 +181,6 @@ impl Coded for azud_store::StoreError {
         self.code()
     }
 
-    fn remedy(&self) -> Option<String> {
-        self.remedy()
-    }
-
     fn words(&self) -> Option<Words> {
         match self {
             Self::NotFound(path) => Some(Words::new("not-found", [("path", shown(path))])),
@@ -163,6 +191,8 @@ impl Coded for azud_store::StoreError {
                 [("wanted", shown(wanted)), ("there", there.clone())],
             )),
             Self::Stays { image, why } => Some(stays(image, why)),
+            Self::HalfMoved(path) => Some(Words::new("half-moved", [("image", shown(path))])),
+            Self::Held { image, by } => Some(held(image, by)),
             _ => None,
         }
     }
@@ -307,6 +337,7 @@ mod tests {
     use azud_image::ImageError;
     use azud_image::fs::FsError;
     use azud_store::StoreError;
+    use azud_store::lease::Holder;
 
     use super::Failure;
     use crate::i18n::{Catalog, Lang};
@@ -333,6 +364,60 @@ mod tests {
         assert_eq!(failure.code, Code::Dirty);
         assert_eq!(failure.remedy.as_deref(), Some("e2fsck -f DEVICE"));
         assert!(failure.causes.is_empty(), "{:?}", failure.causes);
+    }
+
+    fn azud(here: bool) -> Holder {
+        let (host, pid, since) = ("pc7".to_owned(), 1234, 1_600_000_000);
+        Holder::Azud {
+            host,
+            pid,
+            since,
+            here,
+        }
+    }
+
+    fn locked(by: Holder) -> StoreError {
+        StoreError::Held {
+            image: "deb.img".into(),
+            by: Box::new(by),
+        }
+    }
+
+    #[test]
+    fn who_has_a_lock_decides_what_to_do_about_it() {
+        for (by, [en, es]) in [
+            (
+                azud(true),
+                [
+                    "process 1234 of this computer",
+                    "proceso 1234 de este equipo",
+                ],
+            ),
+            (azud(false), ["pc7 is off", "pc7 está apagado"]),
+            (Holder::Ownerless, ["rm 'deb.img.lock'"; 2]),
+            (
+                Holder::Mounted,
+                ["not mounted there: rm 'deb.img.lock'", "rm 'deb.img.lock'"],
+            ),
+            (
+                Holder::Reduced,
+                [
+                    "not being reduced there: rm 'deb.img.lock'",
+                    "rm 'deb.img.lock'",
+                ],
+            ),
+        ] {
+            for (lang, wanted) in [(Lang::En, en), (Lang::Es, es)] {
+                let (output, _, err) = output(false, false);
+                output.failure(&Catalog::new(lang), &locked(by.clone()).into());
+                let text = err.text();
+                assert!(text.contains(wanted), "{text}");
+                assert_eq!(
+                    text.contains("Wait") || text.contains("Have"),
+                    lang == Lang::En
+                );
+            }
+        }
     }
 
     #[test]
@@ -366,6 +451,12 @@ mod tests {
             .into(),
             StoreError::NotFound("x".into()).into(),
             StoreError::Locked("x".into()).into(),
+            StoreError::HalfMoved("x".into()).into(),
+            locked(Holder::Ownerless).into(),
+            locked(Holder::Mounted).into(),
+            locked(Holder::Reduced).into(),
+            locked(azud(true)).into(),
+            locked(azud(false)).into(),
             FsError::Dirty {
                 fs: "ext4",
                 why: "why".into(),

@@ -18,10 +18,11 @@
 use std::io::{self, IsTerminal, Write};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
+use fluent_bundle::FluentValue;
 use serde::Serialize;
 use serde_json::{Value, json};
 
-use crate::failure::Failure;
+use crate::failure::{Failure, Words};
 use crate::human::printable;
 use crate::i18n::{Catalog, Lang};
 
@@ -216,8 +217,7 @@ fn message(catalog: &Catalog, failure: &Failure) -> String {
     let summary = catalog.summary(failure.code);
     let (about, detail) = match &failure.words {
         Some(words) => {
-            let values = words.values.iter();
-            let values: Vec<_> = values.map(|(name, value)| (*name, value.into())).collect();
+            let values: Vec<_> = values(words).collect();
             let detail = catalog.fmt(&format!("detail-{}", words.key), &values);
             (words.about.clone(), detail)
         }
@@ -228,10 +228,19 @@ fn message(catalog: &Catalog, failure: &Failure) -> String {
     parts.collect::<Vec<_>>().join(": ")
 }
 
+fn values(words: &Words) -> impl Iterator<Item = (&'static str, FluentValue<'_>)> {
+    let values = words.values.iter();
+    values.map(|(name, value)| (*name, value.into()))
+}
+
 /// The exact remedy where there is one. As its few words are English, other languages put their
 /// own hint before it.
 fn hint(catalog: &Catalog, failure: &Failure) -> String {
-    let hint = failure.hint.clone();
+    let own = failure.words.as_ref().and_then(|words| {
+        let values: Vec<_> = values(words).collect();
+        catalog.find(&format!("detail-{}.hint", words.key), &values)
+    });
+    let hint = failure.hint.clone().or(own);
     match (&failure.remedy, catalog.lang()) {
         (Some(remedy), Lang::En) => hint.map_or(remedy.clone(), |hint| format!("{hint}\n{remedy}")),
         (remedy, _) => {

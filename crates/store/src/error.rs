@@ -10,7 +10,6 @@ use azud_core::name::NameError;
 
 use crate::cache::NoRoom;
 use crate::lease::Holder;
-use crate::side::LOCK;
 
 /// `Result` with [`StoreError`].
 pub type Result<T> = std::result::Result<T, StoreError>;
@@ -192,18 +191,6 @@ impl StoreError {
         }
     }
 
-    /// What to do in this very case, in English, one step per line, where that is known.
-    pub fn remedy(&self) -> Option<String> {
-        match self {
-            Self::Held { image, by } => {
-                let mut lock = image.clone().into_os_string();
-                lock.push(LOCK);
-                Some(by.remedy(Path::new(&lock)))
-            }
-            _ => None,
-        }
-    }
-
     /// The stable code.
     pub fn code(&self) -> Code {
         match self {
@@ -220,6 +207,7 @@ impl StoreError {
             Self::Stays { why, .. } => match why {
                 Stays::Pinned => Code::Pinned,
                 Stays::InUse => Code::InUse,
+                Stays::HalfMoved => Code::HalfMoved,
                 Stays::LastCopy(_) => Code::LastCopy,
             },
             Self::NoRoom(_) => Code::NoRoom,
@@ -239,6 +227,7 @@ fn reason(why: &Stays) -> String {
     match why {
         Stays::Pinned => "it is pinned".to_owned(),
         Stays::InUse => "it is in use".to_owned(),
+        Stays::HalfMoved => "a part of it lies in an update that was broken off".to_owned(),
         Stays::LastCopy(partition) => format!("it is the last copy of what {partition} runs"),
     }
 }

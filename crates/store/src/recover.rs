@@ -5,7 +5,7 @@ use std::time::{Duration, SystemTime};
 
 use azud_core::name::ImageFile;
 
-use crate::assembly::State;
+use crate::assembly::{State, is_half_moved};
 use crate::durable;
 use crate::error::{Result, StoreError};
 use crate::lock::DirLock;
@@ -72,8 +72,7 @@ impl Settled {
     pub(crate) fn enter(dir: &Path, image: &str, now: SystemTime) -> Result<Self> {
         let settled = Self::enter_assembling(dir, image, now)?;
         let image = ImageFile::in_dir(dir, image)?;
-        if State::read(&stage::assembly(&image)).is_some_and(|state| state.record.moving.is_some())
-        {
+        if is_half_moved(&image) {
             return Err(StoreError::HalfMoved(image.path()));
         }
         Ok(settled)

@@ -5,7 +5,7 @@ use std::fs;
 use anyhow::{Context, Result, ensure};
 use azud_testkit::tools::run;
 
-use crate::kit::{self, done, refused, text};
+use crate::kit::{self, Said, command, done, refused, text};
 use crate::{Fixture, all_below, ready, restore};
 
 /// Damage, at which byte of the image, and the codes that may tell it.
@@ -159,8 +159,17 @@ fn names_that_no_image_may_have_are_refused() -> Result<()> {
             ensure!(code == "image/bad-name", "{args:?}: {code}");
         }
     }
-    // It names a place in a repository, of which this program has none yet.
-    ensure!(refused(&["image", "create", all.volume(), "REPO:x"])? == "image/bad-name");
+    // A good name in a repository that nobody knows; the hint says how to name the manager.
+    let bare = command(&["image", "create", all.volume(), "REPO:x"])
+        .env("AZUD_CONFIG", "/dev/null")
+        .env_remove("AZUD_MANAGER")
+        .output()?;
+    ensure!(Said::of(&bare)?.refused()? == "place/no-manager");
+    // Nor is a bad one better for lying there.
+    for name in ["REPO:.x", "REPO:a//b", "REPO:a/../b", "REPO:"] {
+        let code = refused(&["image", "create", all.volume(), name])?;
+        ensure!(code == "image/bad-name", "{name}: {code}");
+    }
     ensure!(
         refused(&[
             "image",

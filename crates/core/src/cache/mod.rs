@@ -2,7 +2,7 @@
 //!
 //! Pure: whoever keeps the files says what there is, and carries the plan out.
 //!
-//! Invariants: nothing that is pinned or in use goes to make room, and of what the machine's partitions
+//! Invariants: nothing that is pinned, in use or half moved goes to make room, and of what the machine's partitions
 //! run the last sound copy stays; former versions go before images, the least recently used first; no
 //! plan takes more than is needed.
 
@@ -38,6 +38,8 @@ pub struct Item {
     pub pinned: bool,
     /// Somebody is at work with it.
     pub in_use: bool,
+    /// A part of it lies in an update of it that was broken off.
+    pub half_moved: bool,
     /// Who it is, if that can be told.
     pub identity: Option<Hash>,
     /// Whether it is known to be damaged; such a copy cannot stand in for another.
@@ -53,6 +55,8 @@ pub enum Stays {
     Pinned,
     /// It is in use.
     InUse,
+    /// A part of it lies in an update that was broken off.
+    HalfMoved,
     /// It is the last copy of what this partition runs.
     LastCopy(String),
 }
@@ -92,6 +96,9 @@ pub(crate) fn stays(items: &[Item], at: usize, gone: &[bool]) -> Option<Stays> {
     let item = &items[at];
     if item.in_use {
         return Some(Stays::InUse);
+    }
+    if item.half_moved {
+        return Some(Stays::HalfMoved);
     }
     if item.pinned {
         return Some(Stays::Pinned);

@@ -162,6 +162,7 @@ mod tests {
             used,
             pinned: false,
             in_use: false,
+            half_moved: false,
             identity: None,
             damaged: false,
             runs_on: Vec::new(),
@@ -253,7 +254,12 @@ mod tests {
             in_use: true,
             ..item("used", 2, 10)
         };
-        let items = [pinned, used, running("last", 3, 10, 7), item("free", 4, 10)];
+        let half = Item {
+            half_moved: true,
+            ..item("half", 4, 10)
+        };
+        let last = running("last", 3, 10, 7);
+        let items = [pinned, used, last, half, item("free", 4, 10)];
         let short = plan_room(11, &items, space(0), &NONE).unwrap_err();
         assert_eq!((short.needed, short.could_free), (11, 10));
         assert_eq!(
@@ -261,7 +267,8 @@ mod tests {
             [
                 (0, Stays::Pinned),
                 (1, Stays::InUse),
-                (2, Stays::LastCopy("part7".into()))
+                (2, Stays::LastCopy("part7".into())),
+                (3, Stays::HalfMoved)
             ]
         );
     }
@@ -319,6 +326,7 @@ mod tests {
                 used,
                 pinned: flags == 1,
                 in_use: flags == 2,
+                half_moved: flags == 4,
                 damaged: flags == 3,
                 identity: (id < 3).then_some([id; 32]),
                 runs_on: if id < 2 {
@@ -334,7 +342,7 @@ mod tests {
     /// The rules once more, said of a whole set instead of step by step.
     fn allowed(items: &[Item], set: u32) -> bool {
         let goes = |at: usize| set >> at & 1 == 1;
-        let held_fast = |at: usize| items[at].pinned || items[at].in_use;
+        let held_fast = |at: usize| items[at].pinned || items[at].in_use || items[at].half_moved;
         let keeps_a_copy = |at: usize| {
             items[at].runs_on.is_empty()
                 || (0..items.len()).any(|other| {

@@ -21,6 +21,7 @@ use azud_core::progress::Progress;
 
 use crate::error::Result;
 use crate::publish::Staging;
+use crate::stage;
 use look::View;
 
 pub(crate) use state::State;
@@ -120,4 +121,10 @@ impl<'a> Assembly<'a> {
             &report,
         )
     }
+}
+
+/// Whether a part of an image lies in an update of it that was broken off. Whoever changes its file then
+/// loses that part.
+pub fn is_half_moved(image: &ImageFile) -> bool {
+    State::read(&stage::assembly(image)).is_some_and(|state| state.record.moving.is_some())
 }

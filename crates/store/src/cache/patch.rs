@@ -6,8 +6,9 @@ use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
 use super::Cache;
+use crate::assembly::is_half_moved;
 use crate::durable;
-use crate::error::{At, Result};
+use crate::error::{At, Result, StoreError};
 use crate::stage::check_target;
 
 /// A file of which damaged ranges are written anew.
@@ -19,12 +20,27 @@ pub struct Patch {
 }
 
 impl Cache {
+    /// Refuses an image that cannot be put right in its place. Of one that is half moved, the file has holes:
+    /// what is written there would be hidden by what moved.
+    ///
+    /// # Errors
+    /// As [`Cache::patch`].
+    pub fn check_patchable(&self, path: &Path) -> Result<()> {
+        let image = self.image(path)?;
+        check_target(&image)?;
+        if is_half_moved(&image) {
+            return Err(StoreError::HalfMoved(image.path()));
+        }
+        Ok(())
+    }
+
     /// Opens an image to be put right.
     ///
     /// # Errors
-    /// [`crate::StoreError::NotAFile`], [`crate::StoreError::ReadOnly`], or what the system says.
+    /// [`crate::StoreError::NotAFile`], [`crate::StoreError::ReadOnly`], [`crate::StoreError::HalfMoved`], or
+    /// what the system says.
     pub fn patch(&self, path: &Path) -> Result<Patch> {
-        check_target(&self.image(path)?)?;
+        self.check_patchable(path)?;
         let path = self.root().join(path);
         let file = OpenOptions::new()
             .read(true)

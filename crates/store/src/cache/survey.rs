@@ -11,6 +11,7 @@ use azud_core::name::ImageFile;
 
 use super::Cache;
 use super::record::{RunsOn, Stamp, Verified, seconds, time};
+use crate::assembly::is_half_moved;
 use crate::durable;
 use crate::error::{At, Result};
 use crate::identity::{Identify, Identity};
@@ -41,6 +42,8 @@ pub struct Cached {
     pub pinned: bool,
     /// Whether somebody is at work with it.
     pub in_use: bool,
+    /// Whether a part of it lies in an update of it that was broken off.
+    pub half_moved: bool,
     /// Its last check.
     pub verified: Option<Verified>,
     /// Who it is, if that can be told.
@@ -70,6 +73,7 @@ impl Cached {
             used: seconds(self.used),
             pinned: self.pinned,
             in_use: self.in_use,
+            half_moved: self.half_moved,
             identity: self.identity.map(|identity| identity.0),
             damaged: self.verified.as_ref().is_some_and(|v| !v.sound),
             runs_on: self.runs_on.clone(),
@@ -194,6 +198,7 @@ impl Seen<'_> {
             used: time(record.used(&meta)),
             pinned: self.cache.is_pinned(&entry.path),
             in_use: self.leased.contains(&entry.path),
+            half_moved: is_half_moved(&image),
             verified: record.verified(&stamp).cloned(),
             identity,
             runs_on: self.runs_on(identity),
@@ -233,6 +238,7 @@ impl Seen<'_> {
                     used: version.moved_at.unwrap_or(SystemTime::UNIX_EPOCH),
                     pinned: self.cache.is_pinned(path),
                     in_use: self.leased.contains(path),
+                    half_moved: false,
                     verified: None,
                     identity: version.identity,
                     runs_on: self.runs_on(version.identity),

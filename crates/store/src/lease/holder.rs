@@ -68,28 +68,6 @@ impl Holder {
             Self::Reduced => "reduced",
         }
     }
-
-    /// What to do about it, in English, one step per line.
-    pub(crate) fn remedy(&self, lock: &Path) -> String {
-        let lock = lock.display();
-        match self {
-            Self::Azud {
-                pid, here: true, ..
-            } => {
-                format!("Wait until process {pid} of this computer has ended (ps {pid} shows it).")
-            }
-            Self::Azud { host, .. } => format!(
-                "Wait until it has ended. If {host} is off, try again in a minute: its lock lapses by itself."
-            ),
-            Self::Ownerless => format!(
-                "Wait until the tool that made the lock has ended. If none is at work: rm '{lock}'"
-            ),
-            Self::Mounted | Self::Reduced => format!(
-                "Have the server finish with the image (it is mounted or being reduced there). \
-                 If it is not: rm '{lock}'"
-            ),
-        }
-    }
 }
 
 impl fmt::Display for Holder {

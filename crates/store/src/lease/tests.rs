@@ -61,7 +61,6 @@ fn one_wins_and_the_other_is_told_who_and_what_to_do() {
     let pid = std::process::id().to_string();
     let text = error.to_string();
     assert!(text.contains(&format!("process {pid}, since 20")), "{text}");
-    assert!(error.remedy().unwrap().contains(&pid));
     assert!(matches!(
         holder(&image),
         Some(Holder::Azud { here: true, .. })
@@ -111,7 +110,6 @@ fn leases_of_other_computers_are_honoured_until_they_lapse() {
     foreign(&image, STALE * 5 / 6);
     let error = take(&image).unwrap_err();
     assert!(error.to_string().contains("azud on pc7"), "{error}");
-    assert!(error.remedy().unwrap().contains("pc7"));
     foreign(&image, STALE + SECOND);
     take(&image).unwrap();
     assert_eq!(names(dir.path()), [""; 0]);
@@ -154,7 +152,6 @@ fn locks_of_stock_tools_are_honoured() {
         assert_eq!(holder(&image).unwrap().word(), word);
         let error = take(&image).unwrap_err();
         assert_eq!(error.code(), Code::Locked);
-        assert!(error.remedy().unwrap().contains("deb.img.lock'"));
         write(&image, content, old);
         assert_eq!(take(&image).is_ok(), lapses, "{content:?}");
     }

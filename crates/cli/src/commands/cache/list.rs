@@ -90,6 +90,7 @@ pub(super) fn word(why: &Stays) -> &'static str {
     match why {
         Stays::Pinned => "pinned",
         Stays::InUse => "in-use",
+        Stays::HalfMoved => "half-moved",
         Stays::LastCopy(_) => "last-copy",
     }
 }

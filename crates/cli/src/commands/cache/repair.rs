@@ -62,6 +62,7 @@ impl Args {
     pub fn run(&self, context: &Context) -> Result<(), Failure> {
         let cache = self.place.open(context)?;
         let path = locate(&cache, std::slice::from_ref(&self.image))?.remove(0);
+        cache.check_patchable(&path)?;
         let source = self.source(context, &path)?;
         let image = Copy::open(&cache.root().join(&path))?;
         let outline = outline(&cache, &path, (&image, &source))?;
