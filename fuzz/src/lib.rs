@@ -5,6 +5,7 @@
 //! if a promise of the engine is broken, whatever the bytes.
 #![allow(unreachable_pub, reason = "a library here, a module of a test there")]
 
+mod assembly;
 mod base;
 mod device;
 mod foreign;
@@ -15,6 +16,7 @@ mod seal;
 mod signature;
 mod volume;
 
+pub use assembly::{journal, layout, ranges};
 pub use foreign::{foreign_compress, foreign_ntfsclone, foreign_partclone, sniff};
 pub use format::{frame_walk, index, partclone_header};
 pub use native::{container, pipe};
@@ -44,6 +46,9 @@ pub const TARGETS: &[(&str, Target)] = &[
     ("fs_fat", fs_fat),
     ("fs_exfat", fs_exfat),
     ("signature", signature),
+    ("ranges", ranges),
+    ("layout", layout),
+    ("journal", journal),
 ];
 
 /// Takes integers and bytes off the front of an input.

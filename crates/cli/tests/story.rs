@@ -155,6 +155,8 @@ impl Computer {
         room.done(&["storage", "unmount", "tools"])?;
         room.done(&["repo", "unmount", MANAGER])?;
         room.done(&["cache", "unmount", self.disk.name()])?;
+        // Its place stays, empty.
+        fs::remove_dir(room.path("root/localhost"))?;
         room.tidy()?;
         bench::check(&self.disk.part(2), "ext4")
     }

@@ -84,8 +84,10 @@ fn parse(slot: &[u8], pieces: usize) -> Option<Record> {
         return None;
     }
     let moving = hash(64)?;
+    // Another record must be able to follow.
+    let generation = number(16).filter(|number| (1..u64::MAX).contains(number))?;
     Some(Record {
-        generation: number(16)?,
+        generation,
         identity: hash(32)?,
         moving: (flags & MOVING != 0).then_some(moving),
         verified: Bitmap::from_bytes(&bytes[HEAD_LEN..], pieces as u64)?,
@@ -132,6 +134,24 @@ mod tests {
         assert_eq!(bytes[96..98], [0b11001, 1]);
         assert_eq!(bytes.len(), 98 + 32);
         assert_eq!(bytes[98..], *blake3::hash(&bytes[..98]).as_bytes());
+    }
+
+    #[test]
+    fn regression_a_record_that_none_can_follow_is_none() {
+        for (generation, counts) in [
+            (0, false),
+            (1, true),
+            (u64::MAX - 1, true),
+            (u64::MAX, false),
+        ] {
+            let mut journal = Vec::new();
+            write(&mut journal, &record(generation, &[true; 9]));
+            assert_eq!(
+                read(&journal, &[5; 32], 9).is_some(),
+                counts,
+                "{generation}"
+            );
+        }
     }
 
     proptest! {

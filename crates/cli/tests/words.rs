@@ -1,0 +1,87 @@
+//! What fails is told in the language of the user, and as one JSON object, whichever command it was.
+
+mod kit;
+
+use std::process::{Command, Stdio};
+
+use anyhow::{Context, Result, ensure};
+use kit::text;
+use serde_json::Value;
+
+/// What a failing command says in a language, as it is told to scripts.
+fn error(args: &[&str], lang: &str) -> Result<Value> {
+    let root = tempfile::tempdir()?;
+    let output = Command::new(env!("CARGO_BIN_EXE_azud"))
+        .args(args)
+        .args(["--json", "--lang", lang])
+        .stdin(Stdio::null())
+        .env("AZUD_ROOT", root.path().join("root"))
+        .env("AZUD_MNT", root.path().join("mnt"))
+        .env("AZUD_CONFIG", "/dev/null")
+        .env_remove("AZUD_MANAGER")
+        .env_remove("AZUD_CACHE")
+        .output()?;
+    ensure!(output.status.code() == Some(1), "{output:?}");
+    ensure!(output.stderr.is_empty(), "{output:?}");
+    let said = String::from_utf8(output.stdout)?;
+    let lines: Vec<Value> = said
+        .lines()
+        .map(serde_json::from_str)
+        .collect::<Result<_, _>>()?;
+    let errors = lines.iter().filter(|line| line["error"].is_object());
+    ensure!(errors.count() == 1, "{said}");
+    let last = lines.last().context("a line")?;
+    ensure!(last["error"].is_object(), "{said}");
+    Ok(last["error"].clone())
+}
+
+fn word(error: &Value, key: &str) -> Result<String> {
+    let word = error[key]
+        .as_str()
+        .with_context(|| format!("{key}: {error}"))?;
+    ensure!(!word.is_empty(), "{key} is empty: {error}");
+    Ok(word.to_owned())
+}
+
+#[test]
+fn every_new_command_fails_in_the_language_of_the_user() -> Result<()> {
+    let dir = tempfile::tempdir()?;
+    let (file, held) = (dir.path().join("file"), dir.path().join("held.img"));
+    std::fs::write(&file, vec![0; 1 << 20])?;
+    std::fs::write(&held, vec![0; 1 << 20])?;
+    std::fs::write(dir.path().join("held.img.lock"), "")?;
+    let (file, none) = (text(&file), text(dir.path()).to_owned() + "/none");
+    let in_cache = |verb| ["cache", verb, "x", "--cache", text(dir.path())];
+    let commands: Vec<Vec<&str>> = vec![
+        vec!["cache", "find", &none],
+        vec!["cache", "init", &none],
+        vec!["cache", "mount", &none],
+        vec!["cache", "unmount", &none],
+        vec!["cache", "status", &none],
+        vec!["cache", "list", "--cache", &none],
+        in_cache("pin").into(),
+        in_cache("unpin").into(),
+        in_cache("evict").into(),
+        in_cache("verify").into(),
+        [&in_cache("repair")[..], &["--from", file]].concat(),
+        vec!["cache", "update", "REPO:aula1/win11"],
+        vec!["cache", "update", "CACHE:aula1/win11"],
+        vec!["image", "copy", "USB-none:x", &none],
+        vec!["image", "copy", file, text(&held)],
+        vec!["image", "list", "CACHE:"],
+        vec!["repo", "mount", "REPO"],
+        vec!["repo", "unmount", "10.99.0.9"],
+        vec!["storage", "mount", "none"],
+        vec!["storage", "unmount", "none"],
+    ];
+    for args in commands {
+        let (en, es) = (error(&args, "en")?, error(&args, "es")?);
+        ensure!(en["code"] == es["code"], "{args:?}: {en} {es}");
+        for key in ["message", "hint"] {
+            let (en, es) = (word(&en, key)?, word(&es, key)?);
+            let first = |text: &str| text.split(':').next().unwrap_or_default().to_owned();
+            ensure!(first(&en) != first(&es), "{args:?}: {en}");
+        }
+    }
+    Ok(())
+}
