@@ -23,6 +23,10 @@ pub enum Sort {
 
 /// Something in the cache that takes space.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[allow(
+    clippy::struct_excessive_bools,
+    reason = "facts that have nothing to do with each other"
+)]
 pub struct Item {
     /// What it is called: its path in the cache.
     pub name: String,
