@@ -86,7 +86,7 @@ impl View {
             way: Way::Nothing,
         };
         if !same {
-            view.way = view.choose(image, moving)?;
+            view.way = view.choose(image, moving);
         }
         Ok(view)
     }
@@ -98,29 +98,51 @@ impl View {
         current.is_some_and(|local| moving == Some(*local.layout.identity()))
     }
 
-    fn choose(&self, image: &ImageFile, moving: Moving) -> Result<Way> {
-        let has = self.medium.available;
-        let movable = self.replaces && only_name(&image.path());
+    /// Beside the old image where there is room for both.
+    fn choose(&self, image: &ImageFile, moving: Moving) -> Way {
         if self.is_half_moved() {
-            return Ok(Way::Move);
+            return Way::Move;
         }
-        let needs = match moving {
-            Moving::Always if movable => {
-                if self.need.moving <= has {
-                    return Ok(Way::Move);
-                }
-                self.need.moving
-            }
-            _ if self.need.copy <= has => return Ok(Way::Copy),
-            Moving::Auto if movable && self.need.moving <= has => return Ok(Way::Move),
-            Moving::Auto if movable => self.need.moving,
-            _ => self.need.copy,
-        };
+        let movable = self.replaces && only_name(&image.path());
+        match moving {
+            Moving::Always if movable => Way::Move,
+            Moving::Auto if movable && self.need.copy > self.medium.available => Way::Move,
+            _ => Way::Copy,
+        }
+    }
+
+    /// The room that the way takes.
+    fn needs(&self) -> u64 {
+        match self.way {
+            Way::Nothing => 0,
+            Way::Copy => self.need.copy,
+            Way::Move => self.need.moving,
+        }
+    }
+
+    /// Bytes by which the room is too small. What is half moved goes on with the room that it finds.
+    fn lacks(&self) -> u64 {
+        if self.is_half_moved() {
+            return 0;
+        }
+        self.needs().saturating_sub(self.medium.available)
+    }
+
+    /// Refuses where there is too little room.
+    fn refuse_lack(self, image: &ImageFile) -> Result<Self> {
+        if self.lacks() == 0 {
+            return Ok(self);
+        }
         Err(StoreError::TooLittleRoom {
             path: image.path(),
-            needs,
-            has,
+            needs: self.needs(),
+            has: self.medium.available,
         })
+    }
+
+    /// As [`View::of`], where there is room enough.
+    pub(super) fn roomy(image: &ImageFile, wanted: &Layout, moving: Moving) -> Result<Self> {
+        Self::of(image, wanted, moving)?.refuse_lack(image)
     }
 
     pub(super) fn prospect(&self, wanted: &Layout) -> Prospect {
@@ -133,11 +155,8 @@ impl View {
             local: self.plan.local_bytes(),
             shared: self.need.shared,
             source: self.plan.source_bytes(),
-            needs: match self.way {
-                Way::Nothing => 0,
-                Way::Copy => self.need.copy,
-                Way::Move => self.need.moving,
-            },
+            needs: self.needs(),
+            lacks: self.lacks(),
             has: self.medium.available,
         }
     }

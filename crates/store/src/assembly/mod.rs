@@ -47,13 +47,13 @@ impl std::fmt::Debug for Assembly<'_> {
 }
 
 impl<'a> Assembly<'a> {
-    /// Looks at the source and at what is here, and decides what to do. Nothing is written.
+    /// Looks at the source and at what is here, and decides what to do. Nothing is written. There may be too
+    /// little room ([`Prospect::lacks`]): then it is refused when it is run.
     ///
     /// # Errors
-    /// [`crate::StoreError::Source`]; [`crate::StoreError::TooLittleRoom`] and
-    /// [`crate::StoreError::FileTooLarge`], so that nothing is begun that cannot end;
-    /// [`crate::StoreError::NotAFile`]. The directory may be missing until it is run.
-    pub fn plan(image: &'a ImageFile, source: &'a dyn Source, moving: Moving) -> Result<Self> {
+    /// [`crate::StoreError::Source`]; [`crate::StoreError::FileTooLarge`], so that nothing is begun that cannot
+    /// end; [`crate::StoreError::NotAFile`]. The directory may be missing until it is run.
+    pub fn look(image: &'a ImageFile, source: &'a dyn Source, moving: Moving) -> Result<Self> {
         let wanted = source
             .layout()
             .map_err(|error| local::failed(source, error))?;
@@ -67,6 +67,22 @@ impl<'a> Assembly<'a> {
             prospect,
             step: RECORD_BYTES,
         })
+    }
+
+    /// As [`Assembly::look`], where there is room enough.
+    ///
+    /// # Errors
+    /// As there, and [`crate::StoreError::TooLittleRoom`].
+    pub fn plan(image: &'a ImageFile, source: &'a dyn Source, moving: Moving) -> Result<Self> {
+        let assembly = Self::look(image, source, moving)?;
+        let Prospect {
+            needs, has, lacks, ..
+        } = assembly.prospect;
+        if lacks > 0 {
+            let path = image.path();
+            return Err(crate::StoreError::TooLittleRoom { path, needs, has });
+        }
+        Ok(assembly)
     }
 
     /// Writes down how far it is after every so many bytes, and moves no more at once.
@@ -100,10 +116,10 @@ impl<'a> Assembly<'a> {
         let staging = Staging::resume(self.image, facts.now)?;
         former::settle(&staging, self.image, (&self.wanted, self.step))?;
         // Under the lock, and with what another process may have done in between.
-        let view = View::of(self.image, &self.wanted, self.moving).or_else(|error| {
+        let view = View::roomy(self.image, &self.wanted, self.moving).or_else(|error| {
             // What was begun for another image takes room as well.
             former::forget(&staging)?;
-            View::of(self.image, &self.wanted, self.moving).map_err(|_| error)
+            View::roomy(self.image, &self.wanted, self.moving).map_err(|_| error)
         })?;
         let prospect = view.prospect(&self.wanted);
         if prospect.way == Way::Nothing {

@@ -55,8 +55,10 @@ pub struct Prospect {
     pub source: u64,
     /// The room that is needed …
     pub needs: u64,
-    /// … and the room that there is.
+    /// … the room that there is …
     pub has: u64,
+    /// … and what has to become free before it can be done.
+    pub lacks: u64,
 }
 
 /// What is published beside the bytes.

@@ -9,9 +9,12 @@ use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
+use azud_core::cache::Stays;
+
 use super::{Cache, LEASES};
 use crate::durable;
-use crate::error::Result;
+use crate::error::{Result, StoreError};
+use crate::lock::DirLock;
 use crate::{owner, stage};
 
 /// The file in a lease that says which image it is.
@@ -32,7 +35,32 @@ impl Cache {
     /// [`crate::StoreError::ReadOnly`] (where nothing can go either), [`crate::StoreError::NoSpace`], or
     /// what the system says.
     pub fn lease(&self, image: &Path) -> Result<Lease> {
-        let _lock = self.lock()?;
+        let lock = self.lock()?;
+        self.sign(image, &lock)
+    }
+
+    /// As [`Cache::lease`], if nobody else is at work with the image. On a full file system there may be no
+    /// room for a lease; that keeps nobody from what gives room back.
+    ///
+    /// # Errors
+    /// [`StoreError::Stays`], [`StoreError::ReadOnly`], or what the system says.
+    pub fn lease_alone(&self, image: &Path, now: SystemTime) -> Result<Option<Lease>> {
+        let Some(lock) = self.lock_if_any()? else {
+            return Ok(None);
+        };
+        if self.leased(now, true)?.contains(image) {
+            let image = image.to_owned();
+            let why = Stays::InUse;
+            return Err(StoreError::Stays { image, why });
+        }
+        match self.sign(image, &lock) {
+            Err(StoreError::NoSpace { .. }) => Ok(None),
+            other => other.map(Some),
+        }
+    }
+
+    /// The caller holds the lock.
+    fn sign(&self, image: &Path, _lock: &DirLock) -> Result<Lease> {
         // Keys of a RandomState come from the system's random numbers.
         let random = RandomState::new().build_hasher().finish();
         let path = self.state(LEASES).join(format!("{random:016x}"));

@@ -30,7 +30,7 @@ pub use evict::Freed;
 pub use lease::Lease;
 pub use patch::Patch;
 pub use record::{Record, Stamp, Verified};
-pub use room::{Gone, NoRoom};
+pub use room::{Gone, NoRoom, Room};
 pub use survey::{Cached, Survey};
 
 /// The directory of the state, in the root of the tree.

@@ -11,6 +11,17 @@ use super::survey::Survey;
 use crate::error::{Result, StoreError};
 use crate::identity::Identify;
 
+/// Room that is to be made.
+#[derive(Debug, Clone, Copy)]
+pub struct Room<'a> {
+    /// For so many more bytes.
+    pub need: u64,
+    /// Within this policy.
+    pub policy: &'a Policy,
+    /// These stay, by their paths from the root, whoever uses them.
+    pub keep: &'a [PathBuf],
+}
+
 /// Something that left the cache.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Gone {
@@ -44,7 +55,7 @@ impl NoRoom {
 }
 
 impl Cache {
-    /// Evicts until `need` more bytes fit within the policy, and no longer. How much an eviction gives back
+    /// Evicts until the bytes that are needed fit within the policy, and no longer. How much an eviction gives back
     /// is only known afterwards where files share extents, and others may be at work too: so the plan is
     /// made anew after each. `gone` hears of each as it happens.
     ///
@@ -53,14 +64,15 @@ impl Cache {
     /// than it took. [`StoreError::ReadOnly`], [`StoreError::Locked`], or what the system says.
     pub fn make_room(
         &self,
-        (need, policy): (u64, &Policy),
+        room: &Room<'_>,
         now: SystemTime,
         identify: &Identify<'_>,
         mut gone: impl FnMut(&Gone),
     ) -> Result<()> {
         loop {
-            let survey = self.survey(now, identify)?;
-            let plan = plan_room(need, &survey.items(), survey.space, policy)
+            let mut survey = self.survey(now, identify)?;
+            survey.keep(room.keep);
+            let plan = plan_room(room.need, &survey.items(), survey.space, room.policy)
                 .map_err(|short| StoreError::NoRoom(Box::new(NoRoom::of(&short, &survey))))?;
             let Some(&first) = plan.victims.first() else {
                 return Ok(());

@@ -99,6 +99,13 @@ impl Survey {
     pub fn items(&self) -> Vec<Item> {
         self.cached.iter().map(Cached::item).collect()
     }
+
+    /// Has these images, by their paths from the root, in use as well.
+    pub fn keep(&mut self, images: &[PathBuf]) {
+        for cached in &mut self.cached {
+            cached.in_use |= images.contains(&cached.path);
+        }
+    }
 }
 
 /// What holds for all images of a survey.
@@ -197,8 +204,9 @@ impl Seen<'_> {
             surely: self.surely(bytes, &meta),
             used: time(record.used(&meta)),
             pinned: self.cache.is_pinned(&entry.path),
-            in_use: self.leased.contains(&entry.path),
             half_moved: is_half_moved(&image),
+            // Other tools say so by a lock beside it.
+            in_use: self.leased.contains(&entry.path) || entry.lock.is_some(),
             verified: record.verified(&stamp).cloned(),
             identity,
             runs_on: self.runs_on(identity),

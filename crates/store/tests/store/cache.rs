@@ -8,7 +8,7 @@ use azud_core::cache::{Policy, Sort, Stays};
 use azud_core::code::Code;
 use azud_core::name::ImageFile;
 use azud_store::StoreError;
-use azud_store::cache::{Cache, Cached, Stamp, Verified};
+use azud_store::cache::{Cache, Cached, Room, Stamp, Verified};
 use azud_store::durable::set_hook;
 
 use crate::common::{at, id, identify, names, publish};
@@ -77,11 +77,14 @@ impl Scene {
             floor: 0,
         };
         let mut went = Vec::new();
-        let done = self
-            .cache
-            .make_room((0, &policy), at(10), &identify, |gone| {
-                went.push(gone.path.display().to_string());
-            });
+        let room = Room {
+            need: 0,
+            policy: &policy,
+            keep: &[],
+        };
+        let done = self.cache.make_room(&room, at(10), &identify, |gone| {
+            went.push(gone.path.display().to_string());
+        });
         done.map(|()| went)
     }
 }
