@@ -1,9 +1,12 @@
 //! The cache of this machine as commands see it: where it is, what is in use, what is installed.
 
+pub(crate) mod stays;
+
 use std::path::{Path, PathBuf};
 
 use azud_core::cache::Policy;
 use azud_core::code::Code;
+use azud_core::name::ImageFile;
 use azud_disk::{DeviceFacts, Kind};
 use azud_store::Identity;
 use azud_store::cache::{Cache, Lease};
@@ -104,6 +107,24 @@ impl InUse {
         }
     }
 
+    /// Keeps an image from being evicted while it is brought up to date; it may not be there yet. What is
+    /// noted of its use comes once it is there: see [`InUse::used`].
+    pub(crate) fn updating(context: &Context, place: Option<(Cache, PathBuf)>) -> Self {
+        let lease = place.as_ref();
+        let lease = lease.and_then(|(cache, path)| tell(context, cache.lease(path)));
+        Self {
+            place,
+            _lease: lease,
+        }
+    }
+
+    /// Notes that the image is of use.
+    pub(crate) fn used(&self, context: &Context) {
+        if let Some((cache, path)) = &self.place {
+            tell(context, cache.mark_used(path, now()));
+        }
+    }
+
     /// Notes what the device runs from now on, in the image's cache and in that of this machine.
     pub(crate) fn restored(
         &self,
@@ -131,6 +152,45 @@ impl InUse {
             };
             tell(context, done);
         }
+    }
+}
+
+/// The cache that an image is in or would be in, and its path from the root of it.
+pub(crate) fn holding(context: &Context, image: &ImageFile) -> Option<(Cache, PathBuf)> {
+    // Of the way to it, as much as there is.
+    let there = image
+        .dir()
+        .ancestors()
+        .find_map(|dir| Some((dir, std::fs::canonicalize(or_here(dir)).ok()?)));
+    let (dir, real) = there?;
+    let file = real.join(image.dir().strip_prefix(dir).ok()?);
+    let file = file.join(image.name());
+    let mut known = real.ancestors().filter_map(|dir| Cache::open(dir).ok());
+    let cache = known.find(Cache::has_state);
+    let cache = cache.or_else(|| {
+        let own = Cache::open(&configured(context).ok()?).ok()?;
+        real.starts_with(own.root()).then_some(own)
+    })?;
+    let path = file.strip_prefix(cache.root()).ok()?.to_owned();
+    Some((cache, path))
+}
+
+fn or_here(dir: &Path) -> &Path {
+    if dir.as_os_str().is_empty() {
+        Path::new(".")
+    } else {
+        dir
+    }
+}
+
+/// The right to take an image away or put another into its place: nobody restores from it.
+///
+/// # Errors
+/// `cache/in-use`, or what the system says.
+pub(crate) fn alone(image: &ImageFile) -> Result<Option<Lease>, Failure> {
+    match Cache::around(&image.path()) {
+        Some((cache, path)) => Ok(cache.lease_alone(&path, now())?),
+        None => Ok(None),
     }
 }
 

@@ -1,16 +1,22 @@
 //! Receiving an image from another repository: what `image copy` and `cache update` share.
 
+mod room;
+
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use azud_core::assembly::Source;
 use azud_core::name::ImageFile;
+use azud_store::StoreError;
 use azud_store::assembly::{Assembly, Facts, FileSource, Moving, Prospect, Report, Way};
+use azud_store::cache::Gone;
 use azud_store::publish::Outcome;
 use azud_store::side::{FULL_SUM, INFO, InfoLine};
 use serde_json::json;
 
+use self::room::{Home, Making};
 use crate::args::Writing;
+use crate::cached::InUse;
 use crate::commands::Context;
 use crate::confirm::{Step, settle};
 use crate::failure::Failure;
@@ -51,6 +57,8 @@ pub(crate) struct Receiving<'a> {
     pub(crate) from: &'a Path,
     pub(crate) to: &'a Located,
     pub(crate) moving: Move,
+    /// Whether everything that a cache holds stays.
+    pub(crate) no_evict: bool,
     pub(crate) writing: Writing,
 }
 
@@ -64,15 +72,101 @@ pub(crate) fn source_file(context: &Context, name: &Path) -> Result<PathBuf, Fai
 }
 
 impl Receiving<'_> {
-    /// Plans, shows the plan, receives, shows what was done.
+    /// Plans, shows the plan, makes room, receives, shows what was done.
     pub(crate) fn run(&self, context: &Context) -> Result<(), Failure> {
         let begun = Instant::now();
-        let image = &self.to.image;
         let source = FileSource::open(self.from)?;
-        let assembly = Assembly::plan(image, &source, self.moving.into())?;
+        let home = Home::of(context, self)?;
+        let assembly = self.look(home.as_ref(), &source)?;
         let prospect = *assembly.prospect();
-        if settle(context, &self.plan(context, &prospect), self.writing) == Step::Stop {
+        let making = match &home {
+            Some(home) => home.making(context, &prospect)?,
+            None => None,
+        };
+        let plan = self.plan(context, &prospect);
+        let step = if let (Some(home), Some(making)) = (&home, &making) {
+            home.settle(context, (plan, making), self)?
+        } else {
+            self.refuse_lack(&prospect)?;
+            settle(context, &plan, self.writing)
+        };
+        if step == Step::Stop {
             return Ok(());
+        }
+        let place = home.as_ref().and_then(Home::place);
+        let in_use = InUse::updating(context, place);
+        let mut gone = Vec::new();
+        let done = self.receive(
+            context,
+            (&source, home.as_ref(), making),
+            assembly,
+            &mut gone,
+        );
+        if done.is_err() && !gone.is_empty() {
+            // What went is told even if the rest did not come.
+            let names: Vec<String> = gone
+                .iter()
+                .map(|one| one.path.display().to_string())
+                .collect();
+            let values = [("names", names.join(", ").into())];
+            let text = context.catalog.fmt("warn-evicted", &values);
+            context.output.warn(&context.catalog, &text);
+        }
+        let report = done?;
+        in_use.used(context);
+        Keeping::default().purge(context, &self.to.image);
+        self.compare_sums(context, &report);
+        self.show(context, (&source, &report, &gone), begun);
+        Ok(())
+    }
+
+    /// What is to be done; where a cache would hold more than it may with both images, parts move over.
+    fn look<'b>(
+        &'b self,
+        home: Option<&Home>,
+        source: &'b FileSource,
+    ) -> Result<Assembly<'b>, Failure> {
+        let image = &self.to.image;
+        let assembly = Assembly::look(image, source, self.moving.into())?;
+        if self.moving == Move::Auto
+            && let Some(home) = home
+            && home.is_beyond_budget(assembly.prospect())?
+        {
+            return Ok(Assembly::look(image, source, Moving::Always)?);
+        }
+        Ok(assembly)
+    }
+
+    fn refuse_lack(&self, prospect: &Prospect) -> Result<(), Failure> {
+        if prospect.lacks == 0 {
+            return Ok(());
+        }
+        let lack = StoreError::TooLittleRoom {
+            path: self.to.image.path(),
+            needs: prospect.needs,
+            has: prospect.has,
+        };
+        Err(lack.into())
+    }
+
+    /// Makes room as long as something can go and has to, for what went may have held parts of the image; then
+    /// receives.
+    fn receive<'b>(
+        &'b self,
+        context: &Context,
+        (source, home, mut making): (&'b FileSource, Option<&Home>, Option<Making>),
+        mut assembly: Assembly<'b>,
+        gone: &mut Vec<Gone>,
+    ) -> Result<Report, Failure> {
+        // As the plan said: room that was made for moving is not for a copy.
+        let moving = match assembly.prospect().way {
+            Way::Move => Moving::Always,
+            _ => self.moving.into(),
+        };
+        while let (Some(home), Some(made)) = (home, &making) {
+            home.make(context, made, gone)?;
+            assembly = Assembly::look(&self.to.image, source, moving)?;
+            making = home.making(context, assembly.prospect())?;
         }
         let facts = Facts {
             info: self.info(assembly.wanted().is_native())?,
@@ -82,11 +176,7 @@ impl Receiving<'_> {
         let progress = context.progress();
         let report = assembly.run(&facts, &progress);
         drop(progress);
-        let report = report?;
-        Keeping::default().purge(context, image);
-        self.compare_sums(context, &report);
-        self.show(context, &source, &report, begun);
-        Ok(())
+        Ok(report?)
     }
 
     /// The description of the image: of a native one from what it holds itself, of another as its source
@@ -144,7 +234,12 @@ impl Receiving<'_> {
         }
     }
 
-    fn show(&self, context: &Context, source: &FileSource, report: &Report, begun: Instant) {
+    fn show(
+        &self,
+        context: &Context,
+        (source, report, gone): (&FileSource, &Report, &[Gone]),
+        begun: Instant,
+    ) {
         let time = begun.elapsed();
         let former = match &report.outcome {
             Some(Outcome::Updated { former }) => Some(former),
@@ -161,6 +256,7 @@ impl Receiving<'_> {
             "from_here": report.local,
             "from_source": report.source,
             "damaged": report.damaged,
+            "evicted": room::paths(gone),
             "former": former,
             "seconds": time.as_secs_f64(),
         });

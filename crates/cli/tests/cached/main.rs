@@ -5,6 +5,7 @@ mod half;
 mod kit;
 mod repair;
 mod room;
+mod update;
 mod use_marks;
 
 use std::fs;

@@ -4,13 +4,14 @@ use std::path::PathBuf;
 
 use azud_core::cache::{Policy, Sort, may_go, plan_room};
 use azud_store::StoreError;
-use azud_store::cache::{Cache, Gone, NoRoom, Survey};
+use azud_store::cache::{Cache, Gone, NoRoom, Room, Survey};
 use serde_json::json;
 
-use super::list::{reason, warn};
+use super::list::warn;
 use super::listed;
 use crate::args::Writing;
 use crate::args::size::size;
+use crate::cached::stays::told;
 use crate::cached::{Place, locate, policy};
 use crate::commands::Context;
 use crate::confirm::{Step, settle_removal};
@@ -77,8 +78,12 @@ impl Args {
         }
         let mut gone = Vec::new();
         let done = if images.is_empty() {
-            let need = self.free.unwrap_or(0);
-            cache.make_room((need, &policy), now(), &identify, |one| {
+            let room = Room {
+                need: self.free.unwrap_or(0),
+                policy: &policy,
+                keep: &[],
+            };
+            cache.make_room(&room, now(), &identify, |one| {
                 gone.push(one.clone());
             })
         } else {
@@ -188,31 +193,6 @@ fn carry_out(
         gone.push(Gone { path, freed });
     }
     Ok(())
-}
-
-/// Says of each thing that stays why it does.
-fn told(context: &Context, error: StoreError) -> Failure {
-    let StoreError::NoRoom(short) = &error else {
-        return error.into();
-    };
-    let stay = short
-        .stay
-        .iter()
-        .map(|(path, why)| (path.display().to_string(), reason(context, why)));
-    let stay: Vec<(String, String)> = stay.collect();
-    let detail = context.catalog.fmt(
-        "cache-no-room",
-        &[
-            ("needed", human::bytes(short.needed).into()),
-            ("could", human::bytes(short.could_free).into()),
-        ],
-    );
-    Failure {
-        detail,
-        remedy: (!stay.is_empty()).then(|| table::rows(&stay)),
-        hint: Some(context.catalog.hint(error.code())),
-        ..error.into()
-    }
 }
 
 fn show(context: &Context, gone: &[Gone]) {

@@ -4,6 +4,7 @@ use azud_core::cache::{Sort, Stays, may_go};
 use azud_store::cache::{Cached, Survey};
 use serde_json::{Value, json};
 
+use crate::cached::stays::{reason, word};
 use crate::cached::{Place, policy};
 use crate::commands::Context;
 use crate::failure::Failure;
@@ -82,25 +83,6 @@ pub(super) fn warn(context: &Context, survey: &Survey) {
     for (path, why) in &survey.skipped {
         let text = format!("{}: {why}", path.display());
         context.output.warn(&context.catalog, &text);
-    }
-}
-
-/// Why something stays, as a word.
-pub(super) fn word(why: &Stays) -> &'static str {
-    match why {
-        Stays::Pinned => "pinned",
-        Stays::InUse => "in-use",
-        Stays::HalfMoved => "half-moved",
-        Stays::LastCopy(_) => "last-copy",
-    }
-}
-
-/// Why something stays, for people.
-pub(super) fn reason(context: &Context, why: &Stays) -> String {
-    let text = context.catalog.text(&format!("word-{}", word(why)));
-    match why {
-        Stays::LastCopy(partition) => format!("{text} ({partition})"),
-        _ => text,
     }
 }
 

@@ -18,6 +18,9 @@ pub struct Args {
     /// Whether parts of the old image may move over.
     #[arg(long = "move", value_name = "WHEN", value_enum, default_value_t)]
     pub moving: Move,
+    /// Whether all that a cache holds stays.
+    #[arg(long)]
+    pub no_evict: bool,
     /// Plan and consent.
     #[command(flatten)]
     pub writing: Writing,
@@ -39,6 +42,7 @@ impl Args {
             from: &from,
             to: &to,
             moving: self.moving,
+            no_evict: self.no_evict,
             writing: self.writing,
         };
         receiving.run(context)

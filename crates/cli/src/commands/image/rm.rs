@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use azud_store::trash::remove;
 use serde_json::json;
 
+use crate::cached::alone;
 use crate::confirm::{Step, settle};
 use crate::opened::{identify, now};
 use crate::place;
@@ -35,6 +36,7 @@ impl Args {
         if settle(context, &plan, self.writing) == Step::Stop {
             return Ok(());
         }
+        let _lease = alone(&image)?;
         let slot = remove(&image, now(), &identify)?;
         let value = json!({ "action": "image-rm", "image": image.path(), "trash": slot });
         context

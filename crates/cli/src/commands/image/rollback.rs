@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use azud_store::trash::{Which, rollback};
 use serde_json::json;
 
+use crate::cached::alone;
 use crate::confirm::{Step, settle};
 use crate::opened::{identify, now};
 use crate::place;
@@ -41,6 +42,7 @@ impl Args {
             return Ok(());
         }
         let which = name.map_or(Which::Latest, |name| Which::Named(name.to_owned()));
+        let _lease = alone(&image)?;
         let version = rollback(&image, &which, now(), &identify)?;
         let value = json!({
             "action": "image-rollback",

@@ -1,0 +1,53 @@
+//! Why things stay in a cache, in words.
+
+use azud_core::cache::Stays;
+use azud_store::StoreError;
+
+use crate::commands::Context;
+use crate::failure::Failure;
+use crate::human;
+use crate::table;
+
+/// Why something stays, as a word.
+pub(crate) fn word(why: &Stays) -> &'static str {
+    match why {
+        Stays::Pinned => "pinned",
+        Stays::InUse => "in-use",
+        Stays::HalfMoved => "half-moved",
+        Stays::LastCopy(_) => "last-copy",
+    }
+}
+
+/// Why something stays, for people.
+pub(crate) fn reason(context: &Context, why: &Stays) -> String {
+    let text = context.catalog.text(&format!("word-{}", word(why)));
+    match why {
+        Stays::LastCopy(partition) => format!("{text} ({partition})"),
+        _ => text,
+    }
+}
+
+/// Says of each thing that stays why it does.
+pub(crate) fn told(context: &Context, error: StoreError) -> Failure {
+    let StoreError::NoRoom(short) = &error else {
+        return error.into();
+    };
+    let stay = short
+        .stay
+        .iter()
+        .map(|(path, why)| (path.display().to_string(), reason(context, why)));
+    let stay: Vec<(String, String)> = stay.collect();
+    let detail = context.catalog.fmt(
+        "cache-no-room",
+        &[
+            ("needed", human::bytes(short.needed).into()),
+            ("could", human::bytes(short.could_free).into()),
+        ],
+    );
+    Failure {
+        detail,
+        remedy: (!stay.is_empty()).then(|| table::rows(&stay)),
+        hint: Some(context.catalog.hint(error.code())),
+        ..error.into()
+    }
+}

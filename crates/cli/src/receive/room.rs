@@ -1,0 +1,240 @@
+//! Room for an image that is received into a cache: what goes for it.
+
+use std::path::{Path, PathBuf};
+
+use azud_core::cache::{EvictionPlan, Policy, Shortfall, Sort, may_go, plan_room};
+use azud_core::code::Code;
+use azud_store::StoreError;
+use azud_store::assembly::Prospect;
+use azud_store::cache::{Cache, Cached, Gone, NoRoom, Room, Survey};
+use serde_json::{Value as Json, json};
+
+use crate::cached::stays::{reason, told, word};
+use crate::cached::{holding, policy};
+use crate::commands::Context;
+use crate::confirm::{Step, settle_removal};
+use crate::failure::Failure;
+use crate::human;
+use crate::opened::{identify, now, rfc3339};
+use crate::plan::{Plan, Value};
+
+use super::Receiving;
+
+/// A cache that an image is received into.
+pub(super) struct Home {
+    cache: Cache,
+    /// The image and its source, by their paths from the root: both stay.
+    keep: Vec<PathBuf>,
+    policy: Policy,
+}
+
+/// What goes for an image.
+pub(super) struct Making {
+    need: u64,
+    policy: Policy,
+    survey: Survey,
+    plan: EvictionPlan,
+}
+
+impl Home {
+    /// The cache that the image is or would be in, if it is one.
+    pub(super) fn of(
+        context: &Context,
+        receiving: &Receiving<'_>,
+    ) -> Result<Option<Self>, Failure> {
+        let Some((cache, path)) = holding(context, &receiving.to.image) else {
+            return Ok(None);
+        };
+        let source = std::fs::canonicalize(receiving.from).ok();
+        let inside = |file: PathBuf| Some(file.strip_prefix(cache.root()).ok()?.to_owned());
+        let source = source.and_then(inside);
+        Ok(Some(Self {
+            policy: policy(&cache, None, None)?,
+            keep: source.into_iter().chain([path]).collect(),
+            cache,
+        }))
+    }
+
+    /// The cache and the path of the image from its root.
+    pub(super) fn place(&self) -> Option<(Cache, PathBuf)> {
+        Some((self.cache.clone(), self.keep.last()?.clone()))
+    }
+
+    /// Whether the cache would hold more than it may.
+    pub(super) fn is_beyond_budget(&self, prospect: &Prospect) -> Result<bool, Failure> {
+        match self.policy.budget {
+            None => Ok(false),
+            Some(budget) => {
+                let survey = self.cache.survey(now(), &identify)?;
+                Ok(beyond(&survey, prospect.needs, budget))
+            }
+        }
+    }
+
+    /// What goes; nothing where the image fits. An image that fits makes nothing go for the sake of space that
+    /// would only be nice to have: the floor is kept when something has to go anyway, as far as that can be.
+    pub(super) fn making(
+        &self,
+        context: &Context,
+        prospect: &Prospect,
+    ) -> Result<Option<Making>, Failure> {
+        let mut survey = self.cache.survey(now(), &identify)?;
+        let budget = self.policy.budget;
+        let is_beyond = budget.is_some_and(|budget| beyond(&survey, prospect.needs, budget));
+        if prospect.lacks == 0 && !is_beyond {
+            return Ok(None);
+        }
+        survey.keep(&self.keep);
+        // What an earlier run reserved is room for this one, though it is not free.
+        let reserved = prospect.has.saturating_sub(survey.space.free);
+        let need = prospect.needs.saturating_sub(reserved);
+        let bare = Policy { floor: 0, budget };
+        let wishes = [self.policy, bare];
+        let wishes = if prospect.lacks == 0 {
+            &wishes[1..]
+        } else {
+            &wishes[..]
+        };
+        let mut short = None;
+        for policy in wishes {
+            match plan_room(need, &survey.items(), survey.space, policy) {
+                Ok(plan) => {
+                    let policy = *policy;
+                    return Ok((!plan.victims.is_empty()).then_some(Making {
+                        need,
+                        policy,
+                        survey,
+                        plan,
+                    }));
+                }
+                Err(error) => short = Some(error),
+            }
+        }
+        Err(no_room(context, &survey, short.as_deref()))
+    }
+
+    /// Makes the room. What went is added to `gone`.
+    pub(super) fn make(
+        &self,
+        context: &Context,
+        making: &Making,
+        gone: &mut Vec<Gone>,
+    ) -> Result<(), Failure> {
+        let room = Room {
+            need: making.need,
+            policy: &making.policy,
+            keep: &self.keep,
+        };
+        let done = self
+            .cache
+            .make_room(&room, now(), &identify, |one| gone.push(one.clone()));
+        done.map_err(|error| told(context, error))
+    }
+
+    /// Shows the plan with what goes, and asks.
+    pub(super) fn settle(
+        &self,
+        context: &Context,
+        (plan, making): (Plan, &Making),
+        receiving: &Receiving<'_>,
+    ) -> Result<Step, Failure> {
+        if receiving.no_evict {
+            let needed = human::bytes(making.plan.frees);
+            let text = context
+                .catalog
+                .fmt("cache-no-evict", &[("needed", needed.into())]);
+            return Err(Failure::new(Code::NoRoom, text));
+        }
+        let name = self.cache.root().display().to_string();
+        settle_removal(
+            context,
+            &making.show(context, plan),
+            receiving.writing,
+            &name,
+        )
+    }
+}
+
+fn beyond(survey: &Survey, need: u64, budget: u64) -> bool {
+    let held = survey.cached.iter().map(|cached| cached.bytes);
+    held.fold(need, u64::saturating_add) > budget
+}
+
+fn no_room(context: &Context, survey: &Survey, short: Option<&Shortfall>) -> Failure {
+    let short = short.cloned().unwrap_or(Shortfall {
+        needed: 0,
+        could_free: 0,
+        stay: Vec::new(),
+    });
+    let short = Box::new(NoRoom::of(&short, survey));
+    told(context, StoreError::NoRoom(short))
+}
+
+impl Making {
+    /// Adds what goes, and what would go before it but stays, with the reasons.
+    fn show(&self, context: &Context, plan: Plan) -> Plan {
+        let going = self.plan.victims.iter().map(|&at| &self.survey.cached[at]);
+        let going: Vec<&Cached> = going.collect();
+        let text = |cached: &&Cached| {
+            let used = rfc3339(cached.used);
+            let values = [
+                ("name", cached.path.display().to_string().into()),
+                ("used", used.into()),
+            ];
+            let key = match cached.sort {
+                Sort::Former => "evicts-former",
+                Sort::Image => "evicts-image",
+            };
+            context.catalog.fmt(key, &values)
+        };
+        let json = |cached: &&Cached| {
+            json!({
+                "path": cached.path,
+                "former": cached.sort == Sort::Former,
+                "bytes": cached.bytes,
+                "last_used": rfc3339(cached.used),
+            })
+        };
+        let mut plan = plan.row("evicts", made(&going, text, json));
+        let stay = self.stay(&going);
+        if !stay.is_empty() {
+            let text = |(path, why): &(PathBuf, _)| {
+                format!("{}: {}", path.display(), reason(context, why))
+            };
+            let json = |(path, why): &(PathBuf, _)| json!({ "path": path, "why": word(why) });
+            plan = plan.row("older", made(&stay, text, json));
+        }
+        plan = plan.bytes("frees", self.plan.frees);
+        if !self.plan.certain {
+            plan = plan.warning(&context.catalog, "uncertain", &[]);
+        }
+        plan.warning(&context.catalog, "evicts", &[])
+    }
+
+    /// What was of use longer ago than something that goes, and why it stays.
+    fn stay(&self, going: &[&Cached]) -> Vec<(PathBuf, azud_core::cache::Stays)> {
+        let items = self.survey.items();
+        let last = going.iter().map(|cached| cached.used).max();
+        let older = self.survey.cached.iter().enumerate();
+        let older = older.filter(|(_, cached)| Some(cached.used) < last);
+        older
+            .filter_map(|(at, cached)| {
+                let (_, why) = may_go(&items, &[at]).err()?;
+                Some((cached.path.clone(), why))
+            })
+            .collect()
+    }
+}
+
+fn made<T>(all: &[T], text: impl Fn(&T) -> String, json: impl Fn(&T) -> Json) -> Value {
+    let texts: Vec<String> = all.iter().map(text).collect();
+    Value::Made {
+        text: texts.join(", "),
+        json: all.iter().map(json).collect(),
+    }
+}
+
+/// What went, as programs read it.
+pub(super) fn paths(gone: &[Gone]) -> Vec<&Path> {
+    gone.iter().map(|gone| gone.path.as_path()).collect()
+}
