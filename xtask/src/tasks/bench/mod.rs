@@ -16,6 +16,7 @@ mod options;
 mod peers;
 mod report;
 mod table;
+mod update;
 
 use anyhow::{Context, Result, ensure};
 use azud_testkit::tools::{find, run as run_tool};
@@ -42,19 +43,19 @@ pub(super) fn run(args: &[String]) -> Result<()> {
     let user = run_tool("id", &["-u"])?.stdout;
     ensure!(user == b"0\n", "loop devices and mounts need root");
     let lab = Lab::new(options)?;
-    let groups: [(&str, Group); 3] = [
+    let groups: [(&str, Group); 4] = [
         ("ext4", engine::tables),
         ("ntfs", ntfs::tables),
         ("list", list::tables),
+        ("update", update::tables),
     ];
-    let mut tables = Vec::new();
     for (name, group) in groups {
         if lab.options.only.is_empty() || lab.options.only.iter().any(|only| only.starts_with(name))
         {
-            tables.extend(group(&lab).with_context(|| format!("group {name}"))?);
+            let tables = group(&lab).with_context(|| format!("group {name}"))?;
+            report::show(&lab, name, &tables)?;
         }
     }
-    report::show(&lab, &tables)?;
     complain("bench: done");
     Ok(())
 }

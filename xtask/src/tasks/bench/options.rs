@@ -14,8 +14,8 @@ bench frames DIR
   --targets DIR   where images and targets are made (DIR/work)
   --tree DIR      files for the volumes (/usr)
   --ext4 FILE     an ext4 volume that is there already; it is only read
-  --only LIST     ext4, ext4/capture, ext4/recapture, ext4/restore, ext4/verify, ext4/again, ntfs, list ...
-  --write         put the tables into docs/benchmarks.md";
+  --only LIST     ext4, ext4/capture, ext4/recapture, ext4/restore, ext4/verify, ext4/again, ntfs, list, update ...
+  --write         put the tables into docs/benchmarks.md, each group in place of its former ones";
 
 /// The options.
 #[derive(Debug)]
@@ -74,6 +74,10 @@ impl Options {
             options.set(arg, value)?;
         }
         ensure!(options.runs > 0, "--runs 0 measures nothing");
+        ensure!(
+            !options.write || options.only.iter().all(|only| !only.contains('/')),
+            "--write takes whole groups: the tables that are left out would be lost"
+        );
         if options.targets.as_os_str().is_empty() {
             options.targets = options.dir.join("work");
         }
@@ -124,7 +128,14 @@ mod tests {
 
     #[test]
     fn nonsense_is_refused() {
-        for line in ["--runs", "--runs x", "--runs 0", "--what 1", "word"] {
+        for line in [
+            "--runs",
+            "--runs x",
+            "--runs 0",
+            "--what 1",
+            "word",
+            "--write --only ext4/again",
+        ] {
             assert!(parse(line).is_err(), "{line}");
         }
     }

@@ -1,0 +1,297 @@
+//! A newer image comes into a cache that has the former one, against those who send differences of files.
+//!
+//! All sides bring the same former file to the same newer one, on a fresh file system on a loop device. What
+//! each has to be sent is read from its own statistics, or counted in what it fetched.
+
+mod server;
+
+use std::fs::{self, File};
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result, ensure};
+use azud_image::diff;
+use azud_testkit::loops::Mount;
+use azud_testkit::tools::{find, run, sh};
+
+use super::super::complain;
+use super::change::{Spread, changed};
+use super::data;
+use super::disks::{Disk, Lab, Origin, native, text, warm};
+use super::measure::measure;
+use super::peers::{self, OURS, image};
+use super::table::{Side, Table, Turn, float, mb};
+use server::Server;
+
+/// Share of the files' bytes that changed, in percent.
+const CHANGED: u32 = 2;
+
+/// Where the image lies.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Place {
+    /// ext4 with a tenth free: no room for both images.
+    Tight,
+    /// XFS with room, whose files share blocks.
+    Roomy,
+}
+
+impl Place {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Tight => "ext4 with 10 % free",
+            Self::Roomy => "XFS",
+        }
+    }
+
+    /// A fresh one with room for images of this size.
+    fn make(self, lab: &Lab, image: u64) -> Result<(Disk, Mount)> {
+        const MIB: u64 = 1 << 20;
+        let len = match self {
+            // The journal and the file system's own notes come on top.
+            Self::Tight => image * 10 / 9 + 24 * MIB,
+            Self::Roomy => image * 3 + 512 * MIB,
+        };
+        let disk = lab.disk(len.next_multiple_of(MIB))?;
+        let make: &[&str] = match self {
+            Self::Tight => &[
+                "mke2fs", "-q", "-F", "-t", "ext4", "-m", "0", "-N", "256", "-J", "size=8",
+            ],
+            Self::Roomy => &["mkfs.xfs", "-q", "-m", "reflink=1"],
+        };
+        let (program, options) = make.split_first().context("a program")?;
+        run(program, &[options, &[disk.name()]].concat())?;
+        let mount = Mount::new(Path::new(disk.name()), None, "noatime")?;
+        Ok((disk, mount))
+    }
+}
+
+/// The pair, and what peers keep of it on their servers.
+struct Pair {
+    old: PathBuf,
+    new: PathBuf,
+    /// What casync's chunks come from.
+    store: PathBuf,
+    /// Bytes of the chunks that the former image has none of, as they lie in the store.
+    chunks: u64,
+    server: Server,
+    /// Compressed frames that the former image has none of by content.
+    bound: u64,
+}
+
+/// All tables; none when tools are missing.
+pub(super) fn tables(lab: &Lab) -> Result<Vec<Table>> {
+    for tool in ["rsync", "casync", "zsync", "zsyncmake", "nginx", "mkfs.xfs"] {
+        if find(tool).is_none() {
+            complain(&format!("bench: no update: {tool} is not installed"));
+            return Ok(Vec::new());
+        }
+    }
+    let origin = Origin::open(&data::ext4(&lab.options)?)?;
+    peers::create(lab, &origin, OURS, None)?;
+    let mut tables = Vec::new();
+    for spread in Spread::ALL {
+        let pair = Pair::make(lab, &origin, spread)?;
+        for place in [Place::Tight, Place::Roomy] {
+            if place == Place::Tight && pair.bound > fs::metadata(&pair.old)?.len() / 12 {
+                // Almost every frame is new: a tenth is no room for that, whoever brings them.
+                complain("bench: what changed does not fit into what is free on ext4");
+                continue;
+            }
+            tables.push(table(lab, &pair, (place, spread))?);
+        }
+    }
+    Ok(tables)
+}
+
+impl Pair {
+    fn make(lab: &Lab, origin: &Origin, spread: Spread) -> Result<Self> {
+        let file = changed(lab, &origin.file, "changed.ext4", (CHANGED, spread))?;
+        let now = Origin::open(&file)?;
+        let old = image(lab, OURS);
+        peers::create(lab, &now, "newer", Some(&old))?;
+        drop(now);
+        fs::remove_file(&file)?;
+        let new = image(lab, "newer");
+        let bound = diff(&native(&old)?, &native(&new)?).new_compressed;
+        let store = lab.fresh_dir("casync")?;
+        let script = r#"cd "$3"; casync make --store=old.castr old.caibx "$1"; casync make --store=new.castr new.caibx "$2"
+cd new.castr; find . -name '*.cacnk' | while read -r chunk; do test -e "../old.castr/$chunk" || stat -c %s "$chunk"; done | awk '{ sum += $1 } END { print sum + 0 }'"#;
+        let said = sh(script, &[text(&old)?, text(&new)?, text(&store)?])?.stdout;
+        let said = String::from_utf8(said)?;
+        let chunks = said.lines().last().context("a sum")?.trim().parse()?;
+        let server = Server::start(&lab.fresh_dir("server")?, &new)?;
+        Ok(Self {
+            old,
+            new,
+            store,
+            chunks,
+            server,
+            bound,
+        })
+    }
+}
+
+/// What a turn of a side moved.
+#[derive(Debug, Clone, Copy, Default)]
+struct Moved {
+    /// From the source.
+    fetched: u64,
+    /// To the medium.
+    written: u64,
+}
+
+/// How a side works: a script with the program, the image, the newer one, a file for statistics and
+/// something of its own; and how to read the statistics.
+struct Way<'a> {
+    what: &'static str,
+    script: &'static str,
+    own: String,
+    fetched: Fetched<'a>,
+}
+
+/// Reads from statistics what a side was sent.
+type Fetched<'a> = Box<dyn Fn(&str) -> Option<u64> + 'a>;
+
+const AZUD: &str = r#""$1" --json cache update --yes "$2" --from "$3" >"$4"; sync -f "$2""#;
+const RSYNC: &str = r#"rsync --inplace --no-whole-file --stats "$3" "$2" >"$4"; sync -f "$2""#;
+const CASYNC: &str = r#"casync extract --store="$5/new.castr" --seed="$2" "$5/new.caibx" "$2.new" 2>"$4"
+mv "$2.new" "$2"; sync -f "$2""#;
+const ZSYNC: &str =
+    r#"cd "${2%/*}"; zsync -i "$2" -o "$2.new" "$5" >"$4" 2>&1; mv "$2.new" "$2"; sync -f "$2""#;
+
+fn ways(pair: &Pair, place: Place) -> Result<Vec<Way<'_>>> {
+    let mut ways = vec![
+        Way {
+            what: "azud cache update",
+            script: AZUD,
+            own: String::new(),
+            fetched: Box::new(|said| {
+                let last = said.lines().last()?;
+                let value: serde_json::Value = serde_json::from_str(last).ok()?;
+                value["from_source"].as_u64()
+            }),
+        },
+        Way {
+            what: "rsync --inplace --no-whole-file",
+            script: RSYNC,
+            own: String::new(),
+            // What goes over the pipe to the receiver; the sums that come back are not counted.
+            fetched: Box::new(|said| number_after(said, "Total bytes sent:")),
+        },
+    ];
+    // They make a second file beside the first.
+    if place == Place::Roomy {
+        ways.push(Way {
+            what: "casync extract --seed",
+            script: CASYNC,
+            own: text(&pair.store)?.to_owned(),
+            fetched: Box::new(|_| Some(pair.chunks)),
+        });
+        ways.push(Way {
+            what: "zsync",
+            script: ZSYNC,
+            own: pair.server.url(),
+            fetched: Box::new(|said| number_after(said, "fetched ")),
+        });
+    }
+    Ok(ways)
+}
+
+/// The number that follows these words, with or without commas.
+fn number_after(said: &str, words: &str) -> Option<u64> {
+    let (_, rest) = said.rsplit_once(words)?;
+    let digits = rest.trim_start().chars();
+    let digits: String = digits
+        .take_while(|c| c.is_ascii_digit() || *c == ',')
+        .filter(|c| *c != ',')
+        .collect();
+    digits.parse().ok()
+}
+
+fn table(lab: &Lab, pair: &Pair, (place, spread): (Place, Spread)) -> Result<Table> {
+    let ways = ways(pair, place)?;
+    let seen: Vec<_> = ways
+        .iter()
+        .map(|_| std::cell::Cell::new(Moved::default()))
+        .collect();
+    let size = fs::metadata(&pair.new)?.len();
+    let mut sides = Vec::new();
+    for (number, (way, seen)) in ways.iter().zip(&seen).enumerate() {
+        // Faster than each of the others.
+        let hold = (number > 0).then_some(1.0);
+        sides.push(Side::new(way.what, hold, move |_| {
+            let (turn, moved) = turn(lab, pair, (place, way))?;
+            seen.set(moved);
+            Ok(turn)
+        }));
+    }
+    let title = format!(
+        "cache update, {CHANGED} % changed {}, {}",
+        spread.name(),
+        place.name()
+    );
+    let mut table = Table::measure(title, size, lab.options.runs, sides)?;
+    table.note(format!(
+        "image {} MB; compressed frames absent by content {} MB",
+        mb(size),
+        mb(pair.bound)
+    ));
+    for (way, seen) in ways.iter().zip(&seen) {
+        let Moved { fetched, written } = seen.get();
+        table.note(format!(
+            "{}: {} MB from the source ({:.2} × what is absent), {} MB written to the medium",
+            way.what,
+            mb(fetched),
+            float(fetched) / float(pair.bound),
+            mb(written)
+        ));
+    }
+    Ok(table)
+}
+
+fn turn(lab: &Lab, pair: &Pair, (place, way): (Place, &Way<'_>)) -> Result<(Turn, Moved)> {
+    let size = fs::metadata(&pair.old)?
+        .len()
+        .max(fs::metadata(&pair.new)?.len());
+    let (disk, mount) = place.make(lab, size)?;
+    let image = mount.path().join("volume.img");
+    fs::copy(&pair.old, &image)?;
+    run("sync", &["-f", text(&image)?])?;
+    warm(&image)?;
+    warm(&pair.new)?;
+    let statistics = lab.path("statistics");
+    let before = disk.written()?;
+    let args = [
+        lab.azud.as_str(),
+        text(&image)?,
+        text(&pair.new)?,
+        text(&statistics)?,
+        &way.own,
+    ];
+    let sample = measure(way.script, &args)?;
+    let written = disk.written()? - before;
+    let said = String::from_utf8_lossy(&fs::read(&statistics)?).into_owned();
+    let fetched = (way.fetched)(&said).with_context(|| format!("{}: {said}", way.what))?;
+    let same = File::open(&image)?.metadata()?.len() == fs::metadata(&pair.new)?.len()
+        && run("cmp", &[text(&image)?, text(&pair.new)?]).is_ok();
+    ensure!(same, "{}: another file", way.what);
+    mount.unmount()?;
+    Ok((Turn { sample, size: None }, Moved { fetched, written }))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::number_after;
+
+    #[test]
+    fn statistics_are_understood() {
+        assert_eq!(
+            number_after("Total bytes sent: 1,234,567\nx", "Total bytes sent:"),
+            Some(1_234_567)
+        );
+        assert_eq!(
+            number_after("used 5 local, fetched 78\n", "fetched "),
+            Some(78)
+        );
+        assert_eq!(number_after("nothing", "fetched "), None);
+    }
+}
