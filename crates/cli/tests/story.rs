@@ -50,7 +50,7 @@ impl Computer {
         let usb = Disk::blank(room.path("usb"), 300 << 20)?;
         let label = ["-q", "-F", "-t", "ext4", "-L", "tools", usb.name()];
         run("mke2fs", &label)?;
-        room.loops = usb.name().to_owned();
+        usb.name().clone_into(&mut room.loops);
         let computer = Self { disk, usb, room };
         computer.set_up()?;
         Ok(computer)
