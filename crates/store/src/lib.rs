@@ -1,7 +1,7 @@
 //! Repositories on disk: images with their side files, published whole or not at all, their trash and history.
 //!
 //! Architecture invariants: of an image's format nothing is known here but its pieces and their hashes
-//! ([`azud_core::assembly::Layout`]); no network; threads only in [`bulk`], in [`assembly`] and to keep
+//! ([`azud_core::assembly::Layout`]); no network; threads only in `bulk`, in [`assembly`] and to keep
 //! a lock alive; the clock is given by the caller; names of durable files are changed in [`durable`] only. Whatever is killed, wherever: the
 //! directory shows a whole image of the old or the new version, and the next command finishes or clears away
 //! the rest.

@@ -78,7 +78,7 @@ impl CacheFs {
     }
 }
 
-/// Whether everything is installed that [`format`] runs: better known before a partition is made.
+/// Whether everything is installed that [`format()`] runs: better known before a partition is made.
 ///
 /// # Errors
 /// [`DiskError::ToolMissing`].

@@ -218,7 +218,7 @@ impl FsError {
     }
 }
 
-/// Reads the head of a device: what [`probe`] and [`guards`] look at.
+/// Reads the head of a device: what `probe` and `guards` look at.
 ///
 /// # Errors
 /// [`FsError::Read`].

@@ -2,7 +2,7 @@
 //!
 //! A lock is taken by giving a file that is whole already its second name, which succeeds for one alone.
 //! On this computer an owner that has ended is recognised; for others it is a lease: the holder gives a
-//! sign of life every [`BEAT`], and one that gave none for a minute has lapsed. Ages are differences
+//! sign of life every 15 seconds, and one that gave none for a minute has lapsed. Ages are differences
 //! between times that the *file server* gave to two files, so no computer's clock matters. Whoever finds
 //! a lapsed lock marks that it is breaking it, which one alone can, renames it away and looks at what it got:
 //! if it was another one meanwhile, it goes back.
