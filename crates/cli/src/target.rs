@@ -59,10 +59,7 @@ pub(crate) fn refuse_device(device: &Path, image: &Path) -> Result<(), Failure> 
 /// What can be refused before anything is shown or opened.
 pub(crate) fn refuse(device: &Path, facts: &DeviceFacts, opened: &Opened) -> Result<(), Failure> {
     refuse_device(device, opened.stored.path())?;
-    let (has, needs) = (facts.len, opened.native.minimum_size());
-    if facts.kind == Kind::BlockDevice && has < needs {
-        return Err(azud_image::ImageError::TooSmall { has, needs }.into());
-    }
+    refuse_small(facts, opened.native.minimum_size())?;
     let sector = opened.native.facts().sector_size;
     if sector != 0 && facts.kind == Kind::BlockDevice && facts.logical_sector > sector {
         let what = format!(
@@ -71,6 +68,17 @@ pub(crate) fn refuse(device: &Path, facts: &DeviceFacts, opened: &Opened) -> Res
             facts.logical_sector
         );
         return Err(Failure::new(Code::SectorSize, what));
+    }
+    Ok(())
+}
+
+/// Refuses a target that holds less than is needed. An empty file gets its size from the image; one with content
+/// is somebody's, or a disk of a size that was meant, and does not grow.
+pub(crate) fn refuse_small(facts: &DeviceFacts, needs: u64) -> Result<(), Failure> {
+    let has = facts.len;
+    let sized = facts.kind == Kind::BlockDevice || has > 0;
+    if sized && has < needs {
+        return Err(azud_image::ImageError::TooSmall { has, needs }.into());
     }
     Ok(())
 }
@@ -88,7 +96,7 @@ mod tests {
     use azud_disk::target::{Target, TargetOptions};
     use azud_disk::{DeviceFacts, Kind};
 
-    use super::{as_planned, existing, in_dev};
+    use super::{as_planned, existing, in_dev, refuse_small};
 
     #[test]
     fn regression_a_target_is_what_the_plan_showed() {
@@ -122,6 +130,20 @@ mod tests {
         let facts = DeviceFacts::read(&path).unwrap();
         assert_eq!(open(Some(&facts)), Ok(()));
         assert_eq!(std::fs::metadata(&path).unwrap().len(), 1 << 20, "extended");
+    }
+
+    #[test]
+    fn regression_a_file_with_content_does_not_grow() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("notes.txt");
+        let refused = |content: &[u8]| {
+            std::fs::write(&path, content).unwrap();
+            let facts = DeviceFacts::read(&path).unwrap();
+            refuse_small(&facts, 4096).map_err(|failure| failure.code)
+        };
+        assert_eq!(refused(&[7; 4095]), Err(Code::TooSmall));
+        assert_eq!(refused(&[7; 4096]), Ok(()));
+        assert_eq!(refused(b""), Ok(()), "it gets its size from the image");
     }
 
     #[test]

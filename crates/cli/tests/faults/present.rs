@@ -20,7 +20,7 @@ fn cases() -> Vec<(&'static str, Value)> {
     vec![
         ("true", Value::Null),
         (
-            "head -c 9000 /dev/urandom > \"$1\"",
+            "head -c 20M /dev/urandom > \"$1\"",
             json!({ "file_system": null }),
         ),
         (

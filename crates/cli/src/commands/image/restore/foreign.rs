@@ -3,8 +3,8 @@
 use std::path::Path;
 use std::time::Instant;
 
+use azud_disk::DeviceFacts;
 use azud_disk::target::{Target, TargetOptions};
-use azud_disk::{DeviceFacts, Kind};
 use azud_image::foreign::Foreign;
 use azud_image::restore::{foreign_write_unit, restore_foreign};
 
@@ -17,7 +17,7 @@ use crate::foreign;
 use crate::opened::spare_images;
 use crate::place;
 use crate::plan::Plan;
-use crate::target::{as_planned, existing, refuse_device};
+use crate::target::{as_planned, existing, refuse_device, refuse_small};
 
 impl Args {
     /// Restores an image that is not native.
@@ -32,7 +32,7 @@ impl Args {
         spare_images(&device)?;
         let image = foreign::open(&path)?;
         if let Some(facts) = &facts {
-            refuse_size(facts, &image)?;
+            refuse_small(facts, image.volume().minimum_size())?;
         }
         let plan = self.plan_foreign(context, &device, (&path, &image), facts.as_ref());
         let name = device.display().to_string();
@@ -73,14 +73,6 @@ impl Args {
             .bytes("minimum-size", volume.minimum_size());
         self.plan_target(context, plan, device, (facts, volume.device_size))
     }
-}
-
-fn refuse_size(facts: &DeviceFacts, image: &Foreign) -> Result<(), Failure> {
-    let (has, needs) = (facts.len, image.volume().minimum_size());
-    if facts.kind == Kind::BlockDevice && has < needs {
-        return Err(azud_image::ImageError::TooSmall { has, needs }.into());
-    }
-    Ok(())
 }
 
 fn target_options(image: &Foreign) -> TargetOptions {
