@@ -236,14 +236,18 @@ fn facts_of(volume: &Volume, average: u32, options: &CaptureOptions<'_>) -> Fact
     }
 }
 
-/// Frames under way: enough to keep the workers busy while a slab is read, few when they are large, so that memory
-/// stays bounded.
+/// The most frames under way, whatever the cores, unless the workers alone are more.
+const MOST_UNDER_WAY: usize = 64;
+
+/// Frames under way: enough to keep the workers busy while a slab is read, few when they are large or the cores
+/// are many, so that memory stays bounded.
 fn pipeline(average: u32) -> Pipeline {
     let threads = cores();
+    let least = threads + 2;
     let depth = if average <= 1 << 20 {
-        threads * 6 + 4
+        (threads * 6 + 4).min(MOST_UNDER_WAY.max(least))
     } else {
-        threads + 2
+        least
     };
     Pipeline { threads, depth }
 }
