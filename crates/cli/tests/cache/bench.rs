@@ -102,7 +102,8 @@ impl Parted {
     /// A hash of the whole disk, asked of its file: the page caches of a disk and of its partitions
     /// do not know of each other.
     pub(crate) fn hash(&self) -> Result<String> {
-        let script = "sync \"$1\"* && b2sum -l 256 \"$2\"";
+        // `loop1p*`, never `loop1*`: `loop10` is somebody else's.
+        let script = "shopt -s nullglob; sync \"$1\" \"$1\"p* && b2sum -l 256 \"$2\"";
         let output = sh(script, &[self.name(), text(&self.file)])?;
         Ok(String::from_utf8(output.stdout)?)
     }
