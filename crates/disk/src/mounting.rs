@@ -412,16 +412,24 @@ fn users(at: &Path) -> Vec<String> {
             found.push(device.node().display().to_string());
         }
     }
-    let processes = fs::read_dir("/proc").into_iter().flatten().flatten();
-    for process in processes {
+    for process in processes().filter(|process| uses(&process.path(), at)) {
+        let name = fs::read_to_string(process.path().join("comm")).unwrap_or_default();
         let pid = process.file_name();
-        if pid.as_bytes().iter().all(u8::is_ascii_digit) && uses(&process.path(), at) {
-            let name = fs::read_to_string(process.path().join("comm")).unwrap_or_default();
-            found.push(format!("{} ({})", name.trim(), pid.display()));
-        }
+        found.push(format!("{} ({})", name.trim(), pid.display()));
     }
     found.truncate(MAX_NAMED);
     found
+}
+
+/// Whether any process has a file of a directory open, works in it or runs from it. What processes of others do
+/// is seen by root alone.
+pub fn in_use(dir: &Path) -> bool {
+    processes().any(|process| uses(&process.path(), dir))
+}
+
+fn processes() -> impl Iterator<Item = fs::DirEntry> {
+    let entries = fs::read_dir("/proc").into_iter().flatten().flatten();
+    entries.filter(|entry| entry.file_name().as_bytes().iter().all(u8::is_ascii_digit))
 }
 
 /// Whether a process works in a directory, runs from it or has a file of it open. Links are read and not followed.

@@ -66,6 +66,21 @@ pub(crate) fn file(args: &[String]) -> Result<FileArg, Failure> {
     }
 }
 
+/// `CACHE`, `CDROM` or `disk part`: what can be mounted.
+///
+/// # Errors
+/// `cli/usage`.
+pub(crate) fn mountable(args: &[String]) -> Result<Container, Failure> {
+    match args {
+        [word] => match container(word)? {
+            Container::Repo => Err(refuse("MountRepo mounts repositories")),
+            other => Ok(other),
+        },
+        [disk, part] => Ok(Container::Partition(Partition::parse(disk, part)?)),
+        _ => Err(refuse(format!("{} arguments", args.len()))),
+    }
+}
+
 fn container(text: &str) -> Result<Container, Failure> {
     match text.to_ascii_uppercase().as_str() {
         "REPO" => Ok(Container::Repo),

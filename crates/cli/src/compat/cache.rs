@@ -41,6 +41,11 @@ pub(super) fn size(call: &Call) -> Done {
 /// Mounts it and prints where.
 pub(super) fn og_mount(call: &Call) -> Done {
     none(&call.args)?;
+    mount_and_print(call)
+}
+
+/// The same for whoever names it otherwise.
+pub(super) fn mount_and_print(call: &Call) -> Done {
     let at = mount_cache(call)?;
     if let Ok(hit) = the_cache()
         && mounts_of(&hit.device).iter().any(|there| there.at == at)
@@ -70,6 +75,11 @@ fn mnt(call: &Call) -> Result<std::path::PathBuf, Failure> {
 /// Unmounts it; nothing to do if it is not mounted.
 pub(super) fn og_unmount(call: &Call) -> Done {
     none(&call.args)?;
+    unmount_if_mounted(call)
+}
+
+/// The same for whoever names it otherwise.
+pub(super) fn unmount_if_mounted(call: &Call) -> Done {
     let hit = the_cache()?;
     if hit.mounts.is_empty() {
         return Ok(Status::Ok);

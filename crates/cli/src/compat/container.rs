@@ -78,7 +78,7 @@ fn cache_place(layout: &Layout, device: &Path) -> PathBuf {
 }
 
 /// Mounts a partition at `/mnt/NAME` unless it is mounted; where.
-fn mount_partition(call: &Call, partition: Partition) -> Result<PathBuf, Failure> {
+pub(super) fn mount_partition(call: &Call, partition: Partition) -> Result<PathBuf, Failure> {
     let node = node(partition)?;
     if let Some(there) = mounts_of(&node).into_iter().next() {
         return Ok(there.at);
@@ -92,7 +92,7 @@ fn mount_partition(call: &Call, partition: Partition) -> Result<PathBuf, Failure
     mount_at(&node, &kind, &at)
 }
 
-fn mount_cdrom(call: &Call) -> Result<PathBuf, Failure> {
+pub(super) fn mount_cdrom(call: &Call) -> Result<PathBuf, Failure> {
     let at = Site::load(&call.context.site)?.layout.mnt().join("cdrom");
     match mounted_at(&at) {
         Some(there) => Ok(there.at),
@@ -156,7 +156,7 @@ pub(super) fn paths(call: &Call, file: &FileArg) -> Result<Vec<PathBuf>, Failure
     Ok(found)
 }
 
-fn on_this_machine(path: &Path) -> Vec<PathBuf> {
+pub(super) fn on_this_machine(path: &Path) -> Vec<PathBuf> {
     if path.exists() {
         return vec![path.to_owned()];
     }

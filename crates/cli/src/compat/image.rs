@@ -3,12 +3,15 @@
 use std::path::{Path, PathBuf};
 
 use azud_core::code::Code;
+use azud_core::name::ImageFile;
 use azud_core::reference::{SubPath, Where};
 use azud_disk::holds;
 use azud_disk::mounting::{mounts_of, unmount};
+use azud_store::lease::refuse_held;
 
 use super::args::{Partition, image, place as parse_place, refuse};
 use super::container::{mount_cache, node};
+use super::volume::refuse_locked;
 use super::{Call, Done, Status, agreed, not_yet};
 use crate::commands::image::{create, restore};
 use crate::failure::Failure;
@@ -70,6 +73,7 @@ pub(super) fn create_image(call: &Call) -> Done {
     let tree = tree_of(call, &place)?;
     tree.folder(image.folder())?;
     let device = node(partition)?;
+    refuse_locked(&device)?;
     let name = PathBuf::from(format!("{place}:{image}"));
     let file = place::locate(&call.context, &name)?.image;
     free(&device, file.dir())?;
@@ -86,19 +90,73 @@ pub(super) fn restore_image(call: &Call) -> Done {
         partition,
         multicast,
     } = parse_restore(&call.args)?;
-    tree_of(call, &place)?;
-    let name = PathBuf::from(format!("{place}:{image}"));
-    let file = place::existing(&call.context, &name)?;
-    let device = node(partition)?;
+    let source = Source::find(call, &place, &image)?;
     // From the cache a protocol says nothing.
-    let local = place::namespace(&call.context)?.meaning(&place) == Where::Cache;
-    if multicast && !local {
+    if multicast && !source.is_local(call)? {
         return Err(not_yet(call, Status::MulticastReceiver, "MULTICAST"));
     }
-    free(&device, &file)?;
-    let args = agreed::<restore::Args, _>([name.as_os_str(), device.as_os_str()]);
-    args.run(&call.context)?;
-    Ok(Status::Ok)
+    source.restore(call, partition)
+}
+
+/// The same as the function is called, which knows no protocols.
+pub(super) fn og_restore_image(call: &Call) -> Done {
+    let [place, name, disk, part] = call.args.as_slice() else {
+        return Err(refuse(format!("{} arguments", call.args.len())).into());
+    };
+    let partition = Partition::parse(disk, part)?;
+    let source = Source::find(call, &container(place)?, &image(name)?)?;
+    source.refuse_held()?;
+    source.restore(call, partition)
+}
+
+/// `REPO` or `CACHE`, as functions are given it.
+fn container(text: &str) -> Result<Where, Failure> {
+    match text.to_ascii_uppercase().as_str() {
+        "REPO" => Ok(Where::Manager),
+        "CACHE" => Ok(Where::Cache),
+        _ => Err(refuse(format!("{text:?} is not REPO or CACHE"))),
+    }
+}
+
+/// An image that is there.
+#[derive(Debug)]
+pub(super) struct Source {
+    /// `PLACE:path`.
+    pub(super) name: PathBuf,
+    /// Its file.
+    pub(super) file: PathBuf,
+    place: Where,
+}
+
+impl Source {
+    /// Finds it; the cache is mounted for it.
+    pub(super) fn find(call: &Call, place: &Where, image: &SubPath) -> Result<Self, Failure> {
+        tree_of(call, place)?;
+        let name = PathBuf::from(format!("{place}:{image}"));
+        let file = place::existing(&call.context, &name)?;
+        let place = place.clone();
+        Ok(Self { name, file, place })
+    }
+
+    /// Whether it is in this computer's cache.
+    pub(super) fn is_local(&self, call: &Call) -> Result<bool, Failure> {
+        Ok(place::namespace(&call.context)?.meaning(&self.place) == Where::Cache)
+    }
+
+    /// Refuses one that somebody has locked.
+    pub(super) fn refuse_held(&self) -> Result<(), Failure> {
+        Ok(refuse_held(&ImageFile::parse(&self.file)?)?)
+    }
+
+    /// Puts it on a partition, which is unmounted for it.
+    pub(super) fn restore(&self, call: &Call, partition: Partition) -> Done {
+        let device = node(partition)?;
+        refuse_locked(&device)?;
+        free(&device, &self.file)?;
+        let args = agreed::<restore::Args, _>([self.name.as_os_str(), device.as_os_str()]);
+        args.run(&call.context)?;
+        Ok(Status::Ok)
+    }
 }
 
 /// The repository; the cache is mounted for it.

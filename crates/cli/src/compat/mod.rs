@@ -9,14 +9,17 @@ mod args;
 mod cache;
 mod container;
 mod delete;
+mod deploy;
 mod file;
 mod image;
 mod info;
 mod lock;
 mod mount;
+mod remove;
 mod status;
 mod table;
 mod update;
+mod volume;
 
 use std::ffi::OsString;
 use std::path::Path;
@@ -158,7 +161,10 @@ fn help(name: &Name, call: &Call) {
 /// Says what is wrong, with the right order of arguments if that is it.
 fn tell(name: &Name, call: &Call, refusal: Refusal) -> Status {
     let Refusal { status, failure } = refusal;
-    let status = status.unwrap_or_else(|| Status::of(failure.code, name.statuses));
+    let known = |status: &Status| name.statuses.contains(status);
+    let status = status
+        .filter(known)
+        .unwrap_or_else(|| Status::of(failure.code, name.statuses));
     let failure = if status == Status::Format && failure.hint.is_none() {
         let lines = name.formats.iter().map(|it| format!("{} {it}", name.text));
         let lines = lines.collect::<Vec<_>>().join("\n");

@@ -1,6 +1,9 @@
 //! The names.
 
-use super::{Call, Done, Status, cache, delete, file, image, info, lock, mount, update};
+use super::{
+    Call, Done, Status, cache, delete, deploy, file, image, info, lock, mount, remove, update,
+    volume,
+};
 
 /// A name.
 pub(crate) struct Name {
@@ -21,6 +24,12 @@ use Status::{
 };
 
 const FILE: &[&str] = &["[REPO|CACHE|CDROM] path", "disk part path"];
+
+const MOUNTABLE: &[&str] = &["disk part", "CACHE|CDROM"];
+const MOUNT_ENDS: &[Status] = &[Format, Locked, Partition];
+const DELETE_ENDS: &[Status] = &[
+    Format, NotFound, Partition, Locked, NotCache, Repo, NotWrite,
+];
 
 const FIELD: &[&str] = &["REPO|CACHE path"];
 const FIELD_ENDS: &[Status] = &[Format, NotFound, NotCache, Repo, Image];
@@ -56,6 +65,20 @@ pub(crate) const NAMES: &[Name] = &[
         examples: &["ogMakeDir REPO /aula1"],
         statuses: &[Format, NotFound, Partition, NotCache, Repo, NotWrite],
         run: file::make_dir,
+    },
+    Name {
+        text: "ogDeleteFile",
+        formats: FILE,
+        examples: &["ogDeleteFile CACHE /aula1/win10.img"],
+        statuses: DELETE_ENDS,
+        run: remove::delete_file,
+    },
+    Name {
+        text: "ogDeleteTree",
+        formats: FILE,
+        examples: &["ogDeleteTree CACHE /aula1"],
+        statuses: DELETE_ENDS,
+        run: remove::delete_tree,
     },
     Name {
         text: "ogCalculateChecksum",
@@ -119,6 +142,34 @@ pub(crate) const NAMES: &[Name] = &[
         examples: &["eval \"$(MountStorage)\"", "MountStorage USB-tools"],
         statuses: &[Format, NotFound, Partition],
         run: mount::storage,
+    },
+    Name {
+        text: "ogMount",
+        formats: MOUNTABLE,
+        examples: &["ogMount 1 2", "ogMount CACHE"],
+        statuses: MOUNT_ENDS,
+        run: volume::mount,
+    },
+    Name {
+        text: "ogUnmount",
+        formats: MOUNTABLE,
+        examples: &["ogUnmount 1 2", "ogUnmount CDROM"],
+        statuses: MOUNT_ENDS,
+        run: volume::umount,
+    },
+    Name {
+        text: "ogGetRepoIp",
+        formats: &[""],
+        examples: &["ogGetRepoIp"],
+        statuses: &[Format],
+        run: volume::repo_address,
+    },
+    Name {
+        text: "ogIsRepoLocked",
+        formats: &[""],
+        examples: &["ogIsRepoLocked && echo busy"],
+        statuses: &[Format, Repo],
+        run: volume::repo_in_use,
     },
     Name {
         text: "ogIsImageLocked",
@@ -218,6 +269,33 @@ pub(crate) const NAMES: &[Name] = &[
         examples: &["restoreImage REPO aula1/win10 1 2 UNICAST"],
         statuses: &[Format, NotFound, ImgSizePartition, MulticastReceiver, Image],
         run: image::restore_image,
+    },
+    Name {
+        text: "ogRestoreImage",
+        formats: &["REPO|CACHE path disk part"],
+        examples: &["ogRestoreImage REPO /aula1/win10 1 2"],
+        statuses: &[Format, NotFound, Partition, Locked, ImgSizePartition, Image],
+        run: image::og_restore_image,
+    },
+    Name {
+        text: "deployImage",
+        formats: &[
+            "REPO|CACHE|IP name disk part [UNICAST[-CACHE]|UNICAST-DIRECT|MULTICAST…|TORRENT… [options]]",
+        ],
+        examples: &["deployImage REPO aula1/win10 1 2 UNICAST"],
+        statuses: &[
+            Format,
+            NotFound,
+            Partition,
+            Locked,
+            NotCache,
+            CacheSize,
+            ImgSizePartition,
+            UpdateCache,
+            MulticastReceiver,
+            Image,
+        ],
+        run: deploy::deploy_image,
     },
     Name {
         text: "deleteimage",

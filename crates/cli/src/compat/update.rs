@@ -15,6 +15,7 @@ use crate::commands::cache::update;
 use crate::failure::Failure;
 use crate::place;
 
+/// How OpenGnsys carries images into caches.
 const PROTOCOLS: [&str; 4] = ["TORRENT", "MULTICAST", "UNICAST", "RSYNC"];
 
 /// The protocol that a word is.
@@ -144,6 +145,11 @@ fn run(call: &Call, wanted: &Update) -> Done {
         Some("TORRENT") => return later(Status::UpdateCache),
         _ => {}
     }
+    fetch(call, name)
+}
+
+/// Brings an image into the cache, which is mounted.
+pub(super) fn fetch(call: &Call, name: PathBuf) -> Done {
     agreed::<update::Args, _>([name]).run(&call.context)?;
     Ok(Status::Ok)
 }

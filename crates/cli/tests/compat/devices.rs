@@ -11,18 +11,18 @@ use crate::bench::{Machine, put};
 use crate::kit::{done, in_mount, text};
 
 /// Two disks in the order in which they are counted; whatever is mounted of them goes with them.
-struct Disks(Vec<Loop>);
+pub(crate) struct Disks(pub(crate) Vec<Loop>);
 
 const TOOLS: [&str; 8] = [
     "dash", "sfdisk", "partx", "blkid", "losetup", "mke2fs", "umount", "cmp",
 ];
 
-fn ready() -> bool {
+pub(crate) fn ready() -> bool {
     have_root() && have(&TOOLS)
 }
 
 impl Disks {
-    fn new(machine: &mut Machine) -> Result<Self> {
+    pub(crate) fn new(machine: &mut Machine) -> Result<Self> {
         let mut disks = Self(Vec::new());
         let tables = [
             "label: gpt\\nstart=1MiB,size=24MiB\\nstart=32MiB,size=24MiB\\nstart=60MiB,size=8MiB\\n",
@@ -44,7 +44,7 @@ impl Disks {
         Ok(disks)
     }
 
-    fn part(&self, disk: usize, part: u32) -> String {
+    pub(crate) fn part(&self, disk: usize, part: u32) -> String {
         format!("{}p{part}", self.0[disk - 1].name())
     }
 }
@@ -63,7 +63,7 @@ impl Drop for Disks {
     }
 }
 
-fn mounted(device: &str) -> Result<bool> {
+pub(crate) fn mounted(device: &str) -> Result<bool> {
     let mounts = fs::read_to_string("/proc/self/mounts")?;
     Ok(mounts
         .lines()

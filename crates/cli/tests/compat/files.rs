@@ -115,6 +115,70 @@ fn folders_are_made_inside_their_container() -> Result<()> {
 }
 
 #[test]
+fn files_and_trees_are_deleted_and_nothing_beyond() -> Result<()> {
+    if !have(&["dash"]) {
+        return Ok(());
+    }
+    let machine = Machine::client()?;
+    let repo = machine.repo();
+    let outside = tempfile::tempdir()?;
+    put(&outside.path().join("stays"), "")?;
+    for file in ["a/x.img", "a/b/y", "a/w.img", "b/z", "T", "t"] {
+        put(&repo.join(file), "")?;
+    }
+    for link in ["link", "a/link", "into"] {
+        symlink(outside.path(), repo.join(link))?;
+    }
+    for (call, status) in [
+        ("ogDeleteFile REPO /", 1),
+        ("ogDeleteTree REPO /", 1),
+        ("ogDeleteTree /", 1),
+        ("ogDeleteTree REPO /a/..", 1),
+        ("ogDeleteTree REPO", 1),
+        ("ogDeleteFile REPO /none", 2),
+        ("ogDeleteFile REPO /into/stays", 2),
+        ("ogDeleteTree REPO /T", 1),
+        ("ogDeleteFile REPO /b", 1),
+        ("ogDeleteFile REPO /A/X.IMG", 0),
+        ("ogDeleteFile REPO /link", 0),
+        ("ogDeleteFile \"$REPO_DIR/T\"", 0),
+        ("ogLockImage REPO /a/w.img", 0),
+        ("ogDeleteFile REPO /a/w.img", 4),
+        ("ogDeleteTree REPO /a", 4),
+    ] {
+        machine.ends(call, status)?;
+    }
+    ensure!(repo.join("a/b/y").is_file() && repo.join("a/w.img").is_file());
+    ensure!(!repo.join("a/x.img").exists() && !repo.join("T").exists() && repo.join("t").exists());
+    machine.ends("ogUnlockImage REPO /a/w.img", 0)?;
+    machine.ends("ogDeleteTree REPO /a", 0)?;
+    ensure!(!repo.join("a").exists() && repo.join("b/z").is_file());
+    ensure!(outside.path().join("stays").is_file());
+    Ok(())
+}
+
+#[test]
+fn nobody_uses_a_repository_until_somebody_does() -> Result<()> {
+    if !have(&["dash"]) {
+        return Ok(());
+    }
+    let machine = Machine::client()?;
+    put(&machine.repo().join("aula1/w.img"), "")?;
+    machine.ends("ogIsRepoLocked", 1)?;
+    machine.expect(
+        "exec 9<$REPO_DIR/aula1/w.img; ogIsRepoLocked; echo $?; exec 9<&-; ogIsRepoLocked; echo $?",
+        "0\n1\n",
+    )?;
+    // A directory is no share of a server; what a share says is in the tests of the virtual machine.
+    machine.ends("ogGetRepoIp", 0)?;
+    machine.ends("ogGetRepoIp REPO", 1)?;
+    let none = Machine::new("", &[])?;
+    none.ends("ogIsRepoLocked", 23)?;
+    none.ends("ogGetRepoIp", 0)?;
+    Ok(())
+}
+
+#[test]
 fn sums_are_those_of_md5sum() -> Result<()> {
     if !have(&["dash", "md5sum", "tail"]) {
         return Ok(());

@@ -2,6 +2,7 @@
 
 mod bench;
 mod delete;
+mod deploy;
 mod devices;
 mod files;
 mod images;

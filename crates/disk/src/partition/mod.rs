@@ -9,12 +9,22 @@ mod plan;
 mod read;
 
 use std::ops::Range;
+use std::path::{Path, PathBuf};
 
 pub use apply::create;
 pub use plan::{
     ALIGNMENT, MIN_SIZE, NewPartition, Place, PlanRefusal, RESERVED_AT_END, Wish, plan,
 };
 pub use read::read;
+
+use crate::sysfs::BlockDev;
+
+/// The node of a partition's disk; `None` for what is no partition.
+pub fn disk_of(partition: &Path) -> Option<PathBuf> {
+    let dev = rustix::fs::stat(partition).ok()?.st_rdev;
+    let (disk, ..) = BlockDev::of(dev)?.partition()?;
+    Some(disk.node())
+}
 
 /// The two kinds of table that Azud writes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
