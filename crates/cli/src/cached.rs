@@ -216,7 +216,7 @@ fn partition(facts: &DeviceFacts, device: &Path) -> String {
 }
 
 /// Trouble with notes is only worth a word, and none where nothing can be written anyway.
-fn tell<T>(context: &Context, done: azud_store::Result<T>) -> Option<T> {
+pub(crate) fn tell<T>(context: &Context, done: azud_store::Result<T>) -> Option<T> {
     match done {
         Ok(value) => Some(value),
         Err(error) => {

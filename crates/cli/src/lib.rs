@@ -8,6 +8,7 @@
 
 pub mod args;
 pub mod cached;
+mod checked;
 pub mod commands;
 mod compat;
 pub mod confirm;

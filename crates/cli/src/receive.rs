@@ -11,7 +11,7 @@ use azud_store::StoreError;
 use azud_store::assembly::{Assembly, Facts, FileSource, Moving, Prospect, Report, Way};
 use azud_store::cache::Gone;
 use azud_store::publish::Outcome;
-use azud_store::side::{FULL_SUM, INFO, InfoLine};
+use azud_store::side::{Carried, FULL_SUM, INFO, InfoLine};
 use serde_json::json;
 
 use self::room::{Home, Making};
@@ -170,6 +170,7 @@ impl Receiving<'_> {
         }
         let facts = Facts {
             info: self.info(assembly.wanted().is_native())?,
+            carried: Carried::beside(self.from)?,
             now: now(),
         };
         self.to.prepare()?;

@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::durable;
 use crate::error::{At, Result};
+use crate::identity::Identity;
 use crate::lock::DirLock;
 use crate::slot::json;
 
@@ -50,10 +51,21 @@ pub struct Verified {
     /// The file as it was.
     #[serde(flatten)]
     pub stamp: Stamp,
-    /// MD5 of all its bytes, lower-case hex.
-    pub md5: String,
+    /// By what it was found to be right.
+    #[serde(flatten)]
+    pub by: By,
     /// When, in seconds since 1970.
     pub at: u64,
+}
+
+/// By what an image is found to be right.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum By {
+    /// MD5 of all its bytes, lower-case hex: right as long as its `.full.sum` says so.
+    Md5(String),
+    /// The hashes of its own index, whose root this is.
+    Identity(Identity),
 }
 
 /// The catalogue of a directory.
@@ -87,27 +99,47 @@ impl Catalogue {
 ///
 /// # Errors
 /// [`crate::StoreError::ReadOnly`], [`crate::StoreError::Locked`], [`crate::StoreError::Io`].
-pub fn remember(image: &ImageFile, stamp: Stamp, md5: &str, now: SystemTime) -> Result<()> {
-    let dir = image.dir();
-    let _lock = DirLock::wait(dir)?;
-    let mut catalogue = Catalogue::read(dir);
-    catalogue.version = VERSION;
-    let exists = |name: &String| std::fs::symlink_metadata(dir.join(name)).is_ok();
-    catalogue.verified.retain(|name, _| exists(name));
+pub fn remember(image: &ImageFile, stamp: Stamp, by: By, now: SystemTime) -> Result<()> {
     let at = now.duration_since(SystemTime::UNIX_EPOCH);
-    let verified = Verified {
-        stamp,
-        md5: md5.to_owned(),
-        at: at.map_or(0, |since| since.as_secs()),
-    };
+    let at = at.map_or(0, |since| since.as_secs());
+    let _lock = DirLock::wait(image.dir())?;
+    let mut catalogue = Catalogue::read(image.dir());
+    let verified = Verified { stamp, by, at };
     catalogue.verified.insert(image.name().to_owned(), verified);
-    let draft = dir.join(DRAFT);
-    durable::remove_file(&draft)?;
-    let content = json(&catalogue, &draft)?;
-    let mut file = durable::create(&draft)?;
-    std::io::Write::write_all(&mut file, &content).at("write", &draft)?;
-    durable::sync_file(&file, &draft)?;
-    durable::rename(&draft, &dir.join(FILE))
+    catalogue.write(image.dir())
+}
+
+/// Forgets that an image was found to be right: it is not any more. Nothing is written if that is not remembered.
+///
+/// # Errors
+/// As [`remember`].
+pub fn forget(image: &ImageFile) -> Result<()> {
+    if !Catalogue::read(image.dir())
+        .verified
+        .contains_key(image.name())
+    {
+        return Ok(());
+    }
+    let _lock = DirLock::wait(image.dir())?;
+    let mut catalogue = Catalogue::read(image.dir());
+    catalogue.verified.remove(image.name());
+    catalogue.write(image.dir())
+}
+
+impl Catalogue {
+    /// Puts it in place of the one that is there, without what is no more.
+    fn write(mut self, dir: &Path) -> Result<()> {
+        self.version = VERSION;
+        let exists = |name: &String| std::fs::symlink_metadata(dir.join(name)).is_ok();
+        self.verified.retain(|name, _| exists(name));
+        let draft = dir.join(DRAFT);
+        durable::remove_file(&draft)?;
+        let content = json(&self, &draft)?;
+        let mut file = durable::create(&draft)?;
+        std::io::Write::write_all(&mut file, &content).at("write", &draft)?;
+        durable::sync_file(&file, &draft)?;
+        durable::rename(&draft, &dir.join(FILE))
+    }
 }
 
 #[cfg(test)]
@@ -117,7 +149,12 @@ mod tests {
 
     use azud_core::name::ImageFile;
 
-    use super::{Catalogue, FILE, Stamp, remember};
+    use super::{By, Catalogue, FILE, Stamp, forget, remember};
+    use crate::identity::Identity;
+
+    fn md5(sum: &str) -> By {
+        By::Md5(sum.to_owned())
+    }
 
     #[test]
     fn the_same_file_is_remembered_and_another_is_not() {
@@ -130,10 +167,10 @@ mod tests {
         let first = stamp("one");
         let now = SystemTime::now();
         let gone = ImageFile::in_dir(dir.path(), "gone.img").unwrap();
-        remember(&gone, first, "00", now).unwrap();
-        remember(&image, first, "a0", now).unwrap();
+        remember(&gone, first, md5("00"), now).unwrap();
+        remember(&image, first, md5("a0"), now).unwrap();
         let catalogue = Catalogue::read(dir.path());
-        assert_eq!(catalogue.verified("deb.img", &first).unwrap().md5, "a0");
+        assert_eq!(catalogue.verified("deb.img", &first).unwrap().by, md5("a0"));
         assert_eq!(catalogue.verified("gone.img", &first), None);
         for other in [
             Stamp { size: 4, ..first },
@@ -155,13 +192,23 @@ mod tests {
                 None
             );
         }
-        remember(&image, first, "a1", now).unwrap();
+        remember(&image, first, md5("a1"), now).unwrap();
         assert_eq!(
             Catalogue::read(dir.path())
                 .verified("deb.img", &first)
                 .unwrap()
-                .md5,
-            "a1"
+                .by,
+            md5("a1")
+        );
+        let native = By::Identity(Identity([7; 32]));
+        remember(&image, first, native.clone(), now).unwrap();
+        let known = Catalogue::read(dir.path());
+        assert_eq!(known.verified("deb.img", &first).unwrap().by, native);
+        forget(&image).unwrap();
+        forget(&gone).unwrap();
+        assert_eq!(
+            Catalogue::read(dir.path()).verified("deb.img", &first),
+            None
         );
     }
 }

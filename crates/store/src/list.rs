@@ -9,7 +9,7 @@ use std::time::SystemTime;
 
 use azud_core::name::{ImageFile, SIDE_ENDINGS, is_side_file};
 
-use crate::catalogue::{Catalogue, Stamp};
+use crate::catalogue::{By, Catalogue, Stamp};
 use crate::durable;
 use crate::error::{Result, StoreError};
 use crate::lease::{self, Holder};
@@ -36,7 +36,8 @@ pub struct Entry {
     pub lock: Option<Holder>,
     /// The endings of the files beside it.
     pub side: Vec<&'static str>,
-    /// When its bytes were compared with its `.full.sum` and it has not changed since, in seconds since 1970.
+    /// When its bytes were compared with its own hashes, or its `.full.sum`, and it has not changed since, in seconds
+    /// since 1970.
     pub verified: Option<u64>,
 }
 
@@ -191,8 +192,11 @@ impl Scan {
             .collect();
         let has = |ending| side.contains(&ending);
         let known = here.catalogue.verified(name, &Stamp::of(meta));
-        let verified = known.filter(|known| {
-            has(FULL_SUM) && full_sum(&image.beside(FULL_SUM)).as_ref() == Some(&known.md5)
+        let verified = known.filter(|known| match &known.by {
+            By::Md5(sum) => {
+                has(FULL_SUM) && full_sum(&image.beside(FULL_SUM)).as_ref() == Some(sum)
+            }
+            By::Identity(_) => true,
         });
         self.listing.images.push(Entry {
             is_dir: meta.is_dir(),

@@ -38,6 +38,9 @@ pub(crate) struct Plan {
     /// Side files of the former version that the new one has none of.
     stale: Vec<String>,
     place: Option<Place>,
+    /// Whether only side files come, to an image that stays as it is.
+    #[serde(default)]
+    beside: bool,
 }
 
 /// The current version goes to the trash.
@@ -55,7 +58,7 @@ pub(crate) struct Retire {
 pub(crate) struct Place {
     /// From the trash, or from the stage.
     pub(crate) from: Option<Slot>,
-    /// The image is the last one.
+    /// The image is the last one; it is not among them when only side files come to it.
     pub(crate) files: Vec<Placed>,
 }
 
@@ -106,6 +109,7 @@ impl Plan {
             retire,
             stale,
             place,
+            beside: false,
         })
     }
 
@@ -118,6 +122,15 @@ impl Plan {
             retire: None,
             stale: Vec::new(),
             place: Some(place),
+            beside: false,
+        }
+    }
+
+    /// A plan that puts side files beside an image that stays as it is.
+    pub(crate) fn accompany(image: &ImageFile, place: Place) -> Self {
+        Self {
+            beside: true,
+            ..Self::refresh(image, place)
         }
     }
 
@@ -164,16 +177,23 @@ impl Plan {
             return Err("it names files that are not the image's");
         }
         match &self.place {
-            Some(place)
-                if place
-                    .files
-                    .last()
-                    .is_none_or(|file| !file.ending.is_empty()) =>
-            {
+            Some(place) if self.beside && !self.only_adds(place) => {
+                Err("more than side files come to an image that stays")
+            }
+            Some(place) if !self.beside && !place.is_in_order() => {
                 Err("the image is not the last file to come")
             }
             _ => Ok(()),
         }
+    }
+
+    /// Whether nothing but side files comes, and nothing goes.
+    fn only_adds(&self, place: &Place) -> bool {
+        let mut files = place.files.iter();
+        files.all(|file| !file.ending.is_empty())
+            && place.from.is_none()
+            && self.retire.is_none()
+            && self.stale.is_empty()
     }
 
     pub(crate) fn name(&self) -> &str {
@@ -243,6 +263,11 @@ impl Plan {
 }
 
 impl Place {
+    /// Whether the image comes last: it makes the others true.
+    fn is_in_order(&self) -> bool {
+        self.files.last().is_some_and(|file| file.ending.is_empty())
+    }
+
     /// Every file is where it comes from or has arrived: otherwise nothing is touched.
     fn check_whole(&self, source: &Path, image: &ImageFile) -> Result<()> {
         for Placed { ending, size } in &self.files {
@@ -457,6 +482,16 @@ mod tests {
                 "{to}"
             );
         }
+        // Side files to an image that stays: neither the image nor anything that goes.
+        let beside = good.replace("\"beside\":false", "\"beside\":true");
+        fs::write(&ready, &beside).unwrap();
+        assert!(Plan::read(dir.path()).is_err());
+        let beside = beside.replace("\"ending\":\"\"", "\"ending\":\".info\"");
+        fs::write(&ready, &beside).unwrap();
+        assert!(Plan::read(dir.path()).is_ok());
+        let stale = beside.replace("\"stale\":[]", "\"stale\":[\".info\"]");
+        fs::write(&ready, stale).unwrap();
+        assert!(Plan::read(dir.path()).is_err());
         fs::write(&ready, good.replace("\"version\":1", "\"version\":2")).unwrap();
         assert!(matches!(Plan::read(dir.path()), Err(StoreError::Newer(_))));
     }

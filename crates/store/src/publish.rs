@@ -13,7 +13,7 @@ use crate::identity::{Identify, Identity};
 use crate::lease::Lease;
 use crate::plan::{Current, Place, Placed, Plan};
 use crate::recover::Settled;
-use crate::side::{FULL_SUM, INFO, InfoLine, SUM, SumPair, Sums};
+use crate::side::{Carried, FULL_SUM, INFO, InfoLine, SUM, SumPair, Sums};
 use crate::slot::shelf;
 use crate::stage::{Stage, check_dir, check_target};
 
@@ -86,6 +86,10 @@ impl Staging {
     /// The directory in which it is made.
     pub(crate) fn dir(&self) -> &Path {
         self.stage.path()
+    }
+
+    pub(crate) fn image(&self) -> &ImageFile {
+        &self.image
     }
 
     /// Where the new version is written until it is published.
@@ -209,6 +213,26 @@ impl Staging {
         });
         Ok(files)
     }
+}
+
+/// Puts side files beside an image that stays as it is: all of those that are not there yet, or none.
+pub(crate) fn accompany(image: &ImageFile, carried: &[Carried], now: SystemTime) -> Result<()> {
+    let mut fresh = carried
+        .iter()
+        .filter(|one| !one.is_beside(image))
+        .peekable();
+    if fresh.peek().is_none() {
+        return Ok(());
+    }
+    let lease = Lease::take(image, now)?;
+    let _settled = Settled::enter_assembling(image.dir(), image.name(), now)?;
+    let mut stage = Stage::make(image)?;
+    let files = fresh.map(|one| one.write(stage.path(), image));
+    let files = files.collect::<Result<Vec<Placed>>>()?;
+    durable::sync_dir(stage.path())?;
+    lease.confirm()?;
+    let plan = Plan::accompany(image, Place { from: None, files });
+    carry_out(&plan, &mut stage, image)
 }
 
 /// Commits a plan and carries it out. The caller holds the directory's lock.

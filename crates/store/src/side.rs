@@ -5,7 +5,11 @@ use std::path::Path;
 
 use md5::{Digest, Md5};
 
+use azud_core::name::ImageFile;
+
 use crate::durable;
+use crate::error::{At, Result, StoreError};
+use crate::plan::Placed;
 
 /// Ending of the one-line description.
 pub const INFO: &str = ".info";
@@ -32,6 +36,13 @@ pub const KEPT: &[&str] = &[
     ".minisig",
     ".size",
 ];
+
+/// Endings of the files that are made once for an image and hold wherever its bytes are the same: they go along
+/// with it, byte for byte.
+pub const CARRIED: [&str; 2] = [".torrent", ".minisig"];
+
+/// The longest of these that is read. Metainfo of an image of 4 TiB has 20 bytes for each 4 MiB.
+const MAX_CARRIED: u64 = 32 << 20;
 
 /// How much of an image's end `.sum` covers.
 pub const TAIL: usize = 1 << 20;
@@ -123,6 +134,60 @@ impl InfoLine {
         let content = durable::read_small(path, MAX_INFO).ok()?;
         Self::parse(std::str::from_utf8(&content).ok()?)
     }
+}
+
+/// A side file that goes along with an image.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Carried {
+    /// One of [`CARRIED`].
+    pub ending: &'static str,
+    /// All of it.
+    pub content: Vec<u8>,
+}
+
+impl Carried {
+    /// Those that stand beside an image.
+    ///
+    /// # Errors
+    /// [`StoreError::NotAFile`], [`StoreError::Corrupt`] (longer than any such file), [`StoreError::Io`].
+    pub fn beside(image: &Path) -> Result<Vec<Self>> {
+        let mut found = Vec::new();
+        for ending in CARRIED {
+            let mut path = image.as_os_str().to_owned();
+            path.push(ending);
+            if let Some(content) = read_carried(path.as_ref())? {
+                found.push(Self { ending, content });
+            }
+        }
+        Ok(found)
+    }
+
+    /// Writes it into a stage.
+    pub(crate) fn write(&self, stage: &Path, image: &ImageFile) -> Result<Placed> {
+        let path = stage.join(format!("{}{}", image.name(), self.ending));
+        durable::write(&path, &self.content)?;
+        Ok(Placed {
+            ending: self.ending.to_owned(),
+            size: self.content.len() as u64,
+        })
+    }
+
+    /// Whether it stands beside this image as it is.
+    pub(crate) fn is_beside(&self, image: &ImageFile) -> bool {
+        let content = read_carried(&image.beside(self.ending));
+        matches!(content, Ok(Some(content)) if content == self.content)
+    }
+}
+
+fn read_carried(path: &Path) -> Result<Option<Vec<u8>>> {
+    if durable::file_size(path)?.is_none() {
+        return Ok(None);
+    }
+    let content = durable::read_small(path, MAX_CARRIED + 1).at("read", path)?;
+    if content.len() as u64 > MAX_CARRIED {
+        return Err(StoreError::corrupt(path, "it is too long for what it is"));
+    }
+    Ok(Some(content))
 }
 
 /// The MD5 that a `.full.sum` tells, with or without a line's end; `None` if it is none.

@@ -11,14 +11,14 @@ use azud_core::progress::{Phase, Progress};
 use azud_image::foreign::{Foreign, ForeignError};
 use azud_image::sniff::{Format, sniff};
 use azud_store::Stored;
-use azud_store::catalogue::{Stamp, remember};
+use azud_store::catalogue::By;
 use azud_store::side::{FULL_SUM, SumPair, Sums, full_sum};
 use serde_json::json;
 
 use super::{file_of, open, unlocked};
+use crate::checked::Checking;
 use crate::commands::Context;
 use crate::failure::Failure;
-use crate::opened::now;
 
 /// Reads the image once. What agrees with a `.full.sum` is remembered beside it.
 ///
@@ -29,7 +29,7 @@ pub(crate) fn verify(context: &Context, named: &Path) -> Result<(), Failure> {
     let path = file_of(context, named)?;
     let image = ImageFile::parse(&path)?;
     unlocked(&path)?;
-    let before = stamp(&path)?;
+    let checking = Checking::begin(&path)?;
     let told = full_sum(&image.beside(FULL_SUM));
     let stored = Stored::open(&path)?;
     let format = sniff(&stored)
@@ -48,19 +48,19 @@ pub(crate) fn verify(context: &Context, named: &Path) -> Result<(), Failure> {
     drop(progress);
     let SumPair { full, .. } =
         sums.map_err(|failure| failure.about(&path.display().to_string()))?;
-    if stamp(&path)? != before {
+    if checking.is_changed()? {
         return Err(Failure::new(Code::Changed, path.display().to_string()));
     }
     if let Some(told) = &told {
         if *told != full {
+            checking.damaged(context, None, &[]);
             let what = format!(
                 "{}: its MD5 is {full}, its {FULL_SUM} says {told}",
                 path.display()
             );
             return Err(Failure::new(Code::Corrupt, what));
         }
-        // On a read-only medium it is verified all the same, only not remembered.
-        let _ = remember(&image, before, &full, now());
+        checking.sound(context, By::Md5(full.clone()));
     }
     let value = json!({
         "action": "image-verify",
@@ -84,9 +84,9 @@ const fn is_readable(format: Format) -> bool {
     )
 }
 
-fn stamp(path: &Path) -> Result<Stamp, Failure> {
+fn len(path: &Path) -> Result<u64, Failure> {
     let meta = std::fs::metadata(path).map_err(|error| Failure::io(path, &error))?;
-    Ok(Stamp::of(&meta))
+    Ok(meta.len())
 }
 
 /// Reads the file to its end, decoding it where that can be done, and sums its bytes as they pass.
@@ -108,12 +108,12 @@ fn read(path: &Path, decode: bool, progress: &dyn Progress) -> Result<SumPair, F
         drain(content, progress).map_err(ForeignError::from_io)?;
     } else {
         let file = again().map_err(|error| Failure::io(path, &error))?;
-        progress.begin(Phase::Verify, stamp(path)?.size);
+        progress.begin(Phase::Verify, len(path)?);
         drain(file, progress).map_err(|error| Failure::io(path, &error))?;
     }
     progress.end();
     let (sums, read) = sums.lock().unwrap_or_else(PoisonError::into_inner).clone();
-    if read != stamp(path)?.size {
+    if read != len(path)? {
         return Err(Failure::new(Code::Changed, path.display().to_string()));
     }
     Ok(sums.finish())

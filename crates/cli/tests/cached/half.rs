@@ -90,6 +90,7 @@ fn half_move(image: &Path, newer: &Path) -> Result<()> {
     let source = FileSource::open(newer)?;
     let facts = Facts {
         info: None,
+        carried: Vec::new(),
         now: SystemTime::now(),
     };
     let assembly = Assembly::plan(&target, &source, Moving::Always)?.step(1 << 20);

@@ -20,7 +20,7 @@ use azud_core::name::ImageFile;
 use azud_core::progress::Progress;
 
 use crate::error::Result;
-use crate::publish::Staging;
+use crate::publish::{Staging, accompany};
 use crate::stage;
 use look::View;
 
@@ -111,6 +111,7 @@ impl<'a> Assembly<'a> {
     /// [`crate::StoreError::BadPiece`]; what the system says.
     pub fn run(self, facts: &Facts, progress: &dyn Progress) -> Result<Report> {
         if self.prospect.way == Way::Nothing {
+            accompany(self.image, &facts.carried, facts.now)?;
             return Ok(Report::nothing(&self.prospect));
         }
         let staging = Staging::resume(self.image, facts.now)?;
@@ -123,6 +124,8 @@ impl<'a> Assembly<'a> {
         })?;
         let prospect = view.prospect(&self.wanted);
         if prospect.way == Way::Nothing {
+            drop(staging);
+            accompany(self.image, &facts.carried, facts.now)?;
             return Ok(Report::nothing(&prospect));
         }
         let mut work = work::Work::begin(&self, &staging, view)?;

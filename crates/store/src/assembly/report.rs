@@ -11,7 +11,7 @@ use crate::error::Result;
 use crate::identity::Identity;
 use crate::plan::Placed;
 use crate::publish::{Outcome, Published, Staging, Written, current};
-use crate::side::{InfoLine, SumPair};
+use crate::side::{Carried, InfoLine, SumPair};
 
 /// Whether pieces may move over from the old image, which then is whole only together with the new one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -66,6 +66,8 @@ pub struct Prospect {
 pub struct Facts {
     /// The content of `.info`, if there is to be one.
     pub info: Option<InfoLine>,
+    /// What goes along with the image; what stood beside the old one and is not among it goes with that.
+    pub carried: Vec<Carried>,
     /// The time, for the trash.
     pub now: SystemTime,
 }
@@ -126,6 +128,9 @@ pub(super) fn publish(
             ending: INDEX.to_owned(),
             size: wanted.description().len() as u64,
         });
+    }
+    for carried in &facts.carried {
+        beside.push(carried.write(staging.dir(), staging.image())?);
     }
     let published = Published {
         identity: report.identity,

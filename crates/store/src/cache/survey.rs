@@ -15,6 +15,7 @@ use crate::assembly::is_half_moved;
 use crate::durable;
 use crate::error::{At, Result};
 use crate::identity::{Identify, Identity};
+use crate::lease::is_held;
 use crate::list::{Entry, list};
 use crate::side::KEPT;
 use crate::slot::TRASH;
@@ -114,6 +115,7 @@ struct Seen<'a> {
     leased: BTreeSet<PathBuf>,
     installed: RunsOn,
     shares: bool,
+    now: SystemTime,
     identify: &'a Identify<'a>,
 }
 
@@ -130,6 +132,7 @@ impl Cache {
             leased,
             installed,
             shares: shares_extents(&self.root),
+            now,
             identify,
         };
         let listing = list(&self.root, now)?;
@@ -205,8 +208,9 @@ impl Seen<'_> {
             used: time(record.used(&meta)),
             pinned: self.cache.is_pinned(&entry.path),
             half_moved: is_half_moved(&image),
-            // Other tools say so by a lock beside it.
-            in_use: self.leased.contains(&entry.path) || entry.lock.is_some(),
+            // Other tools say so by a lock beside it; one that they forgot keeps nothing for ever.
+            in_use: self.leased.contains(&entry.path)
+                || (entry.lock.is_some() && is_held(&image, self.now)),
             verified: record.verified(&stamp).cloned(),
             identity,
             runs_on: self.runs_on(identity),

@@ -57,6 +57,16 @@ pub fn holder(image: &ImageFile) -> Option<Holder> {
     (found.is_dead_here() != Some(true)).then(|| found.holder())
 }
 
+/// Whether an image is locked by a lock that counts at `now`: one that the next who writes would break does not.
+/// Ages are judged by the clock of this computer, so it is for directories on its own disks.
+pub(crate) fn is_held(image: &ImageFile, now: SystemTime) -> bool {
+    let found = Found::read(&image.beside(LOCK));
+    // What cannot be read is somebody's.
+    found.map_or(true, |found| {
+        found.is_some_and(|found| !found.is_stale(now))
+    })
+}
+
 /// Refuses an image that somebody is changing in place, as stock tools do, or that they have mounted.
 ///
 /// # Errors

@@ -7,6 +7,7 @@ use azud_core::cache::Sort;
 use azud_core::code::Code;
 use azud_store::Stored;
 use azud_store::cache::{Cache, Cached, Stamp, Verified};
+use azud_store::catalogue::By;
 use serde_json::json;
 
 use super::check::{Found, check};
@@ -14,6 +15,7 @@ use super::list::warn;
 use super::throttle::Throttle;
 use crate::args::size::{size, whole};
 use crate::cached::{Place, locate};
+use crate::checked::Checking;
 use crate::commands::Context;
 use crate::failure::Failure;
 use crate::opened::{identify, now};
@@ -96,6 +98,7 @@ fn one(
 ) -> Result<Checked, Failure> {
     let full = cache.root().join(path);
     let stamp = Stamp::of(&full)?;
+    let checking = Checking::begin(&full)?;
     let stored = Stored::open(&full)?;
     let progress = context.progress();
     let found = check(&stored, throttle, &progress)?;
@@ -108,6 +111,11 @@ fn one(
         Found::Sound(identity) => (identity, true, Vec::new()),
         Found::Damaged { identity, bad } => (identity, false, bad),
     };
+    match identity {
+        Some(identity) if sound => checking.sound(context, By::Identity(identity)),
+        _ if !sound => checking.damaged(context, identity, &[]),
+        _ => {}
+    }
     let verified = Verified::new(now(), stamp, sound, bad.clone());
     match cache.mark_verified(path, verified, identity) {
         Ok(()) => {}

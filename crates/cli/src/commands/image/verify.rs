@@ -5,12 +5,13 @@ use std::path::PathBuf;
 use azud_core::code::Code;
 use azud_image::{ImageError, Native, verify};
 use azud_store::Identity;
+use azud_store::catalogue::By;
 use serde_json::json;
 
-use crate::opened::index_of;
-
+use crate::checked::Checking;
 use crate::commands::Context;
 use crate::failure::Failure;
+use crate::opened::index_of;
 
 /// Arguments.
 #[derive(Debug, clap::Args)]
@@ -34,6 +35,8 @@ impl Args {
             }
             opened => opened?,
         };
+        let checking = Checking::begin(stored.path())?;
+        let identity = Identity(*indexed.identity());
         let progress = context.progress();
         let done = verify(&indexed, &stored, self.deep, &progress);
         drop(progress);
@@ -42,15 +45,17 @@ impl Args {
                 .catalog
                 .fmt("verify-bad-frames", &[("frames", listed(bad).into())]);
             context.output.warn(&context.catalog, &text);
+            checking.damaged(context, Some(identity), bad);
         }
         let native = done.and_then(|()| Native::of(indexed, &stored));
         let about = |error| Failure::from(error).about(&stored.path().display().to_string());
         let native = native.map_err(about)?;
+        checking.sound(context, By::Identity(identity));
         let frames = native.frames().len();
         let value = json!({
             "action": "image-verify",
             "image": stored.path(),
-            "identity": Identity(*native.identity()).to_string(),
+            "identity": identity.to_string(),
             "frames": frames,
             "deep": self.deep,
         });

@@ -132,6 +132,7 @@ pub(super) fn receive(
 ) -> Result<Report, StoreError> {
     let facts = Facts {
         info: None,
+        carried: Vec::new(),
         now: moment(),
     };
     Assembly::plan(image, source, moving)?

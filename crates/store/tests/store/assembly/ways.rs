@@ -230,6 +230,7 @@ fn a_plan_writes_nothing() {
     assert_eq!((names(dir.path()), source.bytes_read()), (before, 0));
     let facts = Facts {
         info: None,
+        carried: Vec::new(),
         now: moment(),
     };
     assert_eq!(assembly.run(&facts, &Silent).unwrap().source, absent());
