@@ -1,5 +1,6 @@
 //! The cache through the real program: what goes, what stays, checks and repairs.
 
+mod beside;
 mod half;
 #[path = "../kit/mod.rs"]
 mod kit;

@@ -282,15 +282,16 @@ test "$(cut -c1-32 "$1.sum")" = "$(tail -c 1048576 "$1" | md5sum | cut -c1-32)";
     Ok(identity.context("identity")?.to_owned())
 }
 
-/// Fails if a folder holds anything but `aula.img`, its side files, the lock and the trash.
+/// Fails if a folder holds anything but `aula.img`, its side files, the lock, the trash and what checks left.
 pub(crate) fn tidy(dir: &Path) -> Result<()> {
-    const KNOWN: [&str; 6] = [
+    const KNOWN: [&str; 7] = [
         "aula.img",
         "aula.img.info",
         "aula.img.sum",
         "aula.img.full.sum",
         ".azud-trash",
         ".azud-lock",
+        ".azud-catalogue",
     ];
     let mut found = names(dir)?;
     found.retain(|name| !KNOWN.contains(&name.as_str()));
