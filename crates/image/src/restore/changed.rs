@@ -1,62 +1,170 @@
-//! Which frames the target does not hold already.
+//! Writing only what differs, in one pass over the target.
+//!
+//! Invariant: before the first write, what the places to be wiped will hold is in memory, checked, whether the target had
+//! it already or the image gave it. Without a difference there is no write at all.
+
+mod touched;
 
 use std::sync::Mutex;
+use std::sync::atomic::{AtomicU64, Ordering};
 
-use azud_core::io::{PageBuf, WriteAt};
-use azud_core::progress::{Phase, Progress};
+use azud_core::io::PageBuf;
+use azud_core::progress::Phase;
 
+use super::gate::Gate;
 use super::order::Order;
-use super::{read_back, worker_count};
+use super::sink::{Piece, Sink};
+use super::{Job, Loader, Writes, worker_count};
 use crate::error::ImageError;
-use crate::native::Native;
-use crate::par::each;
+use crate::par::{Pipeline, cores, each};
+use touched::Touched;
 
-/// The data frames whose blocks on the target differ, ascending.
-pub(super) fn differing(
-    native: &Native,
-    starts: &[u64],
-    target: &dyn WriteAt,
-    progress: &dyn Progress,
-) -> Result<Vec<usize>, ImageError> {
-    let geometry = native.geometry();
-    let frames = &native.frames()[geometry.head_frames..];
-    progress.begin(
-        Phase::Compare,
-        frames
-            .iter()
-            .map(|frame| u64::from(frame.content_len))
-            .sum(),
-    );
-    let found = Mutex::new(Vec::new());
-    each(
-        worker_count(native),
-        starts.len(),
-        PageBuf::new,
-        |buffer, n| {
-            let frame = &frames[n];
-            read_back::read_content(geometry, (starts[n], frame.content_len), target, buffer)?;
-            progress.advance(frame.content_len.into());
-            if blake3::hash(buffer).as_bytes() != &frame.content_hash {
-                found.lock().expect("no holder panics").push(n);
-            }
-            Ok::<_, ImageError>(())
-        },
-    )?;
-    progress.end();
-    let mut found = found.into_inner().expect("no holder panics");
-    found.sort_unstable();
-    Ok(found)
+/// Where a disk turns, this much content waits in memory before reading stops and it is written, in bytes.
+const BATCH: usize = 32 << 20;
+
+/// What one worker keeps between frames.
+#[derive(Default)]
+struct Worker {
+    loader: Loader,
+    content: PageBuf,
+    current: PageBuf,
 }
 
-/// Adds the frames that touch a withheld place: it will be wiped, so they are needed whatever it holds.
-pub(super) fn add_touched(native: &Native, starts: &[u64], order: &Order, found: &mut Vec<usize>) {
-    let geometry = native.geometry();
-    let frames = &native.frames()[geometry.head_frames..];
-    let touched = |n: &usize| {
-        let mut ranges = geometry.ranges(starts[*n], frames[*n].content_len as usize);
-        ranges.any(|(offset, len)| order.withheld.touches(offset, len as u64))
+/// What differs in a frame.
+struct Change {
+    content: PageBuf,
+    pieces: Vec<Piece>,
+}
+
+/// One pass over the target.
+struct Pass<'a> {
+    job: &'a Job<'a>,
+    sink: &'a Sink<'a>,
+    gate: Gate<'a>,
+    touched: Touched,
+    /// Bytes of compressed frames that were read.
+    fetched: AtomicU64,
+}
+
+/// Writes what differs, but for what the sink holds until the end. Returns the bytes of frames that were read, or `None`
+/// when nothing differs and the target was not touched. Unless `idle`, there is more to be written than frames.
+pub(super) fn update(
+    job: &Job<'_>,
+    sink: &Sink<'_>,
+    order: &Order,
+    idle: bool,
+) -> Result<Option<u64>, ImageError> {
+    let count = job.starts.len();
+    let total = (0..count).map(|n| job.content_len(n)).sum();
+    job.progress.begin(Phase::Compare, total);
+    let touched = touched::look(job, sink, order)?;
+    let pass = Pass {
+        job,
+        sink,
+        gate: Gate::new(sink),
+        fetched: AtomicU64::new(touched.different.iter().map(|n| job.stored_len(*n)).sum()),
+        touched,
     };
-    found.extend((0..starts.len()).filter(touched));
-    found.sort_unstable();
-    found.dedup();
+    if !(idle && pass.touched.different.is_empty()) {
+        pass.gate.pass()?;
+    }
+    let kept = &pass.touched.same;
+    let work: Vec<usize> = (0..count)
+        .filter(|n| kept.binary_search(n).is_err())
+        .collect();
+    match job.options.writes {
+        Writes::Parallel => pass.in_parallel(&work)?,
+        Writes::Ascending => pass.in_batches(&work)?,
+    }
+    job.progress.end();
+    Ok(pass.gate.is_open().then(|| pass.fetched.into_inner()))
+}
+
+impl Pass<'_> {
+    /// What differs in a frame whose blocks are `current` on the target; its content is in `content` then.
+    fn differing(
+        &self,
+        n: usize,
+        current: &[u8],
+        (loader, content): (&mut Loader, &mut PageBuf),
+    ) -> Result<Vec<Piece>, ImageError> {
+        let job = self.job;
+        if job.holds(n, current) {
+            return Ok(Vec::new());
+        }
+        job.load(loader, n, content)?;
+        if self.touched.different.binary_search(&n).is_err() {
+            self.fetched.fetch_add(job.stored_len(n), Ordering::Relaxed);
+        }
+        Ok(self.sink.changes(job.starts[n], content, current))
+    }
+
+    /// Every worker reads, compares and writes by itself.
+    fn in_parallel(&self, work: &[usize]) -> Result<(), ImageError> {
+        let job = self.job;
+        let frame = |worker: &mut Worker, turn: usize| {
+            let n = work[turn];
+            job.read_current(n, &mut worker.current)?;
+            let loaded = (&mut worker.loader, &mut worker.content);
+            let pieces = self.differing(n, &worker.current, loaded)?;
+            if !pieces.is_empty() && self.gate.pass()? {
+                self.sink.write_pieces(&worker.content, &pieces)?;
+            }
+            job.progress.advance(job.content_len(n));
+            Ok::<_, ImageError>(())
+        };
+        each(worker_count(job.native), work.len(), Worker::default, frame)
+    }
+
+    /// One reads, ascending; what differs gathers and is written, ascending, while reading rests: the heads of a disk
+    /// go to and fro once for each batch.
+    fn in_batches(&self, work: &[usize]) -> Result<(), ImageError> {
+        let job = self.job;
+        let disk = Mutex::new(());
+        let mut list = work.iter().copied();
+        let next = || {
+            let Some(n) = list.next() else {
+                return Ok(None);
+            };
+            let mut current = PageBuf::new();
+            let _alone = disk.lock().expect("no holder panics");
+            job.read_current(n, &mut current)?;
+            Ok(Some((n, current)))
+        };
+        let compare = |loader: &mut Loader, (n, current): (usize, PageBuf)| {
+            let mut content = PageBuf::new();
+            let pieces = self.differing(n, &current, (loader, &mut content))?;
+            Ok((n, Change { content, pieces }))
+        };
+        let mut batch = Vec::new();
+        let mut gathered = 0;
+        let pipeline = Pipeline {
+            threads: cores(),
+            depth: cores() + 2,
+        };
+        pipeline.run(next, Loader::default, compare, |(n, change)| {
+            if !change.pieces.is_empty() {
+                gathered += change.content.len();
+                batch.push(change);
+            }
+            if gathered >= BATCH {
+                let _alone = disk.lock().expect("no holder panics");
+                self.write_batch(&mut batch)?;
+                gathered = 0;
+            }
+            job.progress.advance(job.content_len(n));
+            Ok::<_, ImageError>(())
+        })?;
+        self.write_batch(&mut batch)
+    }
+
+    fn write_batch(&self, batch: &mut Vec<Change>) -> Result<(), ImageError> {
+        if batch.is_empty() || !self.gate.pass()? {
+            return Ok(());
+        }
+        for Change { content, pieces } in batch.drain(..) {
+            self.sink.write_pieces(&content, &pieces)?;
+        }
+        Ok(())
+    }
 }

@@ -5,11 +5,14 @@
 //! wipe what would be accepted ─ flush ─ data ─ flush ─ superblocks and tails ─ flush ─ (read back)
 //! ```
 //!
+//! Where only what differs is written, the first difference begins this.
+//!
 //! Invariant: nothing reaches the target but content whose frame matched its hash (from a file) or
 //! its zstd checksum (from a pipe, where the hashes are compared before the superblocks are written).
 
 mod changed;
 mod foreign;
+mod gate;
 mod order;
 mod pipe;
 mod ranges;
@@ -18,7 +21,7 @@ mod scan;
 mod sink;
 mod turnstile;
 
-use azud_core::format::index::Facts;
+use azud_core::format::index::{Facts, Frame};
 use azud_core::io::{PageBuf, ReadAt, WriteAt};
 use azud_core::progress::{Phase, Progress};
 
@@ -121,23 +124,22 @@ pub fn restore(
     let idle = options.changed_only
         && options.unused == Unused::Leave
         && order::tails_in_place(target, native.tails())?;
-    let work = job.work(&order, idle)?;
+    let sink = Sink::new(native.geometry(), target, &order, *options);
     let mut done = Restored {
         content: native.geometry().header.used_blocks * job.block_size(),
         ..Default::default()
     };
-    if work.is_empty() && idle {
-        done.kept = done.content;
-        if options.read_back {
-            read_back::read_back(native, &job.starts, target, progress)?;
-        }
-        return Ok(done);
+    let fetched = if options.changed_only {
+        changed::update(&job, &sink, &order, idle)?
+    } else {
+        sink.prepare()?;
+        Some(job.write_all(&sink)?)
+    };
+    if let Some(fetched) = fetched {
+        done.fetched = fetched;
+        done.undiscarded = sink.undiscarded();
+        done.written = sink.finish(native.tails())?;
     }
-    let sink = Sink::new(native.geometry(), target, &order, *options);
-    sink.prepare()?;
-    done.fetched = job.write_data(&sink, &work)?;
-    done.undiscarded = sink.undiscarded();
-    done.written = sink.finish(native.tails())?;
     done.kept = done.content.saturating_sub(done.written);
     if options.read_back {
         read_back::read_back(native, &job.starts, target, progress)?;
@@ -165,26 +167,22 @@ struct Job<'a> {
     starts: Vec<u64>,
 }
 
-/// What one worker keeps between frames.
-struct Worker {
+/// What reading frames of the image needs, kept between frames.
+struct Loader {
     decoder: Decoder,
     compressed: Vec<u8>,
-    content: PageBuf,
-    current: PageBuf,
 }
 
-impl Worker {
-    fn new() -> Self {
-        let (content, current) = (PageBuf::new(), PageBuf::new());
+impl Default for Loader {
+    fn default() -> Self {
         Self {
             decoder: Decoder::new(),
             compressed: Vec::new(),
-            content,
-            current,
         }
     }
 }
 
+/// Data frames are named by their positions in `starts`.
 impl Job<'_> {
     fn block_size(&self) -> u64 {
         u64::from(self.native.geometry().header.block_size)
@@ -199,68 +197,61 @@ impl Job<'_> {
         }
     }
 
-    /// The data frames to be written, as positions in `starts`.
-    fn work(&self, order: &Order, idle: bool) -> Result<Vec<usize>, ImageError> {
-        if self.options.changed_only {
-            let mut found =
-                changed::differing(self.native, &self.starts, self.target, self.progress)?;
-            if !(found.is_empty() && idle) {
-                changed::add_touched(self.native, &self.starts, order, &mut found);
-            }
-            return Ok(found);
-        }
-        Ok((0..self.starts.len()).collect())
+    fn frame(&self, n: usize) -> &Frame {
+        &self.native.frames()[self.native.geometry().head_frames + n]
     }
 
-    /// Decodes the frames of `work` and writes them; returns the bytes of frames that were read.
-    fn write_data(&self, sink: &Sink<'_>, work: &[usize]) -> Result<u64, ImageError> {
-        let frames = &self.native.frames()[self.native.geometry().head_frames..];
-        let content = |n: &usize| u64::from(frames[*n].content_len);
-        self.progress
-            .begin(Phase::Restore, work.iter().map(content).sum());
-        let turnstile = (self.options.writes == Writes::Ascending).then(Turnstile::default);
-        each(
-            worker_count(self.native),
-            work.len(),
-            Worker::new,
-            |worker, turn| {
-                let ticket = turnstile.as_ref().map(|turnstile| turnstile.ticket(turn));
-                let n = work[turn];
-                self.load(worker, n)?;
-                if let Some(ticket) = &ticket {
-                    ticket.wait();
-                }
-                self.store(sink, worker, n)?;
-                self.progress.advance(content(&n));
-                Ok::<_, ImageError>(())
-            },
-        )?;
-        self.progress.end();
-        Ok(work
-            .iter()
-            .map(|n| u64::from(frames[*n].compressed_len))
-            .sum())
+    fn content_len(&self, n: usize) -> u64 {
+        self.frame(n).content_len.into()
     }
 
-    /// Reads, verifies and decodes a data frame.
-    fn load(&self, worker: &mut Worker, n: usize) -> Result<(), ImageError> {
+    fn stored_len(&self, n: usize) -> u64 {
+        self.frame(n).compressed_len.into()
+    }
+
+    /// Reads a frame's blocks from the target.
+    fn read_current(&self, n: usize, current: &mut PageBuf) -> Result<(), ImageError> {
+        let range = (self.starts[n], self.frame(n).content_len);
+        read_back::read_content(self.native.geometry(), range, self.target, current)
+    }
+
+    /// Whether `current` is a frame's content.
+    fn holds(&self, n: usize, current: &[u8]) -> bool {
+        blake3::hash(current).as_bytes() == &self.frame(n).content_hash
+    }
+
+    /// Reads, verifies and decodes a frame.
+    fn load(&self, loader: &mut Loader, n: usize, content: &mut PageBuf) -> Result<(), ImageError> {
         let number = self.native.geometry().head_frames + n;
-        self.native
-            .read_frame(self.file, number, &mut worker.compressed)?;
-        worker
-            .content
-            .resize(self.native.frames()[number].content_len as usize);
-        worker
-            .decoder
-            .decode(number, &worker.compressed, &mut worker.content)
+        let Loader {
+            decoder,
+            compressed,
+        } = loader;
+        self.native.read_frame(self.file, number, compressed)?;
+        content.resize(self.frame(n).content_len as usize);
+        decoder.decode(number, compressed, content)
     }
 
-    fn store(&self, sink: &Sink<'_>, worker: &mut Worker, n: usize) -> Result<(), ImageError> {
-        if self.options.changed_only {
-            sink.put_changed(self.starts[n], &worker.content, &mut worker.current)
-        } else {
-            sink.put(self.starts[n], &worker.content)
-        }
+    /// Decodes and writes every frame; returns the bytes of frames that were read.
+    fn write_all(&self, sink: &Sink<'_>) -> Result<u64, ImageError> {
+        let count = self.starts.len();
+        let total = (0..count).map(|n| self.content_len(n)).sum();
+        self.progress.begin(Phase::Restore, total);
+        let turnstile = (self.options.writes == Writes::Ascending).then(Turnstile::default);
+        let state = || (Loader::default(), PageBuf::new());
+        each(worker_count(self.native), count, state, |state, n| {
+            let ticket = turnstile.as_ref().map(|turnstile| turnstile.ticket(n));
+            let (loader, content) = state;
+            self.load(loader, n, content)?;
+            if let Some(ticket) = &ticket {
+                ticket.wait();
+            }
+            sink.put(self.starts[n], content)?;
+            self.progress.advance(self.content_len(n));
+            Ok::<_, ImageError>(())
+        })?;
+        self.progress.end();
+        Ok((0..count).map(|n| self.stored_len(n)).sum())
     }
 }
 

@@ -3,18 +3,36 @@
 use std::io::Read;
 use std::sync::Mutex;
 
-use azud_core::io::WriteAt;
+use azud_core::io::{PageBuf, WriteAt};
 use azud_core::progress::{Phase, Progress};
 
 use super::order::{Head, Order};
 use super::scan::Scanner;
 use super::sink::Sink;
-use super::{RestoreOptions, Restored, Worker, Writes, check_sectors, read_back};
+use super::{RestoreOptions, Restored, Writes, check_sectors, read_back};
 use crate::codec::Decoder;
 use crate::error::ImageError;
 use crate::head::HeadParser;
 use crate::native::{BlockCursor, Geometry, Native, check_tails};
 use crate::par::{Pipeline, cores};
+
+/// What one worker keeps between frames.
+struct Worker {
+    decoder: Decoder,
+    content: PageBuf,
+    current: PageBuf,
+}
+
+impl Worker {
+    fn new() -> Self {
+        let (content, current) = (PageBuf::new(), PageBuf::new());
+        Self {
+            decoder: Decoder::new(),
+            content,
+            current,
+        }
+    }
+}
 
 /// A data frame between the stream and the target.
 struct Loaded {
@@ -134,7 +152,7 @@ impl Flow<'_> {
             }
             Ok((frame.start, None, frame.content_len))
         };
-        let mut current = azud_core::io::PageBuf::new();
+        let mut current = PageBuf::new();
         pipeline.run(next, Worker::new, work, |(start, content, len)| {
             match content {
                 Some(content) if self.options.changed_only => {

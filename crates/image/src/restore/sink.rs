@@ -9,12 +9,32 @@ use azud_core::format::index::Tail;
 use azud_core::io::{PageBuf, WriteAt};
 
 use super::order::Order;
+use super::read_back::read_content;
 use super::{RestoreOptions, Unused};
 use crate::error::ImageError;
 use crate::native::Geometry;
 
 /// Zeros are looked for in pieces of this many bytes.
 const ZERO_PIECE: usize = 64 << 10;
+
+/// Some content of a frame that goes to one place on the target.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Piece {
+    /// Where on the target.
+    offset: u64,
+    /// Which bytes of the frame's content.
+    range: Range<usize>,
+}
+
+impl Piece {
+    /// Whether what belongs to `offset` and is at `at` in the content goes on where this ends.
+    fn follows(&self, offset: u64, at: usize) -> bool {
+        self.range.end == at && self.offset + self.range.len() as u64 == offset
+    }
+}
+
+/// An offset on the target, the bytes of the content that belong there, and whether they are withheld.
+type Part = (u64, Range<usize>, bool);
 
 /// Writes content of one restore.
 pub(super) struct Sink<'a> {
@@ -123,66 +143,91 @@ impl<'a> Sink<'a> {
         Ok(())
     }
 
-    /// Writes the blocks of `content` from `start` on.
+    /// Writes the blocks of `content` from `start` on, and holds what is withheld.
     pub(super) fn put(&self, start: u64, content: &[u8]) -> Result<(), ImageError> {
-        self.split(start, content, |offset, bytes| self.write(offset, bytes))
+        self.hold(start, content);
+        let open = |(_, _, withheld): &Part| !withheld;
+        for (offset, range, _) in self.parts(start, content.len()).filter(open) {
+            self.write(offset, &content[range])?;
+        }
+        Ok(())
     }
 
-    /// Writes those blocks of `content` from `start` on that the target does not hold already.
+    /// The same for those blocks only that the target does not hold already; it is read into `current`.
     pub(super) fn put_changed(
         &self,
         start: u64,
         content: &[u8],
         current: &mut PageBuf,
     ) -> Result<(), ImageError> {
-        let block = self.geometry.header.block_size as usize;
-        self.split(start, content, |offset, bytes| {
-            current.resize(bytes.len());
-            self.target
-                .read_exact_at(current, offset)
-                .map_err(ImageError::target("read", offset))?;
-            let differs = |at: &usize| {
-                let end = (at + block).min(bytes.len());
-                bytes[*at..end] != current[*at..end]
-            };
-            let mut at = 0;
-            while let Some(from) = (at..bytes.len()).step_by(block).find(&differs) {
-                let to = (from..bytes.len())
-                    .step_by(block)
-                    .find(|at| !differs(at))
-                    .unwrap_or(bytes.len());
-                self.write(offset + from as u64, &bytes[from..to])?;
-                at = to;
-            }
-            Ok(())
-        })
+        let len = u32::try_from(content.len()).expect("a frame or a piece");
+        read_content(self.geometry, (start, len), self.target, current)?;
+        self.hold(start, content);
+        self.write_pieces(content, &self.changes(start, content, current))
     }
 
-    /// Hands the parts of `content` that may be written now to `write` and keeps the others.
-    fn split(
-        &self,
-        start: u64,
-        content: &[u8],
-        mut write: impl FnMut(u64, &[u8]) -> Result<(), ImageError>,
-    ) -> Result<(), ImageError> {
-        let mut at = 0;
-        for (offset, len) in self.geometry.ranges(start, content.len()) {
-            for (part, withheld) in self.order.withheld.split(offset, len as u64) {
-                let from = at + usize::try_from(part.start - offset).expect("within a frame");
-                let bytes = &content
-                    [from..from + usize::try_from(part.end - part.start).expect("within a frame")];
-                if withheld {
-                    self.withheld
-                        .lock()
-                        .expect("no holder panics")
-                        .push((part.start, bytes.to_vec()));
-                } else {
-                    write(part.start, bytes)?;
+    /// Keeps what of `content` is withheld until the end.
+    pub(super) fn hold(&self, start: u64, content: &[u8]) {
+        let parts = self.parts(start, content.len());
+        let mut held = parts
+            .filter(|(_, _, withheld)| *withheld)
+            .map(|(offset, range, _)| (offset, content[range].to_vec()))
+            .peekable();
+        if held.peek().is_some() {
+            self.withheld.lock().expect("no holder panics").extend(held);
+        }
+    }
+
+    /// The runs of blocks of `content` that are not withheld and differ from `current`, ascending.
+    pub(super) fn changes(&self, start: u64, content: &[u8], current: &[u8]) -> Vec<Piece> {
+        let block = self.geometry.header.block_size as usize;
+        let mut changes: Vec<Piece> = Vec::new();
+        for (offset, range, withheld) in self.parts(start, content.len()) {
+            if withheld || content[range.clone()] == current[range.clone()] {
+                continue;
+            }
+            for at in range.clone().step_by(block) {
+                let (end, offset) = (
+                    (at + block).min(range.end),
+                    offset + (at - range.start) as u64,
+                );
+                if content[at..end] == current[at..end] {
+                    continue;
+                }
+                match changes.last_mut() {
+                    Some(last) if last.follows(offset, at) => last.range.end = end,
+                    _ => changes.push(Piece {
+                        offset,
+                        range: at..end,
+                    }),
                 }
             }
-            at += len;
+        }
+        changes
+    }
+
+    /// Writes pieces of `content`.
+    pub(super) fn write_pieces(&self, content: &[u8], pieces: &[Piece]) -> Result<(), ImageError> {
+        for Piece { offset, range } in pieces {
+            self.write(*offset, &content[range.clone()])?;
         }
         Ok(())
+    }
+
+    /// Where `len` bytes of content from `start` on belong.
+    fn parts(&self, start: u64, len: usize) -> impl Iterator<Item = Part> + '_ {
+        let mut at = 0;
+        let ranges = self.geometry.ranges(start, len);
+        ranges.flat_map(move |(offset, len)| {
+            let from = at;
+            at += len;
+            let within =
+                move |to: u64| from + usize::try_from(to - offset).expect("within a frame");
+            let split = self.order.withheld.split(offset, len as u64);
+            split.into_iter().map(move |(part, withheld)| {
+                (part.start, within(part.start)..within(part.end), withheld)
+            })
+        })
     }
 
     fn write(&self, offset: u64, bytes: &[u8]) -> Result<(), ImageError> {
