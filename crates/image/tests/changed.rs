@@ -1,0 +1,293 @@
+//! Writing only what differs: one pass, exact, and in an order that a power cut cannot fool.
+#![allow(clippy::cast_possible_truncation, reason = "sizes of test data")]
+
+use std::io;
+use std::ops::Range;
+use std::sync::Mutex;
+
+use azud_core::format::index::Facts;
+use azud_core::io::{ReadAt, WriteAt};
+use azud_core::progress::Silent;
+use azud_image::capture::{CaptureOptions, DeviceContent, capture};
+use azud_image::restore::{RestoreOptions, Restored, Unused, Writes, restore};
+use azud_image::{DEFAULT_LEVEL, ImageError, Native};
+use azud_testkit::memory::{Event, Memory};
+use proptest::prelude::*;
+
+const BLOCK: usize = 4096;
+const MIB: usize = 1 << 20;
+/// What guards an unknown content, at either end.
+const EDGE: usize = 128 << 10;
+
+fn noise(seed: u64, len: usize) -> Vec<u8> {
+    let mut state = seed.wrapping_mul(2).wrapping_add(1);
+    let mut out = Vec::with_capacity(len + 8);
+    while out.len() < len {
+        state = state
+            .wrapping_mul(6_364_136_223_846_793_005)
+            .wrapping_add(1_442_695_040_888_963_407);
+        out.extend((state >> 20).to_le_bytes());
+    }
+    out.truncate(len);
+    out
+}
+
+fn image_of(device: &[u8]) -> Vec<u8> {
+    let raw = azud_image::fs::raw::map(device.len() as u64);
+    let content = DeviceContent::new(&device, &raw.used, raw.block_size);
+    let options = CaptureOptions {
+        level: DEFAULT_LEVEL,
+        base: None,
+        average: Some(128 << 10),
+        facts: Facts::default(),
+    };
+    let mut file = Vec::new();
+    capture(&raw, Vec::new(), content, &options, (&mut file, &Silent)).expect("captures");
+    file
+}
+
+fn changed_only(writes: Writes) -> RestoreOptions {
+    RestoreOptions {
+        changed_only: true,
+        writes,
+        ..RestoreOptions::default()
+    }
+}
+
+fn update(image: &Vec<u8>, target: &dyn WriteAt, writes: Writes) -> Result<Restored, ImageError> {
+    let native = Native::open(image).expect("opens");
+    restore(&native, image, target, &changed_only(writes), &Silent)
+}
+
+const BOTH: [Writes; 2] = [Writes::Parallel, Writes::Ascending];
+
+fn flip(device: &mut [u8], block: usize) {
+    device[block * BLOCK + 77] ^= 1;
+}
+
+/// What happened to a device: bytes read, or bytes written.
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Did {
+    Read(Range<usize>),
+    Wrote(Range<usize>),
+    Flushed,
+}
+
+/// A device that remembers reads as well.
+struct Watched(Memory, Mutex<Vec<Did>>);
+
+impl Watched {
+    fn new(bytes: Vec<u8>) -> Self {
+        Self(Memory::new(bytes), Mutex::default())
+    }
+
+    fn did(&self, what: Did) {
+        self.1.lock().expect("no panic").push(what);
+    }
+}
+
+fn span(offset: u64, len: usize) -> Range<usize> {
+    offset as usize..offset as usize + len
+}
+
+impl ReadAt for Watched {
+    fn len(&self) -> u64 {
+        self.0.len()
+    }
+    fn read_exact_at(&self, buf: &mut [u8], offset: u64) -> io::Result<()> {
+        self.did(Did::Read(span(offset, buf.len())));
+        self.0.read_exact_at(buf, offset)
+    }
+}
+
+impl WriteAt for Watched {
+    fn write_all_at(&self, buf: &[u8], offset: u64) -> io::Result<()> {
+        self.did(Did::Wrote(span(offset, buf.len())));
+        self.0.write_all_at(buf, offset)
+    }
+    fn flush(&self) -> io::Result<()> {
+        self.did(Did::Flushed);
+        self.0.flush()
+    }
+    fn discard(&self, offset: u64, len: u64) -> io::Result<()> {
+        self.0.discard(offset, len)
+    }
+    fn zero(&self, offset: u64, len: u64) -> io::Result<()> {
+        self.0.zero(offset, len)
+    }
+}
+
+#[test]
+fn every_block_of_the_target_is_read_once() {
+    let wanted = noise(1, 16 * MIB);
+    let image = image_of(&wanted);
+    let mut held = wanted.clone();
+    let blocks = held.len() / BLOCK;
+    (40..blocks - 40)
+        .step_by(50)
+        .for_each(|block| flip(&mut held, block));
+    for writes in BOTH {
+        let target = Watched::new(held.clone());
+        let done = update(&image, &target, writes).expect("updates");
+        assert!(target.0.bytes() == wanted, "{writes:?}");
+        let flipped = (40..blocks - 40).step_by(50).count() * BLOCK;
+        assert_eq!(done.written, (flipped + 2 * EDGE) as u64, "{writes:?}");
+        let mut reads = vec![0u8; blocks];
+        for did in target.1.into_inner().expect("no panic") {
+            if let Did::Read(bytes) = did {
+                (bytes.start / BLOCK..bytes.end.div_ceil(BLOCK))
+                    .for_each(|block| reads[block] += 1);
+            }
+        }
+        // The beginning and the end are looked at for what would be accepted, and frames there are judged before the wipe.
+        let inner = &reads[5 * MIB / BLOCK..(held.len() - 2 * MIB) / BLOCK];
+        assert!(
+            inner.iter().all(|reads| *reads == 1),
+            "{writes:?}: {inner:?}"
+        );
+    }
+}
+
+#[test]
+fn the_first_difference_wipes_once_before_any_other_write() {
+    let wanted = noise(2, 8 * MIB);
+    let image = image_of(&wanted);
+    // Every frame but those at the edges differs, so that all workers want to write at once.
+    let mut held = wanted.clone();
+    held[MIB..7 * MIB].fill(9);
+    for writes in BOTH {
+        let target = Memory::new(held.clone());
+        update(&image, &target, writes).expect("updates");
+        let log = target.take_log();
+        let flushes: Vec<usize> = (0..log.len()).filter(|n| log[*n] == Event::Flush).collect();
+        assert_eq!(flushes.len(), 4, "wiped, data, withheld, superblocks");
+        let guard =
+            |offset: u64| (offset as usize) < EDGE || offset as usize >= wanted.len() - EDGE;
+        for event in &log[..flushes[0]] {
+            let Event::Write(offset, bytes) = event else {
+                unreachable!("the first flush")
+            };
+            assert!(
+                guard(*offset) && bytes.iter().all(|byte| *byte == 0),
+                "{offset} is wiped"
+            );
+        }
+        for event in &log[flushes[0] + 1..flushes[2]] {
+            let early = matches!(event, Event::Write(offset, _) if guard(*offset));
+            assert!(!early, "{writes:?}: a guard came early");
+        }
+        assert!(target.bytes() == wanted, "what guards came back");
+    }
+}
+
+#[test]
+fn a_target_that_cannot_be_wiped_is_not_written() {
+    let wanted = noise(3, 6 * MIB);
+    let image = image_of(&wanted);
+    let held = noise(4, wanted.len());
+    for writes in BOTH {
+        // The second wipe fails; then both succeed but not the flush.
+        for most in [1, 2] {
+            let target = Memory::new(held.clone());
+            target.fail_after(most);
+            update(&image, &target, writes).expect_err("the power went");
+            let inner = EDGE..held.len() - EDGE;
+            assert!(
+                target.bytes()[inner.clone()] == held[inner],
+                "{writes:?}, {most}"
+            );
+        }
+    }
+}
+
+#[test]
+fn a_damaged_frame_that_is_the_first_to_differ_leaves_the_target_alone() {
+    let wanted = noise(5, 6 * MIB);
+    let image = image_of(&wanted);
+    let native = Native::open(&image).expect("opens");
+    for at in [wanted.len() - 1, wanted.len() / 2] {
+        let mut held = wanted.clone();
+        held[at] ^= 1;
+        let before =
+            |start: &u64| *start as usize * native.geometry().header.block_size as usize <= at;
+        let number = native.geometry().head_frames + native.starts().partition_point(before) - 1;
+        let mut damaged = image.clone();
+        damaged[native.offset(number) as usize + 20] ^= 4;
+        for writes in BOTH {
+            let target = Memory::new(held.clone());
+            let error = update(&damaged, &target, writes).expect_err("damaged");
+            assert!(matches!(error, ImageError::Frame { .. }), "{error}");
+            assert_eq!(target.take_log(), [], "frame {number}");
+        }
+    }
+}
+
+#[test]
+fn a_disk_that_turns_is_read_and_written_in_long_ascending_runs() {
+    let wanted = noise(6, 80 * MIB);
+    let image = image_of(&wanted);
+    let target = Watched::new(vec![3; wanted.len()]);
+    update(&image, &target, Writes::Ascending).expect("updates");
+    assert!(target.0.bytes() == wanted);
+    let did = target.1.into_inner().expect("no panic");
+    let flushes: Vec<usize> = (0..did.len()).filter(|n| did[*n] == Did::Flushed).collect();
+    let data = &did[flushes[0] + 1..flushes[1]];
+    for reads in [true, false] {
+        let of_kind = |did: &Did| match did {
+            Did::Read(bytes) if reads => Some(bytes.start),
+            Did::Wrote(bytes) if !reads => Some(bytes.start),
+            _ => None,
+        };
+        let places: Vec<usize> = data.iter().filter_map(of_kind).collect();
+        assert!(places.is_sorted(), "ascending");
+    }
+    let turns = data.windows(2).filter(|pair| {
+        matches!(
+            pair,
+            [Did::Read(_), Did::Wrote(_)] | [Did::Wrote(_), Did::Read(_)]
+        )
+    });
+    // 80 MiB in batches of 32 MiB.
+    let turns = turns.count();
+    assert!((3..=6).contains(&turns), "{turns}");
+}
+
+#[test]
+fn unused_blocks_are_treated_even_where_nothing_differs() {
+    let wanted = noise(7, 4 * MIB);
+    let image = image_of(&wanted);
+    let native = Native::open(&image).expect("opens");
+    let target = Memory::new(wanted.clone());
+    let options = RestoreOptions {
+        unused: Unused::Zero,
+        ..changed_only(Writes::Parallel)
+    };
+    let done = restore(&native, &image, &target, &options, &Silent).expect("restores");
+    // There is nothing unused, but the order is kept: wiped and written again.
+    assert_eq!((done.written, done.fetched), (2 * EDGE as u64, 0));
+    assert!(target.bytes() == wanted);
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(24))]
+    #[test]
+    fn proptest_what_is_written_is_what_differs(
+        seed in any::<u64>(), blocks in 300usize..900, at in prop::collection::btree_set(0usize..900, 0..20), turns in any::<bool>(),
+    ) {
+        let wanted = noise(seed, blocks * BLOCK);
+        let image = image_of(&wanted);
+        let mut held = wanted.clone();
+        let at: Vec<usize> = at.into_iter().filter(|block| *block < blocks).collect();
+        at.iter().for_each(|block| flip(&mut held, *block));
+        let target = Memory::new(held);
+        let done = update(&image, &target, BOTH[usize::from(turns)]).expect("updates");
+        prop_assert!(target.bytes() == wanted);
+        let edge = EDGE / BLOCK;
+        let inner = at.iter().filter(|block| (edge..blocks - edge).contains(*block)).count();
+        let expected = if at.is_empty() { 0 } else { inner * BLOCK + 2 * EDGE };
+        prop_assert_eq!((done.written, done.kept), (expected as u64, (wanted.len() - expected) as u64));
+        prop_assert_eq!(target.take_log().is_empty(), at.is_empty());
+        let needed = done.fetched > 0;
+        prop_assert_eq!(needed, !at.is_empty());
+    }
+}
