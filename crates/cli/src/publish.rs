@@ -80,7 +80,7 @@ impl Making {
         let options = CaptureOptions {
             level: self.level,
             base: base.as_ref(),
-            average: None,
+            lengths: None,
             facts,
         };
         let progress = context.progress();

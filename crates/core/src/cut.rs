@@ -1,49 +1,97 @@
-//! Where frames end: content-defined edges that fall on file-system blocks.
+//! Where frames end: at gaps between used blocks, and at content-defined edges that fall on file-system blocks.
 //!
 //! A *unit* is the used part of one window of the device, `max(4 KiB, block size)` long and aligned to
-//! its own length. A unit is hashed by CRC-32; a frame ends after a unit whose hash is below a
-//! threshold, once the frame has its least size, and before it would exceed its greatest.
-//! Files begin on blocks, so equal content gives equal edges wherever it lies on the disk, and halving
-//! the threshold keeps a subset of the edges.
+//! its own length. A frame ends before it would exceed its greatest size; after a unit that is followed by a window
+//! without used blocks, once the frame is as long as frames before a gap must be; and after a unit whose CRC-32, spread, is
+//! below a threshold, once the frame has its least size.
+//! File systems change in place and begin large files at round places after a gap, so a change rarely reaches over a gap. Files begin
+//! on blocks, so equal content gives equal edges wherever it lies on the disk.
 //!
-//! Readers need none of this; writers must keep it, or images stop sharing frames. It is rule 1.
+//! Readers need none of this; writers must keep it, or images stop sharing frames. It is rule 2; rule 1 knew no gaps.
 
 use crate::bitmap::Bitmap;
 use crate::format::MAX_FRAME_CONTENT;
+use crate::format::index::CutFacts;
+
+/// The number of this rule in an index.
+pub const RULE: u32 = 2;
 
 /// The smallest window in bytes.
 pub const MIN_WINDOW: u32 = 4096;
 
-/// The average frame aimed at for volumes of ordinary size, in bytes.
-pub const DEFAULT_AVERAGE: u32 = 512 << 10;
+/// The average frame within long stretches aimed at for volumes of ordinary size, in bytes.
+pub const DEFAULT_AVERAGE: u32 = 1280 << 10;
 
 /// The smallest average, in bytes.
 pub const MIN_AVERAGE: u32 = 64 << 10;
 
-/// The largest average, in bytes.
-pub const MAX_AVERAGE: u32 = MAX_FRAME_CONTENT / 4;
+/// The largest average, in bytes: the default, doubled twice.
+pub const MAX_AVERAGE: u32 = DEFAULT_AVERAGE * 4;
 
-/// More frames than this and the average grows, so that an index stays below some 20 MB.
+/// The least length before a gap for volumes of ordinary size, in bytes.
+pub const DEFAULT_BEFORE_GAP: u32 = 64 << 10;
+
+/// More frames of average length than this and the average grows, so that an index stays below some 20 MB.
 const WANTED_FRAMES: u64 = 1 << 18;
 
-/// A base's finer cut is kept, so that frames are shared, up to this many frames.
+/// As many frames may a volume of nothing but gaps have, before the least length grows.
+const WANTED_GAPS: u64 = 1 << 20;
+
+/// A base's finer cut is kept, so that frames are shared, up to this many frames of average length …
 const TOLERATED_FRAMES: u64 = 1 << 20;
+
+/// … and of the least.
+const TOLERATED_GAPS: u64 = 1 << 21;
 
 /// Odd constant (2^32 / golden ratio) that spreads a CRC over the whole range.
 const SPREAD: u32 = 0x9E37_79B1;
 
-/// The average for a volume of `used` bytes: [`DEFAULT_AVERAGE`], doubled as often as needed.
-pub fn average_for(used: u64) -> u32 {
-    let mut average = DEFAULT_AVERAGE;
-    while average < MAX_AVERAGE && used / u64::from(average) > WANTED_FRAMES {
-        average *= 2;
-    }
-    average
+/// How long frames are, in bytes of content.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Lengths {
+    /// On average where nothing but content decides.
+    pub average: u32,
+    /// At least, before a gap. Of no account from twice the average on: then gaps end no frame.
+    pub before_gap: u32,
 }
 
-/// Whether `average` can serve a volume of `used` bytes without too many frames.
-pub fn is_tolerable(average: u32, used: u64) -> bool {
-    (MIN_AVERAGE..=MAX_AVERAGE).contains(&average) && used / u64::from(average) <= TOLERATED_FRAMES
+impl Lengths {
+    /// What a volume of `used` bytes gets: the defaults, each doubled as often as needed.
+    pub fn for_used(used: u64) -> Self {
+        let grown = |mut length: u32, most: u32, wanted: u64| {
+            while length < most && used / u64::from(length) > wanted {
+                length *= 2;
+            }
+            length.min(most)
+        };
+        let average = grown(DEFAULT_AVERAGE, MAX_AVERAGE, WANTED_FRAMES);
+        Self {
+            average,
+            before_gap: grown(DEFAULT_BEFORE_GAP, average / 4, WANTED_GAPS),
+        }
+    }
+
+    /// Of an image that was cut by this rule, if they can serve a volume of `used` bytes without too many frames.
+    pub fn of(cut: CutFacts, used: u64) -> Option<Self> {
+        let few = |length: u32, most: u64| used / u64::from(length.max(1)) <= most;
+        (cut.rule == RULE
+            && (MIN_AVERAGE..=MAX_AVERAGE).contains(&cut.average)
+            && few(cut.average, TOLERATED_FRAMES)
+            && few(cut.before_gap, TOLERATED_GAPS))
+        .then_some(Self {
+            average: cut.average,
+            before_gap: cut.before_gap,
+        })
+    }
+
+    /// As an index tells them.
+    pub fn facts(self) -> CutFacts {
+        CutFacts {
+            rule: RULE,
+            average: self.average,
+            before_gap: self.before_gap,
+        }
+    }
 }
 
 /// Decides after each unit whether a frame ends there.
@@ -52,22 +100,24 @@ pub struct Cutter {
     window: u32,
     min: u32,
     max: u32,
+    before_gap: u32,
     threshold: u32,
     len: u32,
 }
 
 impl Cutter {
-    /// A cutter for blocks of `block_size` bytes and frames of `average` bytes of content.
-    pub fn new(block_size: u32, average: u32) -> Self {
+    /// A cutter for blocks of `block_size` bytes.
+    pub fn new(block_size: u32, lengths: Lengths) -> Self {
         let window = block_size.max(MIN_WINDOW);
-        let average = average.clamp(window, MAX_AVERAGE);
+        let average = lengths.average.clamp(window, MAX_AVERAGE);
         let min = average / 4;
         // Beyond the least size, an edge comes after `average - min` bytes on average.
         let units = ((average - min) / window).max(1);
         Self {
             window,
             min,
-            max: (average * 4).min(MAX_FRAME_CONTENT),
+            max: average * 2,
+            before_gap: lengths.before_gap,
             threshold: u32::MAX / units,
             len: 0,
         }
@@ -83,12 +133,13 @@ impl Cutter {
         self.max
     }
 
-    /// Takes the next unit; `true` when the frame ends after it.
-    pub fn push(&mut self, unit: &[u8]) -> bool {
-        self.len += u32::try_from(unit.len()).expect("units are at most a window");
+    /// Takes the next unit, whose bytes are `content`; `true` when the frame ends after it.
+    pub fn push(&mut self, unit: Unit, content: &[u8]) -> bool {
+        self.len += unit.len;
         let full = self.len + self.window > self.max;
-        let edge = || crc32fast::hash(unit).wrapping_mul(SPREAD) < self.threshold;
-        let cut = full || (self.len >= self.min && edge());
+        let gap = unit.gap && self.len >= self.before_gap;
+        let edge = || crc32fast::hash(content).wrapping_mul(SPREAD) < self.threshold;
+        let cut = full || gap || (self.len >= self.min && edge());
         if cut {
             self.len = 0;
         }
@@ -96,10 +147,23 @@ impl Cutter {
     }
 }
 
-/// The lengths in bytes of the units of a bitmap, in order.
+// The longest frame is within what the format carries.
+const _: () = assert!(MAX_AVERAGE * 2 <= MAX_FRAME_CONTENT);
+
+/// The used blocks of a window.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Unit {
+    /// Their bytes.
+    pub len: u32,
+    /// Whether there are used blocks after it, but none in the next window.
+    pub gap: bool,
+}
+
+/// The units of a bitmap, in order.
 #[derive(Debug)]
 pub struct Units<'a> {
     runs: crate::bitmap::Runs<'a>,
+    /// What is left of the run that is being taken; empty at the end.
     run: crate::bitmap::Run,
     block_size: u32,
     blocks_per_window: u64,
@@ -108,116 +172,42 @@ pub struct Units<'a> {
 impl<'a> Units<'a> {
     /// The units of `used` with blocks of `block_size` bytes.
     pub fn new(used: &'a Bitmap, block_size: u32) -> Self {
+        let mut runs = used.runs();
+        let run = runs.next().unwrap_or(END);
         Self {
-            runs: used.runs(),
-            run: crate::bitmap::Run { start: 0, count: 0 },
+            runs,
+            run,
             block_size,
             blocks_per_window: u64::from((MIN_WINDOW / block_size).max(1)),
         }
     }
 }
 
-impl Iterator for Units<'_> {
-    type Item = u32;
+const END: crate::bitmap::Run = crate::bitmap::Run { start: 0, count: 0 };
 
-    fn next(&mut self) -> Option<u32> {
-        let mut window = None;
+impl Iterator for Units<'_> {
+    type Item = Unit;
+
+    fn next(&mut self) -> Option<Unit> {
+        let window = self.run.start / self.blocks_per_window;
+        let end = (window + 1) * self.blocks_per_window;
         let mut blocks = 0;
-        loop {
-            if self.run.count == 0 {
-                match self.runs.next() {
-                    Some(run) => self.run = run,
-                    None => break,
-                }
-            }
-            let here = self.run.start / self.blocks_per_window;
-            if *window.get_or_insert(here) != here {
-                break;
-            }
-            let end = (here + 1) * self.blocks_per_window;
+        while self.run.count > 0 && self.run.start < end {
             let take = self.run.count.min(end - self.run.start);
+            blocks += take;
             self.run.start += take;
             self.run.count -= take;
-            blocks += take;
-            if self.blocks_per_window == 1 || self.run.count > 0 {
-                break;
+            if self.run.count == 0 {
+                self.run = self.runs.next().unwrap_or(END);
             }
         }
-        (blocks > 0).then(|| u32::try_from(blocks).expect("at most a window") * self.block_size)
+        (blocks > 0).then(|| Unit {
+            len: u32::try_from(blocks).expect("at most a window") * self.block_size,
+            gap: self.run.count > 0 && self.run.start / self.blocks_per_window > window + 1,
+        })
     }
 }
 
 #[cfg(test)]
 #[allow(clippy::cast_possible_truncation, reason = "sizes of test data")]
-mod tests {
-    use super::*;
-    use proptest::prelude::*;
-
-    fn noise(seed: u64, len: usize) -> Vec<u8> {
-        let mut state = seed | 1;
-        (0..len)
-            .map(|_| {
-                state = state
-                    .wrapping_mul(6_364_136_223_846_793_005)
-                    .wrapping_add(1_442_695_040_888_963_407);
-                (state >> 33) as u8
-            })
-            .collect()
-    }
-
-    fn frames(units: impl Iterator<Item = Vec<u8>>, average: u32) -> Vec<usize> {
-        let mut cutter = Cutter::new(4096, average);
-        let mut lens = vec![0];
-        for unit in units {
-            *lens.last_mut().expect("never empty") += unit.len();
-            if cutter.push(&unit) {
-                lens.push(0);
-            }
-        }
-        lens
-    }
-
-    #[test]
-    fn frames_have_the_average_and_the_limits() {
-        let lens = frames((0..20_000).map(|i| noise(i * 2 + 1, 4096)), 512 << 10);
-        let mean = lens.iter().sum::<usize>() / lens.len();
-        assert!((400 << 10..640 << 10).contains(&mean), "{mean}");
-        let whole = &lens[..lens.len() - 1];
-        assert!(whole.iter().all(|len| (128 << 10..=2 << 20).contains(len)));
-    }
-
-    #[test]
-    fn zeros_are_cut_only_at_the_greatest_size() {
-        for average in [256 << 10, 512 << 10, MAX_AVERAGE] {
-            let lens = frames((0..9000).map(|_| vec![0; 4096]), average);
-            assert_eq!(lens[0], average as usize * 4);
-        }
-    }
-
-    #[test]
-    fn edges_are_frozen() {
-        let lens = frames((0..600).map(|i| noise(i * 2 + 1, 4096)), 256 << 10);
-        assert_eq!(lens, FROZEN);
-    }
-
-    const FROZEN: &[usize] = &[
-        221_184, 65_536, 110_592, 159_744, 192_512, 94_208, 118_784, 290_816, 106_496, 892_928,
-        204_800,
-    ];
-
-    proptest! {
-        #[test]
-        fn proptest_units_cover_the_bitmap(bits in proptest::collection::vec(any::<bool>(), 0..300), shift in 0u32..5) {
-            let mut used = Bitmap::new(bits.len() as u64);
-            for (i, bit) in bits.iter().enumerate() { if *bit { used.set(i as u64) } }
-            let block_size = 512 << shift;
-            let got: Vec<u32> = Units::new(&used, block_size).collect();
-            let per = (4096 / block_size).max(1) as usize;
-            let want: Vec<u32> = bits.chunks(per)
-                .map(|window| window.iter().filter(|b| **b).count() as u32 * block_size)
-                .filter(|len| *len > 0)
-                .collect();
-            prop_assert_eq!(got, want);
-        }
-    }
-}
+mod tests;

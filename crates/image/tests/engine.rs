@@ -4,6 +4,7 @@
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use azud_core::bitmap::Bitmap;
+use azud_core::cut::Lengths;
 use azud_core::format::container::{self, Trailer};
 use azud_core::format::index::{Facts, Index, Tail};
 use azud_core::io::{ReadAt, WriteAt};
@@ -60,7 +61,10 @@ fn options<'a>(base: Option<&'a Base<'a>>, average: Option<u32>) -> CaptureOptio
     CaptureOptions {
         level: DEFAULT_LEVEL,
         base,
-        average,
+        lengths: average.map(|average| Lengths {
+            average,
+            before_gap: average / 8,
+        }),
         facts: Facts::default(),
     }
 }
@@ -152,6 +156,50 @@ fn sample() -> (Vec<u8>, Volume, Vec<u8>) {
     let volume = volume(&device, 4096, |block| block % 11 != 3);
     let (file, _) = take(&device, &volume, &options(None, Some(128 << 10)));
     (device, volume, file)
+}
+
+/// A source that gives as many bytes at a time as it likes.
+struct Choppy<R>(R, usize);
+
+impl<R: std::io::Read> std::io::Read for Choppy<R> {
+    fn read(&mut self, out: &mut [u8]) -> std::io::Result<usize> {
+        self.1 = self.1 * 31 % 65_521;
+        let len = out.len().min(self.1);
+        self.0.read(&mut out[..len])
+    }
+}
+
+#[test]
+fn how_the_source_is_read_leaves_no_trace() {
+    let (device, volume, file) = sample();
+    let content = DeviceContent::new(&device, &volume.used, volume.block_size);
+    let mut again = Vec::new();
+    let options = options(None, Some(128 << 10));
+    capture(
+        &volume,
+        Vec::new(),
+        Choppy(content, 17),
+        &options,
+        (&mut again, &Silent),
+    )
+    .expect("captures");
+    assert!(again == file);
+}
+
+#[test]
+fn frames_end_at_gaps_and_the_index_says_how() {
+    let device = noise(9, 2 << 20);
+    let volume = volume(&device, 4096, |block| block % 64 < 40);
+    let (file, captured) = take(&device, &volume, &options(None, None));
+    let native = Native::open(&file).expect("opens");
+    let cut = native.facts().cut;
+    assert_eq!(
+        (cut.rule, cut.average, cut.before_gap),
+        (2, 1280 << 10, 64 << 10)
+    );
+    let data = &captured.index.frames[2..];
+    assert_eq!(data.len(), 8);
+    assert!(data.iter().all(|frame| frame.content_len == 40 * 4096));
 }
 
 #[test]

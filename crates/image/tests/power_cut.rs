@@ -11,6 +11,7 @@ use std::os::unix::fs::FileExt;
 use std::path::Path;
 
 use anyhow::Result;
+use azud_core::cut::Lengths;
 use azud_core::format::index::Facts;
 use azud_core::progress::Silent;
 use azud_image::capture::{CaptureOptions, DeviceContent, capture, read_tails};
@@ -46,7 +47,10 @@ fn image_of(device: &[u8]) -> Result<Vec<u8>> {
     let options = CaptureOptions {
         level: DEFAULT_LEVEL,
         base: None,
-        average: Some(64 << 10),
+        lengths: Some(Lengths {
+            average: 64 << 10,
+            before_gap: 32 << 10,
+        }),
         facts: Facts::default(),
     };
     let mut file = Vec::new();
@@ -346,7 +350,7 @@ fn regression_superblocks_wait_until_all_else_is_on_the_medium() -> Result<()> {
     let options = CaptureOptions {
         level: DEFAULT_LEVEL,
         base: None,
-        average: None,
+        lengths: None,
         facts: Facts::default(),
     };
     let content = DeviceContent::new(&new, &raw.used, raw.block_size);

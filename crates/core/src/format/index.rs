@@ -89,10 +89,12 @@ pub struct Facts {
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct CutFacts {
-    /// Rule: 1 is the rule of [`crate::cut`].
+    /// Rule: 2 is the rule of [`crate::cut`].
     pub rule: u32,
     /// Average frame content aimed at.
     pub average: u32,
+    /// Least frame content before a gap.
+    pub before_gap: u32,
 }
 
 /// The device an image was captured from.

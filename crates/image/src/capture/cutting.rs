@@ -3,7 +3,7 @@
 use std::io::Read;
 use std::sync::Arc;
 
-use azud_core::cut::{Cutter, Units};
+use azud_core::cut::{Cutter, Lengths, Units};
 
 use super::slab::{Content, Pool, Slab};
 use crate::error::ImageError;
@@ -28,8 +28,8 @@ pub(super) struct Cutting<'a, R> {
 }
 
 impl<'a, R: Read> Cutting<'a, R> {
-    pub(super) fn new(volume: &'a Volume, average: u32, content: R) -> Self {
-        let cutter = Cutter::new(volume.block_size, average);
+    pub(super) fn new(volume: &'a Volume, lengths: Lengths, content: R) -> Self {
+        let cutter = Cutter::new(volume.block_size, lengths);
         let size = SLAB.max(cutter.max() as usize);
         // Reads begin and end on blocks, so that direct I/O needs no detour.
         let pool = Pool::new(size.next_multiple_of(cutter.window() as usize));
@@ -50,13 +50,13 @@ impl<'a, R: Read> Cutting<'a, R> {
     pub(super) fn next_frame(&mut self) -> Result<Option<Content>, ImageError> {
         let mut len = 0;
         while let Some(unit) = self.units.next() {
-            let unit = unit as usize;
-            if self.start + len + unit > self.filled {
+            let size = unit.len as usize;
+            if self.start + len + size > self.filled {
                 self.refill()?;
             }
             let from = self.start + len;
-            len += unit;
-            if self.cutter.push(&self.slab[from..from + unit]) {
+            len += size;
+            if self.cutter.push(unit, &self.slab[from..from + size]) {
                 break;
             }
         }

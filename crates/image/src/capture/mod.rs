@@ -13,8 +13,8 @@ mod slab;
 
 use std::io::{Read, Write};
 
-use azud_core::cut;
-use azud_core::format::index::{CutFacts, Facts, Frame, Index, Tail};
+use azud_core::cut::{DEFAULT_AVERAGE, Lengths};
+use azud_core::format::index::{Facts, Frame, Index, Tail};
 use azud_core::format::partclone::{BitmapMode, Checksum, Header, jamcrc};
 use azud_core::format::{Hash, MAX_BITMAP, MAX_BITMAP_PIECE, MAX_BLOCK, MAX_FRAMES, container};
 use azud_core::io::ReadAt;
@@ -38,8 +38,8 @@ pub struct CaptureOptions<'a> {
     pub level: i32,
     /// An image whose frames are taken over where their content is the same.
     pub base: Option<&'a Base<'a>>,
-    /// Average frame in bytes; `None` chooses by the base, then by size.
-    pub average: Option<u32>,
+    /// How long frames are; `None` chooses by the base, then by size.
+    pub lengths: Option<Lengths>,
     /// What the caller knows: date, host, source. The rest is filled in.
     pub facts: Facts,
 }
@@ -78,12 +78,12 @@ pub fn capture(
     (out, progress): (&mut dyn Write, &dyn Progress),
 ) -> Result<Captured, ImageError> {
     check_limits(volume)?;
-    let average = choose_average(volume, options);
+    let lengths = choose_lengths(volume, options);
     let header = header_of(volume);
     let mut head = head_contents(&header, volume).into_iter();
-    let mut cutting = Cutting::new(volume, average, content);
+    let mut cutting = Cutting::new(volume, lengths, content);
     let mut index = Index {
-        facts: facts_of(volume, average, options),
+        facts: facts_of(volume, lengths, options),
         tails,
         ..Index::default()
     };
@@ -92,7 +92,7 @@ pub fn capture(
         Some(content) => Ok(Some(Content::Head(content))),
         None => cutting.next_frame(),
     };
-    pipeline(average).run(
+    pipeline(lengths.average).run(
         next,
         || (Encoder::new(options.level), Check::new()),
         |worker, content: Content| Ok(pack(worker, options.base, &content)),
@@ -173,15 +173,14 @@ pub(crate) fn check_limits(volume: &Volume) -> Result<(), ImageError> {
     Ok(())
 }
 
-fn choose_average(volume: &Volume, options: &CaptureOptions<'_>) -> u32 {
+fn choose_lengths(volume: &Volume, options: &CaptureOptions<'_>) -> Lengths {
     let used = volume.used_bytes();
     // A base of the same cut shares frames, also when the volume has grown into another class.
-    let of_base = options.base.map(Base::cut);
-    let of_base = of_base.filter(|cut| cut.rule == 1 && cut::is_tolerable(cut.average, used));
+    let of_base = || Lengths::of(options.base?.cut(), used);
     options
-        .average
-        .or(of_base.map(|cut| cut.average))
-        .unwrap_or_else(|| cut::average_for(used))
+        .lengths
+        .or_else(of_base)
+        .unwrap_or_else(|| Lengths::for_used(used))
 }
 
 pub(crate) fn header_of(volume: &Volume) -> Header {
@@ -217,7 +216,7 @@ fn head_contents(header: &Header, volume: &Volume) -> Vec<Vec<u8>> {
         .collect()
 }
 
-fn facts_of(volume: &Volume, average: u32, options: &CaptureOptions<'_>) -> Facts {
+fn facts_of(volume: &Volume, lengths: Lengths, options: &CaptureOptions<'_>) -> Facts {
     Facts {
         tool: format!("azud {} zstd {}", env!("CARGO_PKG_VERSION"), zstd_version()),
         fs: volume.kind.partclone_name().to_owned(),
@@ -226,7 +225,7 @@ fn facts_of(volume: &Volume, average: u32, options: &CaptureOptions<'_>) -> Fact
         minimum_size: volume.minimum_size(),
         sector_size: volume.sector_size,
         level: options.level,
-        cut: CutFacts { rule: 1, average },
+        cut: lengths.facts(),
         left_out: volume
             .left_out
             .iter()
@@ -237,14 +236,14 @@ fn facts_of(volume: &Volume, average: u32, options: &CaptureOptions<'_>) -> Fact
 }
 
 /// The most frames under way, whatever the cores, unless the workers alone are more.
-const MOST_UNDER_WAY: usize = 64;
+const MOST_UNDER_WAY: usize = 40;
 
 /// Frames under way: enough to keep the workers busy while a slab is read, few when they are large or the cores
 /// are many, so that memory stays bounded.
 fn pipeline(average: u32) -> Pipeline {
     let threads = cores();
     let least = threads + 2;
-    let depth = if average <= 1 << 20 {
+    let depth = if average <= DEFAULT_AVERAGE {
         (threads * 6 + 4).min(MOST_UNDER_WAY.max(least))
     } else {
         least

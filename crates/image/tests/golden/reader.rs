@@ -239,9 +239,10 @@ fn a_reader_written_from_the_document_reads_the_same() {
     let facts = &index.facts;
     assert_eq!(facts["fs"], "NTFS");
     assert_eq!(facts["label"], "Aula ñ");
+    let cut = &facts["cut"];
     assert_eq!(
-        (&facts["cut"]["rule"], &facts["cut"]["average"]),
-        (&1.into(), &16384.into())
+        (&cut["rule"], &cut["average"], &cut["before_gap"]),
+        (&2.into(), &16384.into(), &8192.into())
     );
     assert_eq!(facts["left_out"][0][0], "pagefile.sys");
     assert_eq!(facts["source"]["path"], "/dev/sda3");

@@ -4,6 +4,7 @@
 //! test with `AZUD_WRITE_GOLDEN=v1.img`; the file goes there.
 
 use azud_core::bitmap::Bitmap;
+use azud_core::cut::Lengths;
 use azud_core::format::index::{Facts, SourceFacts};
 use azud_core::progress::Silent;
 use azud_image::capture::{CaptureOptions, Captured, DeviceContent, capture, read_tails};
@@ -64,7 +65,13 @@ fn facts() -> Facts {
     }
 }
 
-/// Captures the volume in frames of some 16 KiB.
+/// Frames of some 16 KiB, and of 8 KiB before a gap.
+const LENGTHS: Lengths = Lengths {
+    average: 16 << 10,
+    before_gap: 8 << 10,
+};
+
+/// Captures the volume in small frames.
 fn make() -> (Vec<u8>, Captured) {
     let device = device();
     let volume = volume(&device);
@@ -73,7 +80,7 @@ fn make() -> (Vec<u8>, Captured) {
     let options = CaptureOptions {
         level: 3,
         base: None,
-        average: Some(16 << 10),
+        lengths: Some(LENGTHS),
         facts: facts(),
     };
     let mut file = Vec::new();
@@ -106,7 +113,7 @@ fn what_was_written_once_opens_verifies_and_decodes() {
         ..facts()
     };
     assert_eq!(said, &expected);
-    assert_eq!((said.cut.rule, said.cut.average), (1, 16 << 10));
+    assert_eq!(said.cut, LENGTHS.facts());
 }
 
 #[test]

@@ -2,6 +2,7 @@
 //! libzstd is a decision and not an update.
 
 use azud_core::bitmap::Bitmap;
+use azud_core::cut::Lengths;
 use azud_core::format::index::Facts;
 use azud_core::progress::Silent;
 use azud_image::capture::{CaptureOptions, capture};
@@ -39,7 +40,10 @@ fn frame(level: i32) -> String {
     let options = CaptureOptions {
         level,
         base: None,
-        average: Some(4 << 20),
+        lengths: Some(Lengths {
+            average: 4 << 20,
+            before_gap: 4 << 20,
+        }),
         facts: Facts::default(),
     };
     let mut file = Vec::new();

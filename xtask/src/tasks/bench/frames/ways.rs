@@ -1,10 +1,11 @@
-//! The ways of cutting that are compared, all through the engine's own capture: what is not its rule 1
+//! The ways of cutting that are compared, all through the engine's own capture: what is not its rule
 //! is shown to it as a volume with huge blocks, of which each becomes a frame.
 
 use std::io::{self, Read, Write};
 
 use anyhow::Result;
 use azud_core::bitmap::Bitmap;
+use azud_core::cut::{DEFAULT_AVERAGE, DEFAULT_BEFORE_GAP, Lengths};
 use azud_core::format::index::{Facts, Frame};
 use azud_core::io::ReadAt;
 use azud_core::progress::Silent;
@@ -16,6 +17,8 @@ use azud_image::fs::{FsKind, Volume};
 pub(super) enum Way {
     /// At content-defined edges, this long on average.
     Content(u32),
+    /// There, and at gaps between used blocks once they are as long as the second.
+    Gaps(u32, u32),
     /// Every so many bytes of the stream of used blocks.
     Stream(u32),
     /// Where windows of the device end; unused blocks in them count as zeros.
@@ -24,12 +27,16 @@ pub(super) enum Way {
 
 impl Way {
     /// Everything that is compared.
-    pub(super) const ALL: [Self; 9] = [
+    pub(super) const ALL: [Self; 13] = [
         Self::Content(64 << 10),
         Self::Content(128 << 10),
         Self::Content(256 << 10),
         Self::Content(512 << 10),
         Self::Content(1 << 20),
+        Self::Gaps(768 << 10, 64 << 10),
+        Self::Gaps(1 << 20, 64 << 10),
+        Self::Gaps(1 << 20, 96 << 10),
+        Self::Gaps(DEFAULT_AVERAGE, DEFAULT_BEFORE_GAP),
         Self::Stream(256 << 10),
         Self::Stream(1 << 20),
         Self::Device(256 << 10),
@@ -40,6 +47,11 @@ impl Way {
     pub(super) fn name(self) -> String {
         match self {
             Self::Content(size) => format!("content-defined, {} KiB", size >> 10),
+            Self::Gaps(size, gap) => format!(
+                "content-defined, {} KiB, at gaps from {} KiB on",
+                size >> 10,
+                gap >> 10
+            ),
             Self::Stream(size) => format!("every {} KiB of the stream", size >> 10),
             Self::Device(size) => format!("windows of {} KiB of the device", size >> 10),
         }
@@ -49,14 +61,21 @@ impl Way {
     pub(super) fn cut(self, device: &dyn ReadAt, volume: &Volume) -> Result<Cut> {
         let content = || DeviceContent::new(device, &volume.used, volume.block_size);
         match self {
-            Self::Content(average) => take(volume, Some(average), content()),
+            Self::Content(average) => take(volume, of_content(average), content()),
+            Self::Gaps(average, before_gap) => {
+                let lengths = Lengths {
+                    average,
+                    before_gap,
+                };
+                take(volume, lengths, content())
+            }
             Self::Stream(size) => {
                 let count = volume.used_bytes().div_ceil(size.into());
                 let fake = blocks(volume, size, Bitmap::full(count));
                 let padding = count * u64::from(size) - volume.used_bytes();
                 take(
                     &fake,
-                    Some(size),
+                    of_content(size),
                     content().chain(io::repeat(0).take(padding)),
                 )
             }
@@ -75,7 +94,11 @@ impl Way {
                     buffer: vec![0; size as usize],
                     taken: size as usize,
                 };
-                take(&blocks(volume, size, used.clone()), Some(size), windows)
+                take(
+                    &blocks(volume, size, used.clone()),
+                    of_content(size),
+                    windows,
+                )
             }
         }
     }
@@ -117,11 +140,19 @@ fn blocks(volume: &Volume, block_size: u32, used: Bitmap) -> Volume {
     }
 }
 
-fn take(volume: &Volume, average: Option<u32>, content: impl Read + Send) -> Result<Cut> {
+/// Gaps end no frame.
+fn of_content(average: u32) -> Lengths {
+    Lengths {
+        average,
+        before_gap: u32::MAX,
+    }
+}
+
+fn take(volume: &Volume, lengths: Lengths, content: impl Read + Send) -> Result<Cut> {
     let options = CaptureOptions {
         level: azud_image::DEFAULT_LEVEL,
         base: None,
-        average,
+        lengths: Some(lengths),
         facts: Facts::default(),
     };
     let mut nowhere = io::sink();
