@@ -58,6 +58,10 @@ codes! {
     NoManager = "place/no-manager",
     /// The repository is not mounted here.
     PlaceNotMounted = "place/not-mounted",
+    /// The repository is mounted, but its server says nothing.
+    PlaceSilent = "place/not-answering",
+    /// What was mounted as the repository is no longer there.
+    PlaceGone = "place/gone",
     /// Several repositories answer to the name.
     AmbiguousPlace = "place/ambiguous",
     /// A file or directory stands where an alias belongs.
@@ -146,6 +150,12 @@ codes! {
     NotMounted = "mount/not-mounted",
     /// A server does not answer.
     Unreachable = "repo/unreachable",
+    /// A server refuses who asks.
+    Denied = "repo/denied",
+    /// A server has no such share or export.
+    NoShare = "repo/no-such-share",
+    /// A server does not speak the protocol that it is asked in.
+    WrongProtocol = "repo/wrong-protocol",
     /// Nothing is known of how a repository is reached.
     UnknownRepo = "repo/unknown",
     /// A file of passwords that others may read.

@@ -116,6 +116,36 @@ pub enum DiskError {
         /// How it was asked.
         protocol: &'static str,
     },
+    /// A server refuses the user, the password or this computer.
+    #[error("{repo}: the server refuses it ({protocol})")]
+    Denied {
+        /// What was to be mounted, as the helper is told.
+        repo: String,
+        /// How it was asked.
+        protocol: &'static str,
+        /// What the helper said.
+        source: Box<DiskError>,
+    },
+    /// A server has nothing of that name.
+    #[error("{repo}: the server has no such share or directory ({protocol})")]
+    NoShare {
+        /// What was to be mounted, as the helper is told.
+        repo: String,
+        /// How it was asked.
+        protocol: &'static str,
+        /// What the helper said.
+        source: Box<DiskError>,
+    },
+    /// A server answers, but not in the version of the protocol that is asked for.
+    #[error("{repo}: the server does not speak this version of the protocol ({protocol})")]
+    WrongProtocol {
+        /// What was to be mounted, as the helper is told.
+        repo: String,
+        /// How it was asked.
+        protocol: &'static str,
+        /// What the helper said.
+        source: Box<DiskError>,
+    },
     /// A file of passwords that others may read.
     #[error("{}: others may read it", path.display())]
     OpenSecret {
@@ -226,6 +256,9 @@ impl DiskError {
             Self::NoCache => Code::NoCache,
             Self::SeveralCaches { .. } => Code::SeveralCaches,
             Self::Unreachable { .. } => Code::Unreachable,
+            Self::Denied { .. } => Code::Denied,
+            Self::NoShare { .. } => Code::NoShare,
+            Self::WrongProtocol { .. } => Code::WrongProtocol,
             Self::OpenSecret { .. } => Code::OpenSecret,
             Self::BadSecret | Self::SecretOption { .. } => Code::Usage,
             Self::Permission { .. } => Code::Permission,

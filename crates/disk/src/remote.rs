@@ -3,10 +3,12 @@
 //! What is mounted is asked of the kernel each time; nothing is remembered here. No question to a
 //! server lasts longer than [`PATIENCE`], whatever the kernel does.
 
+mod refusal;
+
 use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::net::{TcpStream, ToSocketAddrs};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::mpsc::channel;
 use std::thread;
 use std::time::Duration;
@@ -17,6 +19,7 @@ use rustix::mount::UnmountFlags;
 
 use crate::credentials::Credentials;
 use crate::error::{DiskError, Result};
+use crate::machine::within;
 use crate::mounting::{Kind, MountFacts, Mounted, Mounting, mount};
 use crate::mounts::mounts;
 use crate::sysfs::BlockDev;
@@ -161,13 +164,14 @@ impl Remote<'_> {
                 protocol: self.protocol.as_str(),
             });
         }
-        mount(&Mounting {
+        let mounted = mount(&Mounting {
             source: &source,
             at,
             kind,
             read_only: !self.write,
             options: &options,
-        })
+        });
+        mounted.map_err(|error| refusal::of(self, error))
     }
 }
 
@@ -225,16 +229,47 @@ pub fn state(at: &Path) -> State {
     if is_gone(at) {
         return State::Stale;
     }
-    let (send, receive) = channel();
     let place = at.to_owned();
-    // The kernel may hold the asker for minutes. It then stays behind; it holds nothing of ours.
-    thread::spawn(move || {
-        let _ = send.send(rustix::fs::statfs(&place).map(drop));
+    match within(PATIENCE, move || rustix::fs::statfs(&place).map(drop)) {
+        Some(Ok(())) => State::Mounted,
+        Some(Err(Errno::STALE | Errno::NODEV | Errno::NXIO | Errno::NOENT)) => State::Stale,
+        Some(Err(_)) | None => State::Unreachable,
+    }
+}
+
+/// Asks several at once, in their order: together they take no longer than one.
+pub fn states(places: &[PathBuf]) -> Vec<State> {
+    thread::scope(|scope| {
+        let asked: Vec<_> = places.iter().map(|at| scope.spawn(|| state(at))).collect();
+        let answers = asked.into_iter().map(thread::ScopedJoinHandle::join);
+        answers
+            .map(|answer| answer.unwrap_or(State::Unreachable))
+            .collect()
+    })
+}
+
+/// The path of a place free of symbolic links; the path itself where nothing is. `None` when a server on the way does not answer.
+pub fn reach(path: &Path) -> Option<PathBuf> {
+    let asked = path.to_owned();
+    let found = within(PATIENCE, move || {
+        let real = std::fs::canonicalize(&asked)?;
+        rustix::fs::statfs(&real)?;
+        Ok(real)
     });
-    match receive.recv_timeout(PATIENCE) {
-        Ok(Ok(())) => State::Mounted,
-        Ok(Err(Errno::STALE | Errno::NODEV | Errno::NXIO | Errno::NOENT)) => State::Stale,
-        Ok(Err(_)) | Err(_) => State::Unreachable,
+    let silent = |error: &std::io::Error| {
+        const SILENT: [Errno; 5] = [
+            Errno::TIMEDOUT,
+            Errno::HOSTDOWN,
+            Errno::HOSTUNREACH,
+            Errno::IO,
+            Errno::NOTCONN,
+        ];
+        Errno::from_io_error(error).is_some_and(|errno| SILENT.contains(&errno))
+    };
+    match found {
+        None => None,
+        Some(Err(error)) if silent(&error) => None,
+        Some(found) => Some(found.unwrap_or_else(|_| path.to_owned())),
     }
 }
 
@@ -244,8 +279,8 @@ pub fn is_gone(at: &Path) -> bool {
         return false;
     };
     let from_device = mount.source.starts_with("/dev/");
-    let device = BlockDev::of(mount.dev).is_some() || mount.source.exists();
-    mount.deleted || (from_device && !device)
+    let device = || BlockDev::of(mount.dev).is_some() || mount.source.exists();
+    mount.deleted || (from_device && !device())
 }
 
 /// What is mounted at the entries of a directory, the upper of two at the same place.

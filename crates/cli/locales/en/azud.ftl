@@ -48,6 +48,10 @@ error-place-no-manager = Nobody said which computer the manager is
     .hint = Set “manager” in /etc/azud/azud.toml, AZUD_MANAGER or --manager; on the manager itself “serving = true” or --serving.
 error-place-not-mounted = The repository is not there
     .hint = Mount it first; “azud env” shows what is mounted.
+error-place-not-answering = The repository does not answer
+    .hint = Its server or the network is gone. Wait and try again, or take it out of the way (“azud repo unmount ADDRESS”, else umount -f -l) and mount it later; other repositories go on working.
+error-place-gone = What was mounted there is gone
+    .hint = Unmount what is left (“azud repo unmount ADDRESS”, “azud storage unmount MEDIUM”) and mount it anew.
 error-place-ambiguous = Several repositories answer to that name
     .hint = Name the one that is meant by its path, or unmount the others.
 error-place-alias-taken = A file or directory stands where an alias belongs
@@ -136,6 +140,12 @@ error-mount-not-mounted = Nothing is mounted there
     .hint = findmnt shows what is mounted where.
 error-repo-unreachable = The server does not answer
     .hint = Check the address, the cable and the server's firewall; --protocol says how it is asked.
+error-repo-denied = The server refuses it
+    .hint = SMB: check the user and the password (--user with --password-stdin, or --credentials FILE). NFS: have the server export the directory to this computer (/etc/exports, exportfs -ra).
+error-repo-no-such-share = The server has nothing of that name
+    .hint = Check --path; “smbclient -L ADDRESS” and “showmount -e ADDRESS” show what the server has.
+error-repo-wrong-protocol = The server does not speak this version of the protocol
+    .hint = Ask for another one: --option vers=2.1 or vers=3.0 for SMB, vers=3 or vers=4.2 for NFS, or another --protocol.
 error-repo-unknown = It is not known how the repository is reached
     .hint = Say it with --protocol and --path; “azud repo add” remembers it.
 error-repo-open-secret = A file of passwords can be read by others
@@ -172,6 +182,8 @@ detail-stays-last-copy = { $image } is the last copy of what { $partition } runs
 detail-dirty = { $fs } was not shut down cleanly: { $why }
 detail-outside = { $path } leads out of its repository
 detail-case-twin = there is no { $wanted }, but “{ $there }” is there
+detail-place-silent = { $place } at { $at } does not answer
+detail-place-gone = { $place }: what was mounted at { $at } is gone
 detail-place-not-mounted = { $place } is not mounted at { $at }
 
 ## What is in the way of work
@@ -549,6 +561,7 @@ help-storage = Mount and list USB sticks and discs
 help-storage-list = List what is plugged in, with the images of what is mounted
 help-storage-mount = Mount a medium, or all that are not mounted
     .read-only = Refuse writes; discs are always mounted so
+help-storage-watch = Withdraw what is pulled without having been unmounted, at once, until stopped
 help-storage-unmount = Unmount a medium, so that it may be pulled
 
 ## Manual pages
@@ -866,7 +879,9 @@ storage-none = No removable storage is plugged in
 storage-nameless = It has no label or UUID of its own that a directory could be named by: give it a label.
 warn-pulled = { $medium } was pulled while it was mounted: it is unmounted now, and what was not yet written to it is lost.
 warn-names = Aliases are not in step: { $what }
-warn-names-dead = Aliases were left as they are, as { $what } does not answer: “azud env” mends them later.
+warn-base-silent = { $path } does not answer: what is mounted there is not shown.
+warn-silent = { $path } does not answer: its variables are not set.
+storage-watching = Watching removable storage; Ctrl-C ends it
 repo-is-here = This computer is the manager: its repository is here already.
 warn-wrong-sum = { $file } is not the sum of the image that was copied; the copy has the right one.
 ## OpenGnsys' names

@@ -48,6 +48,10 @@ error-place-no-manager = Nadie ha dicho qué equipo es el gestor
     .hint = Ponga «manager» en /etc/azud/azud.toml, AZUD_MANAGER o --manager; en el propio gestor, «serving = true» o --serving.
 error-place-not-mounted = El repositorio no está
     .hint = Móntelo antes; «azud env» muestra lo que está montado.
+error-place-not-answering = El repositorio no responde
+    .hint = Su servidor o la red no están. Espere y repita, o quítelo de en medio («azud repo unmount DIRECCIÓN», si no umount -f -l) y móntelo más tarde; los demás repositorios siguen funcionando.
+error-place-gone = Lo que estaba montado ahí ya no está
+    .hint = Desmonte lo que queda («azud repo unmount DIRECCIÓN», «azud storage unmount MEDIO») y móntelo de nuevo.
 error-place-ambiguous = Varios repositorios responden a ese nombre
     .hint = Indique por su ruta el que quiere, o desmonte los demás.
 error-place-alias-taken = Un fichero o directorio ocupa el sitio de un alias
@@ -136,6 +140,12 @@ error-mount-not-mounted = Ahí no hay nada montado
     .hint = findmnt muestra qué está montado y dónde.
 error-repo-unreachable = El servidor no responde
     .hint = Compruebe la dirección, el cable y el cortafuegos del servidor; --protocol indica cómo se le pregunta.
+error-repo-denied = El servidor lo rechaza
+    .hint = SMB: compruebe el usuario y la contraseña (--user con --password-stdin, o --credentials FICHERO). NFS: el servidor debe exportar el directorio a este equipo (/etc/exports, exportfs -ra).
+error-repo-no-such-share = El servidor no tiene nada con ese nombre
+    .hint = Compruebe --path; «smbclient -L DIRECCIÓN» y «showmount -e DIRECCIÓN» muestran lo que tiene el servidor.
+error-repo-wrong-protocol = El servidor no habla esta versión del protocolo
+    .hint = Pida otra: --option vers=2.1 o vers=3.0 para SMB, vers=3 o vers=4.2 para NFS, u otro --protocol.
 error-repo-unknown = No se sabe cómo se llega al repositorio
     .hint = Indíquelo con --protocol y --path; «azud repo add» lo recuerda.
 error-repo-open-secret = Otros pueden leer un fichero de contraseñas
@@ -172,6 +182,8 @@ detail-stays-last-copy = { $image } es la última copia de lo que usa { $partiti
 detail-dirty = { $fs } no se cerró bien: { $why }
 detail-outside = { $path } lleva fuera de su repositorio
 detail-case-twin = no existe { $wanted }, pero sí «{ $there }»
+detail-place-silent = { $place } en { $at } no responde
+detail-place-gone = { $place }: lo que estaba montado en { $at } ya no está
 detail-place-not-mounted = { $place } no está montado en { $at }
 
 ## Qué impide trabajar
@@ -549,6 +561,7 @@ help-storage = Montar y listar memorias USB y discos ópticos
 help-storage-list = Listar lo conectado, con las imágenes de lo que está montado
 help-storage-mount = Montar un medio, o todos los que no lo estén
     .read-only = Rechazar escrituras; los discos ópticos siempre se montan así
+help-storage-watch = Retirar en el acto lo que se desconecta sin haberlo desmontado, hasta que se pare
 help-storage-unmount = Desmontar un medio, para poder retirarlo
 
 ## Páginas de manual
@@ -866,7 +879,9 @@ storage-none = No hay ningún medio extraíble conectado
 storage-nameless = No tiene etiqueta ni UUID propios con los que nombrar un directorio: póngale una etiqueta.
 warn-pulled = { $medium } se retiró estando montado: ya está desmontado, y lo que no se había escrito se ha perdido.
 warn-names = Los alias no están al día: { $what }
-warn-names-dead = Los alias quedan como están, porque { $what } no responde: «azud env» los arregla después.
+warn-base-silent = { $path } no responde: no se muestra lo que está montado ahí.
+warn-silent = { $path } no responde: sus variables no se definen.
+storage-watching = Vigilando el almacenamiento extraíble; Ctrl-C termina
 repo-is-here = Este equipo es el gestor: su repositorio ya está aquí.
 warn-wrong-sum = { $file } no es la suma de la imagen copiada; la copia tiene la correcta.
 ## Los nombres de OpenGnsys
