@@ -1,6 +1,7 @@
 //! `cargo xtask vm-tests`: the tests that need the virtual machine, in it.
 
 use std::fs::{self, File};
+use std::path::PathBuf;
 
 use anyhow::{Context, Result};
 use azud_testkit::tools::sh;
@@ -8,8 +9,8 @@ use serde_json::Value;
 
 use super::{Ended, output_of, say, vm};
 
-/// Of the blank sticks, in bytes.
-const STICK: u64 = 64 << 20;
+/// Of the blank sticks and disks, in bytes.
+const BLANK: u64 = 64 << 20;
 /// What is on the disc.
 const DISC: &str = "cd \"$1\"; mkdir -p disc/opt/opengnsys/images/aula1
     echo 'from a disc' >disc/opt/opengnsys/images/aula1/win.img
@@ -22,19 +23,21 @@ pub(super) fn run(args: &[String]) -> Result<()> {
     let program = program()?;
     let dir = tempfile::tempdir()?;
     let path = dir.path();
-    let mut usb = Vec::new();
-    for name in ["a", "b", "c"] {
-        let stick = path.join(name);
-        File::create(&stick)?.set_len(STICK)?;
-        usb.push(stick);
-    }
+    let blank = |name: &str| -> Result<PathBuf> {
+        let file = path.join(name);
+        File::create(&file)?.set_len(BLANK)?;
+        Ok(file)
+    };
+    let blanks = |names: &[&str]| names.iter().map(|name| blank(name)).collect::<Result<_>>();
     sh(DISC, &[path.to_str().context("path is UTF-8")?])?;
     let mut command = vec![program];
     // The devices are there once for all.
     command.extend(["--nocapture", "--test-threads=1"].map(str::to_owned));
     command.extend(args.iter().cloned());
     let options = vm::Options {
-        usb,
+        usb: blanks(&["sda", "sdb", "sdc", "sdd", "sde"])?,
+        disks: blanks(&["vda", "vdb"])?,
+        nvme: blanks(&["nvme0n1"])?,
         dvd: Some(path.join("disc.iso")),
         env: vec![azud_testkit::tools::STRICT.to_owned()],
         build: false,

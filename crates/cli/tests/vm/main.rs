@@ -8,6 +8,7 @@ mod kit;
 #[path = "../mounts/room.rs"]
 mod room;
 
+mod disks;
 mod servers;
 mod sticks;
 

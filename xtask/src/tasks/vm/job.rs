@@ -80,6 +80,10 @@ fn devices(options: &Options) -> (Vec<&'static str>, Vec<String>) {
     if !options.disks.is_empty() {
         modules.push("virtio_blk");
     }
+    if !options.nvme.is_empty() {
+        modules.push("nvme");
+        disks.extend((0..options.nvme.len()).map(|number| format!("nvme{number}n1")));
+    }
     for (kind, files) in [("sd", &options.usb), ("vd", &options.disks)] {
         let letters = ('a'..='z').take(files.len());
         disks.extend(letters.map(|letter| format!("{kind}{letter}")));

@@ -14,6 +14,8 @@ pub(crate) struct Options {
     pub(crate) dvd: Option<PathBuf>,
     /// Files that become disks.
     pub(crate) disks: Vec<PathBuf>,
+    /// Files that become disks on NVMe.
+    pub(crate) nvme: Vec<PathBuf>,
     /// Names of variables that are handed through.
     pub(crate) env: Vec<String>,
     /// How long the command may take.
@@ -36,6 +38,7 @@ impl Default for Options {
             usb: Vec::new(),
             dvd: None,
             disks: Vec::new(),
+            nvme: Vec::new(),
             env: Vec::new(),
             timeout: Duration::from_mins(10),
             memory: 1536,
@@ -62,6 +65,7 @@ impl Options {
                 "--usb" => options.usb.push(value()?.into()),
                 "--dvd" => options.dvd = Some(value()?.into()),
                 "--disk" => options.disks.push(value()?.into()),
+                "--nvme" => options.nvme.push(value()?.into()),
                 "--env" => options.env.push(value()?.clone()),
                 "--timeout" => {
                     options.timeout = Duration::from_secs(value()?.parse().context("--timeout")?);

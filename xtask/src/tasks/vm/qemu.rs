@@ -62,7 +62,8 @@ fn drives(qemu: &mut Command, options: &Options) -> Result<()> {
         .map(|file| (file, "usb-storage,removable=on"));
     let dvd = options.dvd.iter().map(|file| (file, "ide-cd"));
     let disks = options.disks.iter().map(|file| (file, "virtio-blk-pci"));
-    for (number, (file, device)) in usb.chain(dvd).chain(disks).enumerate() {
+    let nvme = options.nvme.iter().map(|file| (file, "nvme"));
+    for (number, (file, device)) in usb.chain(dvd).chain(disks).chain(nvme).enumerate() {
         let file = fs::canonicalize(file).with_context(|| format!("{}", file.display()))?;
         let kind = if device == "ide-cd" {
             ",media=cdrom,readonly=on"
