@@ -224,6 +224,14 @@ impl Coded for PlaceError {
                 "place-not-mounted",
                 [("place", place.to_string()), ("at", shown(at))],
             )),
+            Self::Silent { place, at } => Some(Words::new(
+                "place-silent",
+                [("place", place.to_string()), ("at", shown(at))],
+            )),
+            Self::Gone { place, at } => Some(Words::new(
+                "place-gone",
+                [("place", place.to_string()), ("at", shown(at))],
+            )),
             _ => None,
         }
     }

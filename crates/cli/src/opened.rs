@@ -72,6 +72,7 @@ fn resolve<T>(
     if let ImageRef::Placed { .. } = ImageRef::parse(path)? {
         return open(&place::existing(context, path)?);
     }
+    place::answers(path)?;
     if !path.is_file() {
         return open(&ImageFile::parse(path)?.path());
     }

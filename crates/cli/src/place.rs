@@ -8,6 +8,7 @@ use azud_core::code::Code;
 use azud_core::name::ImageFile;
 use azud_core::namespace::Namespace;
 use azud_core::reference::{DeviceRef, Folder, FolderRef, ImageRef, SubPath, Where};
+use azud_disk::remote::{reach, withdraw};
 use azud_store::beneath::Beneath;
 use azud_store::tree::{Spot, Tree};
 use azud_store::{StoreError, links};
@@ -39,10 +40,13 @@ impl Located {
 /// Finds where an image is or would be: by its path, or in a repository, never outside of it.
 pub(crate) fn locate(context: &Context, image: &Path) -> Result<Located, Failure> {
     match ImageRef::parse(image)? {
-        ImageRef::Path(path) => Ok(Located {
-            image: ImageFile::parse(path)?,
-            missing: None,
-        }),
+        ImageRef::Path(path) => {
+            answers(path.parent().unwrap_or(&path))?;
+            Ok(Located {
+                image: ImageFile::parse(path)?,
+                missing: None,
+            })
+        }
         ImageRef::Placed { place, image } => {
             spot(context, &place, &image).map(|(located, _)| located)
         }
@@ -76,7 +80,7 @@ fn spot(context: &Context, place: &Where, image: &SubPath) -> Result<(Located, b
 /// The path of a file that must be there, if it is in a repository; of a plain path that is not asked.
 pub(crate) fn existing(context: &Context, file: &Path) -> Result<PathBuf, Failure> {
     match ImageRef::parse(file)? {
-        ImageRef::Path(path) => Ok(path),
+        ImageRef::Path(path) => answers(&path).map(|()| path),
         ImageRef::Placed { place, image } => {
             let (located, exists) = spot(context, &place, &image)?;
             let path = located.image.path();
@@ -86,6 +90,14 @@ pub(crate) fn existing(context: &Context, file: &Path) -> Result<PathBuf, Failur
                 Err(StoreError::NotFound(path).into())
             }
         }
+    }
+}
+
+/// Refuses a path on whose way a server does not answer: to look at it may take for ever.
+pub(crate) fn answers(path: &Path) -> Result<(), Failure> {
+    match reach(path) {
+        Some(_) => Ok(()),
+        None => Err(Failure::new(Code::PlaceSilent, path.display().to_string())),
     }
 }
 
@@ -103,7 +115,7 @@ pub(crate) fn plain(path: &Path) -> Result<(), Failure> {
 /// The path of a folder of images.
 pub(crate) fn folder(context: &Context, folder: &Path) -> Result<PathBuf, Failure> {
     match FolderRef::parse(folder)? {
-        FolderRef::Path(path) => Ok(path),
+        FolderRef::Path(path) => answers(&path).map(|()| path),
         FolderRef::Placed { place, folder } => {
             let found = namespace(context)?.resolve(&place)?;
             Ok(Tree::open(&found.mount, &found.inner)?.folder(&folder)?)
@@ -116,9 +128,15 @@ pub(crate) fn device(device: &Path) -> Result<PathBuf, Failure> {
     Ok(azud_disk::device_of(&DeviceRef::parse(device)?)?)
 }
 
-/// What places mean on this machine now.
+/// What places mean on this machine now. Media that were pulled while they were mounted are cleared away.
 pub(crate) fn namespace(context: &Context) -> Result<Namespace, Failure> {
-    of_site(&Site::load(&context.site)?)
+    let site = Site::load(&context.site)?;
+    let namespace = of_site(&site)?;
+    if clear(context, &namespace).is_empty() {
+        Ok(namespace)
+    } else {
+        of_site(&site)
+    }
 }
 
 /// What places mean on this machine now, on a site.
@@ -127,9 +145,43 @@ pub(crate) fn of_site(site: &Site) -> Result<Namespace, Failure> {
 }
 
 /// Brings aliases and views on disk in step with what is mounted. To be called after every mount and unmount.
-pub(crate) fn keep_in_step(namespace: &Namespace) -> Result<(), StoreError> {
+pub(crate) fn keep_in_step(namespace: &Namespace) -> Result<(), Failure> {
+    namespace.check_base()?;
     let base = namespace.layout().base();
-    links::repair(base, &namespace.aliases(), &namespace.views()).map(drop)
+    links::repair(base, &namespace.aliases(), &namespace.views())?;
+    Ok(())
+}
+
+/// Takes away what is left of media, and of a cache, that were pulled while they were mounted: the mount, its
+/// directory, its names. Says so; returns what they were. Who may not unmount leaves all as it is.
+pub(crate) fn clear(context: &Context, namespace: &Namespace) -> Vec<Where> {
+    let mut cleared = Vec::new();
+    for dead in namespace.dead().iter().filter(|dead| dead.gone) {
+        if !matches!(dead.place, Where::Removable(_) | Where::Cache) || withdraw(&dead.at).is_err()
+        {
+            continue;
+        }
+        // A directory that is not empty stays.
+        let _ = std::fs::remove_dir(&dead.at);
+        let values = [("medium", dead.place.to_string().into())];
+        let text = context.catalog.fmt("warn-pulled", &values);
+        context.output.warn(&context.catalog, &text);
+        cleared.push(dead.place.clone());
+    }
+    if !cleared.is_empty() {
+        follow(context, namespace);
+    }
+    cleared
+}
+
+/// As [`keep_in_step`], for when the work that it follows is done: whatever keeps it from being done is told
+/// as a warning.
+pub(crate) fn follow(context: &Context, namespace: &Namespace) {
+    if let Err(failure) = keep_in_step(namespace) {
+        let values = [("what", failure.detail.into())];
+        let text = context.catalog.fmt("warn-names", &values);
+        context.output.warn(&context.catalog, &text);
+    }
 }
 
 /// The tree of a repository.

@@ -30,6 +30,8 @@ pub struct Facts {
     pub manager: Vec<Host>,
     /// What is there to be used.
     pub present: Vec<Present>,
+    /// What is mounted and of no use; none of it is among `present`.
+    pub dead: Vec<Dead>,
 }
 
 /// A repository that is there: mounted, or a directory in its place.
@@ -41,6 +43,17 @@ pub struct Present {
     pub at: PathBuf,
     /// Whether images lie at [`Layout::inner`] inside it, as in a cache partition, and not at its top.
     pub inner: bool,
+}
+
+/// A repository that is mounted and cannot be used. Whoever looks into it may wait for ever.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Dead {
+    /// As its folder is named; the manager, if it is the base itself that cannot be looked at.
+    pub place: Where,
+    /// Where it is mounted.
+    pub at: PathBuf,
+    /// Whether it is gone for good (a medium that was pulled); else its server may come back.
+    pub gone: bool,
 }
 
 /// A repository of this machine's, found.
@@ -81,6 +94,22 @@ pub enum PlaceError {
         /// Where it would be, if that is known.
         at: Option<PathBuf>,
     },
+    /// It is mounted, and its server does not answer.
+    #[error("{place} at {} does not answer", at.display())]
+    Silent {
+        /// What was asked for.
+        place: Where,
+        /// What does not answer.
+        at: PathBuf,
+    },
+    /// It is mounted, and what was mounted is gone.
+    #[error("{place}: what was mounted at {} is gone", at.display())]
+    Gone {
+        /// What was asked for.
+        place: Where,
+        /// Where it was.
+        at: PathBuf,
+    },
     /// Several answer to the name.
     #[error("{place} may be {}", list(among))]
     Ambiguous {
@@ -105,6 +134,8 @@ impl PlaceError {
         match self {
             Self::NoManager => Code::NoManager,
             Self::NotMounted { .. } => Code::PlaceNotMounted,
+            Self::Silent { .. } => Code::PlaceSilent,
+            Self::Gone { .. } => Code::PlaceGone,
             Self::Ambiguous { .. } => Code::AmbiguousPlace,
         }
     }
@@ -195,6 +226,16 @@ impl Namespace {
         let chosen = found
             .iter()
             .find(|present| Some(&present.at) == proper.as_ref());
+        if let (None, []) = (chosen, found.as_slice())
+            && let Some(dead) = self.dead_one(&meaning, proper.as_deref())
+        {
+            let (place, at) = (place.clone(), dead.at.clone());
+            return Err(if dead.gone {
+                PlaceError::Gone { place, at }
+            } else {
+                PlaceError::Silent { place, at }
+            });
+        }
         match (chosen, found.as_slice()) {
             (Some(present), _) | (None, [present]) => Ok(self.tree(present)),
             (None, []) if meaning == Where::Manager && proper.is_none() => {
@@ -211,6 +252,37 @@ impl Namespace {
         }
     }
 
+    /// What is mounted and of no use.
+    pub fn dead(&self) -> &[Dead] {
+        &self.facts.dead
+    }
+
+    /// Whether the directory that holds repositories and aliases can be looked at.
+    ///
+    /// # Errors
+    /// [`PlaceError::Silent`].
+    pub fn check_base(&self) -> Result<(), PlaceError> {
+        let base = self.layout().base();
+        let around = |dead: &&Dead| base.starts_with(&dead.at);
+        match self.facts.dead.iter().find(around) {
+            Some(dead) => Err(PlaceError::Silent {
+                place: dead.place.clone(),
+                at: dead.at.clone(),
+            }),
+            None => Ok(()),
+        }
+    }
+
+    /// The dead repository of that meaning, or the one in which its place lies.
+    fn dead_one(&self, meaning: &Where, proper: Option<&Path>) -> Option<&Dead> {
+        let mut dead = self.facts.dead.iter();
+        let is_it = |dead: &&Dead| {
+            alike(&self.meaning(&dead.place), meaning)
+                || proper.is_some_and(|proper| proper.starts_with(&dead.at))
+        };
+        dead.find(is_it)
+    }
+
     /// What is there under a name; of media, those of exactly that id before those in another case.
     fn candidates(&self, meaning: &Where) -> Vec<&Present> {
         let present = self.facts.present.iter();
@@ -224,9 +296,8 @@ impl Namespace {
         if !exact.is_empty() {
             return exact;
         }
-        let wanted = medium.to_string().to_lowercase();
-        let alike = |present: &&Present| matches!(&present.place, Where::Removable(it) if it.to_string().to_lowercase() == wanted);
-        present.filter(alike).collect()
+        let wanted = Where::Removable(medium.clone());
+        present.filter(|it| alike(&it.place, &wanted)).collect()
     }
 
     fn tree(&self, present: &Present) -> Tree {
@@ -259,6 +330,16 @@ impl Namespace {
         let within = trees.filter_map(|tree| Some((path.strip_prefix(tree.path()).ok()?, tree)));
         let (rest, tree) = within.min_by_key(|(rest, _)| rest.as_os_str().len())?;
         Some((tree, rest))
+    }
+}
+
+/// Whether two mean the same; media do so in any case of letters.
+fn alike(one: &Where, other: &Where) -> bool {
+    match (one, other) {
+        (Where::Removable(one), Where::Removable(other)) => {
+            one.to_string().to_lowercase() == other.to_string().to_lowercase()
+        }
+        _ => one == other,
     }
 }
 

@@ -80,6 +80,10 @@ pub(crate) fn mounted_extents(mount: &Mount) -> Vec<Extent> {
     if BlockDev::of(mount.dev).is_some() {
         return vec![of_device(mount.dev)];
     }
+    // `server:/dir` would be looked for here, where a server may not answer.
+    if !mount.source.is_absolute() {
+        return Vec::new();
+    }
     // bcachefs joins its members by colons.
     let source = mount.source.to_string_lossy();
     let names = source

@@ -31,6 +31,7 @@ mod sys;
 mod sysfs;
 mod table;
 pub mod target;
+pub mod watch;
 
 pub use addresses::own_addresses;
 pub use busy::check_unused;

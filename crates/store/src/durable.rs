@@ -317,6 +317,23 @@ pub(crate) fn names(dir: &Path) -> Result<Vec<std::ffi::OsString>> {
         .collect()
 }
 
+/// The symbolic links in a directory. Nothing in it is looked at: what is mounted on one of its names may never
+/// answer.
+pub(crate) fn links(dir: &Path) -> Result<Vec<std::ffi::OsString>> {
+    let entries = match fs::read_dir(dir) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+        other => other.at("read the directory", dir)?,
+    };
+    let mut found = Vec::new();
+    for entry in entries {
+        let entry = entry.at("read the directory", dir)?;
+        if entry.file_type().is_ok_and(|kind| kind.is_symlink()) {
+            found.push(entry.file_name());
+        }
+    }
+    Ok(found)
+}
+
 /// The size of a regular file; `None` if there is none of that name (a link does not count).
 pub(crate) fn file_size(path: &Path) -> Result<Option<u64>> {
     match fs::symlink_metadata(path) {

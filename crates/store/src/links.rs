@@ -125,7 +125,7 @@ fn taken(path: PathBuf, meta: &std::fs::Metadata) -> StoreError {
 /// The links in the base that an earlier run may have made: a name of a repository, a target as we write it.
 fn ours(base: &Path) -> Result<Vec<PathBuf>> {
     let mut found = Vec::new();
-    for name in durable::names(base)? {
+    for name in durable::links(base)? {
         let path = base.join(&name);
         let Ok(target) = std::fs::read_link(&path) else {
             continue;
@@ -181,6 +181,10 @@ fn is_real_dir(path: &Path) -> bool {
 /// [`StoreError::AliasTaken`] when something came there meanwhile; [`StoreError::ReadOnly`],
 /// [`StoreError::Io`]. What is done by then stays done: another run goes on.
 pub fn apply(base: &Path, changes: &[Change]) -> Result<()> {
+    let makes = |change: &Change| matches!(change, Change::Make { .. });
+    if changes.iter().any(makes) {
+        make_base(base)?;
+    }
     for change in changes {
         match change {
             Change::Make { path, target } => {
@@ -194,6 +198,14 @@ pub fn apply(base: &Path, changes: &[Change]) -> Result<()> {
         }
     }
     Ok(())
+}
+
+/// Makes the base, and what it lies in, where it is absent: on a new machine nothing may be there yet.
+fn make_base(base: &Path) -> Result<()> {
+    let missing = base.ancestors().take_while(|dir| !dir.exists());
+    let mut missing: Vec<&Path> = missing.collect();
+    missing.reverse();
+    missing.into_iter().try_for_each(durable::ensure_dir)
 }
 
 /// The directories below the base on the way to a link.

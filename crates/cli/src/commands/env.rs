@@ -56,8 +56,14 @@ pub(crate) fn for_sh(context: &Context) -> Result<String, Failure> {
 /// The variables, whose views are there.
 fn variables(context: &Context) -> Result<Vec<Variable>, Failure> {
     let namespace = place::namespace(context)?;
-    if let Err(error) = place::keep_in_step(&namespace) {
-        let failure = Failure::from(error);
+    for dead in namespace.dead() {
+        let values = [("path", dead.at.display().to_string().into())];
+        let text = context.catalog.fmt("warn-silent", &values);
+        context.output.warn(&context.catalog, &text);
+    }
+    if let Err(failure) = place::keep_in_step(&namespace) {
+        // Nor can the views be looked at then.
+        namespace.check_base()?;
         let stands = |view: &azud_core::namespace::View| {
             std::fs::read_link(view.dir.join(&view.inner)).ok().as_ref() == Some(&view.target)
         };

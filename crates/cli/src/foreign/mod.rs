@@ -30,6 +30,7 @@ pub(crate) fn file_of(context: &Context, path: &Path) -> Result<PathBuf, Failure
     if let ImageRef::Placed { .. } = ImageRef::parse(path)? {
         return place::existing(context, path);
     }
+    place::answers(path)?;
     if path.is_file() {
         return Ok(path.to_owned());
     }

@@ -1,11 +1,14 @@
 //! What the namespace is built from: addresses, mounts, and what lies in the places for repositories.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use azud_core::layout::{Layout, Profile, is_reserved};
-use azud_core::namespace::{Facts, Present};
+use azud_core::namespace::{Dead, Facts, Present};
 use azud_core::reference::{Host, Where};
-use azud_disk::{mount_points, own_addresses};
+use azud_disk::mounting::{MountFacts, mounted_at};
+use azud_disk::own_addresses;
+use azud_disk::remote::{State, mounted_in, reach, states};
 use azud_store::tree::Tree;
 
 use crate::failure::Failure;
@@ -19,15 +22,12 @@ const NETWORK: [&str; 4] = ["nfs", "nfs4", "cifs", "smb3"];
 pub(super) fn gather(site: &Site) -> Result<Facts, Failure> {
     let layout = &site.layout;
     let addresses = own_addresses()?;
-    let look = Look {
-        site,
-        mounts: mount_points(),
-    };
+    let look = Look::at(site);
     let serving = site.serving.then(|| {
         let own = addresses.iter().copied().map(Host::Address);
         let mut folders = own.map(|host| layout.host_mount(&host));
         folders
-            .find(|folder| is_real_dir(folder))
+            .find(|folder| look.is_usable(folder) && is_real_dir(folder))
             .unwrap_or_else(|| layout.root().to_owned())
     });
     let mut present = look.in_base();
@@ -45,42 +45,139 @@ pub(super) fn gather(site: &Site) -> Result<Facts, Failure> {
         serving,
         manager: site.manager.clone(),
         present,
+        dead: look.dead(),
     })
 }
 
-struct Look<'a> {
-    site: &'a Site,
-    mounts: Vec<(PathBuf, String)>,
+/// What is mounted at a place of the layout.
+struct Mounted {
+    fs_type: String,
+    state: State,
 }
 
-impl Look<'_> {
+/// A machine whose mounts were asked how they are. Those that do not answer, and directories that cannot be
+/// reached, are not looked at again.
+struct Look<'a> {
+    site: &'a Site,
+    mounts: BTreeMap<PathBuf, Mounted>,
+    /// Directories of the layout on whose way something does not answer.
+    silent: Vec<PathBuf>,
+}
+
+impl<'a> Look<'a> {
+    fn at(site: &'a Site) -> Self {
+        let layout = &site.layout;
+        let mut silent = Vec::new();
+        let mut found = Vec::new();
+        for dir in [layout.root(), layout.base(), layout.mnt()] {
+            if silent.iter().any(|other| other == dir) {
+                continue;
+            }
+            let Some(real) = reach(dir) else {
+                silent.push(dir.to_owned());
+                continue;
+            };
+            // By the names of the layout, which may be reached through links.
+            let within = mounted_in(&real).into_iter().filter_map(|facts| {
+                let name = facts.at.file_name()?;
+                Some((dir.join(name), facts))
+            });
+            found.extend(within);
+            found.extend(mounted_at(&real).map(|facts| (dir.to_owned(), facts)));
+        }
+        found.extend(former_cache(layout));
+        let places: Vec<PathBuf> = found.iter().map(|(_, facts)| facts.at.clone()).collect();
+        let states = states(&places);
+        let mounts = found.into_iter().zip(states).map(|((at, facts), state)| {
+            let fs_type = facts.fs_type;
+            (at, Mounted { fs_type, state })
+        });
+        Self {
+            site,
+            mounts: mounts.collect(),
+            silent,
+        }
+    }
+
     fn layout(&self) -> &Layout {
         &self.site.layout
     }
 
     fn is_mounted(&self, at: &Path) -> bool {
-        self.mounts.iter().any(|(mount, _)| mount == at)
+        self.mounts.contains_key(at)
+    }
+
+    /// Whether it may be looked at: neither it nor what it lies in is dead.
+    fn is_usable(&self, at: &Path) -> bool {
+        let lives = |mounted: &Mounted| mounted.state == State::Mounted;
+        let mut way = at.ancestors();
+        way.all(|dir| {
+            self.mounts.get(dir).is_none_or(lives) && !self.silent.iter().any(|it| it == dir)
+        })
     }
 
     /// Something is there: a mount, or a directory that is not empty. An empty one is a mount point whose
     /// repository is not mounted; what was written there would vanish beneath it.
     fn is_there(&self, at: &Path) -> bool {
         let filled = || std::fs::read_dir(at).is_ok_and(|mut names| names.next().is_some());
-        self.is_mounted(at) || filled()
+        self.is_usable(at) && (self.is_mounted(at) || filled())
+    }
+
+    /// What is mounted in the places of repositories and cannot be used.
+    fn dead(&self) -> Vec<Dead> {
+        let layout = self.layout();
+        let base = self.silent.iter().filter(|dir| *dir != layout.mnt());
+        let mut dead: Vec<Dead> = base
+            .map(|dir| Dead {
+                place: Where::Manager,
+                at: dir.clone(),
+                gone: false,
+            })
+            .collect();
+        for (at, mounted) in &self.mounts {
+            if mounted.state == State::Mounted {
+                continue;
+            }
+            let name = at.file_name().and_then(|name| name.to_str());
+            let place = match name.map(Where::parse) {
+                _ if at == layout.root() || at == layout.base() => Where::Manager,
+                _ if layout.former_cache_mount() == Some(at) => Where::Cache,
+                Some(Ok(Where::Host(Host::Name(name)))) if self.is_cache(&name, at) => Where::Cache,
+                Some(Ok(place)) => place,
+                _ => continue,
+            };
+            let in_mnt = at.parent() == Some(layout.mnt()) && layout.mnt() != layout.base();
+            if in_mnt && !matches!(place, Where::Removable(_)) {
+                continue;
+            }
+            dead.push(Dead {
+                place,
+                at: at.clone(),
+                gone: mounted.state == State::Stale,
+            });
+        }
+        dead
+    }
+
+    /// Whether a mount is in the place of a cache partition under `eac`.
+    fn is_cache(&self, name: &str, at: &Path) -> bool {
+        let eac = self.layout().profile() == Profile::Eac;
+        eac && at.parent() == Some(self.layout().mnt()) && is_partition(name)
     }
 
     /// Whether images lie deeper in it, as in a cache partition.
     fn has_inner(&self, at: &Path) -> bool {
-        Tree::open(at, self.layout().inner()).is_ok()
+        self.is_usable(at) && Tree::open(at, self.layout().inner()).is_ok()
     }
 
     /// The repositories in the layout's base, by the names of its folders.
     fn in_base(&self) -> Vec<Present> {
-        let found = folders(self.layout().base()).into_iter();
+        let found = self.folders(self.layout().base()).into_iter();
         let present = found.filter_map(|(name, at)| {
             let place = self.place(&name, &at)?;
+            let there = self.is_there(&at);
             let inner = place == Where::Cache || self.has_inner(&at);
-            self.is_there(&at).then_some(Present { place, at, inner })
+            there.then_some(Present { place, at, inner })
         });
         present.collect()
     }
@@ -106,7 +203,7 @@ impl Look<'_> {
 
     /// Removable storage, for layouts whose base is elsewhere.
     fn removable(&self) -> Vec<Present> {
-        let found = folders(self.layout().mnt()).into_iter();
+        let found = self.folders(self.layout().mnt()).into_iter();
         let present = found.filter_map(|(name, at)| {
             let place = Where::parse(&name).ok()?;
             let there = matches!(place, Where::Removable(_)) && self.is_there(&at);
@@ -125,9 +222,8 @@ impl Look<'_> {
         let there = match self.layout().profile() {
             Profile::Eac => self.is_there(root),
             Profile::OpenGnsys => {
-                let network =
-                    |(at, kind): &(PathBuf, String)| at == root && NETWORK.contains(&kind.as_str());
-                self.mounts.iter().any(network)
+                let mounted = self.mounts.get(root).filter(|_| self.is_usable(root));
+                mounted.is_some_and(|it| NETWORK.contains(&it.fs_type.as_str()))
             }
         };
         there.then(|| Present {
@@ -137,9 +233,30 @@ impl Look<'_> {
         })
     }
 
+    /// The real directories in a directory; links are names of something else.
+    fn folders(&self, dir: &Path) -> Vec<(String, PathBuf)> {
+        if !self.is_usable(dir) {
+            return Vec::new();
+        }
+        let entries = std::fs::read_dir(dir).into_iter().flatten().flatten();
+        let mut found: Vec<(String, PathBuf)> = entries
+            .filter(|entry| {
+                let mounted = self.is_mounted(&dir.join(entry.file_name()));
+                mounted || entry.file_type().is_ok_and(|kind| kind.is_dir())
+            })
+            .filter_map(|entry| {
+                let name = entry.file_name().into_string().ok()?;
+                let at = dir.join(&name);
+                Some((name, at))
+            })
+            .collect();
+        found.sort();
+        found
+    }
+
     fn former_cache(&self) -> Option<Present> {
         let at = self.layout().former_cache_mount()?;
-        self.is_mounted(at).then(|| Present {
+        (self.is_mounted(at) && self.is_usable(at)).then(|| Present {
             place: Where::Cache,
             at: at.to_owned(),
             inner: true,
@@ -147,15 +264,14 @@ impl Look<'_> {
     }
 }
 
-/// The real directories in a directory; links are names of something else.
-fn folders(dir: &Path) -> Vec<(String, PathBuf)> {
-    let entries = std::fs::read_dir(dir).into_iter().flatten().flatten();
-    let mut found: Vec<(String, PathBuf)> = entries
-        .filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_dir()))
-        .filter_map(|entry| Some((entry.file_name().into_string().ok()?, entry.path())))
-        .collect();
-    found.sort();
-    found
+/// What is mounted where OpenGnsys itself mounts the cache.
+fn former_cache(layout: &Layout) -> Option<(PathBuf, MountFacts)> {
+    let at = layout.former_cache_mount()?;
+    let above = reach(at.parent()?)?;
+    let real = above.join(at.file_name()?);
+    let mut mounts = mounted_in(&above).into_iter();
+    let facts = mounts.find(|facts| facts.at == real)?;
+    Some((at.to_owned(), facts))
 }
 
 fn is_real_dir(path: &Path) -> bool {

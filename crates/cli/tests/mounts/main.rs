@@ -6,4 +6,5 @@ mod kit;
 
 mod repo;
 mod room;
+mod silent;
 mod storage;

@@ -3,6 +3,7 @@
 use std::fs;
 use std::io::Write;
 use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
 use azud_testkit::tools::{have, run, run_any, sh};
@@ -143,7 +144,21 @@ fn vm_a_samba_server_refuses_and_dies() -> Result<()> {
         "--password-stdin",
     ];
     let said = with_input(&room, &wrong, "wrong\n")?;
-    assert_eq!(said.refused()?, "tool/failed", "{}", said.last());
+    assert_eq!(said.refused()?, "repo/denied", "{}", said.last());
+    room.tidy()?;
+    // A share that is not there; a guest; a version that the server does not speak.
+    let mut absent = wrong.to_vec();
+    absent.extend(["--path", "nowhere"]);
+    assert_eq!(
+        with_input(&room, &absent, "gehe,im\n")?.refused()?,
+        "repo/no-such-share"
+    );
+    let guest = ["repo", "mount", ADDRESS, "--protocol", "smb"];
+    assert_eq!(room.refused(&guest)?.0, "repo/denied");
+    let mut old = wrong.to_vec();
+    old.extend(["--option", "vers=1.0"]);
+    let said = with_input(&room, &old, "gehe,im\n")?;
+    assert_eq!(said.refused()?, "repo/wrong-protocol", "{}", said.last());
     room.tidy()?;
 
     // A folder of the share; that the path is one of SMB's is seen.
@@ -174,7 +189,7 @@ fn nfs(room: &Room) -> Result<()> {
         rpc.mountd --no-nfs-version 2 --no-nfs-version 3
         exportfs -o rw,no_root_squash,insecure,no_subtree_check,fsid=0 "*:$1"
         rpc.nfsd --no-nfs-version 3 --nfs-version 4 2
-        echo Y >/proc/fs/nfsd/v4_end_grace"#;
+        echo Y >/proc/fs/nfsd/v4_end_grace || true"#;
     sh(script, &[text(&export)])?;
     wait_for(2049)
 }
@@ -201,8 +216,19 @@ fn vm_an_nfs_server_is_mounted() -> Result<()> {
     room.tidy()?;
 
     let (code, _) = room.refused(&["repo", "mount", ADDRESS, "--path", "/nowhere"])?;
-    assert_eq!(code, "tool/failed");
+    assert_eq!(code, "repo/no-such-share");
     room.tidy()?;
+    // Exported to somebody else.
+    let others =
+        r#"exportfs -u "*:$1"; exportfs -o ro,insecure,no_subtree_check,fsid=0 "192.0.2.1:$1""#;
+    sh(others, &[path])?;
+    let (code, message) = room.refused(&["repo", "mount", ADDRESS, "--path", "/"])?;
+    assert_eq!(code, "repo/denied", "{message}");
+    room.tidy()?;
+    sh(
+        r#"exportfs -o rw,no_root_squash,insecure,no_subtree_check,fsid=0 "*:$1""#,
+        &[path],
+    )?;
 
     room.done(&["repo", "mount", ADDRESS, "--path", "/"])?;
     ensure!(
@@ -213,5 +239,60 @@ fn vm_an_nfs_server_is_mounted() -> Result<()> {
     assert_ne!(room.state(ADDRESS)?, "mounted");
     room.done(&["repo", "unmount", ADDRESS])?;
     run("umount", &["--lazy", path])?;
+    room.tidy()
+}
+
+#[test]
+fn vm_an_nfs_server_that_falls_silent_holds_nobody() -> Result<()> {
+    const LIMIT: Duration = Duration::from_secs(40);
+    if !in_vm() || !have(&["rpc.nfsd", "rpc.mountd", "exportfs", "mount.nfs", "tc"]) {
+        return Ok(());
+    }
+    let room = Room::new()?;
+    nfs(&room)?;
+    // Mounted to be written, so the kernel waits for ever.
+    room.done(&["repo", "mount", ADDRESS, "--path", "/", "--write"])?;
+    room.mount("nas", &[])?;
+    let options = fs::read_to_string("/proc/mounts")?;
+    ensure!(options.contains(",hard,"), "{options}");
+    let timed = |args: &[&str]| -> Result<Said> {
+        let begun = Instant::now();
+        let said = room.said(args)?;
+        ensure!(begun.elapsed() < LIMIT, "{args:?}: {:?}", begun.elapsed());
+        Ok(said)
+    };
+    let at = room.path("root").join(ADDRESS);
+    let listed = ["10.9.9.9:", text(&at)];
+    sh("tc qdisc add dev lo root netem loss 100%", &[])?;
+    let silent = (|| {
+        for dir in listed {
+            let said = timed(&["image", "list", dir])?;
+            ensure!(said.refused()? == "place/not-answering", "{}", said.last());
+        }
+        timed(&["env"])?.done()?;
+        timed(&["storage", "list"])?.done()?;
+        ensure!(timed(&["image", "list", "nas:"])?.done()?["images"][0]["path"] == "aula1/win.img");
+        ensure!(room.state(ADDRESS)? == "unreachable");
+        ensure!(room.state("nas")? == "mounted");
+        let said = timed(&["repo", "mount", "10.9.9.9", "--protocol", "file"])?;
+        ensure!(said.refused()? == "repo/unknown", "{}", said.last());
+        Ok(())
+    })();
+    sh("tc qdisc del dev lo root", &[])?;
+    silent?;
+    // It was only a cable.
+    let back = Instant::now();
+    while room.said(&["image", "list", "10.9.9.9:"])?.status != Some(0) {
+        ensure!(
+            back.elapsed() < Duration::from_mins(2),
+            "it does not come back"
+        );
+    }
+    // The server's end, and the mount is taken out of the way.
+    run("rpc.nfsd", &["0"])?;
+    ensure!(timed(&["image", "list", "10.9.9.9:"])?.refused()? == "place/not-answering");
+    timed(&["repo", "unmount", ADDRESS])?.done()?;
+    room.done(&["repo", "unmount", "nas"])?;
+    run("umount", &["--lazy", text(&room.path("export"))])?;
     room.tidy()
 }

@@ -1,14 +1,16 @@
-//! Sticks on a USB port and a disc in a drive. `/dev/sda` to `/dev/sdc` are blank sticks, `/dev/sr0` holds what
-//! `cargo xtask vm-tests` has put there.
+//! Sticks on a USB port and a disc in a drive. `/dev/sda` to `/dev/sde` are blank sticks, each for one test;
+//! `/dev/sr0` holds what `cargo xtask vm-tests` has put there.
 
 use std::fs;
 use std::path::Path;
+use std::thread::sleep;
+use std::time::{Duration, Instant};
 
-use anyhow::{Result, ensure};
+use anyhow::{Context, Result, ensure};
 use azud_testkit::tools::sh;
 
 use crate::in_vm;
-use crate::kit::text;
+use crate::kit::{Said, text};
 use crate::room::{Room, images, target};
 
 /// Mounts a stick, fills it through its alias, finds the images, unmounts, mounts again.
@@ -70,6 +72,97 @@ fn vm_a_disc_in_a_drive() -> Result<()> {
     room.tidy()
 }
 
+/// Pulls a stick out of its port, as far as the kernel can tell.
+fn pull(name: &str) -> Result<()> {
+    // The port is the directory above that of the interface: `…/usb2/2-1/2-1:1.0/host0/…/block/sda`.
+    let disk = fs::canonicalize(Path::new("/sys/block").join(name))?;
+    let mut above = disk.ancestors();
+    let port = above
+        .find(|dir| dir.join("authorized").is_file() && dir.join("remove").is_file())
+        .context("the port")?;
+    fs::write(port.join("remove"), "1")?;
+    while Path::new("/dev").join(name).exists() {
+        sleep(Duration::from_millis(20));
+    }
+    Ok(())
+}
+
+/// Waits at most ten seconds.
+fn comes_true(what: &str, is: impl Fn() -> bool) -> Result<()> {
+    let end = Instant::now() + Duration::from_secs(10);
+    while !is() {
+        ensure!(Instant::now() < end, "{what}");
+        sleep(Duration::from_millis(20));
+    }
+    Ok(())
+}
+
+#[test]
+fn vm_names_of_a_pulled_stick_go_with_the_next_name() -> Result<()> {
+    if !in_vm() {
+        return Ok(());
+    }
+    let room = Room::new()?;
+    sh("mkfs.ext4 -q -F -L NAMED /dev/sdd", &[])?;
+    room.done(&["storage", "mount", "named"])?;
+    sh("chmod -R a+rX \"$1\"", &[text(&room.path(""))])?;
+    let alias = room.path("root/USB-NAMED");
+    ensure!(alias.is_symlink());
+    let variables = room.done(&["env"])?["variables"].clone();
+    ensure!(variables["USB"].is_string(), "{variables}");
+    pull("sdd")?;
+    // Whoever may not unmount is told; whoever may clears it away.
+    let program = room.command(&["image", "list", "USB-NAMED:"]);
+    let mut command = std::process::Command::new("setpriv");
+    command.args(["--reuid=12345", "--clear-groups", "--inh-caps=-all"]);
+    command.arg(program.get_program()).args(program.get_args());
+    room.furnish(&mut command);
+    let said = Said::of(&command.output()?)?;
+    ensure!(said.refused()? == "place/gone", "{}", said.last());
+    ensure!(alias.is_symlink());
+    let said = room.said(&["image", "list", "USB-NAMED:"])?;
+    ensure!(said.refused()? == "place/not-mounted", "{}", said.last());
+    ensure!(!alias.is_symlink(), "the alias goes");
+    let variables = room.done(&["env"])?["variables"].clone();
+    ensure!(variables["USB"].is_null(), "{variables}");
+    room.tidy()
+}
+
+#[test]
+fn vm_a_pulled_stick_is_withdrawn_by_who_watches() -> Result<()> {
+    if !in_vm() {
+        return Ok(());
+    }
+    let room = Room::new()?;
+    sh("mkfs.ext4 -q -F -L WATCHED /dev/sde", &[])?;
+    let mut watch = room.command(&["storage", "watch"]);
+    let log = room.path("log");
+    let watch = Running(watch.stdout(fs::File::create(&log)?).spawn()?);
+    let said = |word: &str| fs::read_to_string(&log).is_ok_and(|text| text.contains(word));
+    comes_true("it begins", || said("watching"))?;
+    // Mounted by hand: the watcher gives it its names.
+    let at = room.path("mnt/USB-WATCHED");
+    let alias = room.path("root/USB-WATCHED");
+    sh("mkdir \"$1\"; mount /dev/sde \"$1\"", &[text(&at)])?;
+    comes_true("the alias comes", || alias.is_symlink())?;
+    let user = fs::File::open(&at)?;
+    pull("sde")?;
+    comes_true("the alias goes", || !alias.is_symlink())?;
+    comes_true("it is said", || said("{\"withdrawn\":\"USB-WATCHED\"}"))?;
+    drop((user, watch));
+    room.tidy()
+}
+
+/// A process that ends with its handle.
+struct Running(std::process::Child);
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
 #[test]
 fn vm_a_stick_that_is_pulled_while_mounted() -> Result<()> {
     if !in_vm() {
@@ -81,10 +174,7 @@ fn vm_a_stick_that_is_pulled_while_mounted() -> Result<()> {
     let at = room.path("mnt/USB-PULLED");
     // Somebody still uses it: no reason to keep a dead mount.
     let user = fs::File::open(&at)?;
-    fs::write("/sys/block/sdc/device/delete", "1")?;
-    while Path::new("/dev/sdc").exists() {
-        std::thread::sleep(std::time::Duration::from_millis(50));
-    }
+    pull("sdc")?;
     let said = room.said(&["storage", "list"])?;
     let listed = said.done()?;
     assert_eq!(listed["gone"][0], "USB-PULLED");

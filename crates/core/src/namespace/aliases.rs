@@ -32,7 +32,7 @@ impl Namespace {
     pub fn aliases(&self) -> Vec<Alias> {
         let base = self.layout().base();
         let mut aliases = Vec::new();
-        for tree in self.trees() {
+        for tree in self.trees_that_stay() {
             let target = from(base, &tree.mount);
             let names = self.names(&tree).into_iter();
             let others = names.filter(|name| target != Path::new(name));
@@ -41,9 +41,34 @@ impl Namespace {
                 target: target.clone(),
             }));
         }
+        // Even to look at the place of a dead mount may take for ever.
+        let dead = |name: &str| {
+            self.facts
+                .dead
+                .iter()
+                .any(|dead| dead.at == base.join(name))
+        };
+        aliases.retain(|alias| !dead(&alias.name));
         aliases.sort();
         aliases.dedup_by(|a, b| a.name == b.name);
         aliases
+    }
+
+    /// The trees that are there, and those whose servers may come back.
+    fn trees_that_stay(&self) -> Vec<Tree> {
+        let mut trees = self.trees();
+        for dead in self.facts.dead.iter().filter(|dead| !dead.gone) {
+            let place = self.meaning(&dead.place);
+            if !trees.iter().any(|tree| tree.place == place) {
+                trees.push(Tree {
+                    place,
+                    mount: dead.at.clone(),
+                    // It cannot be asked; other computers' trees are bare, as a rule.
+                    inner: PathBuf::new(),
+                });
+            }
+        }
+        trees
     }
 
     /// Every name under which a tree is to be found in the base.
@@ -77,7 +102,7 @@ impl Namespace {
 
     /// The views that the shell variables need.
     pub fn views(&self) -> Vec<View> {
-        let trees = self.trees().into_iter();
+        let trees = self.trees_that_stay().into_iter();
         trees.filter_map(|tree| self.view(&tree)).collect()
     }
 

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use super::{Facts, Namespace, PlaceError, Present, Tree};
+use super::{Dead, Facts, Namespace, PlaceError, Present, Tree};
 use crate::code::Code;
 use crate::layout::{Layout, Profile};
 use crate::reference::{Host, Where};
@@ -36,6 +36,7 @@ fn client() -> Facts {
             present("10.0.0.9", "/opt/opengnsys/images/10.0.0.9", true),
             present("USB-Tools", "/mnt/USB-Tools", false),
         ],
+        dead: Vec::new(),
     }
 }
 
@@ -298,4 +299,60 @@ fn paths_are_traced_back_to_their_tree() {
     let (Tree { place, .. }, rest) = namespace.tree_of(image).unwrap();
     assert_eq!((place, rest), (Where::Manager, Path::new("a/b.img")));
     assert!(namespace.tree_of(Path::new("/home/x.img")).is_none());
+}
+
+fn dead(name: &str, at: &str, gone: bool) -> Dead {
+    Dead {
+        place: place(name),
+        at: at.into(),
+        gone,
+    }
+}
+
+#[test]
+fn a_dead_repository_is_told_and_the_others_go_on() {
+    let root = "/opt/opengnsys/images";
+    let mut facts = client();
+    facts.present.remove(0);
+    facts.present.pop();
+    facts.dead = vec![
+        dead("10.0.0.1", &format!("{root}/10.0.0.1"), false),
+        dead("USB-Tools", "/mnt/USB-Tools", true),
+    ];
+    let code = |facts: &Facts, name: &str| path(facts, name).map_err(|error| error.code());
+    for name in ["REPO", "10.0.0.1", "ogserver"] {
+        assert_eq!(code(&facts, name), Err(Code::PlaceSilent), "{name}");
+    }
+    assert_eq!(code(&facts, "USB-tools"), Err(Code::PlaceGone));
+    assert_eq!(code(&facts, "USB-other"), Err(Code::PlaceNotMounted));
+    paths(
+        &facts,
+        &["10.0.0.9"],
+        &format!("{root}/10.0.0.9/opt/opengnsys/images"),
+    );
+    let namespace = Namespace::new(facts.clone());
+    // The server may come back: its names stay. The stick will not: its name goes, and so do all variables.
+    let aliases = namespace.aliases();
+    let target = |name: &str| {
+        aliases
+            .iter()
+            .find(|it| it.name == name)
+            .map(|it| &it.target)
+    };
+    assert_eq!(target("REPO"), Some(&"10.0.0.1".into()));
+    assert_eq!(target("USB-Tools"), None);
+    for variable in namespace.environment() {
+        let unset = matches!(variable.name.as_str(), "REPO" | "USB");
+        assert!(!unset || variable.value.is_none(), "{variable:?}");
+    }
+    assert!(namespace.check_base().is_ok());
+
+    // The manager's share is the root itself: nothing in it can be looked at, but media lie elsewhere.
+    facts.present = vec![present("USB-b", "/mnt/USB-b", false)];
+    facts.dead = vec![dead("REPO", root, false)];
+    for name in ["REPO", "10.0.0.9", "CACHE"] {
+        assert_eq!(code(&facts, name), Err(Code::PlaceSilent), "{name}");
+    }
+    paths(&facts, &["USB-b"], "/mnt/USB-b");
+    assert!(Namespace::new(facts).check_base().is_err());
 }

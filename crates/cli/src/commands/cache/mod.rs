@@ -95,7 +95,7 @@ fn the_cache(context: &Context, device: Option<&PathBuf>) -> Result<Hit, Failure
 
 /// Brings the names of the cache in step with where it is mounted now. It is mounted, or not, all the same.
 fn keep_in_step(context: &Context) {
-    let done = place::namespace(context).and_then(|names| Ok(place::keep_in_step(&names)?));
+    let done = place::namespace(context).and_then(|names| place::keep_in_step(&names));
     if let Err(failure) = done {
         let why = format!("{}: {}", failure.code, failure.detail);
         context.output.warn(&context.catalog, &why);

@@ -4,9 +4,10 @@ use std::path::PathBuf;
 
 use azud_core::code::Code;
 use azud_disk::mounting::unmount;
+use azud_disk::remote::reach;
 use serde_json::json;
 
-use super::{keep_in_step, the_cache};
+use super::{keep_in_step, layout, the_cache};
 use crate::args::Writing;
 use crate::commands::Context;
 use crate::confirm::{Step, settle};
@@ -50,8 +51,14 @@ impl Args {
         if settle(context, &plan, self.writing) == Step::Stop {
             return Ok(());
         }
+        let base = layout(context)?.base().to_owned();
+        let base = reach(&base).unwrap_or(base);
         for at in &places {
             unmount(at)?;
+            // In the layout's own place it was made for it; a directory that is not empty stays.
+            if at.parent() == Some(&base) {
+                let _ = std::fs::remove_dir(at);
+            }
         }
         keep_in_step(context);
         let value = json!({ "action": "cache-unmount", "device": hit.device, "at": places });

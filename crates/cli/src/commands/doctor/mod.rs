@@ -148,9 +148,10 @@ fn look_at_site(site: Site) -> Vec<Section> {
     };
     let facts = site::Facts::gather(site.clone(), looked);
     let mut found = facts.judge();
-    let asked = within(PATIENCE, move || {
+    // It asks every mount itself, and waits for none of them long.
+    let asked = within(LONG, move || {
         let namespace = place::of_site(&site)?;
-        let plan = plan(&namespace);
+        let plan = (looked == Root::Directory).then(|| plan(&namespace));
         Ok::<_, Failure>((namespace, plan))
     });
     let mut dirs = vec![root.clone()];
@@ -160,7 +161,7 @@ fn look_at_site(site: Site) -> Vec<Section> {
             found.push(Finding::unknown("names-unknown").with("why", failure.detail));
         }
         Some(Ok((namespace, plan))) => {
-            if looked == Root::Directory {
+            if let Some(plan) = plan {
                 found.extend(site::judge_names(&base, &plan));
             }
             dirs = places(&namespace);

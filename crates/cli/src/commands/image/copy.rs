@@ -33,6 +33,7 @@ impl Args {
     /// When the source is damaged or there is no room.
     pub fn run(&self, context: &Context) -> Result<(), Failure> {
         let from = source_file(context, &self.src)?;
+        place::answers(&self.dst)?;
         let to = match from.file_name() {
             Some(name) if self.dst.is_dir() => place::locate(context, &self.dst.join(name))?,
             _ => place::locate(context, &self.dst)?,

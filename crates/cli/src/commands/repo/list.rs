@@ -2,12 +2,11 @@
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
-use std::thread;
 
 use azud_core::layout::Layout;
 use azud_core::reference::Where;
 use azud_disk::mounting::MountFacts;
-use azud_disk::remote::{Protocol, State, mounted_in, state};
+use azud_disk::remote::{Protocol, State, mounted_in, reach, states};
 use serde::Serialize;
 use serde_json::json;
 
@@ -56,7 +55,7 @@ impl Args {
             };
             rows.insert(known.address.clone(), row);
         }
-        for (address, facts, state) in mounted(&layout) {
+        for (address, facts, state) in mounted(context, &layout) {
             let row = Row {
                 known: rows.contains_key(&address),
                 state: state.as_str(),
@@ -76,24 +75,22 @@ impl Args {
 }
 
 /// The repositories of other computers that are mounted, each asked how it is, all at once.
-fn mounted(layout: &Layout) -> Vec<(String, MountFacts, State)> {
+fn mounted(context: &Context, layout: &Layout) -> Vec<(String, MountFacts, State)> {
+    let Some(base) = reach(layout.base()) else {
+        let values = [("path", layout.base().display().to_string().into())];
+        let text = context.catalog.fmt("warn-base-silent", &values);
+        context.output.warn(&context.catalog, &text);
+        return Vec::new();
+    };
     let mut found = Vec::new();
-    for facts in mounted_in(layout.base()) {
+    for facts in mounted_in(&base) {
         let name = facts.at.file_name().and_then(|name| name.to_str());
         if let Some(Ok(Where::Host(host))) = name.map(Where::parse) {
             found.push((host.to_string(), facts));
         }
     }
-    let states: Vec<State> = thread::scope(|scope| {
-        let asked: Vec<_> = found
-            .iter()
-            .map(|(_, facts)| scope.spawn(|| state(&facts.at)))
-            .collect();
-        let answers = asked.into_iter().map(thread::ScopedJoinHandle::join);
-        answers
-            .map(|answer| answer.unwrap_or(State::Unreachable))
-            .collect()
-    });
+    let places: Vec<PathBuf> = found.iter().map(|(_, facts)| facts.at.clone()).collect();
+    let states = states(&places);
     let both = found.into_iter().zip(states);
     both.map(|((address, facts), state)| (address, facts, state))
         .collect()

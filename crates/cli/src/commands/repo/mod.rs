@@ -10,11 +10,10 @@ pub mod unmount;
 use std::path::{Path, PathBuf};
 
 use azud_core::code::Code;
-use azud_core::layout::Layout;
 use azud_core::namespace::{Facts, Namespace, PlaceError};
 use azud_core::reference::{Host, Where};
 use azud_disk::own_addresses;
-use azud_disk::remote::mounted_in;
+use azud_disk::remote::{mounted_in, reach};
 use clap::Subcommand;
 
 use super::Context;
@@ -59,7 +58,6 @@ struct Goal {
     at: PathBuf,
     /// Other names of it, each a link beside its folder.
     names: Vec<Host>,
-    layout: Layout,
 }
 
 impl Goal {
@@ -73,6 +71,7 @@ impl Goal {
             serving: site.serving.then(|| site.layout.root().to_owned()),
             manager: site.manager.clone(),
             present: Vec::new(),
+            dead: Vec::new(),
         });
         let other = |key: &str| {
             let hint = context.catalog.text(key);
@@ -91,7 +90,10 @@ impl Goal {
         };
         let at = namespace.mount_point(&place)?;
         let above = at.parent().unwrap_or(&at);
-        let above = std::fs::canonicalize(above).unwrap_or_else(|_| above.to_owned());
+        let above = reach(above).ok_or_else(|| PlaceError::Silent {
+            place: place.clone(),
+            at: above.to_owned(),
+        })?;
         Ok(Self {
             host,
             at: above.join(at.file_name().unwrap_or_default()),
@@ -100,7 +102,6 @@ impl Goal {
             } else {
                 Vec::new()
             },
-            layout: site.layout,
         })
     }
 

@@ -68,7 +68,7 @@ impl Args {
             "source": way.source().to_string_lossy(),
             "read_only": !way.write,
         });
-        follow(context, &goal.layout);
+        follow(context);
         context.output.result(&value, || {
             let shown = at.display().to_string();
             context

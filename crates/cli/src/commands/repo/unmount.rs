@@ -50,7 +50,7 @@ impl Args {
         let _ = std::fs::remove_dir(at);
         goal.withdraw_names();
         let value = json!({ "action": "repo-unmount", "at": at });
-        follow(context, &goal.layout);
+        follow(context);
         let done = || context.catalog.text("result-repo-unmount");
         context.output.result(&value, done);
         Ok(())

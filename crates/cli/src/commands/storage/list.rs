@@ -34,12 +34,17 @@ impl Args {
     /// # Errors
     /// When `blkid` is missing or fails.
     pub fn run(&self, context: &Context) -> Result<(), Failure> {
-        let layout = Site::load(&context.site)?.layout;
-        let gone = sweep(context, &layout);
+        let site = Site::load(&context.site)?;
+        let gone = sweep(context, &site)?;
         let media = media()?;
         let rows: Vec<(&Medium, Option<Vec<Image>>)> = media
             .iter()
-            .map(|medium| (medium, medium.mounted.first().map(|at| images(at, &layout))))
+            .map(|medium| {
+                (
+                    medium,
+                    medium.mounted.first().map(|at| images(at, &site.layout)),
+                )
+            })
             .collect();
         let gone: Vec<String> = gone.iter().map(ToString::to_string).collect();
         let told: Vec<Value> = rows.iter().map(row).collect();

@@ -3,19 +3,20 @@
 pub mod list;
 pub mod mount;
 pub mod unmount;
+pub mod watch;
 
 use std::path::{Path, PathBuf};
 
 use azud_core::code::Code;
 use azud_core::layout::Layout;
 use azud_core::reference::{Removable, Where};
-use azud_disk::remote::{is_gone, mounted_in, withdraw};
 use azud_disk::removable::Medium;
 use clap::Subcommand;
 
 use super::Context;
 use crate::failure::Failure;
-use crate::in_step::follow;
+use crate::place;
+use crate::site::Site;
 
 /// What can be done with removable storage.
 #[derive(Debug, Subcommand)]
@@ -26,6 +27,8 @@ pub enum Verb {
     Mount(mount::Args),
     /// Unmounts one.
     Unmount(unmount::Args),
+    /// Withdraws what is pulled.
+    Watch(watch::Args),
 }
 
 impl Verb {
@@ -38,34 +41,19 @@ impl Verb {
             Self::List(args) => args.run(context),
             Self::Mount(args) => args.run(context),
             Self::Unmount(args) => args.run(context),
+            Self::Watch(args) => args.run(context),
         }
     }
 }
 
-/// Takes away what is left of media that were pulled while they were mounted: the mount, its directory, its
-/// alias. Says so.
-fn sweep(context: &Context, layout: &Layout) -> Vec<Removable> {
-    let mut gone = Vec::new();
-    for facts in mounted_in(layout.mnt()) {
-        let Some(medium) = removable(&facts.at) else {
-            continue;
-        };
-        if !is_gone(&facts.at) || withdraw(&facts.at).is_err() {
-            continue;
-        }
-        // A directory that is not empty stays.
-        let _ = std::fs::remove_dir(&facts.at);
-        let name = medium.to_string();
-        let text = context
-            .catalog
-            .fmt("warn-pulled", &[("medium", name.into())]);
-        context.output.warn(&context.catalog, &text);
-        gone.push(medium);
-    }
-    if !gone.is_empty() {
-        follow(context, layout);
-    }
-    gone
+/// What was pulled while it was mounted; what is left of it is cleared away.
+fn sweep(context: &Context, site: &Site) -> Result<Vec<Removable>, Failure> {
+    let cleared = place::clear(context, &place::of_site(site)?);
+    let media = cleared.into_iter().filter_map(|place| match place {
+        Where::Removable(medium) => Some(medium),
+        _ => None,
+    });
+    Ok(media.collect())
 }
 
 /// The medium whose place a directory is.
@@ -77,7 +65,7 @@ fn removable(at: &Path) -> Option<Removable> {
 }
 
 /// Where a medium is mounted, free of symbolic links above it.
-fn place(layout: &Layout, medium: &Removable) -> PathBuf {
+fn place_of(layout: &Layout, medium: &Removable) -> PathBuf {
     let mnt = std::fs::canonicalize(layout.mnt()).unwrap_or_else(|_| layout.mnt().to_owned());
     mnt.join(medium.to_string())
 }

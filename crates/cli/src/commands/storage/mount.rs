@@ -3,7 +3,7 @@
 use azud_disk::removable::{Medium, media};
 use serde_json::{Value, json};
 
-use super::{find, place, sweep};
+use super::{find, place_of, sweep};
 use crate::args::Writing;
 use crate::commands::Context;
 use crate::confirm::{Step, settle};
@@ -31,8 +31,8 @@ impl Args {
     /// # Errors
     /// When there is no such medium, or it cannot be mounted.
     pub fn run(&self, context: &Context) -> Result<(), Failure> {
-        let layout = Site::load(&context.site)?.layout;
-        sweep(context, &layout);
+        let site = Site::load(&context.site)?;
+        sweep(context, &site)?;
         let media = media()?;
         let chosen: Vec<&Medium> = match &self.medium {
             Some(wanted) => vec![find(&media, wanted)?],
@@ -49,7 +49,7 @@ impl Args {
                 let hint = context.catalog.text("storage-nameless");
                 return Err(Failure::new(azud_core::code::Code::NoMedium, node).with_hint(hint));
             };
-            let at = place(&layout, name);
+            let at = place_of(&site.layout, name);
             let row = format!("{} → {}", medium.node.display(), at.display());
             plan = plan.text("medium", row);
             work.push((medium, name, at));
@@ -67,7 +67,7 @@ impl Args {
                 "read_only": self.read_only || medium.read_only,
             }));
         }
-        follow(context, &layout);
+        follow(context);
         let count = done.len();
         let value = json!({ "action": "storage-mount", "mounted": done });
         context.output.result(&value, || {

@@ -6,7 +6,7 @@ use azud_disk::remote::mounted_in;
 use azud_disk::removable::media;
 use serde_json::json;
 
-use super::{find, place, removable, sweep};
+use super::{find, place_of, removable, sweep};
 use crate::args::Writing;
 use crate::commands::Context;
 use crate::confirm::{Step, settle};
@@ -31,8 +31,9 @@ impl Args {
     /// # Errors
     /// When it is not mounted, or in use.
     pub fn run(&self, context: &Context) -> Result<(), Failure> {
-        let layout = Site::load(&context.site)?.layout;
-        let gone = sweep(context, &layout);
+        let site = Site::load(&context.site)?;
+        let gone = sweep(context, &site)?;
+        let layout = site.layout;
         let is = |medium: &azud_core::reference::Removable| {
             medium.to_string() == self.medium || medium.id() == self.medium
         };
@@ -49,7 +50,7 @@ impl Args {
             .filter(|at| medium.mounted.contains(at))
             .find(|at| removable(at).is_some());
         let Some(at) = ours else {
-            let shown = medium.name.as_ref().map(|name| place(&layout, name));
+            let shown = medium.name.as_ref().map(|name| place_of(&layout, name));
             let shown = shown.unwrap_or_else(|| medium.node.clone());
             return Err(Failure::new(Code::NotMounted, shown.display().to_string()));
         };
@@ -59,7 +60,7 @@ impl Args {
         }
         unmount(&at)?;
         let _ = std::fs::remove_dir(&at);
-        follow(context, &layout);
+        follow(context);
         self.tell(context);
         Ok(())
     }
