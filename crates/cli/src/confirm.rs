@@ -10,6 +10,7 @@ use crate::args::Writing;
 use crate::commands::Context;
 use crate::failure::Failure;
 use crate::i18n::Catalog;
+use crate::interrupt;
 use crate::plan::Plan;
 
 /// What comes after a plan.
@@ -25,11 +26,16 @@ pub enum Step {
 /// Shows the plan of work that destroys nothing.
 pub fn settle(context: &Context, plan: &Plan, writing: Writing) -> Step {
     plan.show(&context.catalog, &context.output, writing.dry_run);
+    step(writing)
+}
+
+/// From here on a signal waits for a safe moment.
+fn step(writing: Writing) -> Step {
     if writing.dry_run {
-        Step::Stop
-    } else {
-        Step::Go
+        return Step::Stop;
     }
+    interrupt::begin_work();
+    Step::Go
 }
 
 /// Shows the plan of work that destroys what `device` holds, and asks for its name unless `--yes`
@@ -91,11 +97,7 @@ fn settle_asking(
         let prompt = context.catalog.fmt(prompt, &[("device", device.into())]);
         confirm(&context.catalog, device, &prompt, person)?;
     }
-    Ok(if writing.dry_run {
-        Step::Stop
-    } else {
-        Step::Go
-    })
+    Ok(step(writing))
 }
 
 /// Somebody who can be asked.

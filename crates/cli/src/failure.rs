@@ -8,6 +8,7 @@ use std::time::{Duration, UNIX_EPOCH};
 use azud_core::cache::Stays;
 use azud_core::code::{self, Code};
 use azud_core::namespace::PlaceError;
+use azud_core::progress::Interrupted;
 use azud_image::ImageError;
 use azud_image::fs::FsError;
 use azud_store::lease::Holder;
@@ -126,6 +127,7 @@ impl Coded for ImageError {
     fn words(&self) -> Option<Words> {
         match self {
             Self::Fs(error) => Coded::words(error),
+            Self::Interrupted(error) => Coded::words(error),
             Self::TooSmall { has, needs } => Some(Words::new(
                 "too-small",
                 [("has", has.to_string()), ("needs", needs.to_string())],
@@ -193,6 +195,7 @@ impl Coded for azud_store::StoreError {
             Self::Stays { image, why } => Some(stays(image, why)),
             Self::HalfMoved(path) => Some(Words::new("half-moved", [("image", shown(path))])),
             Self::Held { image, by } => Some(held(image, by)),
+            Self::Interrupted(error) => Coded::words(error),
             _ => None,
         }
     }
@@ -240,6 +243,16 @@ impl Coded for PlaceError {
 impl Coded for azud_core::name::NameError {
     fn code(&self) -> Code {
         self.code()
+    }
+}
+
+impl Coded for Interrupted {
+    fn code(&self) -> Code {
+        Code::Interrupted
+    }
+
+    fn words(&self) -> Option<Words> {
+        Some(Words::new("interrupted", []))
     }
 }
 

@@ -18,6 +18,7 @@ mod foreign;
 pub mod human;
 pub mod i18n;
 mod in_step;
+mod interrupt;
 pub mod opened;
 pub mod output;
 mod place;
@@ -46,7 +47,7 @@ use output::{Mode, Output};
 use site::SiteArgs;
 
 /// Runs the command of the process' arguments. The exit status is 0 when it was done, 1 when it
-/// failed, 2 when it was not understood; OpenGnsys' names have their own.
+/// failed, 2 when it was not understood, 128 and its number when a signal ended it; OpenGnsys' names have their own.
 pub fn main() -> ExitCode {
     let args: Vec<OsString> = std::env::args_os().collect();
     if let Some(name) = compat::called(&args) {
@@ -60,6 +61,7 @@ pub fn main() -> ExitCode {
                 json: cli.global.json,
                 quiet: cli.global.quiet,
             };
+            interrupt::watch(catalog.lang(), move || Output::standard(mode));
             let output = Output::standard(mode);
             let site = cli.global.site;
             let context = Context {
@@ -118,11 +120,12 @@ fn finish(context: &Context, done: Result<(), Failure>) -> ExitCode {
         let finished = context.output.finish();
         finished.map_err(|error| Failure::io(Path::new("/dev/stdout"), &error))
     });
-    match done {
+    match done.map_err(interrupt::told) {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {
             context.output.failure(&context.catalog, &failure);
-            ExitCode::from(if failure.code == Code::Usage { 2 } else { 1 })
+            let usage = if failure.code == Code::Usage { 2 } else { 1 };
+            ExitCode::from(interrupt::status().unwrap_or(usage))
         }
     }
 }

@@ -26,6 +26,8 @@ codes! {
     BadConfig = "cli/bad-config",
     /// The user did not confirm a destructive step.
     NotConfirmed = "cli/not-confirmed",
+    /// Somebody asked for the end of the work (a signal).
+    Interrupted = "cli/interrupted",
     /// The name is not acceptable.
     BadName = "image/bad-name",
     /// No such image.

@@ -40,12 +40,20 @@ impl Phase {
     }
 }
 
-/// Receives progress; called from any thread, often, so it must be cheap.
+/// Somebody asked for the end of the work before it was done.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("stopped half-way, as was asked")]
+pub struct Interrupted;
+
+/// Receives progress, and says whether to go on; called from any thread, often, so it must be cheap.
 pub trait Progress: Sync {
     /// A phase begins; `total` is in bytes of content.
     fn begin(&self, phase: Phase, total: u64);
-    /// `bytes` more are done in the current phase.
-    fn advance(&self, bytes: u64);
+    /// `bytes` more are done in the current phase. Between this piece and the next is a good moment to stop.
+    ///
+    /// # Errors
+    /// [`Interrupted`]: whoever works cleans up and returns.
+    fn advance(&self, bytes: u64) -> Result<(), Interrupted>;
     /// The current phase is over.
     fn end(&self) {}
 }
@@ -56,5 +64,7 @@ pub struct Silent;
 
 impl Progress for Silent {
     fn begin(&self, _: Phase, _: u64) {}
-    fn advance(&self, _: u64) {}
+    fn advance(&self, _: u64) -> Result<(), Interrupted> {
+        Ok(())
+    }
 }

@@ -8,12 +8,14 @@ use std::collections::VecDeque;
 use std::ffi::OsStr;
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
+use std::os::unix::process::CommandExt;
 use std::process::{Child, ChildStderr, ChildStdout, Command, ExitStatus, Stdio};
 use std::sync::mpsc::{Receiver, channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use crate::error::{DiskError, Result};
+use crate::running::Program;
 
 /// How much of the standard error is kept.
 const TAIL: usize = 4096;
@@ -51,6 +53,7 @@ pub struct Tool {
     name: String,
     command: Command,
     accepted: Vec<i32>,
+    interrupted: bool,
 }
 
 /// What a program that succeeded has printed.
@@ -108,10 +111,13 @@ impl Tool {
         let mut command = Command::new(file);
         // Messages that can be compared, whatever the user speaks.
         command.env("LC_ALL", "C").stdin(Stdio::null());
+        // A group of its own: who ends it, and when, is not the terminal's to say.
+        command.process_group(0);
         Ok(Self {
             name: program.to_owned(),
             command,
             accepted: vec![0],
+            interrupted: true,
         })
     }
 
@@ -140,6 +146,14 @@ impl Tool {
     #[must_use]
     pub fn accept(mut self, status: i32) -> Self {
         self.accepted.push(status);
+        self
+    }
+
+    /// Lets it come to its end even if [`stop_programs`](crate::running::stop_programs) ends others: it changes what
+    /// must not be half changed.
+    #[must_use]
+    pub fn uninterrupted(mut self) -> Self {
+        self.interrupted = false;
         self
     }
 
@@ -187,12 +201,14 @@ impl Tool {
             .map_err(|error| DiskError::at(&program, "starting", error))?;
         let (stdout, stderr) = (child.stdout.take(), child.stderr.take());
         let (name, accepted) = (self.name, self.accepted);
+        let running = self.interrupted.then(|| Program::of(child.id()));
         let mut stream = Stream {
             name,
             program,
             args,
             accepted,
             child,
+            running,
             stdout,
             tail: None,
             end: None,
@@ -221,6 +237,7 @@ pub struct Stream {
     args: String,
     accepted: Vec<i32>,
     child: Child,
+    running: Option<Program>,
     stdout: Option<ChildStdout>,
     tail: Option<Tail>,
     end: Option<End>,
@@ -249,6 +266,7 @@ impl Stream {
             _ => End::Badly(status),
         };
         self.end = Some(end);
+        self.running = None;
         Ok(end)
     }
 

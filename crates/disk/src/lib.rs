@@ -25,6 +25,7 @@ pub mod partition;
 pub mod qemu;
 pub mod remote;
 pub mod removable;
+pub mod running;
 pub mod same;
 pub mod source;
 mod sys;

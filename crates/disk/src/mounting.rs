@@ -21,6 +21,7 @@ use crate::command::{Tool, find};
 use crate::error::{DiskError, Result};
 use crate::extent::of_path;
 use crate::mounts::{Mount, mounts};
+use crate::running::Aside;
 use crate::sys;
 use crate::sysfs::BlockDev;
 
@@ -91,6 +92,7 @@ pub struct Mounted {
     /// Whether the directory was made for it.
     made: bool,
     armed: bool,
+    _aside: Aside,
 }
 
 impl Mounted {
@@ -145,6 +147,7 @@ impl Drop for Mounted {
 /// kernel says of the source; [`DiskError::ToolMissing`] and [`DiskError::ToolFailed`] of a helper.
 pub fn mount(what: &Mounting<'_>) -> Result<Mounted> {
     let place = Place::open(what.at)?;
+    let aside = Aside::new();
     let done = match what.kind {
         Kind::Device(fs) => by_kernel(what, &place, fs),
         Kind::Bind => bind(what, &place),
@@ -154,6 +157,7 @@ pub fn mount(what: &Mounting<'_>) -> Result<Mounted> {
         at: place.real,
         made: place.made,
         armed: done.is_ok(),
+        _aside: aside,
     };
     if done.is_err() {
         mounted.tidy();
@@ -284,7 +288,12 @@ fn by_helper(what: &Mounting<'_>, place: &Place, fs: &str) -> Result<()> {
         let tool = Tool::find("mount")?.args(["-t", fs, "-o", &options, "--"]);
         tool.arg(what.source).arg(&place.real)
     };
-    tool.run().map(drop).map_err(|error| match error {
+    let done = tool.run().map(drop);
+    if done.is_err() && top(&place.real).is_some() {
+        // It was ended after it had mounted; what is said is why.
+        let _ = unmount(&place.real);
+    }
+    done.map_err(|error| match error {
         DiskError::ToolFailed { .. } if !supported(fs) => DiskError::MountUnsupported {
             path: PathBuf::from(what.source),
             fs: fs.to_owned(),

@@ -45,8 +45,7 @@ pub fn write_partclone(
         |content| {
             out.write_all(&content)
                 .map_err(|source| ImageError::Write { source })?;
-            progress.advance(content.len() as u64);
-            Ok(())
+            Ok(progress.advance(content.len() as u64)?)
         },
     )?;
     progress.end();

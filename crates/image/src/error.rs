@@ -4,6 +4,7 @@ use std::io;
 
 use azud_core::code::{self, Code};
 use azud_core::format::FormatError;
+use azud_core::progress::Interrupted;
 
 use crate::fs::FsError;
 
@@ -90,6 +91,9 @@ pub enum ImageError {
     /// More content than the format carries.
     #[error("{0}")]
     Limit(String),
+    /// Somebody asked for the end of the work.
+    #[error(transparent)]
+    Interrupted(#[from] Interrupted),
 }
 
 impl ImageError {
@@ -112,6 +116,7 @@ impl ImageError {
             Self::SectorSize { .. } => Code::SectorSize,
             Self::ReadBack { .. } => Code::ReadBack,
             Self::Limit(_) => Code::TooLarge,
+            Self::Interrupted(_) => Code::Interrupted,
         }
     }
 

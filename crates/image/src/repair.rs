@@ -9,7 +9,7 @@ use std::io;
 
 use azud_core::format::Hash;
 use azud_core::io::ReadAt;
-use azud_core::progress::{Phase, Progress};
+use azud_core::progress::{Interrupted, Phase, Progress};
 
 use crate::error::ImageError;
 use crate::indexed::Indexed;
@@ -103,7 +103,14 @@ impl Outline {
 
     /// Reads a file once, from its beginning to its end, and says what is wrong with it. What cannot be
     /// read counts as wrong: the medium may take it when it is written anew.
-    pub fn check(&self, file: &dyn ReadAt, progress: &dyn Progress) -> Damage {
+    ///
+    /// # Errors
+    /// [`Interrupted`], when that is asked for.
+    pub fn check(
+        &self,
+        file: &dyn ReadAt,
+        progress: &dyn Progress,
+    ) -> Result<Damage, Interrupted> {
         progress.begin(Phase::Verify, self.ending_at);
         let mut bytes = Vec::new();
         let mut frames = Vec::new();
@@ -111,11 +118,11 @@ impl Outline {
             if self.indexed.read_frame(file, number, &mut bytes).is_err() {
                 frames.push(number);
             }
-            progress.advance(frame.compressed_len.into());
+            progress.advance(frame.compressed_len.into())?;
         }
         let ending = self.has_other_ending(file);
         progress.end();
-        Damage { frames, ending }
+        Ok(Damage { frames, ending })
     }
 
     /// Looks again at what was found wrong.
@@ -137,7 +144,7 @@ impl Outline {
     /// frames of the same bytes. The caller makes it durable and checks again.
     ///
     /// # Errors
-    /// `Frames` with those that the other copy does not have either, when all others are written; `Write`.
+    /// `Frames` with those that the other copy does not have either, when all others are written; `Write`, `Interrupted`.
     pub fn repair(
         &self,
         damage: &Damage,
@@ -167,7 +174,7 @@ impl Outline {
             patch(&bytes, offset).map_err(|source| ImageError::Write { source })?;
             done.frames += 1;
             done.fetched += bytes.len() as u64;
-            progress.advance(bytes.len() as u64);
+            progress.advance(bytes.len() as u64)?;
         }
         if damage.ending {
             patch(&self.ending, self.ending_at).map_err(|source| ImageError::Write { source })?;
@@ -197,7 +204,7 @@ mod tests {
     }
 
     fn repair(outline: &Outline, image: &mut [u8], from: &[u8]) -> Result<Repaired, ImageError> {
-        let damage = outline.check(&image.to_vec(), &Silent);
+        let damage = outline.check(&image.to_vec(), &Silent).unwrap();
         let other = Outline::open(&from.to_vec()).unwrap();
         let mut patch = |bytes: &[u8], offset: u64| {
             let at = usize::try_from(offset).unwrap();
@@ -214,7 +221,7 @@ mod tests {
         for at in (0..IMAGE.len()).step_by(step) {
             let mut image = IMAGE.to_vec();
             image[at] ^= 0x40;
-            let damage = outline.check(&image, &Silent);
+            let damage = outline.check(&image, &Silent).unwrap();
             let inside = |number: &usize| {
                 let (offset, len) = outline.range(*number);
                 (offset..offset + u64::from(len)).contains(&(at as u64))

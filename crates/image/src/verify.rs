@@ -37,7 +37,7 @@ pub fn verify(
         state,
         |(decoder, bytes, content), number| {
             let good = check(indexed, file, number, (decoder.as_mut(), bytes, content));
-            progress.advance(frames[number].compressed_len.into());
+            progress.advance(frames[number].compressed_len.into())?;
             match good {
                 Ok(()) => Ok(()),
                 Err(ImageError::Frame { .. }) => {

@@ -7,6 +7,7 @@ use azud_core::assembly::SourceError;
 use azud_core::cache::Stays;
 use azud_core::code::{self, Code};
 use azud_core::name::NameError;
+use azud_core::progress::Interrupted;
 
 use crate::cache::NoRoom;
 use crate::lease::Holder;
@@ -161,6 +162,9 @@ pub enum StoreError {
         /// Where the damaged piece begins.
         offset: u64,
     },
+    /// Somebody asked for the end of the work.
+    #[error(transparent)]
+    Interrupted(#[from] Interrupted),
     /// The system refused an operation.
     #[error("cannot {op} {path}", path = .path.display())]
     Io {
@@ -218,6 +222,7 @@ impl StoreError {
             Self::HalfMoved(_) => Code::HalfMoved,
             Self::Source { source, .. } => source.code(),
             Self::Pending { source, .. } => source.code(),
+            Self::Interrupted(_) => Code::Interrupted,
             Self::Io { source, .. } => code::of_io(source),
         }
     }

@@ -16,6 +16,8 @@ error-cli-bad-config = The configuration was not understood
     .hint = Correct /etc/azud/azud.toml (or the file that AZUD_CONFIG names), the AZUD_… variables or the options.
 error-cli-not-confirmed = Not confirmed, nothing was written
     .hint = Repeat with --yes, or type the device's name when asked.
+error-cli-interrupted = Interrupted by a signal
+    .hint = Run the same command again: what was begun is cleared away, or gone on with.
 error-image-bad-name = The image's name is not acceptable
     .hint = Use letters, digits, dashes and dots; no part may be empty, begin with a dot or be “..”.
 error-image-not-found = Not found
@@ -159,6 +161,7 @@ error-tool-failed = An external program failed
 
 ## What failed in this very case, where more languages than English have words for it
 
+detail-interrupted = stopped half-way, as was asked
 detail-too-small = the target has { $has } bytes, the image needs { $needs }
 detail-no-device = { $path }: no such device or file
 detail-mounted = { $path }: mounted on { $at }

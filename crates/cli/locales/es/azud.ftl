@@ -16,6 +16,8 @@ error-cli-bad-config = No se ha entendido la configuración
     .hint = Corrija /etc/azud/azud.toml (o el fichero que indica AZUD_CONFIG), las variables AZUD_… o las opciones.
 error-cli-not-confirmed = Sin confirmar; no se ha escrito nada
     .hint = Repita con --yes, o escriba el nombre del dispositivo cuando se le pida.
+error-cli-interrupted = Interrumpido por una señal
+    .hint = Ejecute la misma orden otra vez: lo empezado se limpia o se continúa.
 error-image-bad-name = El nombre de la imagen no es válido
     .hint = Use letras, cifras, guiones y puntos; ninguna parte puede estar vacía, empezar por punto ni ser «..».
 error-image-not-found = No existe
@@ -159,6 +161,7 @@ error-tool-failed = Ha fallado un programa externo
 
 ## Qué ha fallado en este mismo caso, donde no solo el inglés tiene palabras
 
+detail-interrupted = detenido a medias, como se pidió
 detail-too-small = el destino tiene { $has } bytes, la imagen necesita { $needs }
 detail-no-device = { $path }: no hay tal dispositivo ni fichero
 detail-mounted = { $path }: montado en { $at }

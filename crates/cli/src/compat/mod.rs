@@ -30,6 +30,7 @@ use azud_core::code::Code;
 use crate::commands::Context;
 use crate::failure::Failure;
 use crate::i18n::{Catalog, Lang};
+use crate::interrupt;
 use crate::output::{Mode, Output};
 use crate::site::SiteArgs;
 
@@ -113,6 +114,7 @@ pub(crate) fn main(name: &'static Name, args: &[OsString]) -> ExitCode {
         },
         answer: Output::standard(Mode::default()),
     };
+    interrupt::watch(lang, Output::aside);
     let done = words(args).and_then(|words| {
         call.args = words;
         if call.args == ["help"] {
@@ -126,10 +128,10 @@ pub(crate) fn main(name: &'static Name, args: &[OsString]) -> ExitCode {
         Ok(()) => Ok(status),
         Err(error) => Err(Failure::io(Path::new("/dev/stdout"), &error).into()),
     });
-    ExitCode::from(
-        done.unwrap_or_else(|refusal| tell(name, &call, refusal))
-            .number(),
-    )
+    let failed = done.is_err();
+    let status = done.unwrap_or_else(|refusal| tell(name, &call, refusal));
+    let signal = failed.then(interrupt::status).flatten();
+    ExitCode::from(signal.unwrap_or_else(|| status.number()))
 }
 
 fn words(args: &[OsString]) -> Result<Vec<String>, Refusal> {
@@ -161,6 +163,7 @@ fn help(name: &Name, call: &Call) {
 /// Says what is wrong, with the right order of arguments if that is it.
 fn tell(name: &Name, call: &Call, refusal: Refusal) -> Status {
     let Refusal { status, failure } = refusal;
+    let failure = interrupt::told(failure);
     let known = |status: &Status| name.statuses.contains(status);
     let status = status
         .filter(known)

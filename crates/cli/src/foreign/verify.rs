@@ -124,7 +124,7 @@ fn drain(mut content: impl Read, progress: &dyn Progress) -> io::Result<()> {
     loop {
         match content.read(&mut piece) {
             Ok(0) => return Ok(()),
-            Ok(len) => progress.advance(len as u64),
+            Ok(len) => progress.advance(len as u64).map_err(io::Error::other)?,
             Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
             Err(error) => return Err(error),
         }

@@ -10,12 +10,13 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use azud_core::progress::{Phase, Progress};
+use azud_core::progress::{Interrupted, Phase, Progress};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use serde_json::json;
 
 use crate::human;
 use crate::i18n::Catalog;
+use crate::interrupt;
 use crate::output::Output;
 use meter::{Meter, Reading};
 
@@ -231,8 +232,9 @@ impl Progress for Reporter<'_> {
         self.begin_at(phase, total, self.start.elapsed());
     }
 
-    fn advance(&self, bytes: u64) {
+    fn advance(&self, bytes: u64) -> Result<(), Interrupted> {
         self.advance_at(bytes, self.start.elapsed());
+        interrupt::go_on()
     }
 
     fn end(&self) {

@@ -115,8 +115,9 @@ pub fn format(device: &Path, fs: CacheFs, inner: &Path) -> Result<String> {
     Tool::find("wipefs")?
         .args(["--all", "--quiet", "--"])
         .arg(&device)
+        .uninterrupted()
         .run()?;
-    tool.arg("--").arg(&device).run()?;
+    tool.arg("--").arg(&device).uninterrupted().run()?;
     finish(&device, fs, inner)
 }
 

@@ -85,7 +85,8 @@ fn write(disk: &Path, new: &NewPartition, name: &str) -> Result<()> {
     drop(writer);
     let mut tool = Tool::find("sfdisk")?
         .args(["--quiet", "--lock=yes", "--no-reread", "--no-tell-kernel"])
-        .args(["--wipe", "never", "--wipe-partitions", "never"]);
+        .args(["--wipe", "never", "--wipe-partitions", "never"])
+        .uninterrupted();
     if !new.new_table {
         tool = tool.arg("--append");
     }

@@ -99,7 +99,7 @@ pub fn capture(
         |packed| {
             out.write_all(&packed.bytes)
                 .map_err(|source| ImageError::Write { source })?;
-            progress.advance(packed.row.content_len.into());
+            progress.advance(packed.row.content_len.into())?;
             if packed.reused {
                 reused_frames += 1;
                 reused_bytes += packed.bytes.len() as u64;

@@ -110,7 +110,7 @@ impl Pass<'_> {
             if !pieces.is_empty() && self.gate.pass()? {
                 self.sink.write_pieces(&worker.content, &pieces)?;
             }
-            job.progress.advance(job.content_len(n));
+            job.progress.advance(job.content_len(n))?;
             Ok::<_, ImageError>(())
         };
         each(worker_count(job.native), work.len(), Worker::default, frame)
@@ -152,7 +152,7 @@ impl Pass<'_> {
                 self.write_batch(&mut batch)?;
                 gathered = 0;
             }
-            job.progress.advance(job.content_len(n));
+            job.progress.advance(job.content_len(n))?;
             Ok::<_, ImageError>(())
         })?;
         self.write_batch(&mut batch)

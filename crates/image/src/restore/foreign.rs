@@ -166,7 +166,7 @@ fn write(
         if options.writes == Writes::Ascending {
             put(&piece, &mut current)?;
         }
-        progress.advance(piece.content.len() as u64);
+        progress.advance(piece.content.len() as u64)?;
         let (start, len) = (piece.start, u32::try_from(piece.content.len()));
         let len = len.expect("a block or a piece");
         sums.extend(hash.map(|hash| Sum { start, len, hash }));
@@ -189,7 +189,7 @@ fn compare(
         if *blake3::hash(&buffer).as_bytes() != sum.hash {
             return Err(ImageError::ReadBack { number });
         }
-        progress.advance(sum.len.into());
+        progress.advance(sum.len.into())?;
     }
     progress.end();
     Ok(())

@@ -247,8 +247,7 @@ impl Job<'_> {
                 ticket.wait();
             }
             sink.put(self.starts[n], content)?;
-            self.progress.advance(self.content_len(n));
-            Ok::<_, ImageError>(())
+            Ok::<_, ImageError>(self.progress.advance(self.content_len(n))?)
         })?;
         self.progress.end();
         Ok((0..count).map(|n| self.stored_len(n)).sum())

@@ -161,8 +161,7 @@ impl Flow<'_> {
                 Some(content) => self.sink.put(start, &content)?,
                 None => {}
             }
-            self.progress.advance(len.into());
-            Ok(())
+            Ok(self.progress.advance(len.into())?)
         })
     }
 }

@@ -55,8 +55,7 @@ pub(super) fn read_back(
                     number: geometry.head_frames + n,
                 });
             }
-            progress.advance(frames[n].content_len.into());
-            Ok(())
+            Ok(progress.advance(frames[n].content_len.into())?)
         },
     )?;
     progress.end();

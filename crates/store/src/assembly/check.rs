@@ -49,7 +49,8 @@ pub(super) fn check(
         });
         for buf in read {
             sums.update(&buf);
-            progress.advance(buf.len() as u64);
+            // Who reads ends when nobody takes it any more.
+            progress.advance(buf.len() as u64)?;
         }
         reader
             .join()

@@ -192,7 +192,7 @@ impl<'a> Work<'a> {
                     for number in pieces {
                         let len = assembly.wanted.pieces()[number].len;
                         journal.tracker_mut().place(number, len);
-                        progress.advance(len.into());
+                        progress.advance(len.into())?;
                         match origin {
                             Origin::Source => counts.source += u64::from(len),
                             Origin::Local { .. } => counts.local += u64::from(len),

@@ -41,6 +41,7 @@ const OWNERS: &[(&str, &str)] = &[
     ("toml", "azud"),
     ("if-addrs", "azud-disk"),
     ("fluent-bundle", "azud"),
+    ("signal-hook", "azud"),
     ("zstd-safe", "azud-image"),
 ];
 

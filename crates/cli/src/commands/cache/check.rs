@@ -46,7 +46,7 @@ pub(super) fn check(
     match Outline::open(&file) {
         Ok(outline) => {
             let identity = Some(Identity(*outline.identity()));
-            let damage = outline.check(&file, progress);
+            let damage = outline.check(&file, progress)?;
             Ok(if damage.is_none() {
                 Found::Sound(identity)
             } else {
@@ -84,7 +84,7 @@ fn by_sum(path: &Path, file: &dyn ReadAt, progress: &dyn Progress) -> Result<Fou
             .map_err(|source| ImageError::Read { offset, source })?;
         sums.update(&piece[..len]);
         offset += len as u64;
-        progress.advance(len as u64);
+        progress.advance(len as u64)?;
     }
     progress.end();
     Ok(if sums.finish().full == wanted {

@@ -67,7 +67,7 @@ impl Args {
         let image = Copy::open(&cache.root().join(&path))?;
         let outline = outline(&cache, &path, (&image, &source))?;
         let progress = context.progress();
-        let damage = outline.check(&image.stored, &progress);
+        let damage = outline.check(&image.stored, &progress)?;
         drop(progress);
         let plan = self.plan(&path, (outline, &damage));
         if settle(context, &plan, self.writing) == Step::Stop {

@@ -10,6 +10,7 @@ use std::path::PathBuf;
 
 use super::Context;
 use crate::failure::Failure;
+use crate::interrupt;
 
 /// Arguments.
 #[derive(Debug, clap::Args)]
@@ -28,6 +29,7 @@ impl Args {
     /// # Errors
     /// When a step fails, or when a step that must fail does not.
     pub fn run(&self, context: &Context) -> Result<(), Failure> {
+        interrupt::begin_work();
         let base = self.dir.clone().unwrap_or_else(std::env::temp_dir);
         let dir = files::Workplace::make(&base, self.keep)?;
         let done = story::tell(context, dir.path());

@@ -17,6 +17,7 @@ use serde_json::json;
 use crate::cached::InUse;
 use crate::confirm::{Step, settle, settle_destructive};
 use crate::human;
+use crate::interrupt;
 use crate::opened::{Opened, spare_images};
 use crate::place;
 use crate::plan::{Plan, Value};
@@ -124,7 +125,7 @@ impl Args {
                 restore(&opened.native, &opened.stored, &target, &options, &progress)
                     .map_err(Failure::from)
             }
-            None => self.read_pipe(&target, std::io::stdin(), &progress),
+            None => self.read_pipe(&target, interrupt::stdin()?, &progress),
         };
         drop(progress);
         let done = warn_of(context, &device, done)?;

@@ -34,7 +34,7 @@ pub(super) fn look(job: &Job<'_>, sink: &Sink<'_>, order: &Order) -> Result<Touc
         let same = job.holds(n, &worker.current);
         if same {
             sink.hold(job.starts[n], &worker.current);
-            job.progress.advance(job.content_len(n));
+            job.progress.advance(job.content_len(n))?;
         } else {
             job.load(&mut worker.loader, n, &mut worker.content)?;
             sink.hold(job.starts[n], &worker.content);
