@@ -6,7 +6,7 @@
 
 use std::fs::{self, File};
 use std::io::{self, ErrorKind};
-use std::os::unix::fs::{FileExt, OpenOptionsExt};
+use std::os::unix::fs::{FileExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -48,6 +48,7 @@ pub struct Target {
     facts: DeviceFacts,
     direct: Option<Direct>,
     fresh: bool,
+    created: bool,
     /// Whether the folder must still be synced, for a file that was created.
     entry_unsynced: AtomicBool,
     /// The kernel tells a lost write once; from then on every flush must fail.
@@ -127,6 +128,7 @@ impl Target {
             facts,
             direct,
             fresh,
+            created,
             entry_unsynced: AtomicBool::new(created),
             lost: AtomicBool::new(false),
         })
@@ -140,6 +142,16 @@ impl Target {
     /// What it is.
     pub fn facts(&self) -> &DeviceFacts {
         &self.facts
+    }
+
+    /// Removes the file again if opening made it; whether it did. Anything that was there before stays, and so does
+    /// what somebody else put in its place.
+    pub fn abandon(self) -> bool {
+        let ours = || {
+            let (open, there) = (self.file.metadata()?, fs::symlink_metadata(&self.path)?);
+            Ok::<_, io::Error>((open.dev(), open.ino()) == (there.dev(), there.ino()))
+        };
+        self.created && ours().unwrap_or(false) && fs::remove_file(&self.path).is_ok()
     }
 
     /// Whether the medium spins, so that only ascending writes are fast. `false` when nothing tells.

@@ -128,7 +128,7 @@ impl Args {
             None => self.read_pipe(&target, interrupt::stdin()?, &progress),
         };
         drop(progress);
-        let done = warn_of(context, &device, done)?;
+        let (target, done) = finished(context, target, done)?;
         let identity = opened.as_ref().map(Opened::identity);
         used.restored(context, identity, target.facts(), &device);
         self.show(context, &device, &done, begun);
@@ -284,23 +284,25 @@ impl Args {
     }
 }
 
-/// Warns of what a failure leaves on the device.
-fn warn_of(
+/// After a failure nothing is left of a file that was made for this; of any other target is told what it may be now.
+fn finished(
     context: &Context,
-    device: &Path,
+    target: Target,
     done: Result<Restored, Failure>,
-) -> Result<Restored, Failure> {
-    if done
-        .as_ref()
-        .is_err_and(|failure| !matches!(failure.code, Code::TooSmall | Code::SectorSize))
-    {
-        let name = device.display().to_string();
+) -> Result<(Target, Restored), Failure> {
+    let failure = match done {
+        Ok(done) => return Ok((target, done)),
+        Err(failure) => failure,
+    };
+    let name = target.path().display().to_string();
+    let untouched = matches!(failure.code, Code::TooSmall | Code::SectorSize);
+    if !target.abandon() && !untouched {
         let text = context
             .catalog
             .fmt("warn-incomplete", &[("device", name.into())]);
         context.output.warn(&context.catalog, &text);
     }
-    done
+    Err(failure)
 }
 
 /// The size of a file that is made for an image: that of the device it was taken from.

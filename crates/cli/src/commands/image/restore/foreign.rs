@@ -8,7 +8,7 @@ use azud_disk::target::{Target, TargetOptions};
 use azud_image::foreign::Foreign;
 use azud_image::restore::{foreign_write_unit, restore_foreign};
 
-use super::{Args, DIRECT_FROM, warn_of};
+use super::{Args, DIRECT_FROM, finished};
 use crate::cached::InUse;
 use crate::commands::Context;
 use crate::confirm::{Step, settle, settle_destructive};
@@ -51,7 +51,7 @@ impl Args {
         let options = self.options(&target);
         let done = restore_foreign(image, &target, &options, &progress).map_err(Failure::from);
         drop(progress);
-        let done = warn_of(context, &device, done)?;
+        let (target, done) = finished(context, target, done)?;
         used.restored(context, None, target.facts(), &device);
         self.show(context, &device, &done, begun);
         Ok(())
