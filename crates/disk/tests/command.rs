@@ -216,8 +216,7 @@ fn qcow2_round_trip() {
     let dir = folder();
     let (raw, bytes) = noise(dir.path(), "raw:odd", 3 * MIB);
     let out = dir.path().join("out.qcow2");
-    let part = qemu_img_convert(&raw, &out).expect("converted");
-    assert!(part.path().is_file() && !out.exists());
+    qemu_img_convert(&raw, &out).expect("converted");
     let name = |path: &Path| path.to_str().expect("UTF-8").to_owned();
     let back = dir.path().join("back");
     run(
@@ -228,21 +227,12 @@ fn qcow2_round_trip() {
             "qcow2",
             "-O",
             "raw",
-            &name(part.path()),
+            &name(&out),
             &name(&back),
         ],
     )
     .expect("qemu-img");
     assert!(fs::read(&back).expect("there") == bytes);
-    let kept = part.keep();
-    assert!(kept.is_file());
-    fs::remove_file(kept).expect("ours");
     let error = qemu_img_convert(&dir.path().join("absent"), &out).expect_err("nothing to convert");
     assert_eq!(error.code(), Code::ToolFailed);
-    let left = fs::read_dir(dir.path())
-        .expect("ours")
-        .flatten()
-        .filter(|entry| entry.path().extension().is_some_and(|end| end == "part"))
-        .count();
-    assert_eq!(left, 0, "nothing half-made stays");
 }

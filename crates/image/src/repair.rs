@@ -106,11 +106,7 @@ impl Outline {
     ///
     /// # Errors
     /// [`Interrupted`], when that is asked for.
-    pub fn check(
-        &self,
-        file: &dyn ReadAt,
-        progress: &dyn Progress,
-    ) -> Result<Damage, Interrupted> {
+    pub fn check(&self, file: &dyn ReadAt, progress: &dyn Progress) -> Result<Damage, Interrupted> {
         progress.begin(Phase::Verify, self.ending_at);
         let mut bytes = Vec::new();
         let mut frames = Vec::new();

@@ -2,7 +2,6 @@
 
 use std::fs::File;
 use std::path::{Path, PathBuf};
-use std::sync::OnceLock;
 use std::time::SystemTime;
 
 use azud_core::name::ImageFile;
@@ -10,14 +9,27 @@ use azud_core::name::ImageFile;
 use crate::durable;
 use crate::error::{Result, StoreError};
 use crate::lease::Lease;
+use crate::recover::Settled;
+use crate::stage::Stage;
 
-/// A file being written beside its later name; removed when dropped unpublished.
+/// A file that is to be written; nothing is there yet.
 #[derive(Debug)]
 pub struct Export {
+    dir: PathBuf,
+    name: std::ffi::OsString,
+    out: PathBuf,
+}
+
+/// A file being written, in a stage beside its later name as every image that is made; removed when dropped
+/// unpublished. What a killed run left, the next one in the directory clears away.
+#[derive(Debug)]
+pub struct Draft {
     part: PathBuf,
     out: PathBuf,
-    /// Held from the first byte on, where the name is one that an image can have.
-    lease: OnceLock<Lease>,
+    dir: PathBuf,
+    stage: Stage,
+    /// Where the name is one that an image can have.
+    lease: Option<Lease>,
 }
 
 impl Export {
@@ -45,35 +57,50 @@ impl Export {
         if !dir.is_dir() {
             return Err(StoreError::NotFound(dir.to_owned()));
         }
-        let mut hidden = std::ffi::OsString::from(".");
-        hidden.push(name);
-        hidden.push(format!(".{}.azud-part", std::process::id()));
         Ok(Self {
-            part: dir.join(hidden),
+            dir: dir.to_owned(),
+            name: name.to_owned(),
             out: out.to_owned(),
-            lease: OnceLock::new(),
         })
     }
 
-    /// Makes the file to write into, empty, and locks its later name. Something that a killed run left there,
-    /// or a link that somebody put there, is removed and never written through.
+    /// Makes the file to write into, empty, and locks its later name. What killed runs left in the directory is
+    /// finished or cleared away first.
     ///
     /// # Errors
-    /// [`StoreError::Held`], [`StoreError::ReadOnly`], [`StoreError::Io`].
-    pub fn create(&self, now: SystemTime) -> Result<File> {
-        let name = self.out.file_name().and_then(|name| name.to_str());
-        if let (Some(name), Some(dir), None) = (name, self.part.parent(), self.lease.get())
-            && let Ok(image) = ImageFile::in_dir(dir, name)
-        {
-            let _ = self.lease.set(Lease::take(&image, now)?);
-        }
-        durable::remove_file(&self.part)?;
-        durable::create(&self.part)
+    /// [`StoreError::Held`], [`StoreError::Locked`], [`StoreError::ReadOnly`], [`StoreError::Io`].
+    pub fn create(self, now: SystemTime) -> Result<(Draft, File)> {
+        let Self { dir, name, out } = self;
+        let image = name.to_str().map(|name| ImageFile::in_dir(&dir, name));
+        let lease = match image {
+            Some(Ok(image)) => Some(Lease::take(&image, now)?),
+            _ => None,
+        };
+        let settled = Settled::enter_any(&dir, now)?;
+        let stage = Stage::make_for(&dir, &name.to_string_lossy())?;
+        drop(settled);
+        let part = stage.path().join("file");
+        let file = durable::create(&part)?;
+        let draft = Draft {
+            part,
+            out,
+            dir,
+            stage,
+            lease,
+        };
+        Ok((draft, file))
     }
+}
 
+impl Draft {
     /// Where to write.
     pub fn part(&self) -> &Path {
         &self.part
+    }
+
+    /// Where a program may write beside it; what is there goes with the stage.
+    pub fn beside(&self) -> PathBuf {
+        self.stage.path().join("converted")
     }
 
     /// Takes a file that another program wrote beside it in place of what was written.
@@ -92,17 +119,9 @@ impl Export {
         let file =
             File::open(&self.part).map_err(|error| StoreError::io("open", &self.part, error))?;
         durable::sync_file(&file, &self.part)?;
-        self.lease.get().map_or(Ok(()), Lease::confirm)?;
+        self.lease.as_ref().map_or(Ok(()), Lease::confirm)?;
         durable::rename(&self.part, &self.out)?;
-        let dir = self.part.parent().unwrap_or(Path::new("."));
-        durable::sync_dir(dir)
-    }
-}
-
-impl Drop for Export {
-    fn drop(&mut self) {
-        // Gone already when it was published.
-        let _ = std::fs::remove_file(&self.part);
+        durable::sync_dir(&self.dir)
     }
 }
 
@@ -110,27 +129,61 @@ impl Drop for Export {
 mod tests {
     use std::fs;
     use std::io::Write;
+    use std::time::{Duration, SystemTime};
 
     use super::Export;
+    use crate::leftover::{Standing, leftovers};
     use crate::side::LOCK;
 
     #[test]
-    fn regression_leftovers_and_links_are_not_written_through() {
+    fn what_is_written_is_a_stage_until_it_is_published() {
         let dir = tempfile::tempdir().unwrap();
-        let out = dir.path().join("disk.raw");
-        let (export, now) = (Export::begin(&out).unwrap(), std::time::SystemTime::now());
-        fs::write(export.part(), "what a killed run left").unwrap();
-        assert_eq!(export.create(now).unwrap().metadata().unwrap().len(), 0);
-        fs::remove_file(export.part()).unwrap();
-        let precious = dir.path().join("precious");
-        fs::write(&precious, "precious").unwrap();
-        std::os::unix::fs::symlink(&precious, export.part()).unwrap();
-        export.create(now).unwrap().write_all(b"disk").unwrap();
-        let lock = dir.path().join(format!("disk.raw{LOCK}"));
-        assert!(lock.is_file(), "locked while it is written");
-        export.publish().unwrap();
-        assert!(!lock.exists());
-        assert_eq!(fs::read(&precious).unwrap(), b"precious");
-        assert_eq!(fs::read(&out).unwrap(), b"disk");
+        // A name that no image can have is as good.
+        for name in ["disk.raw", "disk.tmp:1 \u{1}"] {
+            let now = SystemTime::now();
+            let out = dir.path().join(name);
+            let begin = || Export::begin(&out).unwrap().create(now).unwrap();
+            let (draft, mut file) = begin();
+            file.write_all(b"disk").unwrap();
+            let lock = dir.path().join(format!("{name}{LOCK}"));
+            assert_eq!(
+                lock.is_file(),
+                name == "disk.raw",
+                "locked while it is written"
+            );
+            let left = leftovers(dir.path(), now).unwrap();
+            assert_eq!(left.len(), 1);
+            assert_eq!(left[0].standing, Standing::AtWork);
+            draft.publish().unwrap();
+            assert!(!lock.exists());
+            assert_eq!(fs::read(&out).unwrap(), b"disk");
+            drop(begin());
+            assert_eq!(
+                leftovers(dir.path(), now).unwrap(),
+                [],
+                "gone with its maker"
+            );
+        }
+    }
+
+    #[test]
+    fn regression_what_a_killed_run_left_goes_with_the_next() {
+        let dir = tempfile::tempdir().unwrap();
+        let stage = dir.path().join(".azud-stage-disk.raw-0123456789abcdef");
+        fs::create_dir(&stage).unwrap();
+        fs::write(stage.join("owner"), "").unwrap();
+        fs::write(stage.join("file"), "gigabytes").unwrap();
+        let now = SystemTime::now();
+        let left = leftovers(dir.path(), now + Duration::from_secs(1)).unwrap();
+        assert_eq!(left[0].standing, Standing::Abandoned);
+        let out = dir.path().join("other.raw");
+        let (draft, _) = Export::begin(&out).unwrap().create(now).unwrap();
+        assert!(!stage.exists());
+        draft.publish().unwrap();
+        assert_eq!(
+            fs::read_dir(dir.path()).unwrap().count(),
+            1,
+            "{out:?} alone"
+        );
     }
 }

@@ -38,11 +38,14 @@ pub(crate) struct Stage {
 impl Stage {
     /// Makes a stage beside an image. The caller holds the directory's lock.
     pub(crate) fn make(image: &ImageFile) -> Result<Self> {
+        Self::make_for(image.dir(), image.name())
+    }
+
+    /// The same, for a file of any name.
+    pub(crate) fn make_for(dir: &Path, name: &str) -> Result<Self> {
         // Keys of a RandomState come from the system's random numbers.
         let random = RandomState::new().build_hasher().finish();
-        let path = image
-            .dir()
-            .join(format!("{PREFIX}{}-{random:016x}", name_part(image)));
+        let path = dir.join(format!("{PREFIX}{}-{random:016x}", name_part(name)));
         durable::make_dir(&path)?;
         match owner::sign(&path) {
             Ok(owner) => Ok(Self {
@@ -100,7 +103,7 @@ impl Drop for Stage {
 /// The directory in which an image is assembled: there is one for each name.
 pub(crate) fn assembly(image: &ImageFile) -> PathBuf {
     let hash = blake3::hash(image.name().as_bytes()).to_hex();
-    let name = format!("{ASSEMBLY}{}-{}", name_part(image), &hash[..16]);
+    let name = format!("{ASSEMBLY}{}-{}", name_part(image.name()), &hash[..16]);
     image.dir().join(name)
 }
 
@@ -111,8 +114,7 @@ pub(crate) fn is_assembling(stage: &Path) -> bool {
         && matches!(durable::file_size(&stage.join(JOURNAL)), Ok(Some(_)))
 }
 
-fn name_part(image: &ImageFile) -> &str {
-    let name = image.name();
+fn name_part(name: &str) -> &str {
     let cut = (0..=name.len().min(NAME_PART))
         .rev()
         .find(|at| name.is_char_boundary(*at))

@@ -9,7 +9,7 @@ use azud_disk::qemu::qemu_img_convert;
 use azud_disk::target::{Target, TargetOptions};
 use azud_image::restore::{RestoreOptions, restore, write_unit};
 use azud_image::{ImageError, write_partclone};
-use azud_store::export::Export;
+use azud_store::export::{Draft, Export};
 use serde_json::json;
 
 use crate::confirm::{Step, settle, settle_destructive};
@@ -114,34 +114,33 @@ impl Args {
         progress: &dyn Progress,
     ) -> Result<(), Failure> {
         match self.to {
-            Format::Raw => {
-                raw(opened, &export, progress)?;
-                Ok(export.publish()?)
-            }
+            Format::Raw => Ok(raw(opened, export, progress)?.publish()?),
             Format::Partclone => {
-                let mut file = BufWriter::with_capacity(1 << 20, export.create(now())?);
+                let (draft, file) = export.create(now())?;
+                let mut file = BufWriter::with_capacity(1 << 20, file);
                 write_partclone(&opened.native, &opened.stored, &mut file, progress)?;
                 file.flush()
                     .map_err(|source| ImageError::Write { source })?;
-                Ok(export.publish()?)
+                Ok(draft.publish()?)
             }
             Format::Qcow2 => {
-                raw(opened, &export, progress)?;
-                let part = qemu_img_convert(export.part(), &self.out)?;
-                export.adopt(&part.keep())?;
-                Ok(export.publish()?)
+                let draft = raw(opened, export, progress)?;
+                let converted = draft.beside();
+                qemu_img_convert(draft.part(), &converted)?;
+                draft.adopt(&converted)?;
+                Ok(draft.publish()?)
             }
         }
     }
 }
 
 /// Restores into a new sparse file, everything verified.
-fn raw(opened: &Opened, export: &Export, progress: &dyn Progress) -> Result<(), Failure> {
-    export.create(now())?;
+fn raw(opened: &Opened, export: Export, progress: &dyn Progress) -> Result<Draft, Failure> {
+    let (draft, _) = export.create(now())?;
     let size = opened.native.geometry().header.device_size;
     let unit = write_unit(&opened.native);
     let target = Target::open(
-        export.part(),
+        draft.part(),
         TargetOptions {
             create_len: Some(size),
             direct: true,
@@ -153,5 +152,5 @@ fn raw(opened: &Opened, export: &Export, progress: &dyn Progress) -> Result<(), 
         ..RestoreOptions::default()
     };
     restore(&opened.native, &opened.stored, &target, &options, progress)?;
-    Ok(())
+    Ok(draft)
 }
