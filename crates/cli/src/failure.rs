@@ -1,20 +1,16 @@
 //! One shape for every error that reaches the user, whichever crate it comes from.
 
+mod words;
+
 use std::error::Error;
 use std::io;
 use std::path::Path;
-use std::time::{Duration, UNIX_EPOCH};
 
-use azud_core::cache::Stays;
 use azud_core::code::{self, Code};
 use azud_core::namespace::PlaceError;
 use azud_core::progress::Interrupted;
 use azud_image::ImageError;
 use azud_image::fs::FsError;
-use azud_store::lease::Holder;
-use azud_store::side::LOCK;
-
-use crate::opened::rfc3339;
 
 /// An error type that knows its stable code.
 pub trait Coded: Error {
@@ -35,10 +31,13 @@ pub trait Coded: Error {
 /// A message of the catalogue and its variables.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Words {
-    /// The message is `detail-<key>`; if it has a `.hint`, that goes before the code's.
+    /// The message is `detail-<key>`; if it has a `.hint`, that goes before the code's. Where a language has no such
+    /// message, the error's own words hold.
     pub key: &'static str,
     /// Names and values.
     pub values: Vec<(&'static str, String)>,
+    /// Names, and values that are English words of the program: other languages have them among their terms.
+    pub terms: Vec<(&'static str, String)>,
     /// What it is said of, if the message does not say so itself.
     pub about: Option<String>,
 }
@@ -48,52 +47,16 @@ impl Words {
         Self {
             key,
             values: values.into(),
+            terms: Vec::new(),
             about: None,
         }
     }
-}
 
-fn stays(image: &Path, why: &Stays) -> Words {
-    let image = ("image", shown(image));
-    match why {
-        Stays::Pinned => Words::new("stays-pinned", [image]),
-        Stays::InUse => Words::new("stays-in-use", [image]),
-        Stays::HalfMoved => Words::new("half-moved", [image]),
-        Stays::LastCopy(partition) => {
-            let partition = ("partition", partition.clone());
-            Words::new("stays-last-copy", [image, partition])
-        }
+    /// One more variable, which is a term.
+    fn term(mut self, name: &'static str, text: &str) -> Self {
+        self.terms.push((name, text.to_owned()));
+        self
     }
-}
-
-fn held(image: &Path, by: &Holder) -> Words {
-    let mut lock = image.as_os_str().to_owned();
-    lock.push(LOCK);
-    let key = match by {
-        Holder::Azud { here: true, .. } => "held-here",
-        Holder::Azud { .. } => "held-azud",
-        Holder::Mounted => "held-mounted",
-        Holder::Reduced => "held-reduced",
-        _ => "held-ownerless",
-    };
-    let lock = shown(Path::new(&lock));
-    let mut words = Words::new(key, [("image", shown(image)), ("lock", lock)]);
-    if let Holder::Azud {
-        host, pid, since, ..
-    } = by
-    {
-        let since = UNIX_EPOCH.checked_add(Duration::from_secs(*since));
-        words.values.extend([
-            ("host", host.clone()),
-            ("pid", pid.to_string()),
-            ("since", rfc3339(since.unwrap_or(UNIX_EPOCH))),
-        ]);
-    }
-    words
-}
-
-fn shown(path: &Path) -> String {
-    path.display().to_string()
 }
 
 /// The code inside an error of the system that a device, a file or a foreign image raised.
@@ -125,15 +88,7 @@ impl Coded for ImageError {
     }
 
     fn words(&self) -> Option<Words> {
-        match self {
-            Self::Fs(error) => Coded::words(error),
-            Self::Interrupted(error) => Coded::words(error),
-            Self::TooSmall { has, needs } => Some(Words::new(
-                "too-small",
-                [("has", has.to_string()), ("needs", needs.to_string())],
-            )),
-            _ => None,
-        }
+        Some(words::image(self))
     }
 }
 
@@ -147,13 +102,7 @@ impl Coded for FsError {
     }
 
     fn words(&self) -> Option<Words> {
-        match self {
-            Self::Dirty { fs, why, .. } => Some(Words::new(
-                "dirty",
-                [("fs", (*fs).to_owned()), ("why", why.clone())],
-            )),
-            _ => None,
-        }
+        Some(words::fs(self))
     }
 }
 
@@ -163,18 +112,7 @@ impl Coded for azud_disk::DiskError {
     }
 
     fn words(&self) -> Option<Words> {
-        match self {
-            Self::NotFound { path } => Some(Words::new("no-device", [("path", shown(path))])),
-            Self::Mounted { path, at } => Some(Words::new(
-                "mounted",
-                [("path", shown(path)), ("at", shown(at))],
-            )),
-            Self::Busy { path, by } => Some(Words::new(
-                "busy",
-                [("path", shown(path)), ("by", by.clone())],
-            )),
-            _ => None,
-        }
+        Some(words::disk(self))
     }
 }
 
@@ -184,20 +122,7 @@ impl Coded for azud_store::StoreError {
     }
 
     fn words(&self) -> Option<Words> {
-        match self {
-            Self::NotFound(path) => Some(Words::new("not-found", [("path", shown(path))])),
-            Self::Locked(path) => Some(Words::new("locked", [("path", shown(path))])),
-            Self::Outside { path } => Some(Words::new("outside", [("path", shown(path))])),
-            Self::CaseTwin { wanted, there } => Some(Words::new(
-                "case-twin",
-                [("wanted", shown(wanted)), ("there", there.clone())],
-            )),
-            Self::Stays { image, why } => Some(stays(image, why)),
-            Self::HalfMoved(path) => Some(Words::new("half-moved", [("image", shown(path))])),
-            Self::Held { image, by } => Some(held(image, by)),
-            Self::Interrupted(error) => Coded::words(error),
-            _ => None,
-        }
+        Some(words::store(self))
     }
 }
 
@@ -205,11 +130,19 @@ impl Coded for azud_core::reference::RefError {
     fn code(&self) -> Code {
         self.code()
     }
+
+    fn words(&self) -> Option<Words> {
+        Some(words::reference(self))
+    }
 }
 
 impl Coded for azud_core::layout::LayoutError {
     fn code(&self) -> Code {
         self.code()
+    }
+
+    fn words(&self) -> Option<Words> {
+        Some(words::layout(self))
     }
 }
 
@@ -219,30 +152,17 @@ impl Coded for PlaceError {
     }
 
     fn words(&self) -> Option<Words> {
-        match self {
-            Self::NotMounted {
-                place,
-                at: Some(at),
-            } => Some(Words::new(
-                "place-not-mounted",
-                [("place", place.to_string()), ("at", shown(at))],
-            )),
-            Self::Silent { place, at } => Some(Words::new(
-                "place-silent",
-                [("place", place.to_string()), ("at", shown(at))],
-            )),
-            Self::Gone { place, at } => Some(Words::new(
-                "place-gone",
-                [("place", place.to_string()), ("at", shown(at))],
-            )),
-            _ => None,
-        }
+        Some(words::place(self))
     }
 }
 
 impl Coded for azud_core::name::NameError {
     fn code(&self) -> Code {
         self.code()
+    }
+
+    fn words(&self) -> Option<Words> {
+        Some(words::name(self))
     }
 }
 
@@ -252,13 +172,17 @@ impl Coded for Interrupted {
     }
 
     fn words(&self) -> Option<Words> {
-        Some(Words::new("interrupted", []))
+        Some(words::interrupted())
     }
 }
 
 impl Coded for azud_image::foreign::ForeignError {
     fn code(&self) -> Code {
         self.code()
+    }
+
+    fn words(&self) -> Option<Words> {
+        Some(words::foreign(self))
     }
 }
 
@@ -267,12 +191,14 @@ impl Coded for azud_image::foreign::ForeignError {
 pub struct Failure {
     /// The stable code; its summary and hint come from the catalogue.
     pub code: Code,
-    /// What failed in this case, in English.
+    /// What failed in this case, in English; a fixed sentence may be among the terms of other languages.
     pub detail: String,
     /// The same in the words of the catalogue, if it has them.
     pub words: Option<Box<Words>>,
     /// The chain of causes, nearest first.
     pub causes: Vec<String>,
+    /// The same in the words of the catalogue, where it has them.
+    pub causes_words: Vec<Option<Words>>,
     /// What exactly to do, in the words of the engine: commands and a little English.
     pub remedy: Option<String>,
     /// What to do, in the user's language, if that is known better than the code's hint.
@@ -287,6 +213,7 @@ impl Failure {
             detail: detail.into(),
             words: None,
             causes: Vec::new(),
+            causes_words: Vec::new(),
             remedy: None,
             hint: None,
         }
@@ -333,9 +260,11 @@ impl Failure {
 impl<E: Coded> From<E> for Failure {
     fn from(error: E) -> Self {
         let mut causes = Vec::new();
+        let mut causes_words = Vec::new();
         let mut cause = error.source();
         while let Some(error) = cause {
             causes.push(error.to_string());
+            causes_words.push(words::cause(error));
             cause = error.source();
         }
         Self {
@@ -343,6 +272,7 @@ impl<E: Coded> From<E> for Failure {
             detail: error.to_string(),
             words: error.words().map(Box::new),
             causes,
+            causes_words,
             remedy: error.remedy(),
             hint: None,
         }

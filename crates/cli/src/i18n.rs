@@ -36,6 +36,14 @@ impl Lang {
         }
     }
 
+    /// What errors say in detail, for languages other than that of their source.
+    const fn details(self) -> Option<&'static str> {
+        match self {
+            Self::En => None,
+            Self::Es => Some(include_str!("../locales/es/details.ftl")),
+        }
+    }
+
     /// The language of a code or locale name (`es`, `es_AR.UTF-8`, `C`), if Azud speaks it.
     pub fn of_locale(name: &str) -> Option<Self> {
         let language = name.split(['_', '-', '.', '@']).next().unwrap_or_default();
@@ -81,6 +89,12 @@ impl Catalog {
         bundle
             .add_resource(resource)
             .expect("keys are unique, says a test");
+        if let Some(details) = lang.details() {
+            let details = FluentResource::try_new(details.to_owned());
+            bundle
+                .add_resource(details.expect("parsed by the tests"))
+                .expect("keys are unique, says a test");
+        }
         Self { lang, bundle }
     }
 
@@ -112,6 +126,16 @@ impl Catalog {
         Some(text.into_owned())
     }
 
+    /// A fixed piece of text of the libraries, such as the reason of a refusal: other languages than English have it as
+    /// `term-` and its words. One that they lack stays as it is.
+    pub fn term(&self, text: &str) -> String {
+        if self.lang == Lang::En || text.is_empty() {
+            return text.to_owned();
+        }
+        self.find(&term_key(text), &[])
+            .unwrap_or_else(|| text.to_owned())
+    }
+
     /// The text of a key that has variables.
     pub fn fmt(&self, key: &str, values: &[(&str, FluentValue<'_>)]) -> String {
         let text = self.find(key, values);
@@ -133,6 +157,18 @@ impl Catalog {
     pub fn hint(&self, code: Code) -> String {
         self.text(&format!("{}.hint", error_key(code)))
     }
+}
+
+/// The key of a term: its letters and digits, in lower case, dashes between them.
+pub(crate) fn term_key(text: &str) -> String {
+    let mut key = "term".to_owned();
+    for word in text.split(|c: char| !c.is_ascii_alphanumeric()) {
+        if !word.is_empty() {
+            key.push('-');
+            key.push_str(&word.to_ascii_lowercase());
+        }
+    }
+    key
 }
 
 fn error_key(code: Code) -> String {

@@ -189,7 +189,7 @@ fn failure_json(catalog: &Catalog, failure: &Failure) -> Value {
     json!({
         "code": failure.code.as_str(),
         "message": message(catalog, failure),
-        "cause": failure.causes,
+        "cause": causes(catalog, failure),
         "hint": hint(catalog, failure),
     })
 }
@@ -205,7 +205,7 @@ fn failure_text(catalog: &Catalog, failure: &Failure) -> String {
     };
     let mut text = line("error-label-what", &message(catalog, failure));
     if !failure.causes.is_empty() {
-        text += &line("error-label-why", &failure.causes.join(": "));
+        text += &line("error-label-why", &causes(catalog, failure).join(": "));
     }
     text += &line("error-label-hint", &hint(catalog, failure));
     text += &line("error-label-code", failure.code.as_str());
@@ -215,30 +215,51 @@ fn failure_text(catalog: &Catalog, failure: &Failure) -> String {
 
 fn message(catalog: &Catalog, failure: &Failure) -> String {
     let summary = catalog.summary(failure.code);
-    let (about, detail) = match &failure.words {
-        Some(words) => {
-            let values: Vec<_> = values(words).collect();
-            let detail = catalog.fmt(&format!("detail-{}", words.key), &values);
-            (words.about.clone(), detail)
-        }
-        None => (None, failure.detail.clone()),
+    let about = failure.words.as_ref().and_then(|words| words.about.clone());
+    let said = failure
+        .words
+        .as_ref()
+        .and_then(|words| in_words(catalog, words));
+    let (about, detail) = match said {
+        Some(said) => (about, said),
+        None => (None, catalog.term(&failure.detail)),
     };
     let parts = [Some(summary), about, Some(detail)];
     let parts = parts.into_iter().flatten().filter(|part| !part.is_empty());
     parts.collect::<Vec<_>>().join(": ")
 }
 
-fn values(words: &Words) -> impl Iterator<Item = (&'static str, FluentValue<'_>)> {
+/// The message of the catalogue, if the language has it.
+fn in_words(catalog: &Catalog, words: &Words) -> Option<String> {
+    catalog.find(&format!("detail-{}", words.key), &values(catalog, words))
+}
+
+/// The causes; what the system says has its own words.
+fn causes(catalog: &Catalog, failure: &Failure) -> Vec<String> {
+    let words = failure.causes_words.iter().map(Option::as_ref);
+    let words = words.chain(std::iter::repeat(None));
+    let both = failure.causes.iter().zip(words);
+    both.map(|(text, words)| {
+        let said = words.and_then(|words| in_words(catalog, words));
+        said.unwrap_or_else(|| catalog.term(text))
+    })
+    .collect()
+}
+
+fn values(catalog: &Catalog, words: &Words) -> Vec<(&'static str, FluentValue<'static>)> {
     let values = words.values.iter();
-    values.map(|(name, value)| (*name, value.into()))
+    let values = values.map(|(name, value)| (*name, FluentValue::from(value.clone())));
+    let terms = words.terms.iter();
+    let terms = terms.map(|(name, text)| (*name, FluentValue::from(catalog.term(text))));
+    values.chain(terms).collect()
 }
 
 /// The exact remedy where there is one. As its few words are English, other languages put their
 /// own hint before it.
 fn hint(catalog: &Catalog, failure: &Failure) -> String {
     let own = failure.words.as_ref().and_then(|words| {
-        let values: Vec<_> = values(words).collect();
-        catalog.find(&format!("detail-{}.hint", words.key), &values)
+        let key = format!("detail-{}.hint", words.key);
+        catalog.find(&key, &values(catalog, words))
     });
     let hint = failure.hint.clone().or(own);
     match (&failure.remedy, catalog.lang()) {

@@ -81,7 +81,6 @@ impl Tree {
 
 /// Why a place is not to be had.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[non_exhaustive]
 pub enum PlaceError {
     /// Nobody said who the manager is.
     #[error("REPO: no manager is configured on this computer")]

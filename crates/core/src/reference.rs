@@ -27,7 +27,6 @@ pub const MAX_PATH: usize = 3072;
 
 /// Why a reference is refused.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[non_exhaustive]
 pub enum RefError {
     /// The image's name or a folder's.
     #[error(transparent)]

@@ -14,7 +14,6 @@ pub type Result<T> = std::result::Result<T, DiskError>;
 
 /// A failure of a device or an external program.
 #[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
 pub enum DiskError {
     /// Nothing is there, or the device has no medium.
     #[error("{}: no such device or file", path.display())]

@@ -10,7 +10,6 @@ use crate::fs::FsError;
 
 /// An error of the engine.
 #[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
 pub enum ImageError {
     /// The file is not a whole native image.
     #[error(transparent)]

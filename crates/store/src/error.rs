@@ -17,7 +17,6 @@ pub type Result<T> = std::result::Result<T, StoreError>;
 
 /// An error of the store.
 #[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
 pub enum StoreError {
     /// The name is not acceptable.
     #[error(transparent)]

@@ -28,7 +28,6 @@ pub const MAX_BLOCK: u32 = 2 << 20;
 
 /// Why bytes are not a native image, or not a whole one.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[non_exhaustive]
 pub enum FormatError {
     /// Not the format at all.
     #[error("{0} is missing: not a native image")]

@@ -22,7 +22,6 @@ pub use compress::Compressor;
 
 /// Why a foreign image cannot be read.
 #[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
 pub enum ForeignError {
     /// The file or device that holds the image failed.
     #[error("cannot read the image")]

@@ -147,7 +147,6 @@ pub struct MapOptions {
 
 /// Why a file system cannot be captured by its map.
 #[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
 pub enum FsError {
     /// The device failed.
     #[error("cannot read {len} bytes at offset {offset} of the device")]

@@ -1,0 +1,446 @@
+//! Every kind of error of the libraries as a message of the catalogue with its variables. The matches name every
+//! variant, so that a new one asks for its words.
+
+use std::path::{Path, PathBuf};
+use std::time::{Duration, UNIX_EPOCH};
+
+use azud_core::assembly::SourceError;
+use azud_core::cache::Stays;
+use azud_core::format::FormatError;
+use azud_core::format::partclone::HeaderError;
+use azud_core::layout::LayoutError;
+use azud_core::name::NameError;
+use azud_core::namespace::PlaceError;
+use azud_core::reference::RefError;
+use azud_disk::DiskError;
+use azud_disk::partition::PlanRefusal;
+use azud_image::ImageError;
+use azud_image::foreign::ForeignError;
+use azud_image::fs::FsError;
+use azud_store::StoreError;
+use azud_store::lease::Holder;
+use azud_store::side::LOCK;
+
+use super::Words;
+use crate::opened::rfc3339;
+
+fn stays(image: &Path, why: &Stays) -> Words {
+    let image = ("image", shown(image));
+    match why {
+        Stays::Pinned => Words::new("stays-pinned", [image]),
+        Stays::InUse => Words::new("stays-in-use", [image]),
+        Stays::HalfMoved => Words::new("half-moved", [image]),
+        Stays::LastCopy(partition) => {
+            let partition = ("partition", partition.clone());
+            Words::new("stays-last-copy", [image, partition])
+        }
+    }
+}
+
+fn held(image: &Path, by: &Holder) -> Words {
+    let mut lock = image.as_os_str().to_owned();
+    lock.push(LOCK);
+    let key = match by {
+        Holder::Azud { here: true, .. } => "held-here",
+        Holder::Azud { .. } => "held-azud",
+        Holder::Mounted => "held-mounted",
+        Holder::Reduced => "held-reduced",
+        _ => "held-ownerless",
+    };
+    let lock = shown(Path::new(&lock));
+    let mut words = Words::new(key, [("image", shown(image)), ("lock", lock)]);
+    if let Holder::Azud {
+        host, pid, since, ..
+    } = by
+    {
+        let since = UNIX_EPOCH.checked_add(Duration::from_secs(*since));
+        words.values.extend([
+            ("host", host.clone()),
+            ("pid", pid.to_string()),
+            ("since", rfc3339(since.unwrap_or(UNIX_EPOCH))),
+        ]);
+    }
+    words
+}
+
+fn shown(path: &Path) -> String {
+    path.display().to_string()
+}
+
+fn joined(paths: &[PathBuf]) -> String {
+    let texts: Vec<String> = paths.iter().map(|path| shown(path)).collect();
+    texts.join(", ")
+}
+
+/// Of something with a path.
+fn of(key: &'static str, path: &Path) -> Words {
+    Words::new(key, [("path", shown(path))])
+}
+
+fn plain(key: &'static str) -> Words {
+    Words::new(key, [])
+}
+
+/// Somebody asked for the end.
+pub(super) fn interrupted() -> Words {
+    plain("interrupted")
+}
+
+pub(super) fn name(error: &NameError) -> Words {
+    Words::new("name", [("text", error.text.clone())]).term("reason", error.reason)
+}
+
+pub(super) fn reference(error: &RefError) -> Words {
+    match error {
+        RefError::Name(error) => name(error),
+        RefError::Place { text, reason } => {
+            Words::new("ref-place", [("text", text.clone())]).term("reason", reason)
+        }
+        RefError::Device { text, reason } => {
+            Words::new("ref-device", [("text", text.clone())]).term("reason", reason)
+        }
+    }
+}
+
+pub(super) fn layout(error: &LayoutError) -> Words {
+    let values = [
+        ("what", error.what.to_owned()),
+        ("text", error.text.clone()),
+    ];
+    Words::new("layout", values).term("reason", error.reason)
+}
+
+pub(super) fn place(error: &PlaceError) -> Words {
+    match error {
+        PlaceError::NoManager => plain("no-manager"),
+        PlaceError::NotMounted {
+            place,
+            at: Some(at),
+        } => Words::new(
+            "place-not-mounted",
+            [("place", place.to_string()), ("at", shown(at))],
+        ),
+        PlaceError::NotMounted { place, at: None } => {
+            Words::new("place-absent", [("place", place.to_string())])
+        }
+        PlaceError::Silent { place, at } => Words::new(
+            "place-silent",
+            [("place", place.to_string()), ("at", shown(at))],
+        ),
+        PlaceError::Gone { place, at } => Words::new(
+            "place-gone",
+            [("place", place.to_string()), ("at", shown(at))],
+        ),
+        PlaceError::Ambiguous { place, among } => Words::new(
+            "place-ambiguous",
+            [("place", place.to_string()), ("among", joined(among))],
+        ),
+    }
+}
+
+pub(super) fn format(error: &FormatError) -> Words {
+    match error {
+        FormatError::NotNative(what) => plain("not-native").term("what", what),
+        FormatError::Truncated(what) => plain("truncated").term("what", what),
+        FormatError::Corrupt(what) => plain("corrupt").term("what", what),
+        FormatError::Newer { found, known } => Words::new(
+            "newer",
+            [("found", found.to_string()), ("known", known.to_string())],
+        ),
+        FormatError::TooLarge { what, size, limit } => Words::new(
+            "too-large",
+            [("size", size.to_string()), ("limit", limit.to_string())],
+        )
+        .term("what", what),
+        FormatError::Header(error) => header(error),
+    }
+}
+
+fn header(error: &HeaderError) -> Words {
+    match error {
+        HeaderError::Magic => plain("header-magic"),
+        HeaderError::Version(version) => {
+            Words::new("header-version", [("version", version.clone())])
+        }
+        HeaderError::ForeignEndian => plain("big-endian"),
+        HeaderError::Crc { found, stored } => Words::new(
+            "header-crc",
+            [
+                ("found", format!("{found:08x}")),
+                ("stored", format!("{stored:08x}")),
+            ],
+        ),
+        HeaderError::Field(field) => Words::new("header-field", [("field", (*field).to_owned())]),
+    }
+}
+
+pub(super) fn image(error: &ImageError) -> Words {
+    let at = |key, offset: &u64| Words::new(key, [("offset", offset.to_string())]);
+    let sizes = |key, has: String, needs: String| Words::new(key, [("has", has), ("needs", needs)]);
+    match error {
+        ImageError::Format(error) => format(error),
+        ImageError::Fs(error) => fs(error),
+        ImageError::Frame { number, what } => {
+            Words::new("frame", [("number", number.to_string())]).term("what", what)
+        }
+        ImageError::Frames { bad, total } => {
+            let first = bad.first().copied().unwrap_or(0);
+            let values = [
+                ("count", bad.len().to_string()),
+                ("total", total.to_string()),
+                ("first", first.to_string()),
+            ];
+            Words::new("frames", values)
+        }
+        ImageError::Read { offset, .. } => at("read-image", offset),
+        ImageError::Write { .. } => plain("write-image"),
+        ImageError::Source { offset, .. } => at("read-source", offset),
+        ImageError::Target { op, offset, .. } => at("target", offset).term("op", op),
+        ImageError::TooSmall { has, needs } => {
+            sizes("too-small", has.to_string(), needs.to_string())
+        }
+        ImageError::SectorSize { has, needs } => {
+            sizes("sector-size", has.to_string(), needs.to_string())
+        }
+        ImageError::ReadBack { number } => {
+            Words::new("read-back", [("number", number.to_string())])
+        }
+        ImageError::Limit(what) => plain("limit").term("what", what),
+        ImageError::Interrupted(_) => interrupted(),
+    }
+}
+
+pub(super) fn fs(error: &FsError) -> Words {
+    let said =
+        |key, fs: &str, what: &str| Words::new(key, [("fs", fs.to_owned())]).term("what", what);
+    match error {
+        FsError::Read { offset, len, .. } => Words::new(
+            "fs-read",
+            [("offset", offset.to_string()), ("len", len.to_string())],
+        ),
+        FsError::Dirty { fs, why, .. } => {
+            Words::new("dirty", [("fs", (*fs).to_owned())]).term("why", why)
+        }
+        FsError::Hibernated { fs, why, .. } => said("hibernated", fs, why),
+        FsError::Corrupt { fs, what } => said("fs-corrupt", fs, what),
+        FsError::Unsupported { fs, what } => said("fs-unsupported", fs, what),
+    }
+}
+
+pub(super) fn foreign(error: &ForeignError) -> Words {
+    match error {
+        ForeignError::Read { .. } => plain("foreign-read"),
+        ForeignError::Truncated { within } => plain("truncated").term("what", within),
+        ForeignError::Trailing { after } => plain("trailing").term("what", after),
+        ForeignError::Compressed { compressor, why } => {
+            Words::new("compressed", [("compressor", compressor.to_string())]).term("what", why)
+        }
+        ForeignError::Corrupt { what } => plain("corrupt").term("what", what),
+        ForeignError::Checksum {
+            strip,
+            first,
+            blocks,
+        } => {
+            let values = [
+                ("strip", strip.to_string()),
+                ("first", first.to_string()),
+                ("blocks", blocks.to_string()),
+            ];
+            Words::new("checksum", values)
+        }
+        ForeignError::UnknownFormat => plain("unknown-format"),
+        ForeignError::Unsupported { what } => plain("unsupported").term("what", what),
+        ForeignError::Newer { format, version } => Words::new(
+            "newer-foreign",
+            [
+                ("format", (*format).to_owned()),
+                ("version", version.clone()),
+            ],
+        ),
+        ForeignError::ForeignEndian => plain("big-endian"),
+        ForeignError::TooLarge { what, limit } => {
+            Words::new("beyond", [("limit", limit.to_string())]).term("what", what)
+        }
+    }
+}
+
+#[expect(clippy::too_many_lines, reason = "one line or two for each variant")]
+pub(super) fn store(error: &StoreError) -> Words {
+    match error {
+        StoreError::Name(error) => name(error),
+        StoreError::NotFound(path) => of("not-found", path),
+        StoreError::Outside { path } => of("outside", path),
+        StoreError::CaseTwin { wanted, there } => Words::new(
+            "case-twin",
+            [("wanted", shown(wanted)), ("there", there.clone())],
+        ),
+        StoreError::AliasTaken { path, what } => of("alias-taken", path).term("what", what),
+        StoreError::NotAFile { path, what } => of("not-a-file", path).term("what", what),
+        StoreError::NoSpace { path, .. } => of("no-space", path),
+        StoreError::ReadOnly { path, .. } => of("read-only", path),
+        StoreError::Locked(path) => of("locked", path),
+        StoreError::Held { image, by } => held(image, by),
+        StoreError::NoSuchVersion {
+            image,
+            which,
+            reason,
+        } => Words::new(
+            "no-such-version",
+            [("image", shown(image)), ("which", which.clone())],
+        )
+        .term("reason", reason),
+        StoreError::Stays { image, why } => stays(image, why),
+        StoreError::NoRoom(lack) => Words::new(
+            "no-room",
+            [
+                ("needed", lack.needed.to_string()),
+                ("could", lack.could_free.to_string()),
+            ],
+        ),
+        StoreError::Corrupt { path, reason } => of("store-corrupt", path).term("reason", reason),
+        StoreError::Newer(path) => of("store-newer", path),
+        StoreError::Pending { image, .. } => of("pending", image),
+        StoreError::TooLittleRoom { path, needs, has } => Words::new(
+            "too-little-room",
+            [
+                ("path", shown(path)),
+                ("needs", needs.to_string()),
+                ("has", has.to_string()),
+            ],
+        ),
+        StoreError::FileTooLarge { path, size, limit } => Words::new(
+            "file-too-large",
+            [
+                ("path", shown(path)),
+                ("size", size.to_string()),
+                ("limit", limit.to_string()),
+            ],
+        ),
+        StoreError::HalfMoved(path) => Words::new("half-moved", [("image", shown(path))]),
+        StoreError::Source { name, .. } => Words::new("source", [("name", name.clone())]),
+        StoreError::BadPiece { name, offset } => Words::new(
+            "bad-piece",
+            [("name", name.clone()), ("offset", offset.to_string())],
+        ),
+        StoreError::Interrupted(_) => interrupted(),
+        StoreError::Io { op, path, .. } => of("store-io", path).term("op", op),
+    }
+}
+
+#[expect(clippy::too_many_lines, reason = "one line or two for each variant")]
+pub(super) fn disk(error: &DiskError) -> Words {
+    match error {
+        DiskError::NotFound { path } => of("no-device", path),
+        DiskError::NoSuchDisk { name, reason } => {
+            Words::new("no-such-disk", [("name", name.clone())]).term("reason", reason)
+        }
+        DiskError::Ambiguous { name, nodes } => Words::new(
+            "ambiguous",
+            [("name", name.clone()), ("nodes", nodes.join(", "))],
+        ),
+        DiskError::NotADevice { path } => of("not-a-device", path),
+        DiskError::Mounted { path, at } => {
+            Words::new("mounted", [("path", shown(path)), ("at", shown(at))])
+        }
+        DiskError::Busy { path, by } => of("busy", path).term("by", by),
+        DiskError::Changed { path, what } => of("device-changed", path).term("what", what),
+        DiskError::ReadOnly { path } => of("write-protected", path),
+        DiskError::Permission { path, op } => of("permission", path).term("op", op),
+        DiskError::MountUnsupported { path, fs } => Words::new(
+            "mount-unsupported",
+            [("path", shown(path)), ("fs", fs.clone())],
+        ),
+        DiskError::Unmountable { path, fs, .. } => {
+            Words::new("unmountable", [("path", shown(path)), ("fs", fs.clone())])
+        }
+        DiskError::BadMountPoint { at, why } => of("bad-mount-point", at).term("why", why),
+        DiskError::Unreachable { host, protocol } => Words::new(
+            "unreachable",
+            [("host", host.clone()), ("protocol", (*protocol).to_owned())],
+        ),
+        DiskError::OpenSecret { path } => of("open-secret", path),
+        DiskError::BadSecret => plain("bad-secret"),
+        DiskError::SecretOption { name } => Words::new("secret-option", [("name", name.clone())]),
+        DiskError::NotMounted { at } => of("not-mounted", at),
+        DiskError::BadTable { path, why } => of("bad-table", path).term("why", why),
+        DiskError::NoPlace { path, .. } => of("no-place", path),
+        DiskError::TooSmall { path, has, needs } => Words::new(
+            "device-too-small",
+            [
+                ("path", shown(path)),
+                ("has", has.to_string()),
+                ("needs", needs.to_string()),
+            ],
+        ),
+        DiskError::NoCache => plain("no-cache"),
+        DiskError::SeveralCaches { devices } => {
+            Words::new("several", [("devices", joined(devices))])
+        }
+        DiskError::Io { path, op, .. } => of("disk-io", path).term("op", op),
+        DiskError::ToolMissing { program, package } => Words::new(
+            "tool-missing",
+            [("program", program.clone()), ("package", package.clone())],
+        ),
+        DiskError::ToolFailed {
+            program,
+            status,
+            stderr,
+            ..
+        } => Words::new(
+            "tool-failed",
+            [
+                ("program", program.clone()),
+                ("status", status.code().unwrap_or(-1).to_string()),
+                ("said", stderr.clone()),
+            ],
+        ),
+    }
+}
+
+/// A cause, where it is an error of ours.
+pub(super) fn cause(error: &(dyn std::error::Error + 'static)) -> Option<Words> {
+    if let Some(error) = error.downcast_ref::<SourceError>() {
+        return Some(plain(match error {
+            SourceError::Temporary(_) => "source-silent",
+            SourceError::Permanent(_) => "source-unreadable",
+            SourceError::Changed => "source-changed",
+        }));
+    }
+    if let Some(error) = error.downcast_ref::<std::io::Error>() {
+        return cause(error.get_ref()?);
+    }
+    let found = error.downcast_ref().map(refusal);
+    let found = found.or_else(|| error.downcast_ref().map(store));
+    let found = found.or_else(|| error.downcast_ref().map(disk));
+    let found = found.or_else(|| error.downcast_ref().map(image));
+    found.or_else(|| error.downcast_ref().map(foreign))
+}
+
+fn refusal(error: &PlanRefusal) -> Words {
+    match error {
+        PlanRefusal::TooLittleRoom { largest, needed } => Words::new(
+            "plan-room",
+            [
+                ("largest", largest.to_string()),
+                ("needed", needed.to_string()),
+            ],
+        ),
+        PlanRefusal::Taken { range } => Words::new(
+            "plan-taken",
+            [
+                ("start", range.start.to_string()),
+                ("end", range.end.to_string()),
+            ],
+        ),
+        PlanRefusal::Unaligned { start } => {
+            Words::new("plan-unaligned", [("start", start.to_string())])
+        }
+        PlanRefusal::NoNumber(count) => {
+            Words::new("plan-no-number", [("count", count.to_string())])
+        }
+        PlanRefusal::SectorSize { table, disk } => Words::new(
+            "plan-sector",
+            [("table", table.to_string()), ("disk", disk.to_string())],
+        ),
+    }
+}
