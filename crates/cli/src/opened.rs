@@ -63,6 +63,12 @@ pub fn index_of(context: &Context, path: &Path) -> Result<(Stored, Indexed), Fai
     })
 }
 
+/// Whether a name is that of a file as it is, rather than of one with `.img`. A pipe or a device is meant as well:
+/// whoever opens it refuses it.
+pub(crate) fn is_itself(path: &Path) -> bool {
+    std::fs::metadata(path).is_ok_and(|meta| !meta.is_dir())
+}
+
 /// What a name leads to, by way of `open`.
 fn resolve<T>(
     context: &Context,
@@ -73,7 +79,7 @@ fn resolve<T>(
         return open(&place::existing(context, path)?);
     }
     place::answers(path)?;
-    if !path.is_file() {
+    if !is_itself(path) {
         return open(&ImageFile::parse(path)?.path());
     }
     // A volume may lie beside the image that was made of it: `vol` and `vol.img`.

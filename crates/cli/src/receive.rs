@@ -11,7 +11,7 @@ use azud_store::StoreError;
 use azud_store::assembly::{Assembly, Facts, FileSource, Moving, Prospect, Report, Way};
 use azud_store::cache::Gone;
 use azud_store::publish::Outcome;
-use azud_store::side::{Carried, FULL_SUM, INFO, InfoLine};
+use azud_store::side::{Carried, FULL_SUM, INFO, InfoLine, read_sum};
 use serde_json::json;
 
 use self::room::{Home, Making};
@@ -21,7 +21,7 @@ use crate::commands::Context;
 use crate::confirm::{Step, settle};
 use crate::failure::Failure;
 use crate::human;
-use crate::opened::{Opened, now};
+use crate::opened::{Opened, is_itself, now};
 use crate::place::{self, Located};
 use crate::plan::{Plan, Value};
 use crate::publish::Keeping;
@@ -65,7 +65,7 @@ pub(crate) struct Receiving<'a> {
 /// The file that a name means: one in a repository, or the very file, else the name with `.img`.
 pub(crate) fn source_file(context: &Context, name: &Path) -> Result<PathBuf, Failure> {
     let path = place::existing(context, name)?;
-    if path.is_file() {
+    if is_itself(&path) {
         return Ok(path);
     }
     Ok(ImageFile::parse(path)?.path())
@@ -224,11 +224,7 @@ impl Receiving<'_> {
     fn compare_sums(&self, context: &Context, report: &Report) {
         let Some(sums) = &report.sums else { return };
         let path = beside(self.from, FULL_SUM);
-        let Ok(text) = std::fs::read_to_string(&path) else {
-            return;
-        };
-        let said = text.split_ascii_whitespace().next().unwrap_or_default();
-        if !said.eq_ignore_ascii_case(&sums.full) {
+        if read_sum(&path).is_some_and(|said| said != sums.full) {
             let values = [("file", path.display().to_string().into())];
             let text = context.catalog.fmt("warn-wrong-sum", &values);
             context.output.warn(&context.catalog, &text);

@@ -30,6 +30,8 @@ codes! {
     Interrupted = "cli/interrupted",
     /// The name is not acceptable.
     BadName = "image/bad-name",
+    /// Something that is no regular file has the name.
+    NotAFile = "image/not-a-file",
     /// No such image.
     NotFound = "image/not-found",
     /// A name leads out of its repository.
@@ -42,6 +44,8 @@ codes! {
     Truncated = "image/truncated",
     /// The image contradicts itself or a hash does not match.
     Corrupt = "image/corrupt",
+    /// A sum beside an image is not that of the image.
+    FalseSum = "image/false-sum",
     /// The format is newer than this program.
     Newer = "image/newer-version",
     /// A size in the file is beyond what the format allows.

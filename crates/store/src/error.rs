@@ -202,7 +202,7 @@ impl StoreError {
             Self::Outside { .. } => Code::Outside,
             Self::CaseTwin { .. } => Code::CaseTwin,
             Self::AliasTaken { .. } => Code::AliasTaken,
-            Self::NotAFile { .. } => Code::BadName,
+            Self::NotAFile { .. } => Code::NotAFile,
             Self::NoSpace { .. } => Code::NoSpace,
             Self::ReadOnly { .. } => Code::ReadOnly,
             Self::Locked(_) | Self::Held { .. } => Code::Locked,

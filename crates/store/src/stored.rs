@@ -1,8 +1,8 @@
 //! An image file opened to be read.
 
-use std::fs::File;
+use std::fs::{File, FileType};
 use std::io;
-use std::os::unix::fs::{FileExt, MetadataExt, OpenOptionsExt};
+use std::os::unix::fs::{FileExt, FileTypeExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
 use azud_core::io::ReadAt;
@@ -44,6 +44,10 @@ impl Stored {
     }
 
     fn open_once(path: &Path) -> Result<Self> {
+        // To open some devices is to use them.
+        if let Ok(meta) = std::fs::metadata(path) {
+            refuse_others(path, meta.file_type())?;
+        }
         let file = open(path).map_err(|error| match error.kind() {
             io::ErrorKind::NotFound => StoreError::NotFound(path.to_owned()),
             _ => StoreError::io("open", path, error),
@@ -51,17 +55,7 @@ impl Stored {
         let meta = file
             .metadata()
             .map_err(|error| StoreError::io("look at", path, error))?;
-        if !meta.is_file() {
-            let what = if meta.is_dir() {
-                "a directory"
-            } else {
-                "a device"
-            };
-            return Err(StoreError::NotAFile {
-                path: path.to_owned(),
-                what,
-            });
-        }
+        refuse_others(path, meta.file_type())?;
         // Where nothing can be locked, nothing is.
         if let Err(Errno::WOULDBLOCK) = flock(&file, FlockOperation::NonBlockingLockShared) {
             return Err(StoreError::Locked(path.to_owned()));
@@ -104,14 +98,35 @@ impl Stored {
     }
 }
 
+/// Refuses what is no regular file.
+fn refuse_others(path: &Path, kind: FileType) -> Result<()> {
+    let what = if kind.is_file() {
+        return Ok(());
+    } else if kind.is_dir() {
+        "a directory"
+    } else if kind.is_fifo() {
+        "a pipe"
+    } else if kind.is_socket() {
+        "a socket"
+    } else {
+        "a device"
+    };
+    Err(StoreError::NotAFile {
+        path: path.to_owned(),
+        what,
+    })
+}
+
 /// Opens for reading, leaving the file's times alone where the system allows: looking at an image is not
-/// using it, and a cache goes by its last use.
+/// using it, and a cache goes by its last use. A pipe that came into its place does not hold us.
 fn open(path: &Path) -> io::Result<File> {
-    let mut options = File::options();
-    let flags = OFlags::NOATIME.bits().cast_signed();
-    match options.read(true).custom_flags(flags).open(path) {
+    let open = |flags: OFlags| {
+        let flags = flags.bits().cast_signed();
+        File::options().read(true).custom_flags(flags).open(path)
+    };
+    match open(OFlags::NOATIME | OFlags::NONBLOCK) {
         // Only the owner and root may ask for it.
-        Err(error) if error.kind() == io::ErrorKind::PermissionDenied => File::open(path),
+        Err(error) if error.kind() == io::ErrorKind::PermissionDenied => open(OFlags::NONBLOCK),
         other => other,
     }
 }

@@ -59,7 +59,9 @@ const fn meanings(code: Code) -> &'static [Status] {
         Partition, Repo,
     };
     match code {
-        Code::Usage | Code::BadName | Code::BadPlace | Code::BadDevice => &[Format],
+        Code::Usage | Code::BadName | Code::NotAFile | Code::BadPlace | Code::BadDevice => {
+            &[Format]
+        }
         Code::NotFound | Code::CaseTwin | Code::Outside | Code::NoSuchVersion | Code::NoMedium => {
             &[NotFound]
         }

@@ -14,13 +14,14 @@ use azud_store::lease::refuse_held;
 
 use crate::commands::Context;
 use crate::failure::Failure;
+use crate::opened::is_itself;
 use crate::place;
 
 mod info;
 mod verify;
 
 pub(crate) use info::describe;
-pub(crate) use verify::verify;
+pub(crate) use verify::{check, verify};
 
 /// The file that a user names: one in a repository, or the very file, else the name with `.img`.
 ///
@@ -31,7 +32,7 @@ pub(crate) fn file_of(context: &Context, path: &Path) -> Result<PathBuf, Failure
         return place::existing(context, path);
     }
     place::answers(path)?;
-    if path.is_file() {
+    if is_itself(path) {
         return Ok(path.to_owned());
     }
     Ok(ImageFile::parse(path)?.path())

@@ -17,7 +17,7 @@ use crate::commands::Context;
 use crate::confirm::{Step, settle};
 use crate::failure::Failure;
 use crate::human;
-use crate::opened::{host, timestamp};
+use crate::opened::{host, is_itself, timestamp};
 use crate::place;
 use crate::plan::{Plan, Value};
 use crate::publish::{Keeping, Made, Making};
@@ -138,7 +138,7 @@ impl Args {
     fn base(&self, context: &Context, image: &ImageFile) -> Result<Option<PathBuf>, Failure> {
         Ok(match &self.base {
             Some(Special::Word) => None,
-            Some(Special::Path(path)) if path.is_file() => Some(path.clone()),
+            Some(Special::Path(path)) if is_itself(path) => Some(path.clone()),
             Some(Special::Path(path)) => Some(place::locate(context, path)?.image.path()),
             None => Some(image.path()).filter(|path| crate::opened::identify(path).is_some()),
         })
