@@ -38,7 +38,7 @@ fn number(value: &Value, key: &str) -> Result<u64> {
 
 fn versions(image: &str) -> Result<Vec<Value>> {
     let history = done(&["image", "history", image])?;
-    members(&history, "image versions")?;
+    members(&history, "image versions rollback")?;
     let versions = history["versions"].as_array().context("versions")?;
     for version in versions {
         members(

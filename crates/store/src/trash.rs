@@ -14,7 +14,7 @@ use crate::publish::{carry_out, current};
 use crate::recover::{Settled, recover_for_reading};
 use crate::side::KEPT;
 use crate::slot::{Slot, meta, shelf, slots};
-use crate::stage::{Stage, check_dir};
+use crate::stage::{Stage, check_dir, check_target};
 
 /// A version of an image.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -71,6 +71,17 @@ pub fn history(
         return Err(StoreError::NotFound(image.path()));
     }
     Ok(versions)
+}
+
+/// The former version that is meant. Nothing is touched.
+///
+/// # Errors
+/// [`StoreError::NoSuchVersion`], [`StoreError::NotAFile`], or what the system says.
+pub fn find(image: &ImageFile, which: &Which, now: SystemTime) -> Result<Version> {
+    check_dir(image)?;
+    check_target(image)?;
+    recover_for_reading(image.dir(), now);
+    choose(image, which, former(image)?)
 }
 
 /// Puts the current version into the trash and another one, from there, into its place.

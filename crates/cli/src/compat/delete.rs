@@ -9,6 +9,8 @@ use azud_store::{StoreError, ant};
 
 use super::args::{refuse, with_extension};
 use super::{Call, Done, Refusal, Status};
+use crate::commands::Context;
+use crate::commands::image::rollback::check;
 use crate::failure::Failure;
 use crate::opened::{identify, now};
 use crate::place;
@@ -43,25 +45,28 @@ pub(super) fn delete_image(call: &Call) -> Done {
         let name: SubPath = name?;
         let image = tree.spot(&name)?.image;
         if image.path().is_file() || ant::exists(&image)? {
-            return delete(&image, former);
+            return delete(&call.context, &image, former);
         }
         asked.get_or_insert(image);
     }
     refuse_directory(&tree, name)?;
     match asked {
         // It may be in the trash alone.
-        Some(image) if former == Former::Returns => delete(&image, former),
+        Some(image) if former == Former::Returns => delete(&call.context, &image, former),
         _ => Err(StoreError::NotFound(name.into()).into()),
     }
 }
 
-fn delete(image: &ImageFile, former: Former) -> Done {
+fn delete(context: &Context, image: &ImageFile, former: Former) -> Done {
     refuse_held(image)?;
     let is_there = image.path().is_file();
     match former {
         Former::Returns if !ant::exists(image)? => {
-            // Azud's own former version; the current one goes to the trash in the same step.
-            trash::rollback(image, &Which::Latest, now(), &identify)?;
+            // Azud's own former version, if it is whole; the current one goes to the trash in the same step.
+            let former = trash::find(image, &Which::Latest, now())?;
+            check(context, &former.path)?;
+            let which = former.slot.map_or(Which::Latest, Which::Named);
+            trash::rollback(image, &which, now(), &identify)?;
             return Ok(Status::Ok);
         }
         _ if is_there => drop(trash::remove(image, now(), &identify)?),

@@ -20,61 +20,89 @@ use crate::checked::Checking;
 use crate::commands::Context;
 use crate::failure::Failure;
 
+/// What was found of an image that is right.
+#[derive(Debug)]
+pub(crate) struct Checked {
+    format: Format,
+    md5: String,
+    /// Whether its `.full.sum` says the same; else its own checksums alone tell.
+    told: bool,
+    own: bool,
+}
+
 /// Reads the image once. What agrees with a `.full.sum` is remembered beside it.
+///
+/// # Errors
+/// As [`check`].
+pub(crate) fn verify(context: &Context, named: &Path) -> Result<(), Failure> {
+    let path = file_of(context, named)?;
+    let checking = Checking::begin(&path)?;
+    let checked = check(context, &path).inspect_err(|failure| {
+        if failure.code == Code::Corrupt {
+            checking.damaged(context, None, &[]);
+        }
+    })?;
+    if checked.told {
+        checking.sound(context, By::Md5(checked.md5.clone()));
+    }
+    let value = json!({
+        "action": "image-verify",
+        "image": path,
+        "format": checked.format.word(),
+        "md5": checked.md5,
+        "full_sum": checked.told,
+        "own_checks": checked.own,
+    });
+    context.output.result(&value, || {
+        let text = context.catalog.text("result-image-verify");
+        format!("{text} (MD5 {})", checked.md5)
+    });
+    Ok(())
+}
+
+/// Reads an image once and compares it with its own checksums and its `.full.sum`.
 ///
 /// # Errors
 /// `image/corrupt`, `image/truncated`, `image/locked`; `image/unknown-format` when nothing tells what its bytes
 /// should be.
-pub(crate) fn verify(context: &Context, named: &Path) -> Result<(), Failure> {
-    let path = file_of(context, named)?;
-    let image = ImageFile::parse(&path)?;
-    unlocked(&path)?;
-    let checking = Checking::begin(&path)?;
+pub(crate) fn check(context: &Context, path: &Path) -> Result<Checked, Failure> {
+    let image = ImageFile::parse(path)?;
+    unlocked(path)?;
+    let stored = Stored::open(path)?;
+    let checking = Checking::begin(path)?;
     let told = full_sum(&image.beside(FULL_SUM));
-    let stored = Stored::open(&path)?;
     let format = sniff(&stored)
-        .map_err(|error| Failure::io(&path, &error))?
+        .map_err(|error| Failure::io(path, &error))?
         .format;
     drop(stored);
-    let checked = is_readable(format);
-    if !checked && told.is_none() {
+    let own = is_readable(format);
+    if !own && told.is_none() {
         // Why it cannot be read says more than that there is nothing to compare it with.
-        open(&path)?;
+        open(path)?;
         let what = format!("{}: it has no {FULL_SUM}", path.display());
         return Err(Failure::new(Code::UnknownFormat, what));
     }
     let progress = context.progress();
-    let sums = read(&path, checked, &progress);
+    let sums = read(path, own, &progress);
     drop(progress);
     let SumPair { full, .. } =
         sums.map_err(|failure| failure.about(&path.display().to_string()))?;
     if checking.is_changed()? {
         return Err(Failure::new(Code::Changed, path.display().to_string()));
     }
-    if let Some(told) = &told {
-        if *told != full {
-            checking.damaged(context, None, &[]);
-            let what = format!(
-                "{}: its MD5 is {full}, its {FULL_SUM} says {told}",
-                path.display()
-            );
-            return Err(Failure::new(Code::Corrupt, what));
-        }
-        checking.sound(context, By::Md5(full.clone()));
+    if let Some(told) = told.as_ref().filter(|told| **told != full) {
+        let what = format!(
+            "{}: its MD5 is {full}, its {FULL_SUM} says {told}",
+            path.display()
+        );
+        return Err(Failure::new(Code::Corrupt, what));
     }
-    let value = json!({
-        "action": "image-verify",
-        "image": path,
-        "format": format.word(),
-        "md5": full,
-        "full_sum": told.is_some(),
-        "own_checks": checked,
-    });
-    context.output.result(&value, || {
-        let text = context.catalog.text("result-image-verify");
-        format!("{text} (MD5 {full})")
-    });
-    Ok(())
+    Ok(Checked {
+        format,
+        md5: full,
+        told: told.is_some(),
+        own,
+    })
 }
 
 const fn is_readable(format: Format) -> bool {

@@ -1,0 +1,239 @@
+//! What a technician may rely on: a former version is checked before it comes back, nothing goes for good that no
+//! plan named, and what is no image holds nobody up.
+
+mod kit;
+
+use std::os::unix::fs::FileExt;
+use std::path::{Path, PathBuf};
+use std::process::Child;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, bail, ensure};
+use azud_testkit::tools::{have, run};
+use kit::{Said, azud, command, done, refused, text, whole};
+use serde_json::Value;
+use tempfile::TempDir;
+
+/// A volume in a file, and where its images go.
+struct Site {
+    dir: TempDir,
+    volume: PathBuf,
+}
+
+impl Site {
+    fn new() -> Result<Option<Self>> {
+        if !have(&["mke2fs", "md5sum", "mkfifo"]) {
+            return Ok(None);
+        }
+        let dir = tempfile::tempdir()?;
+        let volume = dir.path().join("volume");
+        kit::ext4(&volume, 8, 2)?;
+        std::fs::create_dir(dir.path().join("images"))?;
+        Ok(Some(Self { dir, volume }))
+    }
+
+    fn path(&self, name: &str) -> String {
+        text(&self.dir.path().join(name)).to_owned()
+    }
+
+    fn create(&self, image: &str, more: &[&str]) -> Result<Said> {
+        let args = ["image", "create", text(&self.volume), image];
+        azud(&[&args[..], more].concat())
+    }
+
+    fn versions(image: &str) -> Result<Vec<Value>> {
+        let history = done(&["image", "history", image])?;
+        let versions = history["versions"].as_array().context("versions")?;
+        Ok(versions.clone())
+    }
+}
+
+fn word<'a>(value: &'a Value, key: &str) -> Result<&'a str> {
+    value[key]
+        .as_str()
+        .with_context(|| format!("{key} in {value}"))
+}
+
+/// Changes one byte in the middle of a file; its times stay.
+fn flip(file: &Path) -> Result<()> {
+    let modified = std::fs::metadata(file)?.modified()?;
+    let open = std::fs::File::options().read(true).write(true).open(file)?;
+    let (mut byte, at) = ([0], open.metadata()?.len() / 2);
+    open.read_exact_at(&mut byte, at)?;
+    open.write_all_at(&[byte[0] ^ 1], at)?;
+    Ok(open.set_modified(modified)?)
+}
+
+#[test]
+fn a_damaged_former_version_does_not_come_back() -> Result<()> {
+    let Some(site) = Site::new()? else {
+        return Ok(());
+    };
+    let image = site.path("images/aula.img");
+    site.create(&image, &[])?.done()?;
+    let second = site.create(&image, &[])?.done()?.clone();
+    let versions = Site::versions(&image)?;
+    flip(Path::new(word(&versions[1], "path")?))?;
+    for more in [&["--dry-run"][..], &[]] {
+        let code = refused(&[&["image", "rollback", &image], more].concat())?;
+        ensure!(code == "image/corrupt", "{code}");
+        ensure!(Site::versions(&image)? == versions, "something was moved");
+    }
+    ensure!(whole(Path::new(&image))? == word(&second, "identity")?);
+    // Nor does the name of the server's tool bring it back unchecked; a sound one still comes.
+    site.create(&image, &[])?.done()?;
+    let slot = word(&Site::versions(&image)?[1], "version")?.to_owned();
+    let back = done(&["image", "rollback", &image])?;
+    ensure!(word(&back, "version")? == slot, "{back}");
+    ensure!(whole(Path::new(&image))? == word(&second, "identity")?);
+    Ok(())
+}
+
+#[test]
+fn a_foreign_former_version_is_checked_by_its_sum() -> Result<()> {
+    let Some(site) = Site::new()? else {
+        return Ok(());
+    };
+    let image = site.path("images/aula.img");
+    let foreign = |sum: &str| -> Result<()> {
+        std::fs::write(&image, "PaRtImAgE-VoLuMe and so on")?;
+        Ok(std::fs::write(format!("{image}.full.sum"), sum)?)
+    };
+    foreign("0123456789abcdef0123456789abcdef\n")?;
+    site.create(&image, &[])?.done()?;
+    ensure!(refused(&["image", "rollback", &image])? == "image/corrupt");
+    let moved = Site::versions(&image)?;
+    std::fs::remove_file(format!("{}.full.sum", word(&moved[1], "path")?))?;
+    // Nothing tells: it comes back, and the plan says so.
+    let back = azud(&["image", "rollback", &image])?;
+    back.done()?;
+    ensure!(
+        back.warned() == ["unchecked", "to-history"],
+        "{:?}",
+        back.warned()
+    );
+    Ok(())
+}
+
+#[test]
+fn the_plan_of_a_rollback_tells_the_two_versions_apart() -> Result<()> {
+    let Some(site) = Site::new()? else {
+        return Ok(());
+    };
+    let image = site.path("images/aula.img");
+    let first = site.create(&image, &[])?.done()?.clone();
+    let second = site.create(&image, &["--level", "1", "--base", "none"])?;
+    let second = second.done()?.clone();
+    let next = done(&["image", "history", &image])?["rollback"].clone();
+    let back = azud(&["image", "rollback", &image])?;
+    back.done()?;
+    let rows = &back.plan()["rows"];
+    ensure!(
+        rows["version"] == next && rows["identity"] == first["identity"],
+        "{rows}"
+    );
+    ensure!(rows["file_size"] == first["file_size"], "{rows}");
+    ensure!(rows["created"].is_string(), "{rows}");
+    ensure!(
+        rows["present"]["identity"] == second["identity"] && rows["checked"] == "sound",
+        "{rows}"
+    );
+    ensure!(back.warned() == ["to-history"], "{:?}", back.warned());
+    // The second one is the way back: it goes forward, and says so.
+    let forth = azud(&["image", "rollback", &image])?;
+    ensure!(forth.done()?["identity"] == second["identity"]);
+    ensure!(
+        forth.warned() == ["to-history", "rolls-forward"],
+        "{:?}",
+        forth.warned()
+    );
+    Ok(())
+}
+
+/// What a run says that ends in time.
+fn in_time(args: &[&str]) -> Result<Said> {
+    let mut child = command(args)
+        .stdout(std::process::Stdio::piped())
+        .stderr(std::process::Stdio::piped())
+        .spawn()?;
+    let ended = wait(&mut child)?;
+    if !ended {
+        child.kill()?;
+    }
+    let output = child.wait_with_output()?;
+    ensure!(ended, "{args:?} hangs");
+    Said::of(&output)
+}
+
+fn wait(child: &mut Child) -> Result<bool> {
+    let begun = Instant::now();
+    while begun.elapsed() < Duration::from_secs(20) {
+        if child.try_wait()?.is_some() {
+            return Ok(true);
+        }
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    Ok(false)
+}
+
+#[test]
+fn regression_pipes_sockets_and_devices_are_no_images() -> Result<()> {
+    let Some(site) = Site::new()? else {
+        return Ok(());
+    };
+    let (pipe, socket) = (site.path("images/pipe.img"), site.path("images/socket.img"));
+    run("mkfifo", &[&pipe])?;
+    let _listener = std::os::unix::net::UnixListener::bind(&socket)?;
+    let new = site.path("new.img");
+    let former = site.path("images/aula.img");
+    site.create(&former, &[])?.done()?;
+    for name in [&pipe, &socket, "/dev/null"] {
+        for args in [
+            &["image", "info", name][..],
+            &["image", "verify", name],
+            &["image", "restore", name, &new],
+            &["image", "import", name, &new],
+            &["image", "diff", &former, name],
+            &["image", "export", "--to", "raw", name, &new],
+        ] {
+            let said = in_time(args)?;
+            let code = said.refused().with_context(|| format!("{args:?}"))?;
+            ensure!(code == "image/not-a-file", "{args:?}: {code}");
+        }
+    }
+    for name in [&pipe, &socket] {
+        for args in [
+            &["image", "copy", name, &new][..],
+            &["image", "create", text(&site.volume), name],
+            &["image", "create", text(&site.volume), &new, "--base", name],
+            &["image", "rm", name],
+            &["image", "rollback", name],
+            &["image", "history", name],
+        ] {
+            let said = in_time(args)?;
+            let code = said.refused().with_context(|| format!("{args:?}"))?;
+            ensure!(code == "image/not-a-file", "{args:?}: {code}");
+        }
+    }
+    let list = in_time(&["image", "list", &site.path("images")])?;
+    let images = list.done()?["images"].as_array().context("images")?.len();
+    ensure!(images == 1, "{}", list.last());
+    // One that was put beside an image does not hold it up either.
+    for ending in [".info", ".full.sum", ".sum", ".lock"] {
+        let beside = format!("{former}{ending}");
+        let _ = std::fs::remove_file(&beside);
+        run("mkfifo", &[&beside])?;
+    }
+    for args in [
+        &["image", "info", &former][..],
+        &["image", "verify", &former],
+        &["image", "list", &site.path("images")],
+        &["image", "copy", &former, &new],
+    ] {
+        let said = in_time(args)?;
+        if said.status != Some(0) {
+            bail!("{args:?}: {}", said.last());
+        }
+    }
+    Ok(())
+}
