@@ -284,6 +284,7 @@ mod tests {
     use std::io;
 
     use azud_core::code::Code;
+    use azud_core::format::FormatError;
     use azud_disk::DiskError;
     use azud_image::ImageError;
     use azud_image::fs::FsError;
@@ -393,6 +394,7 @@ mod tests {
         // English has the same words as the error itself.
         for failure in [
             Failure::from(small()),
+            ImageError::from(FormatError::Trailing { extra: 1, end: 2 }).into(),
             mounted().into(),
             DiskError::NotFound { path: "x".into() }.into(),
             DiskError::Busy {

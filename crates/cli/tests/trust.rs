@@ -237,3 +237,60 @@ fn regression_pipes_sockets_and_devices_are_no_images() -> Result<()> {
     }
     Ok(())
 }
+
+#[test]
+fn images_that_were_cut_or_padded_are_known_as_damaged() -> Result<()> {
+    let Some(site) = Site::new()? else {
+        return Ok(());
+    };
+    let image = site.path("images/aula.img");
+    site.create(&image, &[])?.done()?;
+    let bytes = std::fs::read(&image)?;
+    let new = site.path("new");
+    let padded = |len: usize, with: u8| [&bytes[..], &vec![with; len]].concat();
+    let cut = |len: usize| bytes[..len].to_vec();
+    let cases = [
+        ("cut.img", cut(bytes.len() / 2), "image/truncated", ""),
+        ("end.img", cut(bytes.len() - 1), "image/truncated", ""),
+        ("one.img", padded(1, 7), "image/corrupt", "1 bytes after"),
+        (
+            "pad.img",
+            padded(70_000, 0),
+            "image/corrupt",
+            "70000 bytes after",
+        ),
+        (
+            "far.img",
+            padded(3 << 20, 0),
+            "image/corrupt",
+            "3145728 bytes after",
+        ),
+    ];
+    for (name, bytes, code, said) in &cases {
+        let image = site.path(&format!("images/{name}"));
+        std::fs::write(&image, bytes)?;
+        for args in [
+            &["image", "info", &image][..],
+            &["image", "verify", &image],
+            &["image", "restore", &image, &new],
+            &["image", "import", &image, &new],
+        ] {
+            let answer = azud(args)?;
+            ensure!(answer.refused()? == *code, "{args:?}: {}", answer.last());
+            let message = word(&answer.last()["error"], "message")?.to_owned();
+            ensure!(message.contains(said), "{args:?}: {message}");
+        }
+    }
+    ensure!(!Path::new(&new).exists());
+    let list = done(&["image", "list", &site.path("images")])?;
+    for row in list["images"].as_array().context("images")? {
+        ensure!(row["native"] == true && row["format"] == "azud", "{row}");
+        let whole = row["path"] == "aula.img";
+        ensure!(row["problem"].is_null() == whole, "{row}");
+        ensure!(row["identity"].is_string() == whole, "{row}");
+        let padded = row["path"] == "one.img" || row["path"] == "pad.img";
+        let problem = row["problem"].as_str().unwrap_or_default();
+        ensure!(problem.contains(" bytes after ") == padded, "{row}");
+    }
+    Ok(())
+}

@@ -1,12 +1,11 @@
 //! An image of which only the index was read: enough to check and fetch its frames.
 
 use azud_core::format::container::{self, SEEK_FOOTER_LEN, SKIPPABLE_HEADER, TRAILER_LEN, Trailer};
-use azud_core::format::frame;
 use azud_core::format::index::{Facts, Frame, Index, Tail};
-use azud_core::format::partclone::HEADER_LEN;
 use azud_core::format::{FormatError, Hash};
 use azud_core::io::ReadAt;
 
+use crate::ending;
 use crate::error::ImageError;
 
 /// An image whose index is verified; no frame was read yet.
@@ -23,7 +22,7 @@ impl Indexed {
     /// # Errors
     /// `Format`, `Read`.
     pub fn open(file: &dyn ReadAt) -> Result<Self, ImageError> {
-        let (trailer, index) = read_ending(file).map_err(|error| cut_short(file, error))?;
+        let (trailer, index) = read_ending(file).map_err(|error| not_whole(file, error))?;
         Ok(Self::new(trailer.identity, index))
     }
 
@@ -102,19 +101,28 @@ fn read_vec(file: &dyn ReadAt, offset: u64, len: u64) -> Result<Vec<u8>, ImageEr
     Ok(out)
 }
 
-/// A file that begins as a native image and does not end as one was cut short, not made by another program.
-fn cut_short(file: &dyn ReadAt, error: ImageError) -> ImageError {
-    let mut head = [0; frame::MAX_HEADER];
-    let begins = file.read_exact_at(&mut head, 0).is_ok()
-        && frame::parse_header(&head).is_ok_and(|header| header.content_len as usize == HEADER_LEN);
-    match error {
-        ImageError::Format(FormatError::NotNative("the trailer")) if begins => {
-            FormatError::Corrupt("the trailer".into()).into()
+/// So far from a file's end the image's own end is looked for.
+const BACK: u64 = 64 << 20;
+
+/// A file that begins as a native image and does not end as one was cut short or padded, not made by another
+/// program.
+fn not_whole(file: &dyn ReadAt, error: ImageError) -> ImageError {
+    let ImageError::Format(FormatError::NotNative(missing)) = error else {
+        return error;
+    };
+    if !ending::begins_native(file) {
+        return error;
+    }
+    if missing == "the trailer" {
+        return FormatError::Corrupt(missing.into()).into();
+    }
+    match ending::find(file, BACK) {
+        Some(end) => FormatError::Trailing {
+            extra: file.len() - end,
+            end,
         }
-        ImageError::Format(FormatError::NotNative(_)) if begins => {
-            FormatError::Truncated("the frames: there is no index").into()
-        }
-        other => other,
+        .into(),
+        None => FormatError::Truncated("the frames: there is no index").into(),
     }
 }
 

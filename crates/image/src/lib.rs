@@ -8,6 +8,7 @@ pub mod capture;
 mod codec;
 mod decode;
 mod diff;
+mod ending;
 mod error;
 pub mod foreign;
 pub mod fs;

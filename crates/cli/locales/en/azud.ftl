@@ -167,6 +167,8 @@ error-tool-failed = An external program failed
 
 detail-interrupted = stopped half-way, as was asked
 detail-too-small = the target has { $has } bytes, the image needs { $needs }
+detail-trailing = the file has { $extra } bytes after the image's end
+    .hint = Somebody appended to it or padded it. The image may be whole: truncate -s { $end } FILE takes off what follows, then verify it.
 detail-no-device = { $path }: no such device or file
 detail-mounted = { $path }: mounted on { $at }
 detail-busy = { $path }: in use by { $by }

@@ -167,6 +167,8 @@ error-tool-failed = Ha fallado un programa externo
 
 detail-interrupted = detenido a medias, como se pidió
 detail-too-small = el destino tiene { $has } bytes, la imagen necesita { $needs }
+detail-trailing = el fichero tiene { $extra } bytes tras el final de la imagen
+    .hint = Alguien le añadió algo o lo rellenó. La imagen puede estar íntegra: truncate -s { $end } FICHERO quita lo que sobra; después compruébela.
 detail-no-device = { $path }: no hay tal dispositivo ni fichero
 detail-mounted = { $path }: montado en { $at }
 detail-busy = { $path }: lo usa { $by }

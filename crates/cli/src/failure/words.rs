@@ -152,6 +152,10 @@ pub(super) fn format(error: &FormatError) -> Words {
             [("size", size.to_string()), ("limit", limit.to_string())],
         )
         .term("what", what),
+        FormatError::Trailing { extra, end } => Words::new(
+            "trailing",
+            [("extra", extra.to_string()), ("end", end.to_string())],
+        ),
         FormatError::Header(error) => header(error),
     }
 }

@@ -23,7 +23,8 @@ pub const SEEK_FOOTER_LEN: usize = 9;
 /// Bytes of the trailer frame.
 pub const TRAILER_LEN: usize = SKIPPABLE_HEADER + 64;
 
-const TRAILER_MARK: &[u8; 8] = b"AZUDEND\0";
+/// What the trailer's payload begins with.
+pub const TRAILER_MARK: &[u8; 8] = b"AZUDEND\0";
 const TRAILER_VERSION: u16 = 1;
 const SEEK_ENTRY_LEN: usize = 8;
 

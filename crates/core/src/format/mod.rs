@@ -35,6 +35,14 @@ pub enum FormatError {
     /// Ends too early.
     #[error("the image ends within {0}")]
     Truncated(&'static str),
+    /// Goes on after its end.
+    #[error("the file has {extra} bytes after the image's end")]
+    Trailing {
+        /// How many.
+        extra: u64,
+        /// Where the image ends.
+        end: u64,
+    },
     /// Contradicts itself.
     #[error("the image is damaged: {0}")]
     Corrupt(String),
@@ -71,7 +79,7 @@ impl FormatError {
             Self::Newer { .. } => Code::Newer,
             Self::TooLarge { .. } => Code::TooLarge,
             Self::Header(partclone::HeaderError::ForeignEndian) => Code::ForeignEndian,
-            Self::Corrupt(_) | Self::Header(_) => Code::Corrupt,
+            Self::Trailing { .. } | Self::Corrupt(_) | Self::Header(_) => Code::Corrupt,
         }
     }
 }

@@ -5,10 +5,11 @@
 
 use std::io::Read;
 
-use azud_core::format::Hash;
 use azud_core::format::container::{self, SEEK_FOOTER_LEN, SKIPPABLE_HEADER, TRAILER_LEN, Trailer};
+use azud_core::format::{FormatError, Hash};
 use azud_core::io::ReadAt;
 
+use crate::ending;
 use crate::foreign::compress::{self, Compressor};
 use crate::fs::{self, HEAD_LEN};
 
@@ -18,6 +19,9 @@ pub use content::is_disk;
 
 /// The most that is read of one file: a block of the coarsest compressor.
 pub const MOST: usize = 5 << 20;
+
+/// So far from a file's end the end of a native image is looked for.
+const BACK: u64 = 2 << 20;
 
 /// Enough for every header.
 const HEADERS: usize = 8 << 10;
@@ -137,15 +141,22 @@ pub fn sniff(file: &dyn ReadAt) -> std::io::Result<Sniffed> {
     if compressor == Compressor::None {
         return plain(file, &head);
     }
-    let identity = match compressor {
-        Compressor::Zstd => identity(file)?,
+    let ending = match compressor {
+        Compressor::Zstd => Some(ending_of(file)?),
         _ => None,
     };
     let mut found = peeled(file, head, compressor)?;
     found.compressor = compressor;
-    if identity.is_some() {
-        found.format = Format::Native;
-        found.identity = identity;
+    match ending {
+        Some(Ok(identity)) => {
+            found.format = Format::Native;
+            found.identity = Some(identity);
+        }
+        Some(Err(error)) if ending::begins_native(file) => {
+            found.format = Format::Native;
+            found.problem = Some(not_whole(file, &error));
+        }
+        _ => {}
     }
     Ok(found)
 }
@@ -212,28 +223,48 @@ fn read_head(file: &dyn ReadAt, len: usize) -> std::io::Result<Vec<u8>> {
     Ok(head)
 }
 
-/// The identity that the trailer of a native image tells.
-fn identity(file: &dyn ReadAt) -> std::io::Result<Option<Hash>> {
+/// The identity that the trailer of a native image tells, or why there is none.
+fn ending_of(file: &dyn ReadAt) -> std::io::Result<Result<Hash, FormatError>> {
+    let missing = Ok(Err(FormatError::NotNative("the seek table")));
     let size = file.len();
     let Some(footer_at) = size.checked_sub(SEEK_FOOTER_LEN as u64) else {
-        return Ok(None);
+        return missing;
     };
     let mut footer = [0; SEEK_FOOTER_LEN];
     file.read_exact_at(&mut footer, footer_at)?;
-    let Ok(seek_len) = container::seek_table_len(footer) else {
-        return Ok(None);
+    let seek_len = match container::seek_table_len(footer) {
+        Ok(len) => len,
+        Err(error) => return Ok(Err(error)),
     };
     let Some(at) = size.checked_sub(seek_len + TRAILER_LEN as u64) else {
-        return Ok(None);
+        return missing;
     };
     let mut trailer = [0; TRAILER_LEN];
     file.read_exact_at(&mut trailer, at)?;
-    let Ok(trailer) = Trailer::parse(&trailer) else {
-        return Ok(None);
+    let trailer = match Trailer::parse(&trailer) {
+        Ok(trailer) => trailer,
+        Err(error) => return Ok(Err(error)),
     };
     let index = trailer.index_offset.checked_add(SKIPPABLE_HEADER as u64);
     let fits = index.and_then(|index| index.checked_add(trailer.index_len)) == Some(at);
-    Ok(fits.then_some(trailer.identity))
+    let wrong = FormatError::Corrupt("the index does not end where the trailer begins".into());
+    Ok(fits.then_some(trailer.identity).ok_or(wrong))
+}
+
+/// Why a file that begins as a native image is none that is whole.
+fn not_whole(file: &dyn ReadAt, error: &FormatError) -> String {
+    if !matches!(error, FormatError::NotNative(_)) {
+        return error.to_string();
+    }
+    match ending::find(file, BACK) {
+        Some(end) => {
+            let extra = file.len() - end;
+            FormatError::Trailing { extra, end }.to_string()
+        }
+        None => {
+            "the image does not end where its file ends: it was cut short, or more follows".into()
+        }
+    }
 }
 
 /// Which file system a device that begins with `head` holds, by the name in a partclone header.

@@ -7,7 +7,7 @@ use azud_core::code::Code;
 use azud_core::format::index::{Facts, SourceFacts};
 
 use crate::confirm::{Step, settle};
-use crate::opened::{host, identify, timestamp};
+use crate::opened::{Opened, host, identify, timestamp};
 use crate::place;
 use crate::plan::{Plan, Value};
 use crate::publish::{Keeping, Made, Making};
@@ -41,10 +41,7 @@ impl Args {
         let located = place::locate(context, &self.image)?;
         let image = &located.image;
         let foreign = place::existing(context, &self.foreign)?;
-        if identify(&foreign).is_some() {
-            let what = format!("{} is an image of Azud already", foreign.display());
-            return Err(Failure::new(Code::UnknownFormat, what));
-        }
+        refuse_native(&foreign)?;
         let reader = crate::foreign::open(&foreign)?;
         let volume = reader.volume().clone();
         let making = Making {
@@ -81,6 +78,18 @@ impl Args {
             facts,
         };
         making.run(context, made, || Ok(()))
+    }
+}
+
+/// Refuses an image of Azud, also one that is damaged: read as another program's, it would pass for whole.
+fn refuse_native(foreign: &Path) -> Result<(), Failure> {
+    match Opened::at(foreign) {
+        Ok(_) => {
+            let what = format!("{} is an image of Azud already", foreign.display());
+            Err(Failure::new(Code::UnknownFormat, what))
+        }
+        Err(failure) if failure.code == Code::NotNative => Ok(()),
+        Err(failure) => Err(failure),
     }
 }
 
