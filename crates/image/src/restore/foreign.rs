@@ -37,6 +37,15 @@ pub fn foreign_write_unit(foreign: &Foreign) -> u32 {
     order::unit(&geometry_of(foreign), foreign.tails())
 }
 
+/// The smallest device that a restore of this image accepts, in bytes, with what lies beyond its last block.
+///
+/// # Errors
+/// `Limit` for one that cannot be restored anywhere.
+pub fn foreign_minimum_size(foreign: &Foreign) -> Result<u64, ImageError> {
+    check_limits(foreign.volume())?;
+    Ok(geometry_of(foreign).minimum_size(foreign.tails()))
+}
+
 fn geometry_of(foreign: &Foreign) -> Geometry {
     let volume = foreign.volume();
     Geometry {
@@ -58,10 +67,9 @@ pub fn restore_foreign(
     options: &RestoreOptions,
     progress: &dyn Progress,
 ) -> Result<Restored, ImageError> {
-    check_limits(foreign.volume())?;
+    let (has, needs) = (target.len(), foreign_minimum_size(&foreign)?);
     let geometry = geometry_of(&foreign);
     let tails = foreign.tails().to_vec();
-    let (has, needs) = (target.len(), geometry.minimum_size(&tails));
     if has < needs {
         return Err(ImageError::TooSmall { has, needs });
     }

@@ -25,7 +25,7 @@ use azud_core::format::index::{Facts, Frame};
 use azud_core::io::{PageBuf, ReadAt, WriteAt};
 use azud_core::progress::{Phase, Progress};
 
-pub use foreign::{foreign_write_unit, restore_foreign};
+pub use foreign::{foreign_minimum_size, foreign_write_unit, restore_foreign};
 pub use order::Order;
 pub use pipe::{PIPE_WRITE_UNIT, restore_pipe};
 

@@ -6,7 +6,7 @@ use std::time::Instant;
 use azud_disk::DeviceFacts;
 use azud_disk::target::{Target, TargetOptions};
 use azud_image::foreign::Foreign;
-use azud_image::restore::{foreign_write_unit, restore_foreign};
+use azud_image::restore::{foreign_minimum_size, foreign_write_unit, restore_foreign};
 
 use super::{Args, DIRECT_FROM, finished};
 use crate::cached::InUse;
@@ -31,10 +31,11 @@ impl Args {
         }
         spare_images(&device)?;
         let image = foreign::open(&path)?;
+        let needs = foreign_minimum_size(&image)?;
         if let Some(facts) = &facts {
-            refuse_small(facts, image.volume().minimum_size())?;
+            refuse_small(facts, needs)?;
         }
-        let plan = self.plan_foreign(context, &device, (&path, &image), facts.as_ref());
+        let plan = self.plan_foreign(context, &device, (&path, &image, needs), facts.as_ref());
         let name = device.display().to_string();
         let step = match facts {
             Some(_) => settle_destructive(context, &plan, self.writing, &name)?,
@@ -43,7 +44,7 @@ impl Args {
         if step == Step::Stop {
             return Ok(());
         }
-        let target = Target::open_agreed(&device, target_options(&image), |now| {
+        let target = Target::open_agreed(&device, target_options(&image, needs), |now| {
             as_planned(&device, facts.as_ref(), now)
         })?;
         let used = InUse::begin(context, Some(&path));
@@ -61,7 +62,7 @@ impl Args {
         &self,
         context: &Context,
         device: &Path,
-        (path, image): (&Path, &Foreign),
+        (path, image, needs): (&Path, &Foreign, u64),
         facts: Option<&DeviceFacts>,
     ) -> Plan {
         let volume = image.volume();
@@ -70,16 +71,21 @@ impl Args {
             .text("format", image.describe())
             .text("file-system", volume.kind.partclone_name())
             .bytes("used", volume.used_bytes())
-            .bytes("minimum-size", volume.minimum_size());
-        self.plan_target(context, plan, device, (facts, volume.device_size))
+            .bytes("minimum-size", needs);
+        self.plan_target(context, plan, device, (facts, new_size(image, needs)))
     }
 }
 
-fn target_options(image: &Foreign) -> TargetOptions {
+/// The size of a file that is made for the image: some tell a device that ends before what lies on it.
+fn new_size(image: &Foreign, needs: u64) -> u64 {
+    image.volume().device_size.max(needs)
+}
+
+fn target_options(image: &Foreign, needs: u64) -> TargetOptions {
     let volume = image.volume();
     let runs = volume.used.runs().count() as u64;
     TargetOptions {
-        create_len: Some(volume.device_size),
+        create_len: Some(new_size(image, needs)),
         direct: volume.used_bytes() / runs.max(1) >= DIRECT_FROM,
         unit: foreign_write_unit(image),
     }
