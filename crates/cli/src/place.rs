@@ -11,7 +11,7 @@ use azud_core::reference::{DeviceRef, Folder, FolderRef, ImageRef, SubPath, Wher
 use azud_disk::remote::{reach, withdraw};
 use azud_store::beneath::Beneath;
 use azud_store::tree::{Spot, Tree};
-use azud_store::{StoreError, links};
+use azud_store::{StoreError, links, publish};
 
 use crate::commands::Context;
 use crate::failure::Failure;
@@ -27,6 +27,23 @@ pub(crate) struct Located {
 }
 
 impl Located {
+    /// Refuses where the image cannot be made or replaced, before a plan promises it; the size of the one that is
+    /// there.
+    pub(crate) fn check(&self) -> Result<Option<u64>, Failure> {
+        match &self.missing {
+            Some(_) => Ok(None),
+            None => Ok(publish::check(&self.image)?),
+        }
+    }
+
+    /// As [`Located::check`], for an image that is received: an update that was broken off may go on.
+    pub(crate) fn check_assembling(&self) -> Result<(), Failure> {
+        if self.missing.is_none() {
+            publish::check_assembling(&self.image)?;
+        }
+        Ok(())
+    }
+
     /// Makes the folders that are missing: the same as where the image comes from. For commands that write,
     /// once they are confirmed.
     pub(crate) fn prepare(&self) -> Result<(), Failure> {

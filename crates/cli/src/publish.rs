@@ -15,7 +15,7 @@ use azud_image::capture::{Base, CaptureOptions, Captured, capture};
 use azud_image::fs::Volume;
 use azud_image::verify;
 use azud_store::publish::{Outcome, Published, Staging};
-use azud_store::retention::{self, Retention};
+use azud_store::retention::Freed;
 use azud_store::side::InfoLine;
 use azud_store::{Identity, Stored};
 use serde_json::json;
@@ -23,22 +23,16 @@ use serde_json::json;
 use crate::commands::Context;
 use crate::failure::Failure;
 use crate::human;
+use crate::keeping::{self, Purging};
 use crate::opened::{identify, now};
 use crate::table;
-
-/// How long and how many former versions are kept.
-#[derive(Debug, Clone, Copy, Default)]
-pub(crate) struct Keeping {
-    pub(crate) days: Option<u32>,
-    pub(crate) bytes: Option<u64>,
-}
 
 /// How an image is made.
 #[derive(Debug)]
 pub(crate) struct Making {
     pub(crate) level: i32,
     pub(crate) base: Option<PathBuf>,
-    pub(crate) keeping: Keeping,
+    pub(crate) purging: Purging,
 }
 
 /// What an image is made of.
@@ -99,7 +93,7 @@ impl Making {
             now: now(),
         };
         let outcome = staging.publish(&written, &published, &identify)?;
-        let freed = self.keeping.purge(context, image);
+        let freed = self.purging.carry_out(context, image);
         show(
             context,
             action,
@@ -126,41 +120,11 @@ impl Making {
     }
 }
 
-impl Keeping {
-    /// Deletes former versions that are too old or too many: of this image by what was asked for, of the
-    /// others in its directory by the usual rules. The image stands by then, so trouble is only told.
-    pub(crate) fn purge(self, context: &Context, image: &ImageFile) -> u64 {
-        let usual = Retention::default();
-        let mut asked = Retention {
-            max_bytes: self.bytes,
-            ..usual
-        };
-        if let Some(days) = self.days {
-            asked.max_age = Duration::from_secs(u64::from(days) * 24 * 60 * 60);
-        }
-        let purge = || {
-            let (own, others): (Vec<_>, Vec<_>) = retention::trashed(image.dir())?
-                .into_iter()
-                .partition(|version| version.image == image.name());
-            let mut purges = asked.plan(&own, now());
-            purges.extend(usual.plan(&others, now()));
-            retention::apply(image.dir(), &purges, now())
-        };
-        match purge() {
-            Ok(freed) => freed.bytes,
-            Err(error) => {
-                context.output.warn(&context.catalog, &error.to_string());
-                0
-            }
-        }
-    }
-}
-
 fn show(
     context: &Context,
     action: &'static str,
     image: &ImageFile,
-    (captured, outcome, freed): (&Captured, &Outcome, u64),
+    (captured, outcome, freed): (&Captured, &Outcome, Freed),
     (volume, time): (&Volume, Duration),
 ) {
     let used = volume.used_bytes();
@@ -174,12 +138,13 @@ fn show(
         "reused_frames": captured.reused_frames,
         "reused_bytes": captured.reused_bytes,
         "former": match outcome { Outcome::Updated { former } => Some(former), _ => None },
-        "purged": freed,
+        "purged": freed.bytes,
+        "purged_versions": freed.versions,
         "seconds": time.as_secs_f64(),
     });
     context.output.result(&value, || {
         let label = |key: &str| context.catalog.text(&format!("label-{key}"));
-        let rows = [
+        let mut rows = vec![
             (label("image"), image.path().display().to_string()),
             (label("identity"), Identity(captured.identity).to_string()),
             (label("used"), human::bytes(used)),
@@ -192,6 +157,7 @@ fn show(
             (label("time"), human::duration(time)),
             (label("rate"), human::rate(used, time)),
         ];
+        rows.extend(keeping::row(context, freed));
         format!(
             "{}\n{}",
             context.catalog.text(&format!("result-{action}")),

@@ -11,6 +11,7 @@ use azud_store::StoreError;
 use azud_store::assembly::{Assembly, Facts, FileSource, Moving, Prospect, Report, Way};
 use azud_store::cache::Gone;
 use azud_store::publish::Outcome;
+use azud_store::retention::Freed;
 use azud_store::side::{Carried, FULL_SUM, INFO, InfoLine, read_sum};
 use serde_json::json;
 
@@ -21,10 +22,10 @@ use crate::commands::Context;
 use crate::confirm::{Step, settle};
 use crate::failure::Failure;
 use crate::human;
+use crate::keeping::{self, Keeping};
 use crate::opened::{Opened, is_itself, now};
 use crate::place::{self, Located};
 use crate::plan::{Plan, Value};
-use crate::publish::Keeping;
 use crate::table;
 
 /// Whether parts of the old image may move over to the new one.
@@ -79,11 +80,16 @@ impl Receiving<'_> {
         let home = Home::of(context, self)?;
         let assembly = self.look(home.as_ref(), &source)?;
         let prospect = *assembly.prospect();
+        if prospect.way != Way::Nothing {
+            self.to.check_assembling()?;
+        }
+        let joins = prospect.way == Way::Copy;
+        let purging = Keeping::default().foresee(context, &self.to.image, joins);
         let making = match &home {
             Some(home) => home.making(context, &prospect)?,
             None => None,
         };
-        let plan = self.plan(context, &prospect);
+        let plan = purging.tell(context, self.plan(context, &prospect));
         let step = if let (Some(home), Some(making)) = (&home, &making) {
             home.settle(context, (plan, making), self)?
         } else {
@@ -114,9 +120,9 @@ impl Receiving<'_> {
         }
         let report = done?;
         in_use.used(context);
-        Keeping::default().purge(context, &self.to.image);
+        let freed = purging.carry_out(context, &self.to.image);
         self.compare_sums(context, &report);
-        self.show(context, (&source, &report, &gone), begun);
+        self.show(context, (&source, &report, &gone, freed), begun);
         Ok(())
     }
 
@@ -234,7 +240,7 @@ impl Receiving<'_> {
     fn show(
         &self,
         context: &Context,
-        (source, report, gone): (&FileSource, &Report, &[Gone]),
+        (source, report, gone, freed): (&FileSource, &Report, &[Gone], Freed),
         begun: Instant,
     ) {
         let time = begun.elapsed();
@@ -255,6 +261,8 @@ impl Receiving<'_> {
             "damaged": report.damaged,
             "evicted": room::paths(gone),
             "former": former,
+            "purged": freed.bytes,
+            "purged_versions": freed.versions,
             "seconds": time.as_secs_f64(),
         });
         context.output.result(&value, || {
@@ -262,7 +270,7 @@ impl Receiving<'_> {
                 return context.catalog.text("result-nothing");
             }
             let label = |key: &str| context.catalog.text(&format!("label-{key}"));
-            let rows = [
+            let mut rows = vec![
                 (label("image"), self.to.image.path().display().to_string()),
                 (label("identity"), report.identity.to_string()),
                 (label("resumed"), human::bytes(report.resumed)),
@@ -271,6 +279,7 @@ impl Receiving<'_> {
                 (label("time"), human::duration(time)),
                 (label("rate"), human::rate(report.size, time)),
             ];
+            rows.extend(keeping::row(context, freed));
             let done = context.catalog.text(&format!("result-{}", self.action));
             format!("{done}\n{}", table::rows(&rows))
         });

@@ -13,9 +13,24 @@ pub(crate) fn existing(path: &Path) -> Result<Option<DeviceFacts>, Failure> {
     match DeviceFacts::read(path) {
         Ok(facts) => Ok(Some(facts)),
         // A mistyped device must not become a file in /dev.
-        Err(DiskError::NotFound { .. }) if !in_dev(path) => Ok(None),
+        Err(DiskError::NotFound { .. }) if !in_dev(path) => new_file(path).map(|()| None),
         Err(error) => Err(error.into()),
     }
+}
+
+/// Refuses a file that cannot be made: without its directory, or where a link leads nowhere.
+fn new_file(path: &Path) -> Result<(), Failure> {
+    let dir = path.parent().filter(|dir| !dir.as_os_str().is_empty());
+    let dir = dir.unwrap_or(Path::new("."));
+    if !dir.is_dir() {
+        let path = dir.to_owned();
+        return Err(DiskError::NotFound { path }.into());
+    }
+    if std::fs::symlink_metadata(path).is_ok() {
+        let path = path.to_owned();
+        return Err(DiskError::NotADevice { path }.into());
+    }
+    Ok(())
 }
 
 /// Whether a path leads into `/dev`, however it is written.

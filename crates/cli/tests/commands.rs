@@ -74,7 +74,7 @@ fn an_image_is_made_replaced_compared_brought_back_and_removed() -> Result<()> {
     let first = done(&create)?;
     members(
         &first,
-        "action image identity used file_size frames reused_frames reused_bytes former purged seconds",
+        "action image identity used file_size frames reused_frames reused_bytes former purged purged_versions seconds",
     )?;
     ensure!(
         first["former"].is_null() && number(&first, "reused_frames")? == 0,

@@ -294,3 +294,123 @@ fn images_that_were_cut_or_padded_are_known_as_damaged() -> Result<()> {
     }
     Ok(())
 }
+
+#[test]
+fn a_plan_names_what_is_deleted_and_nothing_else_goes() -> Result<()> {
+    let Some(site) = Site::new()? else {
+        return Ok(());
+    };
+    let image = site.path("images/aula.img");
+    for _ in 0..3 {
+        let made = site.create(&image, &["--base", "none"])?;
+        made.done()?;
+        ensure!(made.plan()["rows"]["purges"].is_null(), "{}", made.plan());
+    }
+    let slots = |image: &str| -> Result<Vec<String>> {
+        let versions = Site::versions(image)?;
+        let slots = versions
+            .iter()
+            .skip(1)
+            .map(|version| word(version, "version"));
+        slots.map(|slot| Ok(slot?.to_owned())).collect()
+    };
+    let before = slots(&image)?;
+    ensure!(before.len() == 2, "{before:?}");
+    for rule in [&["--keep-bytes", "0"][..], &["--keep-days", "0"]] {
+        let dry = site.create(&image, &[rule, &["--dry-run"]].concat())?;
+        dry.done()?;
+        ensure!(dry.warned().contains(&"purges"), "{rule:?}: {}", dry.plan());
+        let purges = &dry.plan()["rows"]["purges"];
+        let told = purges["versions"].as_array().context("versions")?;
+        let mut told: Vec<&str> = told.iter().filter_map(|v| v["version"].as_str()).collect();
+        told.reverse();
+        ensure!(told == before, "{purges} {before:?}");
+        ensure!(
+            purges["count"] == 2 && purges["bytes"].as_u64() > Some(4 << 20),
+            "{purges}"
+        );
+        ensure!(
+            purges["oldest"].as_str() < purges["newest"].as_str(),
+            "{purges}"
+        );
+        ensure!(slots(&image)? == before, "a dry run deleted something");
+    }
+    let present = Site::versions(&image)?[0]["identity"].clone();
+    let made = site.create(&image, &["--keep-days", "0"])?;
+    let value = made.done()?;
+    ensure!(value["purged_versions"] == 2, "{value}");
+    // The one that was just replaced is still there.
+    let left = Site::versions(&image)?;
+    ensure!(
+        left.len() == 2 && left[1]["identity"] == present,
+        "{left:?}"
+    );
+    // For people too, in their language.
+    site.create(&image, &[])?.done()?;
+    let spoken = std::process::Command::new(env!("CARGO_BIN_EXE_azud"))
+        .args([
+            "image",
+            "create",
+            text(&site.volume),
+            &image,
+            "--keep-days",
+            "0",
+        ])
+        .env("LC_ALL", "es_ES.UTF-8")
+        .env_remove("AZUD_LANG")
+        .output()?;
+    let spoken = String::from_utf8(spoken.stdout)?;
+    ensure!(
+        spoken.contains("Se borra") && spoken.contains("1 versión anterior"),
+        "{spoken}"
+    );
+    ensure!(spoken.contains("Borrado"), "{spoken}");
+    Ok(())
+}
+
+#[test]
+fn a_dry_run_refuses_what_the_run_refuses() -> Result<()> {
+    let Some(site) = Site::new()? else {
+        return Ok(());
+    };
+    let image = site.path("images/aula.img");
+    site.create(&image, &[])?.done()?;
+    let (link, folder) = (site.path("images/link.img"), site.path("images/folder.img"));
+    std::os::unix::fs::symlink(&image, &link)?;
+    std::fs::create_dir(&folder)?;
+    let locked = site.path("images/locked.img");
+    std::fs::write(format!("{locked}.lock"), "")?;
+    let (missing, volume) = (site.path("no/dir/x.img"), text(&site.volume));
+    let (raw, dangling) = (site.path("no/raw"), site.path("dangling"));
+    std::os::unix::fs::symlink("nowhere", &dangling)?;
+    let foreign = site.path("old.img");
+    done(&["image", "export", "--to", "partclone", &image, &foreign])?;
+    let not_a_base = site.path("images/new.img");
+    for args in [
+        &["image", "create", volume, &missing][..],
+        &["image", "create", volume, &link],
+        &["image", "create", volume, &folder],
+        &["image", "create", volume, &locked],
+        &["image", "create", volume, &not_a_base, "--base", volume],
+        &["image", "import", &foreign, &missing],
+        &["image", "import", &foreign, &link],
+        &["image", "copy", &image, &missing],
+        &["image", "copy", &image, &link],
+        &["image", "export", "--to", "raw", &image, &raw],
+        &["image", "export", "--to", "raw", &image, &locked],
+        &["image", "restore", &image, &raw],
+        &["image", "restore", &image, &dangling],
+        &["image", "rm", &missing],
+        &["image", "rm", &site.path("images/none")],
+        &["image", "rm", &locked],
+        &["image", "rollback", &image],
+        &["image", "rollback", &locked],
+    ] {
+        let dry = azud(&[args, &["--dry-run"]].concat())?;
+        let run = azud(args)?;
+        let code = run.refused().with_context(|| format!("{args:?}"))?;
+        let told = dry.refused().with_context(|| format!("{args:?}"))?;
+        ensure!(told == code, "{args:?}: {told}, then {code}");
+    }
+    Ok(())
+}

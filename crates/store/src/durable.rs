@@ -260,6 +260,12 @@ fn copy_exclusively(from: &Path, to: &Path) -> Result<bool> {
     }
 }
 
+/// Refuses a directory in which nothing can be made.
+pub(crate) fn check_writable(dir: &Path) -> Result<()> {
+    let access = rustix::fs::Access::WRITE_OK | rustix::fs::Access::EXEC_OK;
+    rustix::fs::access(dir, access).at("write into", dir)
+}
+
 /// Removes a file, unless it is gone already.
 pub(crate) fn remove_file(path: &Path) -> Result<()> {
     gone(step(Op::RemoveFile, path).and_then(|()| fs::remove_file(path))).at("remove", path)

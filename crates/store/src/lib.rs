@@ -27,6 +27,7 @@ pub mod publish;
 pub mod recover;
 mod repoinfo;
 pub mod retention;
+pub mod room;
 pub mod side;
 mod slot;
 mod stage;

@@ -6,11 +6,12 @@ use std::time::SystemTime;
 
 use azud_core::name::ImageFile;
 
+use crate::assembly::is_half_moved;
 use crate::bulk::Bulk;
 use crate::durable;
 use crate::error::{At, Result, StoreError};
 use crate::identity::{Identify, Identity};
-use crate::lease::Lease;
+use crate::lease::{Lease, refuse_certain};
 use crate::plan::{Current, Place, Placed, Plan};
 use crate::recover::Settled;
 use crate::side::{Carried, FULL_SUM, INFO, InfoLine, SUM, SumPair, Sums};
@@ -49,6 +50,31 @@ pub enum Outcome {
     },
     /// The version was there already: its bytes were written anew, none went to the trash.
     Unchanged,
+}
+
+/// Refuses what [`Staging::begin`] and its like would refuse, as far as that can be told without changing anything,
+/// so that a plan promises no more than its run keeps. The size of the image that is there now.
+///
+/// # Errors
+/// As [`Staging::begin`].
+pub fn check(image: &ImageFile) -> Result<Option<u64>> {
+    let size = check_assembling(image)?;
+    if is_half_moved(image) {
+        return Err(StoreError::HalfMoved(image.path()));
+    }
+    Ok(size)
+}
+
+/// As [`check`], for whoever may go on with the assembly of the image.
+///
+/// # Errors
+/// As [`Staging::begin`].
+pub fn check_assembling(image: &ImageFile) -> Result<Option<u64>> {
+    check_dir(image)?;
+    let size = check_target(image)?;
+    refuse_certain(image)?;
+    durable::check_writable(image.dir())?;
+    Ok(size)
 }
 
 impl Staging {

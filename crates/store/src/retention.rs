@@ -10,6 +10,7 @@ use crate::durable;
 use crate::error::{Result, StoreError};
 use crate::plan::sweep_empty;
 use crate::recover::Settled;
+use crate::side::KEPT;
 use crate::slot::{GONE, Slot, TRASH, shelf};
 use crate::trash::former;
 
@@ -92,9 +93,9 @@ impl Retention {
             if safe.contains(&(version.image.as_str(), version.slot.as_str())) {
                 continue;
             }
-            let old = now
-                .duration_since(version.moved_at)
-                .is_ok_and(|age| age > self.max_age);
+            let age = now.duration_since(version.moved_at);
+            // Of no age at all is every version, also one that seems to come from the future.
+            let old = self.max_age.is_zero() || age.is_ok_and(|age| age > self.max_age);
             let too_much = self.max_bytes.is_some_and(|max| bytes > max);
             let why = match (old, too_much) {
                 (true, _) => Why::Age,
@@ -162,6 +163,51 @@ pub fn trashed(dir: &Path) -> Result<Vec<Trashed>> {
         }
     }
     Ok(all)
+}
+
+/// What is to go from the trash of an image's directory: of the image's own versions by the `own` rules, of others
+/// by the usual ones. `joins` says that the present version is about to go to the trash: it is the newest there
+/// and counts.
+///
+/// # Errors
+/// What the system says.
+pub fn due(image: &ImageFile, own: &Retention, joins: bool, now: SystemTime) -> Result<Vec<Purge>> {
+    let is_own = |version: &Trashed| version.image == image.name();
+    let (mut versions, others): (Vec<_>, Vec<_>) =
+        trashed(image.dir())?.into_iter().partition(is_own);
+    if joins && let Some(mut coming) = coming(image)? {
+        let newest = versions.iter().map(|version| version.moved_at).max();
+        coming.moved_at = newest.map_or(now, |newest| now.max(newest + Duration::from_secs(1)));
+        versions.push(coming);
+    }
+    for version in &mut versions {
+        version.has_current |= joins;
+    }
+    let mut due = own.plan(&versions, now);
+    due.retain(|purge| purge.version.slot != COMING);
+    due.extend(Retention::default().plan(&others, now));
+    Ok(due)
+}
+
+/// A version that has no place in the trash yet.
+const COMING: &str = "";
+
+/// The present version with its side files, as it will lie in the trash.
+fn coming(image: &ImageFile) -> Result<Option<Trashed>> {
+    let Some(mut bytes) = durable::file_size(&image.path())? else {
+        return Ok(None);
+    };
+    for ending in KEPT {
+        let size = durable::file_size(&image.beside(ending))?;
+        bytes = bytes.saturating_add(size.unwrap_or(0));
+    }
+    Ok(Some(Trashed {
+        image: image.name().to_owned(),
+        slot: COMING.to_owned(),
+        moved_at: SystemTime::UNIX_EPOCH,
+        bytes,
+        has_current: true,
+    }))
 }
 
 /// Removes versions for good. Those that are gone, or came back meanwhile, are passed over, and so are
@@ -250,6 +296,12 @@ mod tests {
             plan(Retention::default(), &all, 1).is_empty(),
             "a clock gone back purges nothing"
         );
+        let none = Retention {
+            max_age: Duration::ZERO,
+            ..Retention::default()
+        };
+        let gone = plan(none, &all, 1);
+        assert_eq!(gone, [("a".into(), "day10".into(), Why::Age)]);
     }
 
     #[test]

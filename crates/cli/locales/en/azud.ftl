@@ -705,6 +705,9 @@ warn-no-map = No known file system: the whole device is captured, except zeros a
 warn-replaces = { $image } exists: it goes to the trash.
 warn-to-history = The present version goes to the history: the next “azud image rollback” without a version brings it back.
 warn-rolls-forward = This version was captured later than the present one.
+warn-purges = Those former versions are deleted for good; the one that is replaced now stays.
+warn-may-not-fit = If the content compresses badly, there is not enough room. Then the work fails, and nothing half-made stays.
+warn-hardly-fits = There is probably not enough room. Then the work fails, and nothing half-made stays.
 warn-unchecked = Nothing tells what the bytes of this version should be: it is not checked.
 
 holds-table = { $count ->
@@ -755,6 +758,17 @@ word-current = current
 word-unchecked = not checked
 label-checked = Check
 label-present = Present version
+label-purged = Deleted
+label-purges = To be deleted
+label-room-most = At most
+purged = { $count ->
+    [one] { $count } former version, { $size }
+   *[other] { $count } former versions, { $size }
+}
+purges = { $count ->
+    [one] { $count } former version of { $names }, { $size }, replaced { $oldest }
+   *[other] { $count } former versions of { $names }, { $size }, replaced { $oldest } to { $newest }
+}
 version-captured = captured { $time }
 history-next = Without a version, “azud image rollback” brings { $version } back.
 hint-rollback-other = Nothing was moved. “azud image history IMAGE” shows the other versions: azud image rollback IMAGE VERSION

@@ -705,6 +705,9 @@ warn-no-map = No se reconoce el sistema de ficheros: se captura el dispositivo e
 warn-replaces = { $image } ya existe: va a la papelera.
 warn-to-history = La versión actual pasa al historial: el próximo «azud image rollback» sin versión la recupera.
 warn-rolls-forward = Esta versión se capturó después que la actual.
+warn-purges = Esas versiones anteriores se borran para siempre; la que se sustituye ahora se conserva.
+warn-may-not-fit = Si el contenido se comprime mal, no hay sitio suficiente. Entonces el trabajo falla y no queda nada a medias.
+warn-hardly-fits = Probablemente no hay sitio suficiente. Entonces el trabajo falla y no queda nada a medias.
 warn-unchecked = Nada dice cuáles deberían ser los bytes de esta versión: no se comprueba.
 
 holds-table = { $count ->
@@ -755,6 +758,17 @@ word-current = actual
 word-unchecked = sin comprobar
 label-checked = Comprobación
 label-present = Versión actual
+label-purged = Borrado
+label-purges = Se borra
+label-room-most = Como mucho
+purged = { $count ->
+    [one] { $count } versión anterior, { $size }
+   *[other] { $count } versiones anteriores, { $size }
+}
+purges = { $count ->
+    [one] { $count } versión anterior de { $names }, { $size }, sustituida { $oldest }
+   *[other] { $count } versiones anteriores de { $names }, { $size }, sustituidas de { $oldest } a { $newest }
+}
 version-captured = capturada { $time }
 history-next = Sin versión, «azud image rollback» recupera { $version }.
 hint-rollback-other = No se ha movido nada. «azud image history IMAGEN» muestra las otras versiones: azud image rollback IMAGEN VERSIÓN

@@ -6,19 +6,15 @@ use std::path::Path;
 use azud_core::assembly::{Layout, Medium, Need, Plan};
 use azud_core::bitmap::Bitmap;
 use azud_core::name::ImageFile;
-use rustix::fs::{StatFs, statfs};
 
 use super::former;
 use super::local::{Local, candidates};
 use super::{Moving, Prospect, State, Way};
-use crate::error::{At, Result, StoreError};
+use crate::error::{Result, StoreError};
 use crate::identity::Identity;
+use crate::room::{block, file_limit, file_system, free, kind};
 use crate::stage::{assembly, check_target};
 use crate::stored::Stored;
-
-/// What the kernel calls FAT, and the largest file there.
-const FAT: i64 = 0x4d44;
-const FAT_LIMIT: u64 = (4 << 30) - 1;
 
 /// File systems whose files can share blocks.
 const SHARING: [i64; 2] = [0x5846_5342, 0x9123_683E];
@@ -40,7 +36,7 @@ pub(super) struct View {
 /// Refuses a place where the image cannot be, whatever is tried.
 pub(super) fn refuse_impossible(image: &ImageFile, wanted: &Layout) -> Result<()> {
     check_target(image)?;
-    match file_limit(kind(&file_system(image)?)) {
+    match file_limit(kind(&file_system(image.dir())?)) {
         Some(limit) if wanted.size() > limit => Err(StoreError::FileTooLarge {
             path: image.path(),
             size: wanted.size(),
@@ -174,51 +170,14 @@ fn verified_bytes(wanted: &Layout, verified: &Bitmap) -> u64 {
     verified.map(|(_, piece)| u64::from(piece.len)).sum()
 }
 
-/// Of the directory, or of what is there of the way to one that is still to be made.
-fn file_system(image: &ImageFile) -> Result<StatFs> {
-    let mut ancestors = image.dir().ancestors();
-    let there = ancestors.find(|dir| dir.as_os_str().is_empty() || dir.exists());
-    let there = there.filter(|dir| !dir.as_os_str().is_empty());
-    let dir = there.unwrap_or(Path::new("."));
-    statfs(dir).at("look at", dir)
-}
-
-fn kind(fs: &StatFs) -> i64 {
-    // Its width differs from one architecture to the next.
-    #[allow(
-        clippy::unnecessary_cast,
-        clippy::cast_lossless,
-        reason = "needed elsewhere"
-    )]
-    let kind = fs.f_type as i64;
-    kind
-}
-
-fn file_limit(kind: i64) -> Option<u64> {
-    (kind == FAT).then_some(FAT_LIMIT)
-}
-
 /// The file system; what an earlier run reserved and did not fill counts as room.
 fn medium(image: &ImageFile, stage: &Path, verified: u64) -> Result<Medium> {
-    let fs = file_system(image)?;
-    let block = u64::try_from(fs.f_bsize).unwrap_or(4096).max(512);
+    let fs = file_system(image.dir())?;
     let taken = std::fs::symlink_metadata(stage.join(image.name()))
         .map_or(0, |meta| meta.blocks().saturating_mul(512));
-    let free = fs.f_bavail.saturating_mul(block);
     Ok(Medium {
-        block,
+        block: block(&fs),
         shares: SHARING.contains(&kind(&fs)),
-        available: free.saturating_add(taken.saturating_sub(verified)),
+        available: free(&fs).saturating_add(taken.saturating_sub(verified)),
     })
-}
-
-#[cfg(test)]
-mod tests {
-    use super::{FAT, FAT_LIMIT, file_limit};
-
-    #[test]
-    fn fat_has_a_limit_and_others_have_none() {
-        assert_eq!(file_limit(FAT), Some(FAT_LIMIT));
-        assert_eq!(file_limit(0xEF53), None);
-    }
 }

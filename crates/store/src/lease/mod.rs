@@ -78,6 +78,15 @@ pub fn refuse_held(image: &ImageFile) -> Result<()> {
     }
 }
 
+/// Refuses an image that could not be locked now, as far as that can be told without trying: whether the lock of
+/// another computer has lapsed shows only then.
+pub(crate) fn refuse_certain(image: &ImageFile) -> Result<()> {
+    match holder(image) {
+        None | Some(Holder::Azud { here: false, .. }) => Ok(()),
+        Some(by) => Err(held(&image.path(), by)),
+    }
+}
+
 fn held(image: &Path, by: Holder) -> StoreError {
     StoreError::Held {
         image: image.to_owned(),

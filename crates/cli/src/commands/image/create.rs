@@ -15,12 +15,14 @@ use crate::args::size::{level, size, whole};
 use crate::args::{Special, Writing, path_or};
 use crate::commands::Context;
 use crate::confirm::{Step, settle};
+use crate::estimate::Estimate;
 use crate::failure::Failure;
 use crate::human;
-use crate::opened::{host, is_itself, timestamp};
+use crate::keeping::Keeping;
+use crate::opened::{Opened, host, is_itself, timestamp};
 use crate::place;
 use crate::plan::{Plan, Value};
-use crate::publish::{Keeping, Made, Making};
+use crate::publish::{Made, Making};
 use crate::volume::{self, Choices, Dirty, Engine, Found};
 
 /// Arguments.
@@ -70,6 +72,7 @@ impl Args {
                 format!("{} is a place for devices", self.image.display()),
             ));
         }
+        located.check()?;
         let device = place::device(&self.device)?;
         let mut source = Source::open(&device)?;
         if holds(&device, &image.path())? {
@@ -87,15 +90,8 @@ impl Args {
         progress.end();
         drop(progress);
         let found = found?;
-        let making = Making {
-            level: self.level,
-            base: self.base(context, image)?,
-            keeping: Keeping {
-                days: self.keep_days,
-                bytes: self.keep_bytes,
-            },
-        };
-        let plan = self.plan(context, (&device, image), &found, &making);
+        let making = self.making(context, image)?;
+        let plan = self.plan(context, (&device, image), &found, &making)?;
         if settle(context, &plan, self.writing) == Step::Stop {
             return Ok(());
         }
@@ -121,6 +117,22 @@ impl Args {
             facts,
         };
         making.run(context, made, || Ok(source.unchanged()?))
+    }
+
+    fn making(&self, context: &Context, image: &ImageFile) -> Result<Making, Failure> {
+        let base = self.base(context, image)?;
+        if let Some(base) = &base {
+            Opened::at(base)?;
+        }
+        let keeping = Keeping {
+            days: self.keep_days,
+            bytes: self.keep_bytes,
+        };
+        Ok(Making {
+            level: self.level,
+            base,
+            purging: keeping.foresee(context, image, true),
+        })
     }
 
     fn choices(&self) -> Choices {
@@ -150,7 +162,7 @@ impl Args {
         (device, image): (&Path, &ImageFile),
         found: &Found,
         making: &Making,
-    ) -> Plan {
+    ) -> Result<Plan, Failure> {
         let volume = &found.volume;
         let path = image.path();
         let base = making.base.as_ref();
@@ -187,6 +199,7 @@ impl Args {
             let values = [("image", path.display().to_string().into())];
             plan = plan.warning(&context.catalog, "replaces", &values);
         }
-        plan
+        let estimate = Estimate::of_image(volume, base.map(PathBuf::as_path));
+        estimate.tell(context, making.purging.tell(context, plan), &path)
     }
 }

@@ -13,6 +13,7 @@ use azud_store::export::{Draft, Export};
 use serde_json::json;
 
 use crate::confirm::{Step, settle, settle_destructive};
+use crate::estimate::Estimate;
 use crate::opened::{Opened, now, spare_images};
 use crate::place;
 use crate::plan::{Plan, Value};
@@ -57,6 +58,30 @@ impl Format {
             Self::Qcow2 => "qcow2",
         }
     }
+
+    /// What is written of it. A disk's holes take no room where files can have some.
+    fn estimate(self, opened: &Opened) -> Estimate {
+        let header = &opened.native.geometry().header;
+        let used = header.used_blocks * u64::from(header.block_size);
+        match self {
+            Self::Partclone => {
+                // The content of the frames is that very image.
+                let frames = opened.native.frames().iter();
+                Estimate::exactly(frames.map(|frame| u64::from(frame.content_len)).sum())
+            }
+            Self::Raw => Estimate {
+                least: 0,
+                likely: used,
+                most: used,
+            },
+            // The device's bytes are there until the disk is made of them.
+            Self::Qcow2 => Estimate {
+                least: 0,
+                likely: 2 * used,
+                most: 2 * used + used / 64 + (1 << 20),
+            },
+        }
+    }
 }
 
 impl Args {
@@ -84,6 +109,7 @@ impl Args {
             .row("format", Value::Word(self.to.word()))
             .text("out", out.clone())
             .bytes("device-size", opened.native.geometry().header.device_size);
+        let plan = self.to.estimate(&opened).tell(context, plan, &self.out)?;
         let step = if self.out.exists() {
             let plan = plan.warning(
                 &context.catalog,

@@ -7,10 +7,12 @@ use azud_core::code::Code;
 use azud_core::format::index::{Facts, SourceFacts};
 
 use crate::confirm::{Step, settle};
+use crate::estimate::Estimate;
+use crate::keeping::Keeping;
 use crate::opened::{Opened, host, identify, timestamp};
 use crate::place;
 use crate::plan::{Plan, Value};
-use crate::publish::{Keeping, Made, Making};
+use crate::publish::{Made, Making};
 
 use crate::args::Writing;
 use crate::args::size::level;
@@ -40,6 +42,7 @@ impl Args {
     pub fn run(&self, context: &Context) -> Result<(), Failure> {
         let located = place::locate(context, &self.image)?;
         let image = &located.image;
+        located.check()?;
         let foreign = place::existing(context, &self.foreign)?;
         refuse_native(&foreign)?;
         let reader = crate::foreign::open(&foreign)?;
@@ -47,7 +50,7 @@ impl Args {
         let making = Making {
             level: self.level,
             base: Some(image.path()).filter(|path| identify(path).is_some()),
-            keeping: Keeping::default(),
+            purging: Keeping::default().foresee(context, image, true),
         };
         let mut plan = Plan::new("image-import")
             .text("source", foreign.display().to_string())
@@ -64,6 +67,12 @@ impl Args {
             let values = [("image", image.path().display().to_string().into())];
             plan = plan.warning(&context.catalog, "replaces", &values);
         }
+        plan = making.purging.tell(context, plan);
+        let mut estimate = Estimate::of_image(&volume, None);
+        // Most were compressed by others.
+        let size = std::fs::metadata(&foreign).map_or(u64::MAX, |meta| meta.len());
+        estimate.likely = estimate.likely.min(size);
+        plan = estimate.tell(context, plan, &image.path())?;
         if settle(context, &plan, self.writing) == Step::Stop {
             return Ok(());
         }

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use azud_store::trash::remove;
+use azud_store::{StoreError, publish};
 use serde_json::json;
 
 use crate::cached::alone;
@@ -32,7 +33,10 @@ impl Args {
     /// When there is no such image or it cannot be moved.
     pub fn run(&self, context: &Context) -> Result<(), Failure> {
         let image = place::locate(context, &self.image)?.image;
-        let plan = Plan::new("image-rm").text("image", image.path().display().to_string());
+        let size = publish::check(&image)?.ok_or_else(|| StoreError::NotFound(image.path()))?;
+        let plan = Plan::new("image-rm")
+            .text("image", image.path().display().to_string())
+            .bytes("file-size", size);
         if settle(context, &plan, self.writing) == Step::Stop {
             return Ok(());
         }

@@ -6,6 +6,7 @@ use azud_core::code::Code;
 use azud_core::name::ImageFile;
 use azud_image::verify;
 use azud_store::Identity;
+use azud_store::publish;
 use azud_store::trash::{Which, find, rollback};
 use serde_json::json;
 
@@ -43,6 +44,7 @@ impl Args {
         let image = place::locate(context, &self.image)?.image;
         let which = self.version.clone().map_or(Which::Latest, Which::Named);
         let chosen = Dated::of(find(&image, &which, now())?);
+        publish::check(&image)?;
         let present = present(&image)?;
         let sound = check(context, &chosen.version.path)?;
         let plan = plan(context, &image, (&chosen, present.as_ref()), sound);

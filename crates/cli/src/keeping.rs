@@ -1,0 +1,130 @@
+//! Former versions that go for good: named in the plan, and none but those.
+
+use std::time::Duration;
+
+use azud_core::name::ImageFile;
+use azud_store::retention::{self, Freed, Purge, Retention};
+use fluent_bundle::FluentValue;
+use serde_json::json;
+
+use crate::commands::Context;
+use crate::human;
+use crate::opened::{now, rfc3339};
+use crate::plan::{Plan, Value};
+
+/// How long and how many former versions of an image are kept.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Keeping {
+    pub(crate) days: Option<u32>,
+    pub(crate) bytes: Option<u64>,
+}
+
+/// Former versions that go once an image was made.
+#[derive(Debug)]
+pub(crate) struct Purging {
+    own: Retention,
+    purges: Vec<Purge>,
+}
+
+impl Keeping {
+    /// What goes once the image is made: of its own versions by what was asked for, of the others in its directory
+    /// by the usual rules. `joins` says that the present version joins them; it stays whatever was asked for.
+    pub(crate) fn foresee(self, context: &Context, image: &ImageFile, joins: bool) -> Purging {
+        let usual = Retention::default();
+        let days = self
+            .days
+            .map(|days| Duration::from_hours(24 * u64::from(days)));
+        let own = Retention {
+            max_age: days.unwrap_or(usual.max_age),
+            max_bytes: self.bytes,
+            ..usual
+        };
+        let purges = retention::due(image, &own, joins, now()).unwrap_or_else(|error| {
+            // Nothing goes then, which keeps nobody from making an image.
+            context.output.warn(&context.catalog, &error.to_string());
+            Vec::new()
+        });
+        Purging { own, purges }
+    }
+}
+
+impl Purging {
+    /// Adds to a plan what goes, if anything does.
+    pub(crate) fn tell(&self, context: &Context, plan: Plan) -> Plan {
+        let versions = || self.purges.iter().map(|purge| &purge.version);
+        let times = versions().map(|version| version.moved_at);
+        let (Some(oldest), Some(newest)) = (times.clone().min(), times.max()) else {
+            return plan;
+        };
+        let bytes = versions().map(|version| version.bytes).sum();
+        let mut names: Vec<&str> = versions().map(|version| version.image.as_str()).collect();
+        names.sort_unstable();
+        names.dedup();
+        let (count, names) = (self.purges.len(), names.join(", "));
+        let values: [(&str, FluentValue<'_>); 5] = [
+            ("count", count.into()),
+            ("size", human::bytes(bytes).into()),
+            ("oldest", rfc3339(oldest).into()),
+            ("newest", rfc3339(newest).into()),
+            ("names", names.into()),
+        ];
+        let each: Vec<_> = versions()
+            .map(|version| {
+                json!({
+                    "image": version.image,
+                    "version": version.slot,
+                    "bytes": version.bytes,
+                    "replaced": rfc3339(version.moved_at),
+                })
+            })
+            .collect();
+        let value = Value::Made {
+            text: context.catalog.fmt("purges", &values),
+            json: json!({
+                "count": count,
+                "bytes": bytes,
+                "oldest": rfc3339(oldest),
+                "newest": rfc3339(newest),
+                "versions": each,
+            }),
+        };
+        plan.row("purges", value)
+            .warning(&context.catalog, "purges", &[])
+    }
+
+    /// Deletes what the plan named, as far as it is still to go. The image stands by then, so trouble is only told.
+    pub(crate) fn carry_out(&self, context: &Context, image: &ImageFile) -> Freed {
+        if self.purges.is_empty() {
+            return Freed::default();
+        }
+        let purge = || {
+            let mut due = retention::due(image, &self.own, false, now())?;
+            let named = |purge: &Purge| {
+                let same = |told: &Purge| told.version.slot == purge.version.slot;
+                let told = self.purges.iter().filter(|told| same(told));
+                told.into_iter()
+                    .any(|told| told.version.image == purge.version.image)
+            };
+            due.retain(named);
+            retention::apply(image.dir(), &due, now())
+        };
+        purge().unwrap_or_else(|error| {
+            context.output.warn(&context.catalog, &error.to_string());
+            Freed::default()
+        })
+    }
+}
+
+/// The row of a result that says what went, if anything did.
+pub(crate) fn row(context: &Context, freed: Freed) -> Option<(String, String)> {
+    let values = [
+        ("count", freed.versions.into()),
+        ("size", human::bytes(freed.bytes).into()),
+    ];
+    (freed.versions > 0).then(|| {
+        (
+            context.catalog.text("label-purged"),
+            context.catalog.fmt("purged", &values),
+        )
+    })
+}
