@@ -18,7 +18,7 @@ use super::{hex, noise};
 pub(super) const FILE: &[u8] = include_bytes!("v1.img");
 const BLOCK: u32 = 1024;
 const BLOCKS: u64 = 90;
-const IDENTITY: &str = "c6be358d31034126a9b5e02cd0bef02d4fb8b02d45050db6783a3da2aed511fc";
+const IDENTITY: &str = "a6449ec771e7f1dddd9833ba53d70521d762d371b2c7cb6d9120940292fd3d3a";
 const STREAM: &str = "8680643b2d0dc2b53da7818dff46e8388a757b63fdaee819a17a79312accabf3";
 
 /// The device: 90 blocks and half a block, which is the tail.
