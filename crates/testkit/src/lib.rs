@@ -8,5 +8,6 @@ mod fuse;
 pub mod loops;
 pub mod memory;
 pub mod poison;
+pub mod sandbox;
 pub mod tools;
 pub mod tree;
