@@ -453,3 +453,24 @@ fn a_configuration_that_is_not_understood_stops_what_needs_it() -> Result<()> {
     ensure!(machine.refused(&["image", "info", "./x"])? == "image/not-found");
     Ok(())
 }
+
+#[test]
+fn a_copy_to_a_repository_alone_keeps_the_place() -> Result<()> {
+    if !have(&["mke2fs"]) {
+        return Ok(());
+    }
+    let machine = Machine::client()?;
+    fs::create_dir_all(machine.root.join(OTHER).join("kept"))?;
+    let volume = machine.dir.path().join("deb");
+    kit::ext4(&volume, 16, 1)?;
+    let repo = format!("{MANAGER}:aula1/deb");
+    machine.done(&["image", "create", text(&volume), &repo])?;
+    let to = format!("{OTHER}:");
+    machine.done(&["image", "copy", &repo, &to])?;
+    machine.done(&["image", "verify", &format!("{OTHER}:aula1/deb")])?;
+    // A file of no repository has no folder to keep.
+    let file = machine.repo().join("aula1/deb.img");
+    machine.done(&["image", "copy", text(&file), &to])?;
+    machine.done(&["image", "verify", &format!("{OTHER}:deb")])?;
+    Ok(())
+}

@@ -2,6 +2,8 @@
 
 use std::path::PathBuf;
 
+use azud_core::reference::ImageRef;
+
 use crate::args::Writing;
 use crate::commands::Context;
 use crate::failure::Failure;
@@ -34,8 +36,11 @@ impl Args {
     pub fn run(&self, context: &Context) -> Result<(), Failure> {
         let from = source_file(context, &self.src)?;
         place::answers(&self.dst)?;
-        let to = match from.file_name() {
-            Some(name) if self.dst.is_dir() => place::locate(context, &self.dst.join(name))?,
+        let to = match (self.same_place()?, from.file_name()) {
+            (Some(to), _) => place::locate(context, &to)?,
+            (None, Some(name)) if self.dst.is_dir() => {
+                place::locate(context, &self.dst.join(name))?
+            }
             _ => place::locate(context, &self.dst)?,
         };
         let receiving = Receiving {
@@ -47,5 +52,18 @@ impl Args {
             writing: self.writing,
         };
         receiving.run(context)
+    }
+
+    /// `WHERE:` alone is the same place in that repository; the top of it, for a file of no repository.
+    fn same_place(&self) -> Result<Option<PathBuf>, Failure> {
+        let mut to = self.dst.clone().into_os_string();
+        if !to.as_encoded_bytes().ends_with(b":") {
+            return Ok(None);
+        }
+        match ImageRef::parse(&self.src)? {
+            ImageRef::Placed { image, .. } => to.push(image.path()),
+            ImageRef::Path(path) => to.push(path.file_name().unwrap_or_default()),
+        }
+        Ok(Some(to.into()))
     }
 }
