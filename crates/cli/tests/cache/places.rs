@@ -37,6 +37,7 @@ fn loop_a_cache_is_mounted_in_the_place_of_the_layout() -> Result<()> {
     ensure!(listed["images"][0]["path"] == "win.img", "{listed}");
     done(&[&["cache", "unmount", disk.name()], &here[..]].concat())?;
     ensure!(!root.join("CACHE").is_symlink(), "nothing is mounted");
+    ensure!(!at.0.exists(), "no empty folder stays");
 
     // The same partition in the older layout: its folder is made, the other stays.
     let mnt = dir.path().join("mnt");

@@ -152,3 +152,30 @@ fn loop_a_link_planted_on_a_stick_leads_nowhere() -> Result<()> {
     assert!(room.path("root/USB-evil").is_dir());
     Ok(())
 }
+
+#[test]
+fn loop_an_images_root_that_is_not_there_yet_is_made() -> Result<()> {
+    if !have_root() || !have(&TOOLS) {
+        return Ok(());
+    }
+    let mut room = Room::new()?;
+    let disk = stick(&room, "first", FILL)?;
+    room.loops = disk.name().to_owned();
+    fs::remove_dir(room.path("root"))?;
+    // Nothing is mounted: nothing is needed.
+    room.done(&["env"])?;
+    assert!(!room.path("root").exists());
+    let said = room.said(&["storage", "mount", "first"])?;
+    said.done()?;
+    let warned = said.lines.iter().any(|line| line["warning"].is_string());
+    assert!(!warned, "{:?}", said.lines);
+    assert!(room.path("root/USB-first/top.img").exists());
+    // A new machine with a stick that others have mounted.
+    fs::remove_file(room.path("root/USB-first"))?;
+    fs::remove_dir(room.path("root"))?;
+    let variables = room.done(&["env"])?["variables"].clone();
+    assert!(variables["USB"].is_string(), "{variables}");
+    assert!(room.path("root/USB-first").is_symlink());
+    room.done(&["storage", "unmount", "first"])?;
+    room.tidy()
+}
