@@ -193,6 +193,9 @@ detail-outside = { $path } leads out of its repository
 detail-case-twin = there is no { $wanted }, but “{ $there }” is there
 detail-place-silent = { $place } at { $at } does not answer
 detail-place-gone = { $place }: what was mounted at { $at } is gone
+detail-repo-denied = { $repo }: the server refuses it ({ $protocol })
+detail-repo-no-share = { $repo }: the server has no such share or directory ({ $protocol })
+detail-repo-wrong-protocol = { $repo }: the server does not speak this version of the protocol ({ $protocol })
 detail-place-not-mounted = { $place } is not mounted at { $at }
 
 ## What is in the way of work

@@ -193,6 +193,9 @@ detail-outside = { $path } lleva fuera de su repositorio
 detail-case-twin = no existe { $wanted }, pero sí «{ $there }»
 detail-place-silent = { $place } en { $at } no responde
 detail-place-gone = { $place }: lo que estaba montado en { $at } ya no está
+detail-repo-denied = { $repo }: el servidor lo rechaza ({ $protocol })
+detail-repo-no-share = { $repo }: el servidor no tiene ese recurso o directorio ({ $protocol })
+detail-repo-wrong-protocol = { $repo }: el servidor no habla esta versión del protocolo ({ $protocol })
 detail-place-not-mounted = { $place } no está montado en { $at }
 
 ## Qué impide trabajar

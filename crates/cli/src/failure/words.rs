@@ -385,6 +385,18 @@ pub(super) fn disk(error: &DiskError) -> Words {
             "tool-missing",
             [("program", program.clone()), ("package", package.clone())],
         ),
+        DiskError::Denied { repo, protocol, .. } => Words::new(
+            "repo-denied",
+            [("repo", repo.clone()), ("protocol", (*protocol).to_owned())],
+        ),
+        DiskError::NoShare { repo, protocol, .. } => Words::new(
+            "repo-no-share",
+            [("repo", repo.clone()), ("protocol", (*protocol).to_owned())],
+        ),
+        DiskError::WrongProtocol { repo, protocol, .. } => Words::new(
+            "repo-wrong-protocol",
+            [("repo", repo.clone()), ("protocol", (*protocol).to_owned())],
+        ),
         DiskError::ToolFailed {
             program,
             status,
