@@ -51,6 +51,8 @@ pub struct Target {
     created: bool,
     /// Whether the folder must still be synced, for a file that was created.
     entry_unsynced: AtomicBool,
+    /// Whether anything was to be written.
+    touched: AtomicBool,
     /// The kernel tells a lost write once; from then on every flush must fail.
     lost: AtomicBool,
 }
@@ -130,6 +132,7 @@ impl Target {
             fresh,
             created,
             entry_unsynced: AtomicBool::new(created),
+            touched: AtomicBool::new(false),
             lost: AtomicBool::new(false),
         })
     }
@@ -169,7 +172,12 @@ impl Target {
         self.direct.as_ref().map(|direct| direct.unit)
     }
 
-    /// Refuses what leaves the target or, in direct mode, is not aligned.
+    /// Whether a write, a discard or a zeroing was begun since it was opened: until then it holds what it held.
+    pub fn is_touched(&self) -> bool {
+        self.touched.load(Ordering::Relaxed)
+    }
+
+    /// Refuses what leaves the target or, in direct mode, is not aligned; what passes is going to change it.
     fn check(&self, offset: u64, len: u64) -> io::Result<()> {
         let len = usize::try_from(len).map_err(|_| ErrorKind::InvalidInput)?;
         check_range(offset, len, self.facts.len)
@@ -182,7 +190,10 @@ impl Target {
                 );
                 Err(io::Error::new(ErrorKind::InvalidInput, why))
             }
-            _ => Ok(()),
+            _ => {
+                self.touched.store(true, Ordering::Relaxed);
+                Ok(())
+            }
         }
     }
 

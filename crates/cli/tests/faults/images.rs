@@ -5,7 +5,7 @@ use std::fs;
 use anyhow::{Context, Result, ensure};
 use azud_testkit::tools::run;
 
-use crate::kit::{self, Said, command, done, refused, text};
+use crate::kit::{self, Said, azud, command, done, refused, text};
 use crate::{Fixture, all_below, ready, restore};
 
 /// Damage, at which byte of the image, and the codes that may tell it.
@@ -76,6 +76,72 @@ fn loop_damage_anywhere_is_told_and_leaves_no_file_system() -> Result<()> {
     done(&restore(all.image(), target.name()))?;
     run("e2fsck", &["-fn", target.name()])?;
     Ok(())
+}
+
+#[test]
+fn loop_what_a_damaged_image_leaves_is_said_and_can_be_asked_before() -> Result<()> {
+    if !ready() {
+        return Ok(());
+    }
+    let all = Fixture::new()?;
+    let mut bytes = fs::read(&all.image)?;
+    let native = azud_image::Native::open(&bytes)?;
+    let last = native.frames().len() - 1;
+    bytes[native.offset(last) as usize + 100] ^= 1;
+    let bad = all.path("images/bad.img");
+    fs::write(&bad, &bytes)?;
+    let target = all.target()?;
+    let before = target.hash()?;
+    let args = restore(text(&bad), target.name());
+    let warnings = |said: &Said| {
+        let all = said.lines.iter().filter(|line| line["warning"].is_string());
+        all.map(|line| line["warning"].to_string())
+            .collect::<Vec<_>>()
+    };
+    // Asked to look first, it writes nothing and says nothing of the target.
+    let said = azud(&[&args[..], &["--verify-first"]].concat())?;
+    ensure!(said.refused()? == "image/corrupt", "{}", said.last());
+    ensure!(
+        said.plan()["rows"]["image-check"] == "first",
+        "{}",
+        said.plan()
+    );
+    ensure!(warnings(&said).is_empty(), "{:?}", warnings(&said));
+    ensure!(target.hash()? == before, "it was written");
+    let stream = [
+        "image",
+        "restore",
+        "-",
+        target.name(),
+        "--yes",
+        "--verify-first",
+    ];
+    let said = azud(&stream)?;
+    ensure!(said.status == Some(2), "{}", said.last());
+    ensure!(
+        said.last()["error"]["code"] == "cli/usage",
+        "{}",
+        said.last()
+    );
+    // Else it writes until it meets the damage, and says that only another image helps.
+    let said = azud(&args)?;
+    ensure!(said.refused()? == "image/corrupt", "{}", said.last());
+    ensure!(
+        said.plan()["rows"]["image-check"] == "as-reached",
+        "{}",
+        said.plan()
+    );
+    let told = warnings(&said);
+    ensure!(
+        told.len() == 1 && told[0].contains("sound image"),
+        "{told:?}"
+    );
+    ensure!(target.seen()?.is_none(), "{:?}", target.seen());
+    // A frame that the target has already is not needed.
+    done(&restore(all.image(), target.name()))?;
+    let again = done(&[&args[..], &["--changed-only"]].concat())?;
+    ensure!(again["written"] == 0, "{again}");
+    run("e2fsck", &["-fn", target.name()]).map(drop)
 }
 
 #[test]

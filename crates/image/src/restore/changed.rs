@@ -5,7 +5,8 @@
 
 mod touched;
 
-use std::sync::Mutex;
+use std::mem;
+use std::sync::RwLock;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use azud_core::io::PageBuf;
@@ -16,7 +17,7 @@ use super::order::Order;
 use super::sink::{Piece, Sink};
 use super::{Job, Loader, Writes, worker_count};
 use crate::error::ImageError;
-use crate::par::{Pipeline, cores, each};
+use crate::par::{Pipeline, each};
 use touched::Touched;
 
 /// Where a disk turns, this much content waits in memory before reading stops and it is written, in bytes.
@@ -116,53 +117,52 @@ impl Pass<'_> {
         each(worker_count(job.native), work.len(), Worker::default, frame)
     }
 
-    /// One reads, ascending; what differs gathers and is written, ascending, while reading rests: the heads of a disk
-    /// go to and fro once for each batch.
+    /// What differs gathers and is written, ascending, while reading rests: the heads of a disk go to and fro once for
+    /// each batch.
     fn in_batches(&self, work: &[usize]) -> Result<(), ImageError> {
         let job = self.job;
-        let disk = Mutex::new(());
-        let mut list = work.iter().copied();
-        let next = || {
-            let Some(n) = list.next() else {
-                return Ok(None);
-            };
-            let mut current = PageBuf::new();
-            let _alone = disk.lock().expect("no holder panics");
-            job.read_current(n, &mut current)?;
-            Ok(Some((n, current)))
-        };
-        let compare = |loader: &mut Loader, (n, current): (usize, PageBuf)| {
-            let mut content = PageBuf::new();
-            let pieces = self.differing(n, &current, (loader, &mut content))?;
-            Ok((n, Change { content, pieces }))
-        };
-        let mut batch = Vec::new();
-        let mut gathered = 0;
-        let pipeline = Pipeline {
-            threads: cores(),
-            depth: cores() + 2,
-        };
-        pipeline.run(next, Loader::default, compare, |(n, change)| {
-            if !change.pieces.is_empty() {
-                gathered += change.content.len();
-                batch.push(change);
+        // Many may read at once, one writes alone.
+        let disk = RwLock::new(());
+        let compare = |worker: &mut Worker, n: usize| {
+            {
+                let _reading = disk.read().expect("no holder panics");
+                job.read_current(n, &mut worker.current)?;
             }
+            let loaded = (&mut worker.loader, &mut worker.content);
+            let pieces = self.differing(n, &worker.current, loaded)?;
+            let change = (!pieces.is_empty()).then(|| Change {
+                content: mem::take(&mut worker.content),
+                pieces,
+            });
+            Ok((n, change))
+        };
+        let mut list = work.iter().copied();
+        let (mut batch, mut gathered) = (Vec::new(), 0);
+        let threads = worker_count(job.native);
+        let pipeline = Pipeline {
+            threads,
+            depth: 2 * threads,
+        };
+        let gather = |(n, change): (usize, Option<Change>)| {
+            gathered += change.as_ref().map_or(0, |change| change.content.len());
+            batch.extend(change);
             if gathered >= BATCH {
-                let _alone = disk.lock().expect("no holder panics");
-                self.write_batch(&mut batch)?;
+                let _writing = disk.write().expect("no holder panics");
+                self.write_batch(mem::take(&mut batch))?;
                 gathered = 0;
             }
             job.progress.advance(job.content_len(n))?;
             Ok::<_, ImageError>(())
-        })?;
-        self.write_batch(&mut batch)
+        };
+        pipeline.run(|| Ok(list.next()), Worker::default, compare, gather)?;
+        self.write_batch(batch)
     }
 
-    fn write_batch(&self, batch: &mut Vec<Change>) -> Result<(), ImageError> {
+    fn write_batch(&self, batch: Vec<Change>) -> Result<(), ImageError> {
         if batch.is_empty() || !self.gate.pass()? {
             return Ok(());
         }
-        for Change { content, pieces } in batch.drain(..) {
+        for Change { content, pieces } in batch {
             self.sink.write_pieces(&content, &pieces)?;
         }
         Ok(())

@@ -12,22 +12,22 @@ use azud_disk::{DeviceFacts, Kind};
 use azud_image::restore::{
     self as engine, PIPE_WRITE_UNIT, RestoreOptions, Restored, Writes, restore, restore_pipe,
 };
-use serde_json::json;
 
 use crate::cached::InUse;
 use crate::confirm::{Step, settle, settle_destructive};
-use crate::human;
 use crate::interrupt;
 use crate::opened::{Opened, spare_images};
 use crate::place;
 use crate::plan::{Plan, Value};
 use crate::present::Present;
-use crate::table;
 use crate::target::{as_planned, existing, refuse};
 
 use clap::ValueEnum;
 
 mod foreign;
+mod outcome;
+
+use outcome::warn_of;
 
 use crate::args::{Special, Writing, path_or};
 use crate::commands::Context;
@@ -58,6 +58,9 @@ pub struct Args {
     /// Read the medium again.
     #[arg(long)]
     pub read_back: bool,
+    /// Check the whole image before anything is written.
+    #[arg(long)]
+    pub verify_first: bool,
     /// What becomes of unused space.
     #[arg(long, value_name = "HOW", default_value = "leave")]
     unused: Unused,
@@ -91,6 +94,10 @@ impl Args {
     pub fn run(&self, context: &Context) -> Result<(), Failure> {
         let begun = Instant::now();
         let opened = match &self.image {
+            Special::Word if self.verify_first => {
+                let why = "--verify-first: a stream cannot be read twice";
+                return Err(Failure::new(Code::Usage, why));
+            }
             Special::Word => None,
             Special::Path(path) => match Opened::named(context, path) {
                 Err(failure) if failure.code == Code::NotNative => {
@@ -114,6 +121,7 @@ impl Args {
         if step == Step::Stop {
             return Ok(());
         }
+        self.verify(context, opened.as_ref())?;
         let target = Target::open_agreed(&device, target_options(opened.as_ref()), |now| {
             as_planned(&device, facts.as_ref(), now)
         })?;
@@ -132,6 +140,15 @@ impl Args {
         let identity = opened.as_ref().map(Opened::identity);
         used.restored(context, identity, target.facts(), &device);
         self.show(context, &device, &done, begun);
+        Ok(())
+    }
+
+    /// Checks the image, if that is asked for.
+    fn verify(&self, context: &Context, opened: Option<&Opened>) -> Result<(), Failure> {
+        if let (true, Some(Opened { stored, native })) = (self.verify_first, opened) {
+            let about = |error| Failure::from(error).about(&stored.path().display().to_string());
+            azud_image::verify(native, stored, false, &context.progress()).map_err(about)?;
+        }
         Ok(())
     }
 
@@ -193,10 +210,20 @@ impl Args {
             }
             None => plan.row("image", Value::Word("stdin")),
         };
+        plan = plan.row("image-check", self.checked("as-reached"));
         if opened.is_some_and(|opened| opened.native.facts().dirty.is_some()) {
             plan = plan.warning(&context.catalog, "dirty-raw", &[]);
         }
         self.plan_target(context, plan, device, (facts, new_size(opened)))
+    }
+
+    /// When the image is checked.
+    fn checked(&self, otherwise: &'static str) -> Value {
+        Value::Word(if self.verify_first {
+            "first"
+        } else {
+            otherwise
+        })
     }
 
     /// What becomes of the target, which is made of `new_size` bytes if there is none.
@@ -248,61 +275,6 @@ impl Args {
             None => plan,
         }
     }
-
-    fn show(&self, context: &Context, device: &Path, done: &Restored, begun: Instant) {
-        let time = begun.elapsed();
-        if done.undiscarded {
-            let text = context.catalog.text("warn-undiscarded");
-            context.output.warn(&context.catalog, &text);
-        }
-        let value = json!({
-            "action": "image-restore",
-            "target": device,
-            "content": done.content,
-            "written": done.written,
-            "kept": done.kept,
-            "fetched": done.fetched,
-            "read_back": self.read_back,
-            "seconds": time.as_secs_f64(),
-        });
-        context.output.result(&value, || {
-            let label = |key: &str| context.catalog.text(&format!("label-{key}"));
-            let rows = [
-                (label("target"), device.display().to_string()),
-                (label("used"), human::bytes(done.content)),
-                (label("written"), human::bytes(done.written)),
-                (label("kept"), human::bytes(done.kept)),
-                (label("time"), human::duration(time)),
-                (label("rate"), human::rate(done.content, time)),
-            ];
-            format!(
-                "{}\n{}",
-                context.catalog.text("result-image-restore"),
-                table::rows(&rows)
-            )
-        });
-    }
-}
-
-/// After a failure nothing is left of a file that was made for this; of any other target is told what it may be now.
-fn finished(
-    context: &Context,
-    target: Target,
-    done: Result<Restored, Failure>,
-) -> Result<(Target, Restored), Failure> {
-    let failure = match done {
-        Ok(done) => return Ok((target, done)),
-        Err(failure) => failure,
-    };
-    let name = target.path().display().to_string();
-    let untouched = matches!(failure.code, Code::TooSmall | Code::SectorSize);
-    if !target.abandon() && !untouched {
-        let text = context
-            .catalog
-            .fmt("warn-incomplete", &[("device", name.into())]);
-        context.output.warn(&context.catalog, &text);
-    }
-    Err(failure)
 }
 
 /// The size of a file that is made for an image: that of the device it was taken from.

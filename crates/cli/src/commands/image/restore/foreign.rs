@@ -8,7 +8,8 @@ use azud_disk::target::{Target, TargetOptions};
 use azud_image::foreign::Foreign;
 use azud_image::restore::{foreign_minimum_size, foreign_write_unit, restore_foreign};
 
-use super::{Args, DIRECT_FROM, finished};
+use super::outcome::finished;
+use super::{Args, DIRECT_FROM};
 use crate::cached::InUse;
 use crate::commands::Context;
 use crate::confirm::{Step, settle, settle_destructive};
@@ -44,6 +45,9 @@ impl Args {
         if step == Step::Stop {
             return Ok(());
         }
+        if self.verify_first {
+            foreign::check(context, &path)?;
+        }
         let target = Target::open_agreed(&device, target_options(&image, needs), |now| {
             as_planned(&device, facts.as_ref(), now)
         })?;
@@ -71,7 +75,8 @@ impl Args {
             .text("format", image.describe())
             .text("file-system", volume.kind.partclone_name())
             .bytes("used", volume.used_bytes())
-            .bytes("minimum-size", needs);
+            .bytes("minimum-size", needs)
+            .row("image-check", self.checked("own-sums"));
         self.plan_target(context, plan, device, (facts, new_size(image, needs)))
     }
 }
