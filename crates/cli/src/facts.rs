@@ -11,6 +11,7 @@ use azud_store::{Identity, Stored};
 use serde_json::{Value, json};
 
 use crate::opened::rfc3339;
+use crate::sums::{FalseSum, false_tail};
 
 /// An image of a tree, looked at.
 #[derive(Debug)]
@@ -18,6 +19,8 @@ pub(crate) struct Known {
     pub(crate) entry: Entry,
     /// `None` for a directory, and for what cannot be read.
     pub(crate) found: Option<Sniffed>,
+    /// Of a native image, that its `.sum` is another's. Its `.full.sum` would take reading all of it.
+    pub(crate) false_sum: Option<FalseSum>,
 }
 
 /// Looks at all images of a tree, on all cores.
@@ -45,10 +48,18 @@ impl Known {
     pub(crate) fn of(root: &Path, entry: Entry) -> Self {
         let look = || {
             let stored = Stored::open(&root.join(&entry.path)).ok()?;
-            sniff(&stored).ok()
+            let found = sniff(&stored).ok()?;
+            let is_whole = found.identity.is_some();
+            let false_sum = is_whole.then(|| false_tail(&stored).ok()).flatten();
+            Some((found, false_sum.flatten()))
         };
-        let found = (!entry.is_dir).then(look).flatten();
-        Self { entry, found }
+        let looked = (!entry.is_dir).then(look).flatten();
+        let (found, false_sum) = looked.unzip();
+        Self {
+            entry,
+            found,
+            false_sum: false_sum.flatten(),
+        }
     }
 
     /// What `.info`, else the server's catalogue, says of it.
@@ -87,7 +98,8 @@ impl Known {
         let problem = self.found.as_ref().and_then(|found| found.problem.as_ref());
         let damaged = problem.map(|_| "damaged");
         let untrue = (!self.contradictions().is_empty()).then_some("untrue");
-        [lock, verified, damaged, untrue]
+        let false_sum = self.false_sum.as_ref().map(|_| "false-sum");
+        [lock, verified, damaged, untrue, false_sum]
             .into_iter()
             .flatten()
             .collect()
@@ -168,6 +180,7 @@ impl Known {
             "problem": found.and_then(|found| found.problem.clone()),
             "claimed": claimed,
             "untrue": untrue,
+            "false_sum": self.false_sum.as_ref().map(FalseSum::json),
             "lock": entry.lock.as_ref().map(lock_json),
             "side_files": side,
             "verified": entry.verified,

@@ -198,9 +198,9 @@ pub struct Failure {
     /// The chain of causes, nearest first.
     pub causes: Vec<String>,
     /// The same in the words of the catalogue, where it has them.
-    pub causes_words: Vec<Option<Words>>,
+    pub causes_words: Box<[Option<Words>]>,
     /// What exactly to do, in the words of the engine: commands and a little English.
-    pub remedy: Option<String>,
+    pub remedy: Option<Box<str>>,
     /// What to do, in the user's language, if that is known better than the code's hint.
     pub hint: Option<String>,
 }
@@ -213,7 +213,7 @@ impl Failure {
             detail: detail.into(),
             words: None,
             causes: Vec::new(),
-            causes_words: Vec::new(),
+            causes_words: Box::default(),
             remedy: None,
             hint: None,
         }
@@ -272,8 +272,8 @@ impl<E: Coded> From<E> for Failure {
             detail: error.to_string(),
             words: error.words().map(Box::new),
             causes,
-            causes_words,
-            remedy: error.remedy(),
+            causes_words: causes_words.into_boxed_slice(),
+            remedy: error.remedy().map(String::into_boxed_str),
             hint: None,
         }
     }

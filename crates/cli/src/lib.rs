@@ -30,6 +30,7 @@ pub mod progress;
 mod publish;
 pub mod receive;
 pub mod site;
+mod sums;
 pub mod table;
 mod target;
 mod volume;

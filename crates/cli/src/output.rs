@@ -263,7 +263,9 @@ fn hint(catalog: &Catalog, failure: &Failure) -> String {
     });
     let hint = failure.hint.clone().or(own);
     match (&failure.remedy, catalog.lang()) {
-        (Some(remedy), Lang::En) => hint.map_or(remedy.clone(), |hint| format!("{hint}\n{remedy}")),
+        (Some(remedy), Lang::En) => {
+            hint.map_or(remedy.to_string(), |hint| format!("{hint}\n{remedy}"))
+        }
         (remedy, _) => {
             let hint = hint.unwrap_or_else(|| catalog.hint(failure.code));
             let steps = remedy.iter().map(|remedy| format!("\n{remedy}"));
@@ -360,7 +362,7 @@ mod tests {
     fn an_error_in_json_is_one_object_on_standard_output() {
         let (output, out, err) = output(true, false);
         let failure = Failure {
-            remedy: Some("fsck".to_owned()),
+            remedy: Some("fsck".into()),
             ..failure()
         };
         output.failure(&Catalog::new(Lang::Es), &failure);

@@ -15,6 +15,7 @@ use azud_store::{StoreError, links, publish};
 
 use crate::commands::Context;
 use crate::failure::Failure;
+use crate::opened::now;
 use crate::site::Site;
 
 /// Where an image is or is to be.
@@ -32,14 +33,14 @@ impl Located {
     pub(crate) fn check(&self) -> Result<Option<u64>, Failure> {
         match &self.missing {
             Some(_) => Ok(None),
-            None => Ok(publish::check(&self.image)?),
+            None => Ok(publish::check(&self.image, now())?),
         }
     }
 
     /// As [`Located::check`], for an image that is received: an update that was broken off may go on.
     pub(crate) fn check_assembling(&self) -> Result<(), Failure> {
         if self.missing.is_none() {
-            publish::check_assembling(&self.image)?;
+            publish::check_assembling(&self.image, now())?;
         }
         Ok(())
     }

@@ -9,8 +9,9 @@ use std::process::Child;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail, ensure};
-use azud_testkit::tools::{have, run};
-use kit::{Said, azud, command, done, refused, text, whole};
+use azud_testkit::loops::Mount;
+use azud_testkit::tools::{have, have_root, run};
+use kit::{Disk, Said, azud, command, done, refused, text, whole};
 use serde_json::Value;
 use tempfile::TempDir;
 
@@ -361,7 +362,7 @@ fn a_plan_names_what_is_deleted_and_nothing_else_goes() -> Result<()> {
         .output()?;
     let spoken = String::from_utf8(spoken.stdout)?;
     ensure!(
-        spoken.contains("Se borra") && spoken.contains("1 versión anterior"),
+        spoken.contains("Se borra") && spoken.contains("2 versiones anteriores"),
         "{spoken}"
     );
     ensure!(spoken.contains("Borrado"), "{spoken}");
@@ -412,5 +413,143 @@ fn a_dry_run_refuses_what_the_run_refuses() -> Result<()> {
         let told = dry.refused().with_context(|| format!("{args:?}"))?;
         ensure!(told == code, "{args:?}: {told}, then {code}");
     }
+    Ok(())
+}
+
+#[test]
+fn a_sum_that_is_not_the_images_is_told() -> Result<()> {
+    let Some(site) = Site::new()? else {
+        return Ok(());
+    };
+    let image = site.path("images/aula.img");
+    let made = site.create(&image, &[])?;
+    let identity = word(made.done()?, "identity")?.to_owned();
+    let verified = done(&["image", "verify", &image])?;
+    ensure!(verified["full_sum"] == true, "{verified}");
+    let of = |ending: &str| format!("{image}{ending}");
+    for (ending, content) in [
+        (".full.sum", "0123456789abcdef0123456789abcdef\n"),
+        (".full.sum", "none\n"),
+        (".sum", "0123456789abcdef0123456789abcdef\n"),
+    ] {
+        let kept = std::fs::read(of(ending))?;
+        std::fs::write(of(ending), content)?;
+        let said = azud(&["image", "verify", &image])?;
+        ensure!(
+            said.refused()? == "image/false-sum",
+            "{ending}: {}",
+            said.last()
+        );
+        let message = word(&said.last()["error"], "message")?.to_owned();
+        ensure!(message.contains(&of(ending)), "{message}");
+        // What is known already costs nothing to tell.
+        let info = done(&["image", "info", &image])?;
+        let told = &info["false_sums"][0];
+        ensure!(told["file"] == of(ending) && told["told"] == content.trim().replace("none", ""));
+        ensure!(info["identity"] == identity.as_str(), "{info}");
+        let list = done(&["image", "list", &site.path("images")])?;
+        let row = &list["images"][0];
+        ensure!(row["false_sum"].is_object() == (ending == ".sum"), "{row}");
+        std::fs::write(of(ending), kept)?;
+        done(&["image", "verify", &image])?;
+    }
+    // Of an image that nobody read yet as well.
+    std::fs::remove_file(site.path("images/.azud-catalogue"))?;
+    std::fs::write(of(".full.sum"), "0123456789abcdef0123456789abcdef")?;
+    ensure!(refused(&["image", "verify", &image])? == "image/false-sum");
+    std::fs::remove_file(of(".full.sum"))?;
+    ensure!(done(&["image", "verify", &image])?["full_sum"] == false);
+    Ok(())
+}
+
+#[test]
+fn loop_the_smallest_target_that_is_shown_is_enough() -> Result<()> {
+    if !have(&["mkntfs", "partclone.ntfs"]) || !have_root() {
+        return Ok(());
+    }
+    let dir = tempfile::tempdir()?;
+    let path = |name: &str| dir.path().join(name);
+    let disk = Disk::blank(path("ntfs"), 24 << 20)?;
+    run("mkntfs", &["-q", "-F", "-Q", disk.name()])?;
+    let (old, native) = (path("old.img"), path("native.img"));
+    run(
+        "partclone.ntfs",
+        &["-c", "-s", disk.name(), "-o", text(&old)],
+    )?;
+    done(&["image", "import", text(&old), text(&native)])?;
+    for image in [&old, &native] {
+        let target = path("target");
+        let restore = ["image", "restore", text(image), text(&target), "--yes"];
+        let dry = azud(&[&restore[..], &["--dry-run"]].concat())?;
+        dry.done()?;
+        let smallest = dry.plan()["rows"]["minimum_size"].as_u64();
+        let smallest = smallest.context("minimum_size")?;
+        for (len, fits) in [(smallest, true), (smallest - 1, false)] {
+            std::fs::File::create(&target)?.set_len(len)?;
+            for more in [&["--dry-run"][..], &[]] {
+                let said = azud(&[&restore[..], more].concat())?;
+                if fits {
+                    said.done().with_context(|| format!("{len} {more:?}"))?;
+                } else {
+                    ensure!(said.refused()? == "disk/too-small", "{more:?}");
+                }
+            }
+        }
+        std::fs::remove_file(&target)?;
+    }
+    Ok(())
+}
+
+#[test]
+fn loop_a_plan_says_when_there_may_be_too_little_room() -> Result<()> {
+    let (Some(site), true) = (Site::new()?, have_root()) else {
+        return Ok(());
+    };
+    let image = site.path("images/aula.img");
+    site.create(&image, &[])?.done()?;
+    let small = |mib: u64| -> Result<(Disk, Mount)> {
+        let disk = Disk::blank(site.dir.path().join(format!("small{mib}")), mib << 20)?;
+        run(
+            "mke2fs",
+            &["-q", "-F", "-m", "0", "-O", "^has_journal", disk.name()],
+        )?;
+        let mount = Mount::new(disk.path(), None, "")?;
+        Ok((disk, mount))
+    };
+    let out = |mount: &Mount, name: &str| text(&mount.path().join(name)).to_owned();
+    let (_disk, mount) = small(3)?;
+    // A device's used blocks do not fit as they are, which is known; compressed they might.
+    let export = [
+        "image",
+        "export",
+        "--to",
+        "partclone",
+        &image,
+        &out(&mount, "x.pcl"),
+    ];
+    for more in [&["--dry-run"][..], &[]] {
+        let code = refused(&[&export[..], more].concat())?;
+        ensure!(code == "store/no-room", "{code}");
+    }
+    let made = site.create(&out(&mount, "x.img"), &[])?;
+    made.done()?;
+    ensure!(made.warned() == ["may-not-fit"], "{}", made.plan());
+    let rows = &made.plan()["rows"];
+    let number = |key: &str| {
+        rows[key]
+            .as_u64()
+            .with_context(|| format!("{key} in {rows}"))
+    };
+    ensure!(number("room_needed")? <= number("room")? && number("room")? < number("room_most")?);
+    let (_disk, mount) = small(1)?;
+    let said = site.create(&out(&mount, "x.img"), &[])?;
+    ensure!(said.refused()? == "disk/no-space", "{}", said.last());
+    ensure!(said.warned() == ["hardly-fits"], "{}", said.plan());
+    let dry = ["image", "import", "--dry-run"];
+    let foreign = site.path("old.img");
+    done(&["image", "export", "--to", "partclone", &image, &foreign])?;
+    let dry = azud(&[&dry[..], &[&foreign, &out(&mount, "y.img")]].concat())?;
+    dry.done()?;
+    ensure!(dry.warned() == ["hardly-fits"], "{}", dry.plan());
     Ok(())
 }

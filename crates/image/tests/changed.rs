@@ -5,6 +5,7 @@ use std::io;
 use std::ops::Range;
 use std::sync::Mutex;
 
+use azud_core::cut::Lengths;
 use azud_core::format::index::Facts;
 use azud_core::io::{ReadAt, WriteAt};
 use azud_core::progress::Silent;
@@ -38,7 +39,10 @@ fn image_of(device: &[u8]) -> Vec<u8> {
     let options = CaptureOptions {
         level: DEFAULT_LEVEL,
         base: None,
-        average: Some(128 << 10),
+        lengths: Some(Lengths {
+            average: 128 << 10,
+            before_gap: 64 << 10,
+        }),
         facts: Facts::default(),
     };
     let mut file = Vec::new();

@@ -8,7 +8,7 @@ use azud_core::name::ImageFile;
 
 use crate::durable;
 use crate::error::{Result, StoreError};
-use crate::lease::{Lease, refuse_certain};
+use crate::lease::Lease;
 use crate::recover::Settled;
 use crate::stage::Stage;
 
@@ -36,7 +36,7 @@ impl Export {
     /// Makes ready to write what will be `out`.
     ///
     /// # Errors
-    /// [`StoreError::NotFound`] for the directory, [`StoreError::ReadOnly`], [`StoreError::Held`], [`StoreError::NotAFile`] when `out` has no file name or is
+    /// [`StoreError::NotFound`] for the directory, [`StoreError::ReadOnly`], [`StoreError::NotAFile`] when `out` has no file name or is
     /// something else than a file.
     pub fn begin(out: &Path) -> Result<Self> {
         let not_a_file = |what| StoreError::NotAFile {
@@ -58,11 +58,6 @@ impl Export {
             return Err(StoreError::NotFound(dir.to_owned()));
         }
         durable::check_writable(dir)?;
-        if let Some(image) = name.to_str().map(|name| ImageFile::in_dir(dir, name))
-            && let Ok(image) = image
-        {
-            refuse_certain(&image)?;
-        }
         Ok(Self {
             dir: dir.to_owned(),
             name: name.to_owned(),

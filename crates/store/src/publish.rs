@@ -57,8 +57,8 @@ pub enum Outcome {
 ///
 /// # Errors
 /// As [`Staging::begin`].
-pub fn check(image: &ImageFile) -> Result<Option<u64>> {
-    let size = check_assembling(image)?;
+pub fn check(image: &ImageFile, now: SystemTime) -> Result<Option<u64>> {
+    let size = check_assembling(image, now)?;
     if is_half_moved(image) {
         return Err(StoreError::HalfMoved(image.path()));
     }
@@ -69,10 +69,10 @@ pub fn check(image: &ImageFile) -> Result<Option<u64>> {
 ///
 /// # Errors
 /// As [`Staging::begin`].
-pub fn check_assembling(image: &ImageFile) -> Result<Option<u64>> {
+pub fn check_assembling(image: &ImageFile, now: SystemTime) -> Result<Option<u64>> {
     check_dir(image)?;
     let size = check_target(image)?;
-    refuse_certain(image)?;
+    refuse_certain(image, now)?;
     durable::check_writable(image.dir())?;
     Ok(size)
 }

@@ -780,6 +780,9 @@ purges = { $count ->
 }
 version-captured = captured { $time }
 history-next = Without a version, “azud image rollback” brings { $version } back.
+word-false-sum = false sum
+false-sum = { $file } says “{ $told }”, the image's sum is { $is }
+hint-false-sum = The image itself is sound. OpenGnsys would copy it again and again, or take an old one for new: rm { $files }
 hint-rollback-other = Nothing was moved. “azud image history IMAGE” shows the other versions: azud image rollback IMAGE VERSION
 verify-bad-frames = Damaged frames: { $frames }
 word-raw-file = the device's bytes

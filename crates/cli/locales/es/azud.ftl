@@ -780,6 +780,9 @@ purges = { $count ->
 }
 version-captured = capturada { $time }
 history-next = Sin versión, «azud image rollback» recupera { $version }.
+word-false-sum = suma falsa
+false-sum = { $file } dice «{ $told }», la suma de la imagen es { $is }
+hint-false-sum = La imagen misma está íntegra. OpenGnsys la copiaría una y otra vez, o tomaría una vieja por nueva: rm { $files }
 hint-rollback-other = No se ha movido nada. «azud image history IMAGEN» muestra las otras versiones: azud image rollback IMAGEN VERSIÓN
 verify-bad-frames = Tramas dañadas: { $frames }
 word-raw-file = los bytes del dispositivo

@@ -235,7 +235,7 @@ pub(super) fn foreign(error: &ForeignError) -> Words {
     match error {
         ForeignError::Read { .. } => plain("foreign-read"),
         ForeignError::Truncated { within } => plain("truncated").term("what", within),
-        ForeignError::Trailing { after } => plain("trailing").term("what", after),
+        ForeignError::Trailing { after } => plain("foreign-trailing").term("what", after),
         ForeignError::Compressed { compressor, why } => {
             Words::new("compressed", [("compressor", compressor.to_string())]).term("what", why)
         }

@@ -80,10 +80,17 @@ pub fn refuse_held(image: &ImageFile) -> Result<()> {
 
 /// Refuses an image that could not be locked now, as far as that can be told without trying: whether the lock of
 /// another computer has lapsed shows only then.
-pub(crate) fn refuse_certain(image: &ImageFile) -> Result<()> {
-    match holder(image) {
-        None | Some(Holder::Azud { here: false, .. }) => Ok(()),
-        Some(by) => Err(held(&image.path(), by)),
+///
+/// # Errors
+/// [`StoreError::Held`].
+pub fn refuse_certain(image: &ImageFile, now: SystemTime) -> Result<()> {
+    let Some(found) = Found::read(&image.beside(LOCK)).ok().flatten() else {
+        return Ok(());
+    };
+    match found.holder() {
+        Holder::Azud { here: false, .. } => Ok(()),
+        _ if found.is_stale(now) => Ok(()),
+        by => Err(held(&image.path(), by)),
     }
 }
 

@@ -4,12 +4,14 @@ use std::io::{BufWriter, Write};
 use std::path::PathBuf;
 
 use azud_core::code::Code;
+use azud_core::name::ImageFile;
 use azud_core::progress::Progress;
 use azud_disk::qemu::qemu_img_convert;
 use azud_disk::target::{Target, TargetOptions};
 use azud_image::restore::{RestoreOptions, restore, write_unit};
 use azud_image::{ImageError, write_partclone};
 use azud_store::export::{Draft, Export};
+use azud_store::lease::refuse_certain;
 use serde_json::json;
 
 use crate::confirm::{Step, settle, settle_destructive};
@@ -103,6 +105,11 @@ impl Args {
             azud_disk::check_unused(&self.out)?;
         }
         let export = Export::begin(&self.out)?;
+        if let Ok(image) = ImageFile::parse(&self.out)
+            && image.path() == self.out
+        {
+            refuse_certain(&image, now())?;
+        }
         let out = self.out.display().to_string();
         let plan = Plan::new("image-export")
             .text("image", opened.stored.path().display().to_string())

@@ -8,6 +8,7 @@ use serde_json::json;
 
 use crate::human;
 use crate::opened::Opened;
+use crate::sums::{self, FalseSum};
 use crate::table;
 
 use crate::commands::Context;
@@ -32,6 +33,11 @@ impl Args {
             }
             opened => opened?,
         };
+        let wrong = sums::quick(&opened.stored)
+            .map_err(|error| Failure::io(opened.stored.path(), &error))?;
+        for one in &wrong {
+            context.output.warn(&context.catalog, &one.text(context));
+        }
         let (facts, header) = (opened.native.facts(), &opened.native.geometry().header);
         let used = header.used_blocks * u64::from(header.block_size);
         let value = json!({
@@ -44,6 +50,7 @@ impl Args {
             "minimum_size": opened.native.minimum_size(),
             "frames": opened.native.frames().len(),
             "facts": facts,
+            "false_sums": wrong.iter().map(FalseSum::json).collect::<Vec<_>>(),
         });
         context
             .output

@@ -27,7 +27,7 @@ use clap::ValueEnum;
 mod foreign;
 mod outcome;
 
-use outcome::warn_of;
+use outcome::finished;
 
 use crate::args::{Special, Writing, path_or};
 use crate::commands::Context;

@@ -33,7 +33,8 @@ impl Args {
     /// When there is no such image or it cannot be moved.
     pub fn run(&self, context: &Context) -> Result<(), Failure> {
         let image = place::locate(context, &self.image)?.image;
-        let size = publish::check(&image)?.ok_or_else(|| StoreError::NotFound(image.path()))?;
+        let size =
+            publish::check(&image, now())?.ok_or_else(|| StoreError::NotFound(image.path()))?;
         let plan = Plan::new("image-rm")
             .text("image", image.path().display().to_string())
             .bytes("file-size", size);

@@ -44,7 +44,7 @@ impl Args {
         let image = place::locate(context, &self.image)?.image;
         let which = self.version.clone().map_or(Which::Latest, Which::Named);
         let chosen = Dated::of(find(&image, &which, now())?);
-        publish::check(&image)?;
+        publish::check(&image, now())?;
         let present = present(&image)?;
         let sound = check(context, &chosen.version.path)?;
         let plan = plan(context, &image, (&chosen, present.as_ref()), sound);

@@ -3,15 +3,16 @@
 use std::path::PathBuf;
 
 use azud_core::code::Code;
-use azud_image::{ImageError, Native, verify};
-use azud_store::Identity;
+use azud_image::{ImageError, Indexed, Native, verify};
 use azud_store::catalogue::By;
+use azud_store::{Identity, Stored};
 use serde_json::json;
 
 use crate::checked::Checking;
 use crate::commands::Context;
 use crate::failure::Failure;
 use crate::opened::index_of;
+use crate::sums;
 
 /// Arguments.
 #[derive(Debug, clap::Args)]
@@ -35,22 +36,9 @@ impl Args {
             }
             opened => opened?,
         };
-        let checking = Checking::begin(stored.path())?;
         let identity = Identity(*indexed.identity());
-        let progress = context.progress();
-        let done = verify(&indexed, &stored, self.deep, &progress);
-        drop(progress);
-        if let Err(ImageError::Frames { bad, .. }) = &done {
-            let text = context
-                .catalog
-                .fmt("verify-bad-frames", &[("frames", listed(bad).into())]);
-            context.output.warn(&context.catalog, &text);
-            checking.damaged(context, Some(identity), bad);
-        }
-        let native = done.and_then(|()| Native::of(indexed, &stored));
-        let about = |error| Failure::from(error).about(&stored.path().display().to_string());
-        let native = native.map_err(about)?;
-        checking.sound(context, By::Identity(identity));
+        let (native, full_sum) =
+            sums::beside_work(context, &stored, || self.check(context, (indexed, &stored)))?;
         let frames = native.frames().len();
         let value = json!({
             "action": "image-verify",
@@ -58,6 +46,7 @@ impl Args {
             "identity": identity.to_string(),
             "frames": frames,
             "deep": self.deep,
+            "full_sum": full_sum,
         });
         context.output.result(&value, || {
             let count = context
@@ -66,6 +55,33 @@ impl Args {
             format!("{} ({count})", context.catalog.text("result-image-verify"))
         });
         Ok(())
+    }
+}
+
+impl Args {
+    /// Checks the frames, and what those of header and bitmap say together.
+    fn check(
+        &self,
+        context: &Context,
+        (indexed, stored): (Indexed, &Stored),
+    ) -> Result<Native, Failure> {
+        let checking = Checking::begin(stored.path())?;
+        let identity = Identity(*indexed.identity());
+        let progress = context.progress();
+        let done = verify(&indexed, stored, self.deep, &progress);
+        drop(progress);
+        if let Err(ImageError::Frames { bad, .. }) = &done {
+            let text = context
+                .catalog
+                .fmt("verify-bad-frames", &[("frames", listed(bad).into())]);
+            context.output.warn(&context.catalog, &text);
+            checking.damaged(context, Some(identity), bad);
+        }
+        let native = done.and_then(|()| Native::of(indexed, stored));
+        let about = |error| Failure::from(error).about(&stored.path().display().to_string());
+        let native = native.map_err(about)?;
+        checking.sound(context, By::Identity(identity));
+        Ok(native)
     }
 }
 

@@ -1,0 +1,170 @@
+//! The sums beside a native image: its frames do not need them, and OpenGnsys believes nothing else.
+
+use std::io;
+use std::path::{Path, PathBuf};
+
+use azud_core::code::Code;
+use azud_core::io::ReadAt;
+use azud_core::name::ImageFile;
+use azud_store::Stored;
+use azud_store::catalogue::{By, Catalogue, Stamp, remember};
+use azud_store::side::{FULL_SUM, SUM, Sums, TAIL, read_sum};
+use serde_json::{Value, json};
+
+use crate::commands::Context;
+use crate::failure::Failure;
+use crate::opened::now;
+
+/// A sum beside an image that is not the image's.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct FalseSum {
+    file: PathBuf,
+    /// What it says; nothing if it is no sum.
+    told: String,
+    is: String,
+}
+
+impl FalseSum {
+    fn find(file: PathBuf, is: &str) -> Option<Self> {
+        let told = told(&file)?;
+        let is = is.to_owned();
+        (told != is).then_some(Self { file, told, is })
+    }
+
+    /// For people.
+    pub(crate) fn text(&self, context: &Context) -> String {
+        let values = [
+            ("file", self.file.display().to_string().into()),
+            ("told", self.told.as_str().into()),
+            ("is", self.is.as_str().into()),
+        ];
+        context.catalog.fmt("false-sum", &values)
+    }
+
+    /// For programs.
+    pub(crate) fn json(&self) -> Value {
+        json!({ "file": self.file, "told": self.told, "is": self.is })
+    }
+}
+
+/// What the sum in a file says, empty if it is none; `None` if there is no such file.
+fn told(file: &Path) -> Option<String> {
+    let meta = std::fs::symlink_metadata(file).ok()?;
+    meta.is_file().then(|| read_sum(file).unwrap_or_default())
+}
+
+/// Whether the sum of the end is false; it reads a MiB.
+///
+/// # Errors
+/// When the image cannot be read.
+pub(crate) fn false_tail(stored: &Stored) -> io::Result<Option<FalseSum>> {
+    let file = beside(stored, SUM);
+    if told(&file).is_none() {
+        return Ok(None);
+    }
+    let from = stored.len().saturating_sub(TAIL as u64);
+    let sums = sums(stored, from)?.finish();
+    Ok(FalseSum::find(file, &sums.tail))
+}
+
+/// The sums that are false by what is known without reading the whole image.
+///
+/// # Errors
+/// When the image cannot be read.
+pub(crate) fn quick(stored: &Stored) -> io::Result<Vec<FalseSum>> {
+    let md5 = Known::of(stored).and_then(|known| known.md5);
+    let full = md5.and_then(|md5| FalseSum::find(beside(stored, FULL_SUM), &md5));
+    Ok(false_tail(stored)?.into_iter().chain(full).collect())
+}
+
+/// Runs `work`, and beside it compares the image with its sums. What a `.full.sum` is compared with is remembered,
+/// so that the next time it costs nothing as long as the file is the same. Whether there was one.
+///
+/// # Errors
+/// Those of `work`; `image/false-sum`, `disk/io`.
+pub(crate) fn beside_work<T>(
+    context: &Context,
+    stored: &Stored,
+    work: impl FnOnce() -> Result<T, Failure>,
+) -> Result<(T, bool), Failure> {
+    let io = |error: io::Error| Failure::io(stored.path(), &error);
+    let full = beside(stored, FULL_SUM);
+    let has_full = told(&full).is_some();
+    let known = Known::of(stored);
+    let md5 = known.as_ref().and_then(|known| known.md5.clone());
+    let is_read = has_full && md5.is_none();
+    let (done, read) = std::thread::scope(|scope| {
+        let reading = is_read.then(|| scope.spawn(|| sums(stored, 0)));
+        let done = work();
+        let read = reading.map(|reading| reading.join().expect("no sum panics"));
+        (done, read)
+    });
+    let done = done?;
+    let read = read.transpose().map_err(io)?.map(|sums| sums.finish().full);
+    let md5 = read.or(md5);
+    let wrong = md5.as_ref().and_then(|md5| FalseSum::find(full, md5));
+    let tail = false_tail(stored).map_err(io)?;
+    let wrong: Vec<FalseSum> = tail.into_iter().chain(wrong).collect();
+    if let (Some(known), Some(md5)) = (known, md5) {
+        // On a read-only medium it is not remembered.
+        let _ = remember(&known.image, known.stamp, By::Md5(md5), now());
+    }
+    if wrong.is_empty() {
+        Ok((done, has_full))
+    } else {
+        Err(refusal(context, &wrong))
+    }
+}
+
+/// The image is sound, and what stands beside it is not.
+fn refusal(context: &Context, wrong: &[FalseSum]) -> Failure {
+    let texts: Vec<String> = wrong.iter().map(|one| one.text(context)).collect();
+    let files = wrong.iter().map(|one| format!("'{}'", one.file.display()));
+    let files = files.collect::<Vec<_>>().join(" ");
+    let hint = context
+        .catalog
+        .fmt("hint-false-sum", &[("files", files.into())]);
+    Failure::new(Code::FalseSum, texts.join("; ")).with_hint(hint)
+}
+
+/// What the catalogue knows of an image's file.
+struct Known {
+    image: ImageFile,
+    stamp: Stamp,
+    md5: Option<String>,
+}
+
+impl Known {
+    /// `None` for a file that can have no catalogue.
+    fn of(stored: &Stored) -> Option<Self> {
+        let image = ImageFile::parse(stored.path()).ok()?;
+        let stamp = Stamp::of(&std::fs::metadata(stored.path()).ok()?);
+        let catalogue = Catalogue::read(image.dir());
+        let verified = catalogue.verified(image.name(), &stamp);
+        let md5 = verified.and_then(|verified| match &verified.by {
+            By::Md5(md5) => Some(md5.clone()),
+            By::Identity(_) => None,
+        });
+        Some(Self { image, stamp, md5 })
+    }
+}
+
+/// The sums of what the image holds from an offset on.
+fn sums(stored: &Stored, mut at: u64) -> io::Result<Sums> {
+    let mut sums = Sums::new();
+    let mut piece = vec![0; TAIL];
+    while at < stored.len() {
+        let len = (stored.len() - at).min(TAIL as u64);
+        let piece = &mut piece[..usize::try_from(len).expect("at most a MiB")];
+        stored.read_exact_at(piece, at)?;
+        sums.update(piece);
+        at += len;
+    }
+    Ok(sums)
+}
+
+fn beside(stored: &Stored, ending: &str) -> PathBuf {
+    let mut name = stored.path().as_os_str().to_owned();
+    name.push(ending);
+    name.into()
+}
