@@ -7,7 +7,7 @@ pub enum Phase {
     Map,
     /// Reading, cutting, compressing and storing.
     Capture,
-    /// Comparing what the target already holds.
+    /// Comparing with what the target holds, and writing what differs.
     Compare,
     /// Decoding and writing.
     Restore,

@@ -46,6 +46,10 @@ pub enum Unused {
 
 /// Arguments.
 #[derive(Debug, clap::Args)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is a switch of the command line"
+)]
 pub struct Args {
     /// The image, or standard input.
     #[arg(value_parser = path_or("-"))]
