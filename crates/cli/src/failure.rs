@@ -52,6 +52,12 @@ impl Words {
         }
     }
 
+    /// One more variable.
+    fn with(mut self, name: &'static str, value: String) -> Self {
+        self.values.push((name, value));
+        self
+    }
+
     /// One more variable, which is a term.
     fn term(mut self, name: &'static str, text: &str) -> Self {
         self.terms.push((name, text.to_owned()));

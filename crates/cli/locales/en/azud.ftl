@@ -15,13 +15,14 @@ error-cli-usage = The command line was not understood
 error-cli-bad-config = The configuration was not understood
     .hint = Correct /etc/azud/azud.toml (or the file that AZUD_CONFIG names), the AZUD_… variables or the options.
 error-cli-not-confirmed = Not confirmed, nothing was written
-    .hint = Repeat with --yes, or type the device's name when asked.
+    .hint = Repeat with --yes, or type the name when asked.
 error-cli-interrupted = Interrupted by a signal
     .hint = Run the same command again: what was begun is cleared away, or gone on with.
 error-image-bad-name = The image's name is not acceptable
     .hint = Use letters, digits, dashes and dots; no part may be empty, begin with a dot or be “..”.
 error-image-not-a-file = Not a regular file
     .hint = Images are regular files: name the file itself. A device is captured with “azud image create”; a stream is restored with -.
+    .hint = No part of it may be empty, begin with a dot or hold control characters, and its end must not be that of a side file (.info, .sum, .lock …).
 error-image-not-found = Not found
     .hint = Check the spelling; “azud image list DIR” shows what there is.
 error-image-outside = The name leads out of its repository
@@ -106,8 +107,8 @@ error-disk-too-small = The target is too small
     .hint = Choose a larger partition, or shrink the file system before capturing it.
 error-disk-sector-size = The target's sector size does not fit the image
     .hint = Restore to a disk whose logical sectors have the size of the original's.
-error-disk-holds-source = The target holds the very image to be restored
-    .hint = Copy the image to another disk first, or choose another target.
+error-disk-holds-source = The device holds the image itself
+    .hint = Put the image on another disk, or choose another device.
 error-disk-target-is-image = The target is itself an image
     .hint = Move it away first (“azud image rm” keeps it in the trash), or choose another target.
 error-disk-empty = There is nothing to capture
@@ -583,6 +584,8 @@ man-name = NAME
 man-synopsis = SYNOPSIS
 man-description = DESCRIPTION
 man-version = VERSION
+man-status = EXIT STATUS
+man-statuses = 0 when it was done, 1 when it failed, 2 when the command line was not understood. 128 and the number of the signal when one ended the work: 130 for Ctrl\-C (SIGINT), 143 for SIGTERM, 129 for SIGHUP. OpenGnsys' names have their own.
 man-done = { $count ->
     [one] { $count } page written to
    *[other] { $count } pages written to
@@ -601,6 +604,7 @@ phase-assemble = Gathering
 phase-convert = Converting
 progress-of = { $done } of { $total }
 progress-left = { $time } left
+progress-done = { $phase }: { $time }
 progress-end = { $phase }: { $done } in { $time }, { $rate }
 
 ## Plans and results

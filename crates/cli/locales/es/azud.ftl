@@ -15,13 +15,14 @@ error-cli-usage = No se entiende la orden
 error-cli-bad-config = No se ha entendido la configuración
     .hint = Corrija /etc/azud/azud.toml (o el fichero que indica AZUD_CONFIG), las variables AZUD_… o las opciones.
 error-cli-not-confirmed = Sin confirmar; no se ha escrito nada
-    .hint = Repita con --yes, o escriba el nombre del dispositivo cuando se le pida.
+    .hint = Repita con --yes, o escriba el nombre cuando se le pida.
 error-cli-interrupted = Interrumpido por una señal
     .hint = Ejecute la misma orden otra vez: lo empezado se limpia o se continúa.
 error-image-bad-name = El nombre de la imagen no es válido
     .hint = Use letras, cifras, guiones y puntos; ninguna parte puede estar vacía, empezar por punto ni ser «..».
 error-image-not-a-file = No es un fichero normal
     .hint = Las imágenes son ficheros normales: nombre el fichero mismo. Un dispositivo se captura con «azud image create»; un flujo se restaura con -.
+    .hint = Ninguna parte puede estar vacía, empezar por punto ni tener caracteres de control, y no puede acabar como un fichero anejo (.info, .sum, .lock…).
 error-image-not-found = No existe
     .hint = Revise el nombre; «azud image list DIR» muestra lo que hay.
 error-image-outside = El nombre lleva fuera de su repositorio
@@ -106,8 +107,8 @@ error-disk-too-small = El destino es demasiado pequeño
     .hint = Elija una partición mayor, o reduzca el sistema de ficheros antes de capturarlo.
 error-disk-sector-size = El tamaño de sector del destino no se ajusta a la imagen
     .hint = Restaure en un disco cuyos sectores lógicos tengan el tamaño de los del original.
-error-disk-holds-source = El destino contiene la propia imagen que se va a restaurar
-    .hint = Copie antes la imagen a otro disco, o elija otro destino.
+error-disk-holds-source = El dispositivo contiene la propia imagen
+    .hint = Ponga la imagen en otro disco, o elija otro dispositivo.
 error-disk-target-is-image = El destino es en sí una imagen
     .hint = Quítela antes de en medio («azud image rm» la guarda en la papelera) o elija otro destino.
 error-disk-empty = No hay nada que capturar
@@ -583,6 +584,8 @@ man-name = NOMBRE
 man-synopsis = SINOPSIS
 man-description = DESCRIPCIÓN
 man-version = VERSIÓN
+man-status = ESTADO DE SALIDA
+man-statuses = 0 si se hizo, 1 si falló, 2 si no se entendió la orden. 128 más el número de la señal si una terminó el trabajo: 130 con Ctrl\-C (SIGINT), 143 con SIGTERM, 129 con SIGHUP. Los nombres de OpenGnsys tienen los suyos.
 man-done = { $count ->
     [one] { $count } página escrita en
    *[other] { $count } páginas escritas en
@@ -601,6 +604,7 @@ phase-assemble = Reunión
 phase-convert = Conversión
 progress-of = { $done } de { $total }
 progress-left = faltan { $time }
+progress-done = { $phase }: { $time }
 progress-end = { $phase }: { $done } en { $time }, { $rate }
 
 ## Planes y resultados

@@ -262,3 +262,6 @@ term-what-was-written-is-not-what-is-read = lo que se lee no es lo que se escrib
 term-write = escribir
 term-writing = al escribir
 term-zero = poner a cero
+term-none-fits-see-the-history = ninguna encaja; vea el historial
+term-package = package
+term-several-fit-name-more-of-it = encajan varias; escriba más caracteres

@@ -62,6 +62,12 @@ fn write_pages(
     Ok(())
 }
 
+/// What the exit status says, for every page.
+fn status(catalog: &Catalog) -> String {
+    let (heading, text) = (catalog.text("man-status"), catalog.text("man-statuses"));
+    format!(".SH \"{heading}\"\n{text}\n")
+}
+
 /// The page's own headings; what stands below them is in the user's language already.
 fn translate(page: &str, catalog: &Catalog) -> String {
     let line = |line: &str| {
@@ -80,5 +86,5 @@ fn translate(page: &str, catalog: &Catalog) -> String {
         };
         format!(".SH \"{text}\"\n")
     };
-    page.lines().map(line).collect()
+    page.lines().map(line).collect::<String>() + &status(catalog)
 }

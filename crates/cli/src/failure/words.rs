@@ -268,7 +268,6 @@ pub(super) fn foreign(error: &ForeignError) -> Words {
     }
 }
 
-#[expect(clippy::too_many_lines, reason = "one line or two for each variant")]
 pub(super) fn store(error: &StoreError) -> Words {
     match error {
         StoreError::Name(error) => name(error),
@@ -331,51 +330,39 @@ pub(super) fn store(error: &StoreError) -> Words {
     }
 }
 
-#[expect(clippy::too_many_lines, reason = "one line or two for each variant")]
 pub(super) fn disk(error: &DiskError) -> Words {
     match error {
         DiskError::NotFound { path } => of("no-device", path),
         DiskError::NoSuchDisk { name, reason } => {
             Words::new("no-such-disk", [("name", name.clone())]).term("reason", reason)
         }
-        DiskError::Ambiguous { name, nodes } => Words::new(
-            "ambiguous",
-            [("name", name.clone()), ("nodes", nodes.join(", "))],
-        ),
-        DiskError::NotADevice { path } => of("not-a-device", path),
-        DiskError::Mounted { path, at } => {
-            Words::new("mounted", [("path", shown(path)), ("at", shown(at))])
+        DiskError::Ambiguous { name, nodes } => {
+            Words::new("ambiguous", [("name", name.clone())]).with("nodes", nodes.join(", "))
         }
+        DiskError::NotADevice { path } => of("not-a-device", path),
+        DiskError::Mounted { path, at } => of("mounted", path).with("at", shown(at)),
         DiskError::Busy { path, by } => of("busy", path).term("by", by),
         DiskError::Changed { path, what } => of("device-changed", path).term("what", what),
         DiskError::ReadOnly { path } => of("write-protected", path),
         DiskError::Permission { path, op } => of("permission", path).term("op", op),
-        DiskError::MountUnsupported { path, fs } => Words::new(
-            "mount-unsupported",
-            [("path", shown(path)), ("fs", fs.clone())],
-        ),
-        DiskError::Unmountable { path, fs, .. } => {
-            Words::new("unmountable", [("path", shown(path)), ("fs", fs.clone())])
+        DiskError::MountUnsupported { path, fs } => {
+            of("mount-unsupported", path).with("fs", fs.clone())
         }
+        DiskError::Unmountable { path, fs, .. } => of("unmountable", path).with("fs", fs.clone()),
         DiskError::BadMountPoint { at, why } => of("bad-mount-point", at).term("why", why),
-        DiskError::Unreachable { host, protocol } => Words::new(
-            "unreachable",
-            [("host", host.clone()), ("protocol", (*protocol).to_owned())],
-        ),
+        DiskError::Unreachable { host, protocol } => {
+            Words::new("unreachable", [("host", host.clone())])
+                .with("protocol", (*protocol).to_owned())
+        }
         DiskError::OpenSecret { path } => of("open-secret", path),
         DiskError::BadSecret => plain("bad-secret"),
         DiskError::SecretOption { name } => Words::new("secret-option", [("name", name.clone())]),
         DiskError::NotMounted { at } => of("not-mounted", at),
         DiskError::BadTable { path, why } => of("bad-table", path).term("why", why),
         DiskError::NoPlace { path, .. } => of("no-place", path),
-        DiskError::TooSmall { path, has, needs } => Words::new(
-            "device-too-small",
-            [
-                ("path", shown(path)),
-                ("has", has.to_string()),
-                ("needs", needs.to_string()),
-            ],
-        ),
+        DiskError::TooSmall { path, has, needs } => of("device-too-small", path)
+            .with("has", has.to_string())
+            .with("needs", needs.to_string()),
         DiskError::NoCache => plain("no-cache"),
         DiskError::SeveralCaches { devices } => {
             Words::new("several", [("devices", joined(devices))])
@@ -402,14 +389,9 @@ pub(super) fn disk(error: &DiskError) -> Words {
             status,
             stderr,
             ..
-        } => Words::new(
-            "tool-failed",
-            [
-                ("program", program.clone()),
-                ("status", status.code().unwrap_or(-1).to_string()),
-                ("said", stderr.clone()),
-            ],
-        ),
+        } => Words::new("tool-failed", [("program", program.clone())])
+            .with("status", status.code().unwrap_or(-1).to_string())
+            .with("said", stderr.clone()),
     }
 }
 
@@ -458,5 +440,165 @@ fn refusal(error: &PlanRefusal) -> Words {
             "plan-sector",
             [("table", table.to_string()), ("disk", disk.to_string())],
         ),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+    use std::io;
+    use std::path::Path;
+
+    use azud_core::name::ImageFile;
+    use azud_core::reference::{DeviceRef, Where};
+    use azud_disk::DiskError;
+    use azud_image::ImageError;
+    use azud_store::StoreError;
+
+    use crate::failure::Failure;
+    use crate::i18n::{Catalog, Lang, term_key};
+    use crate::output::memory::output;
+
+    /// What stands between this and the next quote, wherever it is found.
+    fn quoted<'a>(text: &'a str, before: &'a str) -> impl Iterator<Item = &'a str> {
+        let rest = text.split(before).skip(1);
+        rest.filter_map(|rest| rest.split_once('"').map(|(quoted, _)| quoted))
+    }
+
+    #[test]
+    fn every_kind_of_error_has_its_message_in_spanish() {
+        let spanish = Catalog::new(Lang::Es);
+        let source = include_str!("words.rs");
+        let source = source.split("mod tests").next().unwrap();
+        let mut seen = BTreeSet::new();
+        for begin in [
+            "::new(\"",
+            "::new(\n            \"",
+            "plain(\"",
+            "of(\"",
+            "at(\"",
+            "sizes(\"",
+            "said(\"",
+        ] {
+            seen.extend(quoted(source, begin));
+        }
+        assert!(seen.len() > 70, "{seen:?}");
+        // Variables that are absent here are not the matter: they print their names.
+        let known = include_str!("../../locales/es/details.ftl");
+        let known = [known, include_str!("../../locales/es/azud.ftl")].concat();
+        for key in seen {
+            let line = format!("\ndetail-{key} = ");
+            assert!(known.contains(&line), "{key} is not in Spanish");
+        }
+        assert_eq!(spanish.term("it is not UTF-8"), "no es UTF-8");
+    }
+
+    #[test]
+    fn fixed_reasons_and_operations_are_terms() {
+        let crates = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
+        let read = |path: &str| {
+            let text = std::fs::read_to_string(crates.join(path)).unwrap();
+            text.split("#[cfg(test)]").next().unwrap().to_owned()
+        };
+        let spanish = Catalog::new(Lang::Es);
+        let mut checked = 0;
+        let mut lacking = Vec::new();
+        let mut look = |path: &str, before: &str| {
+            for text in quoted(&read(path), before) {
+                checked += 1;
+                if spanish.find(&term_key(text), &[]).is_none() {
+                    lacking.push(format!("{path}: {text}"));
+                }
+            }
+        };
+        for path in [
+            "name.rs",
+            "reference.rs",
+            "layout.rs",
+            "reference/device.rs",
+            "reference/place.rs",
+        ] {
+            let path = format!("core/src/{path}");
+            look(&path, "refuse(\"");
+            look(&path, "Err(\"");
+        }
+        for path in [
+            "core/src/format/index.rs",
+            "core/src/format/container.rs",
+            "core/src/format/frame.rs",
+            "core/src/format/ranges.rs",
+            "core/src/assembly/layout.rs",
+            "image/src/indexed.rs",
+            "image/src/head.rs",
+        ] {
+            for before in [
+                "Cursor::new(bytes, \"",
+                "Truncated(\"",
+                "NotNative(\"",
+                "Corrupt(\"",
+                "Corrupt(\n            \"",
+            ] {
+                look(path, before);
+            }
+        }
+        for path in [
+            "durable.rs",
+            "publish.rs",
+            "trash.rs",
+            "beneath.rs",
+            "links.rs",
+            "assembly/work.rs",
+            "lease/mod.rs",
+        ] {
+            let path = format!("store/src/{path}");
+            look(&path, ".at(\"");
+            look(&path, "none(\"");
+        }
+        assert!(lacking.is_empty(), "not in Spanish: {lacking:#?}");
+        assert!(checked > 80, "{checked}");
+    }
+
+    /// What the user reads.
+    fn said(failure: &Failure, lang: Lang) -> String {
+        let (output, _, err) = output(false, false);
+        output.failure(&Catalog::new(lang), failure);
+        err.text()
+    }
+
+    #[test]
+    fn regression_no_english_behind_the_colon() {
+        let denied = || io::Error::from_raw_os_error(5);
+        let failures = [
+            Failure::from(ImageFile::in_dir(".", ".x").unwrap_err()),
+            Failure::from(Where::parse("300.1.1.1").unwrap_err()),
+            Failure::from(DeviceRef::parse("serial=").unwrap_err()),
+            Failure::from(ImageError::Frames {
+                bad: vec![3],
+                total: 9,
+            }),
+            Failure::from(ImageError::Write { source: denied() }),
+            Failure::from(StoreError::Io {
+                op: "read",
+                path: "/x".into(),
+                source: denied(),
+            }),
+            Failure::from(StoreError::NoSuchVersion {
+                image: "/x".into(),
+                which: "7".into(),
+                reason: "its trash is empty",
+            }),
+            Failure::from(DiskError::NotADevice { path: "/x".into() }),
+        ];
+        for failure in failures {
+            let (english, spanish) = (said(&failure, Lang::En), said(&failure, Lang::Es));
+            assert!(english.contains(&failure.detail), "{english}");
+            assert!(!spanish.contains(&failure.detail), "{spanish}");
+            for cause in &failure.causes {
+                assert!(!spanish.contains(cause), "{spanish}");
+            }
+            for word in [" the ", " is ", " cannot ", " it "] {
+                assert!(!spanish.contains(word), "{word}: {spanish}");
+            }
+        }
     }
 }

@@ -20,6 +20,9 @@ use crate::interrupt;
 use crate::output::Output;
 use meter::{Meter, Reading};
 
+/// Work that counts nothing is told of when it took so long.
+const TELLING: Duration = Duration::from_secs(1);
+
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Style {
     Silent,
@@ -126,7 +129,7 @@ impl<'a> Reporter<'a> {
         }
         if self.style == Style::Json {
             self.draw(&running, &reading);
-        } else {
+        } else if reading.done > 0 || running.meter.elapsed(now) >= TELLING {
             self.output.note(&self.summary(&running, &reading, now));
         }
     }
@@ -183,6 +186,11 @@ impl<'a> Reporter<'a> {
 
     fn summary(&self, running: &Running, reading: &Reading, now: Duration) -> String {
         let time = running.meter.elapsed(now);
+        if reading.done == 0 {
+            let phase = self.phase(running.phase).into();
+            let values = [("phase", phase), ("time", human::duration(time).into())];
+            return self.catalog.fmt("progress-done", &values);
+        }
         self.catalog.fmt(
             "progress-end",
             &[
@@ -305,6 +313,19 @@ mod tests {
             "Capturing: 50.0 % 500 MiB of 1000 MiB, 100 MiB/s, 5.0 s left"
         );
         assert_eq!(lines[2], "Capturing: 1000 MiB in 10.0 s, 100 MiB/s");
+    }
+
+    #[test]
+    fn regression_work_that_counts_nothing_has_no_rate() {
+        let catalog = Catalog::new(Lang::En);
+        let (output, _, err) = output(false, false);
+        let reporter = Reporter::new(&catalog, &output);
+        reporter.begin_at(Phase::Map, 0, Duration::ZERO);
+        reporter.end_at(Duration::from_millis(3));
+        assert_eq!(err.text(), "", "nobody misses it");
+        reporter.begin_at(Phase::Map, 0, Duration::ZERO);
+        reporter.end_at(Duration::from_secs(7));
+        assert_eq!(err.text(), "Reading the map: 7.0 s\n");
     }
 
     #[test]
