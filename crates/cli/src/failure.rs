@@ -38,6 +38,8 @@ pub struct Words {
     pub values: Vec<(&'static str, String)>,
     /// Names, and values that are English words of the program: other languages have them among their terms.
     pub terms: Vec<(&'static str, String)>,
+    /// The causes, nearest first, where they have words.
+    pub causes: Vec<Option<Words>>,
     /// What it is said of, if the message does not say so itself.
     pub about: Option<String>,
 }
@@ -48,6 +50,7 @@ impl Words {
             key,
             values: values.into(),
             terms: Vec::new(),
+            causes: Vec::new(),
             about: None,
         }
     }
@@ -203,10 +206,8 @@ pub struct Failure {
     pub words: Option<Box<Words>>,
     /// The chain of causes, nearest first.
     pub causes: Vec<String>,
-    /// The same in the words of the catalogue, where it has them.
-    pub causes_words: Box<[Option<Words>]>,
     /// What exactly to do, in the words of the engine: commands and a little English.
-    pub remedy: Option<Box<str>>,
+    pub remedy: Option<String>,
     /// What to do, in the user's language, if that is known better than the code's hint.
     pub hint: Option<String>,
 }
@@ -219,7 +220,6 @@ impl Failure {
             detail: detail.into(),
             words: None,
             causes: Vec::new(),
-            causes_words: Box::default(),
             remedy: None,
             hint: None,
         }
@@ -276,10 +276,12 @@ impl<E: Coded> From<E> for Failure {
         Self {
             code: error.code(),
             detail: error.to_string(),
-            words: error.words().map(Box::new),
+            words: error.words().map(|mut words| {
+                words.causes = causes_words;
+                Box::new(words)
+            }),
             causes,
-            causes_words: causes_words.into_boxed_slice(),
-            remedy: error.remedy().map(String::into_boxed_str),
+            remedy: error.remedy(),
             hint: None,
         }
     }

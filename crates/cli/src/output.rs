@@ -236,7 +236,8 @@ fn in_words(catalog: &Catalog, words: &Words) -> Option<String> {
 
 /// The causes; what the system says has its own words.
 fn causes(catalog: &Catalog, failure: &Failure) -> Vec<String> {
-    let words = failure.causes_words.iter().map(Option::as_ref);
+    let words = failure.words.iter().flat_map(|words| &words.causes);
+    let words = words.map(Option::as_ref);
     let words = words.chain(std::iter::repeat(None));
     let both = failure.causes.iter().zip(words);
     both.map(|(text, words)| {
@@ -264,7 +265,7 @@ fn hint(catalog: &Catalog, failure: &Failure) -> String {
     let hint = failure.hint.clone().or(own);
     match (&failure.remedy, catalog.lang()) {
         (Some(remedy), Lang::En) => {
-            hint.map_or(remedy.to_string(), |hint| format!("{hint}\n{remedy}"))
+            hint.map_or(remedy.clone(), |hint| format!("{hint}\n{remedy}"))
         }
         (remedy, _) => {
             let hint = hint.unwrap_or_else(|| catalog.hint(failure.code));
@@ -362,7 +363,7 @@ mod tests {
     fn an_error_in_json_is_one_object_on_standard_output() {
         let (output, out, err) = output(true, false);
         let failure = Failure {
-            remedy: Some("fsck".into()),
+            remedy: Some("fsck".to_owned()),
             ..failure()
         };
         output.failure(&Catalog::new(Lang::Es), &failure);

@@ -50,6 +50,20 @@ impl From<Move> for Moving {
     }
 }
 
+/// On which terms an image is received: options of every command that does.
+#[derive(Debug, Clone, Copy, clap::Args)]
+pub struct Terms {
+    /// Whether parts of the old image may move over.
+    #[arg(long = "move", value_name = "WHEN", value_enum, default_value_t)]
+    pub moving: Move,
+    /// Whether all that a cache holds stays.
+    #[arg(long)]
+    pub no_evict: bool,
+    /// Plan and consent.
+    #[command(flatten)]
+    pub writing: Writing,
+}
+
 /// What is received, and how.
 #[derive(Debug)]
 pub(crate) struct Receiving<'a> {
@@ -57,10 +71,7 @@ pub(crate) struct Receiving<'a> {
     pub(crate) action: &'static str,
     pub(crate) from: &'a Path,
     pub(crate) to: &'a Located,
-    pub(crate) moving: Move,
-    /// Whether everything that a cache holds stays.
-    pub(crate) no_evict: bool,
-    pub(crate) writing: Writing,
+    pub(crate) terms: Terms,
 }
 
 /// The file that a name means: one in a repository, or the very file, else the name with `.img`.
@@ -94,7 +105,7 @@ impl Receiving<'_> {
             home.settle(context, (plan, making), self)?
         } else {
             self.refuse_lack(&prospect)?;
-            settle(context, &plan, self.writing)
+            settle(context, &plan, self.terms.writing)
         };
         if step == Step::Stop {
             return Ok(());
@@ -133,8 +144,8 @@ impl Receiving<'_> {
         source: &'b FileSource,
     ) -> Result<Assembly<'b>, Failure> {
         let image = &self.to.image;
-        let assembly = Assembly::look(image, source, self.moving.into())?;
-        if self.moving == Move::Auto
+        let assembly = Assembly::look(image, source, self.terms.moving.into())?;
+        if self.terms.moving == Move::Auto
             && let Some(home) = home
             && home.is_beyond_budget(assembly.prospect())?
         {
@@ -167,7 +178,7 @@ impl Receiving<'_> {
         // As the plan said: room that was made for moving is not for a copy.
         let moving = match assembly.prospect().way {
             Way::Move => Moving::Always,
-            _ => self.moving.into(),
+            _ => self.terms.moving.into(),
         };
         while let (Some(home), Some(made)) = (home, &making) {
             home.make(context, made, gone)?;

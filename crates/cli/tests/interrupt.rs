@@ -17,6 +17,7 @@ use serde_json::Value;
 
 /// Nothing here takes so long that is not stuck.
 const PATIENCE: Duration = Duration::from_secs(60);
+const HEEDING: &str = "--default-signal=INT,TERM,HUP";
 const SIGNALS: [(&str, i32); 3] = [("INT", 130), ("TERM", 143), ("HUP", 129)];
 
 /// A run of the program; it does not outlive the test.
@@ -27,8 +28,20 @@ struct Run {
 }
 
 impl Run {
-    fn start(mut command: Command) -> Result<Self> {
-        let mut child = command
+    /// Whoever runs the tests in the background has switched signals off for all that they start.
+    fn start(command: &Command) -> Result<Self> {
+        let mut heeding = Command::new("env");
+        heeding
+            .arg(HEEDING)
+            .arg(command.get_program())
+            .args(command.get_args());
+        for (name, value) in command.get_envs() {
+            if let Some(value) = value {
+                heeding.env(name, value);
+            }
+        }
+        let mut child = heeding
+            .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(Stdio::null())
             .spawn()?;
@@ -186,7 +199,7 @@ fn a_capture_and_an_import_leave_nothing() -> Result<()> {
             args.extend(["--base", "none"]);
         }
         for (signal, status) in SIGNALS {
-            let mut run = Run::start(command(&args))?;
+            let mut run = Run::start(&command(&args))?;
             run.until("progress")?;
             while run
                 .lines
@@ -214,7 +227,7 @@ fn an_export_leaves_nothing() -> Result<()> {
     let pid = stub(&stubs, "qemu-img", "exec sleep 600")?;
     let (old, out) = (scene.path("old.img"), scene.path("images/disk.qcow2"));
     let args = ["image", "export", &old, &out, "--to", "qcow2"];
-    let mut run = Run::start(with_stubs(&args, &stubs))?;
+    let mut run = Run::start(&with_stubs(&args, &stubs))?;
     let number = number(&pid)?;
     ensure!(!scene.images()?.is_empty(), "nothing was begun");
     run.signal("TERM")?;
@@ -239,7 +252,7 @@ fn a_second_signal_ends_at_once_and_the_next_run_clears_up() -> Result<()> {
     )?;
     let (old, out) = (scene.path("old.img"), scene.path("images/disk.qcow2"));
     let args = ["image", "export", &old, &out, "--to", "qcow2"];
-    let mut run = Run::start(with_stubs(&args, &stubs))?;
+    let mut run = Run::start(&with_stubs(&args, &stubs))?;
     let number = number(&pid)?;
     run.signal("INT")?;
     std::thread::sleep(Duration::from_millis(300));
@@ -271,7 +284,7 @@ fn before_the_plan_a_program_under_way_is_ended() -> Result<()> {
     let pid = stub(&stubs, "partclone.extfs", "exec sleep 600")?;
     let (volume, image) = (scene.path("volume"), scene.path("images/aula.img"));
     let args = ["image", "create", &volume, &image, "--engine", "partclone"];
-    let mut run = Run::start(with_stubs(&args, &stubs))?;
+    let mut run = Run::start(&with_stubs(&args, &stubs))?;
     let number = number(&pid)?;
     run.signal("HUP")?;
     run.interrupted(129)?;
@@ -296,7 +309,7 @@ fn a_question_is_no_reason_to_wait() -> Result<()> {
     let azud = env!("CARGO_BIN_EXE_azud");
     // Quotes are not needed: none of these paths has blanks.
     let line = format!(
-        "echo $$ > {pid}.new; mv {pid}.new {pid}; exec {azud} image restore {image} {target}",
+        "echo $$ > {pid}.new; mv {pid}.new {pid}; exec env {HEEDING} {azud} image restore {image} {target}",
         pid = scene.path("pid"),
         image = scene.path("old.img"),
         target = text(&target)
@@ -336,9 +349,7 @@ fn loop_an_interrupted_restore_is_not_valid_and_goes_on() -> Result<()> {
     let whole = fs::read(&image)?;
     let restore = ["image", "restore", "-", target.name(), "--yes"];
     // Half of it comes, then nothing.
-    let mut piped = command(&restore);
-    piped.stdin(Stdio::piped());
-    let mut run = Run::start(piped)?;
+    let mut run = Run::start(&command(&restore))?;
     let mut input = run.child.stdin.take().context("a pipe")?;
     std::io::Write::write_all(&mut input, &whole[..whole.len() / 2])?;
     run.signal("INT")?;
@@ -373,7 +384,7 @@ fn a_broken_off_copy_is_gone_on_with() -> Result<()> {
     let copy = ["image", "copy", &old, &image];
     let mut random = kit::Random::seeded(11);
     for _ in 0..60 {
-        let mut run = Run::start(command(&copy))?;
+        let mut run = Run::start(&command(&copy))?;
         run.until("plan")?;
         std::thread::sleep(Duration::from_millis(random.below(120)));
         run.signal("TERM")?;

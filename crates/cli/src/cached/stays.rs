@@ -46,7 +46,7 @@ pub(crate) fn told(context: &Context, error: StoreError) -> Failure {
     );
     Failure {
         detail,
-        remedy: (!stay.is_empty()).then(|| table::rows(&stay).into_boxed_str()),
+        remedy: (!stay.is_empty()).then(|| table::rows(&stay)),
         hint: Some(context.catalog.hint(error.code())),
         ..error.into()
     }

@@ -49,7 +49,7 @@ pub(crate) fn open(path: &Path) -> Result<Foreign, Failure> {
     if let Some(remedy) = remedy(&found, path) {
         let what = format!("{}: {}", path.display(), found.format.word());
         return Err(Failure {
-            remedy: Some(remedy.into()),
+            remedy: Some(remedy),
             ..Failure::new(Code::UnknownFormat, what)
         });
     }

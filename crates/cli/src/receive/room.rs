@@ -138,7 +138,7 @@ impl Home {
         (plan, making): (Plan, &Making),
         receiving: &Receiving<'_>,
     ) -> Result<Step, Failure> {
-        if receiving.no_evict {
+        if receiving.terms.no_evict {
             let needed = human::bytes(making.plan.frees);
             let text = context
                 .catalog
@@ -149,7 +149,7 @@ impl Home {
         settle_removal(
             context,
             &making.show(context, plan),
-            receiving.writing,
+            receiving.terms.writing,
             &name,
         )
     }

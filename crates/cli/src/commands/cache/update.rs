@@ -5,11 +5,10 @@ use std::path::{Path, PathBuf};
 use azud_core::code::Code;
 use azud_core::reference::{ImageRef, Where};
 
-use crate::args::Writing;
 use crate::commands::Context;
 use crate::failure::Failure;
 use crate::place::{self, Located};
-use crate::receive::{Move, Receiving, source_file};
+use crate::receive::{Receiving, Terms, source_file};
 
 /// Arguments.
 #[derive(Debug, clap::Args)]
@@ -19,15 +18,9 @@ pub struct Args {
     /// The newer image, or the directory that holds it under the same name.
     #[arg(long, value_name = "SRC")]
     pub from: Option<PathBuf>,
-    /// Whether parts of the old image may move over.
-    #[arg(long = "move", value_name = "WHEN", value_enum, default_value_t)]
-    pub moving: Move,
-    /// Whether all that a cache holds stays.
-    #[arg(long)]
-    pub no_evict: bool,
-    /// Plan and consent.
+    /// Room and consent.
     #[command(flatten)]
-    pub writing: Writing,
+    pub terms: Terms,
 }
 
 impl Args {
@@ -41,9 +34,7 @@ impl Args {
             action: "cache-update",
             from: &from,
             to: &to,
-            moving: self.moving,
-            no_evict: self.no_evict,
-            writing: self.writing,
+            terms: self.terms,
         };
         receiving.run(context)
     }

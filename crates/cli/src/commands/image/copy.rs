@@ -4,11 +4,10 @@ use std::path::PathBuf;
 
 use azud_core::reference::ImageRef;
 
-use crate::args::Writing;
 use crate::commands::Context;
 use crate::failure::Failure;
 use crate::place;
-use crate::receive::{Move, Receiving, source_file};
+use crate::receive::{Receiving, Terms, source_file};
 
 /// Arguments.
 #[derive(Debug, clap::Args)]
@@ -17,15 +16,9 @@ pub struct Args {
     pub src: PathBuf,
     /// Where to: an image or a directory.
     pub dst: PathBuf,
-    /// Whether parts of the old image may move over.
-    #[arg(long = "move", value_name = "WHEN", value_enum, default_value_t)]
-    pub moving: Move,
-    /// Whether all that a cache holds stays.
-    #[arg(long)]
-    pub no_evict: bool,
-    /// Plan and consent.
+    /// Room and consent.
     #[command(flatten)]
-    pub writing: Writing,
+    pub terms: Terms,
 }
 
 impl Args {
@@ -47,9 +40,7 @@ impl Args {
             action: "image-copy",
             from: &from,
             to: &to,
-            moving: self.moving,
-            no_evict: self.no_evict,
-            writing: self.writing,
+            terms: self.terms,
         };
         receiving.run(context)
     }
