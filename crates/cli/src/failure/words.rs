@@ -493,6 +493,32 @@ mod tests {
         assert_eq!(spanish.term("it is not UTF-8"), "no es UTF-8");
     }
 
+    const NAMES: &[&str] = &[
+        "name.rs",
+        "reference.rs",
+        "layout.rs",
+        "reference/device.rs",
+        "reference/place.rs",
+    ];
+    const FORMAT: &[&str] = &[
+        "core/src/format/index.rs",
+        "core/src/format/container.rs",
+        "core/src/format/frame.rs",
+        "core/src/format/ranges.rs",
+        "core/src/assembly/layout.rs",
+        "image/src/indexed.rs",
+        "image/src/head.rs",
+    ];
+    const STORE: &[&str] = &[
+        "durable.rs",
+        "publish.rs",
+        "trash.rs",
+        "beneath.rs",
+        "links.rs",
+        "assembly/work.rs",
+        "lease/mod.rs",
+    ];
+
     #[test]
     fn fixed_reasons_and_operations_are_terms() {
         let crates = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
@@ -511,26 +537,12 @@ mod tests {
                 }
             }
         };
-        for path in [
-            "name.rs",
-            "reference.rs",
-            "layout.rs",
-            "reference/device.rs",
-            "reference/place.rs",
-        ] {
+        for path in NAMES {
             let path = format!("core/src/{path}");
             look(&path, "refuse(\"");
             look(&path, "Err(\"");
         }
-        for path in [
-            "core/src/format/index.rs",
-            "core/src/format/container.rs",
-            "core/src/format/frame.rs",
-            "core/src/format/ranges.rs",
-            "core/src/assembly/layout.rs",
-            "image/src/indexed.rs",
-            "image/src/head.rs",
-        ] {
+        for path in FORMAT {
             for before in [
                 "Cursor::new(bytes, \"",
                 "Truncated(\"",
@@ -541,15 +553,7 @@ mod tests {
                 look(path, before);
             }
         }
-        for path in [
-            "durable.rs",
-            "publish.rs",
-            "trash.rs",
-            "beneath.rs",
-            "links.rs",
-            "assembly/work.rs",
-            "lease/mod.rs",
-        ] {
+        for path in STORE {
             let path = format!("store/src/{path}");
             look(&path, ".at(\"");
             look(&path, "none(\"");
