@@ -67,8 +67,13 @@ const fn meanings(code: Code) -> &'static [Status] {
         }
         Code::NoManager
         | Code::PlaceNotMounted
+        | Code::PlaceSilent
+        | Code::PlaceGone
         | Code::AmbiguousPlace
         | Code::Unreachable
+        | Code::Denied
+        | Code::NoShare
+        | Code::WrongProtocol
         | Code::UnknownRepo => &[Repo, NotFound],
         Code::NoCache | Code::SeveralCaches | Code::CacheUnformatted => &[NotCache, Partition],
         Code::Locked => &[Locked],
@@ -114,6 +119,8 @@ mod tests {
             (Code::BadName, Format),
             (Code::NotFound, NotFound),
             (Code::NoManager, NotFound),
+            (Code::PlaceSilent, NotFound),
+            (Code::Denied, NotFound),
             (Code::NoCache, Partition),
             (Code::NoSpace, CacheSize),
             (Code::Corrupt, Image),
