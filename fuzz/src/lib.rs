@@ -11,6 +11,7 @@ mod device;
 mod foreign;
 mod format;
 mod made;
+mod names;
 mod native;
 mod seal;
 mod signature;
@@ -19,6 +20,7 @@ mod volume;
 pub use assembly::{journal, layout, ranges};
 pub use foreign::{foreign_compress, foreign_ntfsclone, foreign_partclone, sniff};
 pub use format::{frame_walk, index, partclone_header};
+pub use names::names;
 pub use native::{container, pipe};
 pub use signature::signature;
 pub use volume::{fs_btrfs, fs_exfat, fs_ext, fs_fat, fs_ntfs, fs_swap, fs_xfs, try_bases};
@@ -49,6 +51,7 @@ pub const TARGETS: &[(&str, Target)] = &[
     ("ranges", ranges),
     ("layout", layout),
     ("journal", journal),
+    ("names", names),
 ];
 
 /// Takes integers and bytes off the front of an input.
