@@ -37,6 +37,8 @@ pub struct Wish {
     pub place: Place,
     /// The kind of table for a disk that has none.
     pub scheme: Scheme,
+    /// Its number; by habit if `None`.
+    pub number: Option<u32>,
 }
 
 /// What will be made.
@@ -80,6 +82,9 @@ pub enum PlanRefusal {
     /// All numbers of the table are in use.
     #[error("all {0} numbers of the table are in use")]
     NoNumber(u32),
+    /// The number that is wanted is in use, or none that the table has.
+    #[error("number {0} is in use or beyond the table's last")]
+    NotANumber(u32),
     /// The disk has sectors of another size than the table.
     #[error("the table counts sectors of {table} bytes, the disk has {disk}")]
     SectorSize {
@@ -110,7 +115,7 @@ pub fn plan(
     }
     let scheme = table.map_or(wish.scheme, |table| table.scheme);
     let entries = table.map_or(&[][..], |table| &table.entries);
-    let number = free_number(scheme, entries)?;
+    let number = free_number(scheme, entries, wish.number)?;
     let gaps = gaps(disk_len, sector, scheme, table);
     let range = match wish.place {
         Place::End => at_end(&gaps, wish.size)?,
@@ -125,9 +130,19 @@ pub fn plan(
     })
 }
 
-/// MBR: 4, else the highest that is free. GPT: the lowest but 4.
-fn free_number(scheme: Scheme, entries: &[Entry]) -> Result<u32, PlanRefusal> {
+/// The one that is wanted. Else, MBR: 4, else the highest that is free; GPT: the lowest but 4.
+fn free_number(scheme: Scheme, entries: &[Entry], wanted: Option<u32>) -> Result<u32, PlanRefusal> {
     let free = |number: &u32| entries.iter().all(|entry| entry.number != *number);
+    if let Some(number) = wanted {
+        let limit = match scheme {
+            Scheme::Mbr => MBR_ENTRIES,
+            Scheme::Gpt => GPT_ENTRIES,
+        };
+        let usable = (1..=limit).contains(&number) && free(&number);
+        return usable
+            .then_some(number)
+            .ok_or(PlanRefusal::NotANumber(number));
+    }
     let (found, limit) = match scheme {
         Scheme::Mbr => ((1..=MBR_ENTRIES).rev().find(free), MBR_ENTRIES),
         Scheme::Gpt => {
