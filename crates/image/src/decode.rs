@@ -8,6 +8,7 @@ use azud_core::progress::{Phase, Progress};
 use crate::codec::Decoder;
 use crate::error::ImageError;
 use crate::native::Native;
+use crate::pack::Packing;
 use crate::par::{Pipeline, cores};
 
 /// Writes the partclone stream of an image, decoded in parallel, every frame verified.
@@ -20,6 +21,23 @@ pub fn write_partclone(
     out: &mut dyn Write,
     progress: &dyn Progress,
 ) -> Result<(), ImageError> {
+    write_packed(native, file, Packing::None, (out, progress))
+}
+
+/// The same, compressed for programs that read no zstd. Every frame becomes a piece of its own, in parallel.
+///
+/// # Errors
+/// `Frame`, `Read`, `Write`.
+pub fn write_packed(
+    native: &Native,
+    file: &dyn ReadAt,
+    packing: Packing,
+    (out, progress): (&mut dyn Write, &dyn Progress),
+) -> Result<(), ImageError> {
+    let write = |out: &mut dyn Write, bytes: &[u8]| {
+        out.write_all(bytes)
+            .map_err(|source| ImageError::Write { source })
+    };
     let frames = native.frames();
     progress.begin(
         Phase::Convert,
@@ -29,6 +47,7 @@ pub fn write_partclone(
             .sum(),
     );
     let mut numbers = 0..frames.len();
+    write(out, &packing.head())?;
     let pipeline = Pipeline {
         threads: cores(),
         depth: cores() + 2,
@@ -40,14 +59,22 @@ pub fn write_partclone(
             native.read_frame(file, number, bytes)?;
             let mut content = vec![0; frames[number].content_len as usize];
             decoder.decode(number, bytes, &mut content)?;
-            Ok(content)
+            let len = content.len() as u64;
+            let packed = match packing {
+                // As it is stored.
+                Packing::Zstd => bytes.clone(),
+                other => other
+                    .pack(content)
+                    .map_err(|source| ImageError::Write { source })?,
+            };
+            Ok((packed, len))
         },
-        |content| {
-            out.write_all(&content)
-                .map_err(|source| ImageError::Write { source })?;
-            Ok(progress.advance(content.len() as u64)?)
+        |(packed, len)| {
+            write(out, &packed)?;
+            Ok(progress.advance(len)?)
         },
     )?;
+    write(out, packing.tail())?;
     progress.end();
     Ok(())
 }

@@ -9,7 +9,7 @@ use azud_core::progress::Progress;
 use azud_disk::qemu::qemu_img_convert;
 use azud_disk::target::{Target, TargetOptions};
 use azud_image::restore::{RestoreOptions, restore, write_unit};
-use azud_image::{ImageError, write_partclone};
+use azud_image::{ImageError, Packing, write_packed};
 use azud_store::export::{Draft, Export};
 use azud_store::lease::refuse_certain;
 use serde_json::json;
@@ -37,6 +37,30 @@ pub enum Format {
     Qcow2,
 }
 
+/// How a partclone image is compressed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Compress {
+    /// Not at all.
+    None,
+    /// gzip.
+    Gzip,
+    /// lzop.
+    Lzop,
+    /// zstd.
+    Zstd,
+}
+
+impl Compress {
+    const fn packing(self) -> (Packing, &'static str) {
+        match self {
+            Self::None => (Packing::None, "none"),
+            Self::Gzip => (Packing::Gzip, "gzip"),
+            Self::Lzop => (Packing::Lzop, "lzop"),
+            Self::Zstd => (Packing::Zstd, "zstd"),
+        }
+    }
+}
+
 /// Arguments.
 #[derive(Debug, clap::Args)]
 pub struct Args {
@@ -47,6 +71,9 @@ pub struct Args {
     /// What to convert to.
     #[arg(long, value_name = "FORMAT")]
     pub to: Format,
+    /// How a partclone image is compressed.
+    #[arg(long, value_name = "HOW")]
+    pub compress: Option<Compress>,
     /// Plan and consent.
     #[command(flatten)]
     pub writing: Writing,
@@ -92,6 +119,12 @@ impl Args {
     /// # Errors
     /// When it is damaged or the file cannot be written.
     pub fn run(&self, context: &Context) -> Result<(), Failure> {
+        if self.compress.is_some() && self.to != Format::Partclone {
+            return Err(Failure::new(
+                Code::Usage,
+                "--compress goes with --to partclone",
+            ));
+        }
         let opened = Opened::named(context, &self.image)?;
         if self.out.as_os_str() == "-" {
             return Err(Failure::new(
@@ -111,11 +144,7 @@ impl Args {
             refuse_certain(&image, now())?;
         }
         let out = self.out.display().to_string();
-        let plan = Plan::new("image-export")
-            .text("image", opened.stored.path().display().to_string())
-            .row("format", Value::Word(self.to.word()))
-            .text("out", out.clone())
-            .bytes("device-size", opened.native.geometry().header.device_size);
+        let plan = self.plan(&opened, &out);
         let plan = self.to.estimate(&opened).tell(context, plan, &self.out)?;
         let step = if self.out.exists() {
             let plan = plan.warning(
@@ -140,6 +169,17 @@ impl Args {
         Ok(())
     }
 
+    fn plan(&self, opened: &Opened, out: &str) -> Plan {
+        let mut plan = Plan::new("image-export")
+            .text("image", opened.stored.path().display().to_string())
+            .row("format", Value::Word(self.to.word()));
+        if let Some(compress) = self.compress {
+            plan = plan.text("compressor", compress.packing().1);
+        }
+        plan.text("out", out)
+            .bytes("device-size", opened.native.geometry().header.device_size)
+    }
+
     fn convert(
         &self,
         opened: &Opened,
@@ -151,7 +191,9 @@ impl Args {
             Format::Partclone => {
                 let (draft, file) = export.create(now())?;
                 let mut file = BufWriter::with_capacity(1 << 20, file);
-                write_partclone(&opened.native, &opened.stored, &mut file, progress)?;
+                let (packing, _) = self.compress.unwrap_or(Compress::None).packing();
+                let out = (&mut file as &mut dyn Write, progress);
+                write_packed(&opened.native, &opened.stored, packing, out)?;
                 file.flush()
                     .map_err(|source| ImageError::Write { source })?;
                 Ok(draft.publish()?)

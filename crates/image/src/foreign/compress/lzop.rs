@@ -9,17 +9,17 @@ use std::io::{self, BufRead, Read};
 use super::Compressor;
 use crate::foreign::{ForeignError, fill};
 
-pub(super) const MAGIC: [u8; 9] = [0x89, b'L', b'Z', b'O', 0, 0x0D, 0x0A, 0x1A, 0x0A];
+pub(crate) const MAGIC: [u8; 9] = [0x89, b'L', b'Z', b'O', 0, 0x0D, 0x0A, 0x1A, 0x0A];
 
 /// The largest block that lzop itself accepts.
 const MAX_BLOCK: u32 = 64 << 20;
 /// The format version of lzop 1.04, the last one.
-const NEWEST: u16 = 0x1040;
+pub(crate) const NEWEST: u16 = 0x1040;
 /// Since this version there are a level, a second half of the time and a needed version.
-const WITH_LEVEL: u16 = 0x0940;
+pub(crate) const WITH_LEVEL: u16 = 0x0940;
 const OLDEST: u16 = 0x0900;
 
-const ADLER_CONTENT: u32 = 0x1;
+pub(crate) const ADLER_CONTENT: u32 = 0x1;
 const ADLER_PACKED: u32 = 0x2;
 const EXTRA_FIELD: u32 = 0x40;
 const CRC_CONTENT: u32 = 0x100;
@@ -324,7 +324,7 @@ fn number(input: &mut impl Read, within: &'static str) -> Result<u32, ForeignErr
     Ok(u32::from_be_bytes(bytes))
 }
 
-fn adler32(bytes: &[u8]) -> u32 {
+pub(crate) fn adler32(bytes: &[u8]) -> u32 {
     simd_adler32::adler32(&bytes)
 }
 

@@ -9,7 +9,7 @@ use std::io::{self, BufRead, BufReader, Read};
 use super::ForeignError;
 
 mod lz4;
-mod lzop;
+pub(crate) mod lzop;
 mod zstd;
 
 pub(crate) use lzop::peek as peek_lzop;
