@@ -35,20 +35,34 @@ impl Numbers {
     /// # Errors
     /// [`DiskError::NoSuchDisk`].
     pub fn node(&self, disk: u32, part: u32) -> Result<PathBuf> {
-        let missing = |reason| DiskError::NoSuchDisk {
-            name: format!("{disk}:{part}"),
-            reason,
-        };
-        let at = usize::try_from(disk).ok().and_then(|at| at.checked_sub(1));
-        let Some(chosen) = at.and_then(|at| self.disks.get(at)) else {
-            return Err(missing(format!("there is no disk {disk}")));
-        };
+        let name = format!("{disk}:{part}");
+        let chosen = self.chosen(disk, &name)?;
         let fits = |device: &&BlockDev| {
             let place = device.partition();
             place.is_some_and(|(of, number, _)| of.dev == chosen.dev && number == part)
         };
         let found = self.all.iter().find(fits).map(BlockDev::node);
-        found.ok_or_else(|| missing(format!("{} has no partition {part}", chosen.title())))
+        found.ok_or_else(|| DiskError::NoSuchDisk {
+            name,
+            reason: format!("{} has no partition {part}", chosen.title()),
+        })
+    }
+
+    /// The node of a disk.
+    ///
+    /// # Errors
+    /// [`DiskError::NoSuchDisk`].
+    pub fn disk(&self, disk: u32) -> Result<PathBuf> {
+        Ok(self.chosen(disk, &disk.to_string())?.node())
+    }
+
+    fn chosen(&self, disk: u32, name: &str) -> Result<&BlockDev> {
+        let at = usize::try_from(disk).ok().and_then(|at| at.checked_sub(1));
+        let chosen = at.and_then(|at| self.disks.get(at));
+        chosen.ok_or_else(|| DiskError::NoSuchDisk {
+            name: name.to_owned(),
+            reason: format!("there is no disk {disk}"),
+        })
     }
 
     /// The numbers of a partition; `None` for one of a disk that is not counted.

@@ -19,6 +19,7 @@ const BLKZEROOUT: Opcode = opcode::none(BLK, 127);
 const BLKGETDISKSEQ: Opcode = opcode::read::<u64>(BLK, 128);
 const BLKPG: Opcode = opcode::none(BLK, 105);
 const BLKPG_ADD_PARTITION: i32 = 1;
+const BLKPG_DEL_PARTITION: i32 = 2;
 const LOOP_GET_STATUS64: Opcode = 0x4C05;
 
 /// Size of a block device in bytes.
@@ -78,6 +79,15 @@ struct BlkpgArg {
 /// Shows a partition of a disk (number, first byte, bytes) without reading the table again, which fails on a
 /// disk that is in use. `EBUSY` when there is one of that number, or one that overlaps.
 pub(crate) fn add_partition(fd: impl AsFd, number: i32, start: u64, length: u64) -> Result<()> {
+    partition(fd, BLKPG_ADD_PARTITION, number, start, length)
+}
+
+/// Hides a partition of a disk. `EBUSY` when anybody has it open, `ENXIO` when it is not shown.
+pub(crate) fn delete_partition(fd: impl AsFd, number: i32) -> Result<()> {
+    partition(fd, BLKPG_DEL_PARTITION, number, 0, 0)
+}
+
+fn partition(fd: impl AsFd, op: i32, number: i32, start: u64, length: u64) -> Result<()> {
     let bytes = |count: u64| i64::try_from(count).map_err(|_| Errno::FBIG);
     let mut partition = BlkpgPartition {
         start: bytes(start)?,
@@ -86,7 +96,7 @@ pub(crate) fn add_partition(fd: impl AsFd, number: i32, start: u64, length: u64)
         names: [0; 128],
     };
     let arg = BlkpgArg {
-        op: BLKPG_ADD_PARTITION,
+        op,
         flags: 0,
         len: i32::try_from(size_of::<BlkpgPartition>()).map_err(|_| Errno::INVAL)?,
         data: &raw mut partition,

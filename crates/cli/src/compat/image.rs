@@ -79,6 +79,10 @@ pub(super) fn create_image(call: &Call) -> Done {
     free(&device, file.dir())?;
     let args = agreed::<create::Args, _>([device.as_os_str(), name.as_os_str()]);
     args.run(&call.context)?;
+    let context = &call.context;
+    let values = [("image", name.display().to_string().into())];
+    let text = context.catalog.fmt("compat-no-zstd", &values);
+    context.output.warn(&context.catalog, &text);
     Ok(Status::Ok)
 }
 

@@ -15,6 +15,7 @@ mod image;
 mod info;
 mod lock;
 mod mount;
+mod partition;
 mod remove;
 mod status;
 mod table;

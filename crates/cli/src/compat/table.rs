@@ -1,8 +1,8 @@
 //! The names.
 
 use super::{
-    Call, Done, Status, cache, delete, deploy, file, image, info, lock, mount, remove, update,
-    volume,
+    Call, Done, Status, cache, delete, deploy, file, image, info, lock, mount, partition, remove,
+    update, volume,
 };
 
 /// A name.
@@ -107,6 +107,41 @@ pub(crate) const NAMES: &[Name] = &[
         examples: &["ogGetCacheSize"],
         statuses: &[Format, Partition],
         run: cache::size,
+    },
+    Name {
+        text: "ogGetCacheSpace",
+        formats: &[""],
+        examples: &["ogGetCacheSpace"],
+        statuses: &[Format, Partition],
+        run: partition::space,
+    },
+    Name {
+        text: "ogCreateCache",
+        formats: &["[disk [part]] sizeKB"],
+        examples: &["ogCreateCache 1 4 20000000"],
+        statuses: &[Format, NotFound, Partition],
+        run: partition::create_cache,
+    },
+    Name {
+        text: "ogDeleteCache",
+        formats: &[""],
+        examples: &["ogDeleteCache"],
+        statuses: &[Format, Partition],
+        run: partition::delete_cache,
+    },
+    Name {
+        text: "ogFormatCache",
+        formats: &[""],
+        examples: &["ogFormatCache"],
+        statuses: &[Format, Partition],
+        run: partition::format_cache,
+    },
+    Name {
+        text: "initCache",
+        formats: &["[disk [part]] -1|0|sizeKB [NOMOUNT]"],
+        examples: &["initCache 1 4 20000000", "initCache -1"],
+        statuses: &[Format, Partition],
+        run: partition::init_cache,
     },
     Name {
         text: "ogMountCache",

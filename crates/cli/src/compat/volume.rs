@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use azud_core::code::Code;
 use azud_core::reference::Where;
+use azud_disk::DeviceFacts;
 use azud_disk::mounting::{MountFacts, in_use, mounted_at, mounts_of, unmount};
 
 use super::args::{Container, mountable, none};
@@ -50,7 +51,7 @@ pub(super) fn umount(call: &Call) -> Done {
 
 /// A partition that `ogLock` of OpenGnsys keeps to itself, alone or with its disk.
 pub(super) fn refuse_locked(partition: &Path) -> Result<(), Refusal> {
-    let disk = azud_disk::partition::disk_of(partition);
+    let disk = DeviceFacts::read(partition)?.partition.map(|it| it.disk);
     for device in [Some(partition), disk.as_deref()].into_iter().flatten() {
         let lock = lock_file(device);
         if lock.exists() {
@@ -112,6 +113,7 @@ pub(super) fn repo_in_use(call: &Call) -> Done {
 mod tests {
     use std::path::Path;
 
+    use azud_disk::DeviceFacts;
     use azud_disk::mounting::MountFacts;
 
     use super::{lock_file, server};

@@ -52,7 +52,7 @@ impl Disks {
 impl Drop for Disks {
     fn drop(&mut self) {
         for disk in &self.0 {
-            for part in 1..=3 {
+            for part in 1..=7 {
                 let _ = run_any(
                     "umount",
                     &["-A", "--quiet", &format!("{}p{part}", disk.name())],

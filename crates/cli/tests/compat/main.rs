@@ -1,6 +1,7 @@
 //! OpenGnsys' names as its scripts use them: every test is a script that dash runs.
 
 mod bench;
+mod caches;
 mod delete;
 mod deploy;
 mod devices;

@@ -1,4 +1,4 @@
-//! Partition tables: read, planned for one more partition, and given that one more.
+//! Partition tables: read, planned for one more partition, given that one more, or rid of one.
 //!
 //! Invariants: a plan is made by a pure function over the table as it was read; what is applied is
 //! that plan and nothing else; every entry that was there before is the same afterwards, or the
@@ -7,24 +7,16 @@
 mod apply;
 mod plan;
 mod read;
+mod remove;
 
 use std::ops::Range;
-use std::path::{Path, PathBuf};
 
 pub use apply::create;
 pub use plan::{
     ALIGNMENT, MIN_SIZE, NewPartition, Place, PlanRefusal, RESERVED_AT_END, Wish, plan,
 };
 pub use read::read;
-
-use crate::sysfs::BlockDev;
-
-/// The node of a partition's disk; `None` for what is no partition.
-pub fn disk_of(partition: &Path) -> Option<PathBuf> {
-    let dev = rustix::fs::stat(partition).ok()?.st_rdev;
-    let (disk, ..) = BlockDev::of(dev)?.partition()?;
-    Some(disk.node())
-}
+pub use remove::remove;
 
 /// The two kinds of table that Azud writes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -72,6 +72,9 @@ pub struct Args {
     /// Where it begins.
     #[arg(long, value_name = "SIZE", value_parser = size)]
     pub start: Option<u64>,
+    /// Number of the new partition.
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    pub number: Option<u32>,
     /// For a disk without a table.
     #[arg(long, value_name = "TABLE", default_value = "gpt")]
     pub table: TableKind,
@@ -103,8 +106,21 @@ impl Args {
         if facts.partition.is_some() || signature.is_fs {
             partition::init(self, context, &device, &facts, &signature)
         } else {
-            disk::init(self, context, &device, &facts, &signature)
+            match disk::create(self, context, &device, &facts, &signature)? {
+                Some(device) => self.format(context, &device),
+                None => Ok(()),
+            }
         }
+    }
+
+    /// Makes a partition on a disk and formats nothing.
+    ///
+    /// # Errors
+    /// As [`Args::run`].
+    pub(crate) fn create_only(&self, context: &Context) -> Result<Option<PathBuf>, Failure> {
+        let facts = DeviceFacts::read(&self.device)?;
+        let signature = cache::probe(&self.device)?;
+        disk::create(self, context, &self.device, &facts, &signature)
     }
 
     fn format(&self, context: &Context, device: &Path) -> Result<(), Failure> {

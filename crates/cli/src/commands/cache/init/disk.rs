@@ -1,6 +1,6 @@
 //! A disk gets one more partition; what it holds stays.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use azud_core::code::Code;
 use azud_disk::cache::{self, CacheFs, LABEL, Signature};
@@ -14,13 +14,14 @@ use crate::confirm::{Step, settle_table};
 use crate::failure::Failure;
 use crate::plan::{Plan, Value};
 
-pub(super) fn init(
+/// Its node; `None` when it was only planned.
+pub(super) fn create(
     args: &Args,
     context: &Context,
     disk: &Path,
     facts: &DeviceFacts,
     signature: &Signature,
-) -> Result<(), Failure> {
+) -> Result<Option<PathBuf>, Failure> {
     let caches = cache::find(&[disk.to_owned()])?;
     if let Some(hit) = caches.hits.first() {
         if hit.signature.kind.is_none() && cache::blank(&hit.device)? {
@@ -39,10 +40,9 @@ pub(super) fn init(
     let plan = describe(args, context, disk, &new).text("images-at", inner);
     let name = disk.display().to_string();
     if settle_table(context, &plan, args.writing, &name)? == Step::Stop {
-        return Ok(());
+        return Ok(None);
     }
-    let device = partition::create(disk, table.as_ref(), &new, LABEL)?;
-    args.format(context, &device)
+    Ok(Some(partition::create(disk, table.as_ref(), &new, LABEL)?))
 }
 
 /// Without a table, whatever is recognised would be lost.
@@ -66,6 +66,7 @@ fn planned(
         size: args.size,
         place: args.start.map_or(Place::End, Place::At),
         scheme: args.table.into(),
+        number: args.number,
     };
     let new = plan(facts.len, facts.logical_sector, table, wish);
     let new = new.map_err(|source| DiskError::NoPlace {
