@@ -113,7 +113,6 @@ pub(super) fn repo_in_use(call: &Call) -> Done {
 mod tests {
     use std::path::Path;
 
-    use azud_disk::DeviceFacts;
     use azud_disk::mounting::MountFacts;
 
     use super::{lock_file, server};
