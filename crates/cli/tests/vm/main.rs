@@ -8,7 +8,9 @@ mod kit;
 #[path = "../mounts/room.rs"]
 mod room;
 
+mod copies;
 mod disks;
+mod pulled;
 mod servers;
 mod sticks;
 

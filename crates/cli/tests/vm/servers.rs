@@ -13,14 +13,14 @@ use crate::kit::{Said, text};
 use crate::room::Room;
 
 /// Leads back to this machine without being an address of it, which would mean its cache.
-const ADDRESS: &str = "10.9.9.9";
+pub(crate) const ADDRESS: &str = "10.9.9.9";
 
 fn network() -> Result<()> {
     sh("ip route replace local 10.9.9.9/32 dev lo", &[]).map(drop)
 }
 
 /// A server; it ends with its handle.
-struct Server(Child);
+pub(crate) struct Server(Child);
 
 impl Drop for Server {
     fn drop(&mut self) {
@@ -30,7 +30,7 @@ impl Drop for Server {
 }
 
 /// A share `ogimages` for the user `lab` whose password is `gehe,im`.
-fn samba(room: &Room) -> Result<Server> {
+pub(crate) fn samba(room: &Room) -> Result<Server> {
     network()?;
     for name in ["private", "run"] {
         fs::create_dir(room.path(name))?;
@@ -178,7 +178,7 @@ fn vm_a_samba_server_refuses_and_dies() -> Result<()> {
 
 /// Exports a directory by NFS 4 alone, as the server's root: those above it, on the layer of the machine, cannot be
 /// exported.
-fn nfs(room: &Room) -> Result<()> {
+pub(crate) fn nfs(room: &Room) -> Result<()> {
     network()?;
     let export = room.path("export");
     fs::create_dir(&export)?;

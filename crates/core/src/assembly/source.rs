@@ -16,6 +16,11 @@ pub trait Source: Sync {
     /// As [`Source::read`].
     fn layout(&self) -> Result<Layout, SourceError>;
 
+    /// How many bytes it has, where that is known without reading it: what can be nowhere is then refused at once.
+    fn size(&self) -> Option<u64> {
+        None
+    }
+
     /// Fills `buf` with the bytes at `offset`; called from several threads.
     ///
     /// # Errors

@@ -131,6 +131,10 @@ impl Source for FileSource {
         }
     }
 
+    fn size(&self) -> Option<u64> {
+        Some(self.stored.len())
+    }
+
     fn read(&self, offset: u64, buf: &mut [u8]) -> std::result::Result<(), SourceError> {
         let read = self.stored.read_exact_at(buf, offset);
         read.map_err(SourceError::of_io)

@@ -33,13 +33,13 @@ pub(super) struct View {
     pub(super) way: Way,
 }
 
-/// Refuses a place where the image cannot be, whatever is tried.
-pub(super) fn refuse_impossible(image: &ImageFile, wanted: &Layout) -> Result<()> {
+/// Refuses a place where an image of this size cannot be, whatever is tried.
+pub(super) fn refuse_impossible(image: &ImageFile, size: u64) -> Result<()> {
     check_target(image)?;
     match file_limit(kind(&file_system(image.dir())?)) {
-        Some(limit) if wanted.size() > limit => Err(StoreError::FileTooLarge {
+        Some(limit) if size > limit => Err(StoreError::FileTooLarge {
             path: image.path(),
-            size: wanted.size(),
+            size,
             limit,
         }),
         _ => Ok(()),

@@ -54,10 +54,13 @@ impl<'a> Assembly<'a> {
     /// [`crate::StoreError::Source`]; [`crate::StoreError::FileTooLarge`], so that nothing is begun that cannot
     /// end; [`crate::StoreError::NotAFile`]. The directory may be missing until it is run.
     pub fn look(image: &'a ImageFile, source: &'a dyn Source, moving: Moving) -> Result<Self> {
+        if let Some(size) = source.size() {
+            look::refuse_impossible(image, size)?;
+        }
         let wanted = source
             .layout()
             .map_err(|error| local::failed(source, error))?;
-        look::refuse_impossible(image, &wanted)?;
+        look::refuse_impossible(image, wanted.size())?;
         let prospect = View::of(image, &wanted, moving)?.prospect(&wanted);
         Ok(Self {
             image,
