@@ -99,13 +99,9 @@ impl Purging {
         }
         let purge = || {
             let mut due = retention::due(image, &self.own, false, now())?;
-            let named = |purge: &Purge| {
-                let same = |told: &Purge| told.version.slot == purge.version.slot;
-                let told = self.purges.iter().filter(|told| same(told));
-                told.into_iter()
-                    .any(|told| told.version.image == purge.version.image)
-            };
-            due.retain(named);
+            let id = |purge: &Purge| (purge.version.image.clone(), purge.version.slot.clone());
+            let named: Vec<_> = self.purges.iter().map(id).collect();
+            due.retain(|purge| named.contains(&id(purge)));
             retention::apply(image.dir(), &due, now())
         };
         purge().unwrap_or_else(|error| {
