@@ -14,7 +14,7 @@ pub(crate) struct Options {
     pub(crate) dvd: Option<PathBuf>,
     /// Files that become disks.
     pub(crate) disks: Vec<PathBuf>,
-    /// Files that become disks on NVMe.
+    /// Files that become disks on `NVMe`.
     pub(crate) nvme: Vec<PathBuf>,
     /// Names of variables that are handed through.
     pub(crate) env: Vec<String>,
