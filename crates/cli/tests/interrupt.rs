@@ -16,7 +16,7 @@ use kit::{Disk, command, done, names, text};
 use serde_json::Value;
 
 /// Nothing here takes so long that is not stuck.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);
 const HEEDING: &str = "--default-signal=INT,TERM,HUP";
 const SIGNALS: [(&str, i32); 3] = [("INT", 130), ("TERM", 143), ("HUP", 129)];
 
