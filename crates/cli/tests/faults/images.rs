@@ -102,7 +102,7 @@ fn loop_what_a_damaged_image_leaves_is_said_and_can_be_asked_before() -> Result<
     let said = azud(&[&args[..], &["--verify-first"]].concat())?;
     ensure!(said.refused()? == "image/corrupt", "{}", said.last());
     ensure!(
-        said.plan()["rows"]["image-check"] == "first",
+        said.plan()["rows"]["image_check"] == "first",
         "{}",
         said.plan()
     );
@@ -127,7 +127,7 @@ fn loop_what_a_damaged_image_leaves_is_said_and_can_be_asked_before() -> Result<
     let said = azud(&args)?;
     ensure!(said.refused()? == "image/corrupt", "{}", said.last());
     ensure!(
-        said.plan()["rows"]["image-check"] == "as-reached",
+        said.plan()["rows"]["image_check"] == "as-reached",
         "{}",
         said.plan()
     );
