@@ -86,8 +86,11 @@ fn loop_what_a_damaged_image_leaves_is_said_and_can_be_asked_before() -> Result<
     let all = Fixture::new()?;
     let mut bytes = fs::read(&all.image)?;
     let native = azud_image::Native::open(&bytes)?;
-    let last = native.frames().len() - 1;
-    bytes[native.offset(last) as usize + 100] ^= 1;
+    // Far behind the beginning, which is read before anything is written, and long enough to be hit.
+    let long = |n: &usize| native.frames()[*n].compressed_len;
+    let far = native.frames().len() / 2..native.frames().len();
+    let number = far.max_by_key(long).context("an image has frames")?;
+    bytes[native.offset(number) as usize + 100] ^= 1;
     let bad = all.path("images/bad.img");
     fs::write(&bad, &bytes)?;
     let target = all.target()?;
