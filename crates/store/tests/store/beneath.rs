@@ -77,8 +77,8 @@ fn links_are_followed_inside_only() {
         assert_eq!(code_of(&beneath, "dangling"), Err(Code::NotFound));
         assert_eq!(code_of(&beneath, "aula1/none"), Err(Code::NotFound));
         assert_eq!(code_of(&beneath, "loop"), Err(Code::Io), "{way:?}");
-        assert_eq!(code_of(&beneath, "aula1"), Err(Code::BadName));
-        assert_eq!(code_of(&beneath, "aula1/win.img/x"), Err(Code::BadName));
+        assert_eq!(code_of(&beneath, "aula1"), Err(Code::NotAFile));
+        assert_eq!(code_of(&beneath, "aula1/win.img/x"), Err(Code::NotAFile));
     }
 }
 
@@ -134,7 +134,7 @@ fn names_are_found_as_they_are_written() {
             ("up/secret", Code::Outside),
             ("aula1/up", Code::Outside),
             ("absolute/x", Code::Outside),
-            ("aula1/win.img/x", Code::BadName),
+            ("aula1/win.img/x", Code::NotAFile),
         ] {
             assert_eq!(spot(&tree, text), Err(code), "{way:?} {text}");
         }

@@ -168,19 +168,19 @@ fn what_is_no_file_is_not_replaced() {
     for target in [outside.path().join("precious"), dir.path().join("nowhere")] {
         symlink(target, image.path()).unwrap();
         let error = publish(&image, 1, 10, at(0)).unwrap_err();
-        assert_eq!(error.code(), Code::BadName, "{error}");
+        assert_eq!(error.code(), Code::NotAFile, "{error}");
         fs::remove_file(image.path()).unwrap();
     }
     fs::create_dir(image.path()).unwrap();
     assert_eq!(
         publish(&image, 1, 10, at(0)).unwrap_err().code(),
-        Code::BadName
+        Code::NotAFile
     );
     fs::remove_dir(image.path()).unwrap();
     fs::create_dir(image.beside(".sum")).unwrap();
     assert_eq!(
         publish(&image, 1, 10, at(0)).unwrap_err().code(),
-        Code::BadName
+        Code::NotAFile
     );
     assert_eq!(names(dir.path()), ["deb.img.sum"]);
     let missing = azud_core::name::ImageFile::in_dir(dir.path().join("room 3"), "deb.img").unwrap();
