@@ -264,9 +264,7 @@ fn hint(catalog: &Catalog, failure: &Failure) -> String {
     });
     let hint = failure.hint.clone().or(own);
     match (&failure.remedy, catalog.lang()) {
-        (Some(remedy), Lang::En) => {
-            hint.map_or(remedy.clone(), |hint| format!("{hint}\n{remedy}"))
-        }
+        (Some(remedy), Lang::En) => hint.map_or(remedy.clone(), |hint| format!("{hint}\n{remedy}")),
         (remedy, _) => {
             let hint = hint.unwrap_or_else(|| catalog.hint(failure.code));
             let steps = remedy.iter().map(|remedy| format!("\n{remedy}"));

@@ -81,6 +81,7 @@ detail-source-changed = el origen cambió durante el trabajo
 detail-plan-room = el mayor hueco tiene { $largest } bytes, hacen falta { $needed }
 detail-plan-taken = los bytes { $start } a { $end } no están libres
 detail-plan-unaligned = el comienzo { $start } no es múltiplo de 1 MiB
+detail-plan-not-a-number = el número { $number } está en uso o pasa del último de la tabla
 detail-plan-no-number = los { $count } números de la tabla están en uso
 detail-plan-sector = la tabla cuenta sectores de { $table } bytes, el disco los tiene de { $disk }
 

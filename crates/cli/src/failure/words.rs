@@ -330,6 +330,12 @@ pub(super) fn store(error: &StoreError) -> Words {
     }
 }
 
+/// What a server says of what was to be mounted.
+fn asked(key: &'static str, repo: &str, protocol: &str) -> Words {
+    let values = [("repo", repo.to_owned()), ("protocol", protocol.to_owned())];
+    Words::new(key, values)
+}
+
 pub(super) fn disk(error: &DiskError) -> Words {
     match error {
         DiskError::NotFound { path } => of("no-device", path),
@@ -372,18 +378,11 @@ pub(super) fn disk(error: &DiskError) -> Words {
             "tool-missing",
             [("program", program.clone()), ("package", package.clone())],
         ),
-        DiskError::Denied { repo, protocol, .. } => Words::new(
-            "repo-denied",
-            [("repo", repo.clone()), ("protocol", (*protocol).to_owned())],
-        ),
-        DiskError::NoShare { repo, protocol, .. } => Words::new(
-            "repo-no-share",
-            [("repo", repo.clone()), ("protocol", (*protocol).to_owned())],
-        ),
-        DiskError::WrongProtocol { repo, protocol, .. } => Words::new(
-            "repo-wrong-protocol",
-            [("repo", repo.clone()), ("protocol", (*protocol).to_owned())],
-        ),
+        DiskError::Denied { repo, protocol, .. } => asked("repo-denied", repo, protocol),
+        DiskError::NoShare { repo, protocol, .. } => asked("repo-no-share", repo, protocol),
+        DiskError::WrongProtocol { repo, protocol, .. } => {
+            asked("repo-wrong-protocol", repo, protocol)
+        }
         DiskError::ToolFailed {
             program,
             status,
@@ -435,6 +434,9 @@ fn refusal(error: &PlanRefusal) -> Words {
         }
         PlanRefusal::NoNumber(count) => {
             Words::new("plan-no-number", [("count", count.to_string())])
+        }
+        PlanRefusal::NotANumber(number) => {
+            Words::new("plan-not-a-number", [("number", number.to_string())])
         }
         PlanRefusal::SectorSize { table, disk } => Words::new(
             "plan-sector",

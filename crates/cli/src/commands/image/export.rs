@@ -89,14 +89,23 @@ impl Format {
     }
 
     /// What is written of it. A disk's holes take no room where files can have some.
-    fn estimate(self, opened: &Opened) -> Estimate {
+    fn estimate(self, opened: &Opened, compress: Option<Compress>) -> Estimate {
         let header = &opened.native.geometry().header;
         let used = header.used_blocks * u64::from(header.block_size);
         match self {
             Self::Partclone => {
                 // The content of the frames is that very image.
-                let frames = opened.native.frames().iter();
-                Estimate::exactly(frames.map(|frame| u64::from(frame.content_len)).sum())
+                let frames = || opened.native.frames().iter();
+                let content = frames().map(|frame| u64::from(frame.content_len)).sum();
+                if matches!(compress, None | Some(Compress::None)) {
+                    return Estimate::exactly(content);
+                }
+                // Packed, it is like the frames as they are stored.
+                Estimate {
+                    least: 0,
+                    likely: frames().map(|frame| u64::from(frame.compressed_len)).sum(),
+                    most: content + content / 64 + (1 << 20),
+                }
             }
             Self::Raw => Estimate {
                 least: 0,
@@ -145,7 +154,10 @@ impl Args {
         }
         let out = self.out.display().to_string();
         let plan = self.plan(&opened, &out);
-        let plan = self.to.estimate(&opened).tell(context, plan, &self.out)?;
+        let plan = self
+            .to
+            .estimate(&opened, self.compress)
+            .tell(context, plan, &self.out)?;
         let step = if self.out.exists() {
             let plan = plan.warning(
                 &context.catalog,
