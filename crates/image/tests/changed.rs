@@ -58,9 +58,9 @@ fn changed_only(writes: Writes) -> RestoreOptions {
     }
 }
 
-fn update(image: &Vec<u8>, target: &dyn WriteAt, writes: Writes) -> Result<Restored, ImageError> {
-    let native = Native::open(image).expect("opens");
-    restore(&native, image, target, &changed_only(writes), &Silent)
+fn update(image: &[u8], target: &dyn WriteAt, writes: Writes) -> Result<Restored, ImageError> {
+    let native = Native::open(&image).expect("opens");
+    restore(&native, &image, target, &changed_only(writes), &Silent)
 }
 
 const BOTH: [Writes; 2] = [Writes::Parallel, Writes::Ascending];
@@ -289,7 +289,9 @@ proptest! {
         let image = image_of(&wanted);
         let mut held = wanted.clone();
         let at: Vec<usize> = at.into_iter().filter(|block| *block < blocks).collect();
-        at.iter().for_each(|block| flip(&mut held, *block));
+        for block in &at {
+            flip(&mut held, *block);
+        }
         let target = Memory::new(held);
         let done = update(&image, &target, BOTH[usize::from(turns)]).expect("updates");
         prop_assert!(target.bytes() == wanted);
