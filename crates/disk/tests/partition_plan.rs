@@ -267,7 +267,7 @@ fn free(disk_len: u64, table: Option<&Table>) -> Vec<bool> {
             && end <= usable.end
             && !table.is_some_and(|table| table.entries.iter().any(taken))
     };
-    (0..disk_len / MIB + 1).map(is_free).collect()
+    (0..=disk_len / MIB).map(is_free).collect()
 }
 
 /// MiB of the longest free run that begins at or behind a place.
@@ -357,7 +357,7 @@ fn the_disks_of_the_property_are_of_every_kind() {
         }
         let is_logical = |entry: &Entry| table.scheme == Scheme::Mbr && entry.number > 4;
         logical += usize::from(table.entries.iter().any(is_logical));
-        let aside = |entry: &Entry| entry.range.start % MIB != 0;
+        let aside = |entry: &Entry| !entry.range.start.is_multiple_of(MIB);
         unaligned += usize::from(table.entries.iter().any(aside));
         large += usize::from(table.sector == 4096);
     }

@@ -64,7 +64,10 @@ fn a_silent_server_holds_no_command_and_the_others_go_on() -> Result<()> {
     let listed = said(&["repo", "list"])?;
     let states = listed.done()?["repositories"].as_array().map(|all| {
         let states = all.iter().map(|it| (&it["address"], &it["state"]));
-        states.map(|pair| format!("{pair:?}")).collect::<String>()
+        states
+            .map(|pair| format!("{pair:?}"))
+            .collect::<Vec<_>>()
+            .concat()
     });
     let states = states.unwrap_or_default();
     ensure!(

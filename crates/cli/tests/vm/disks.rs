@@ -1,4 +1,4 @@
-//! Disks by number and by serial number: two on virtio, one on NVMe, and sticks, which count as well.
+//! Disks by number and by serial number: two on virtio, one on `NVMe`, and sticks, which count as well.
 
 use std::fs;
 

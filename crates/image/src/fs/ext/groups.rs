@@ -172,7 +172,14 @@ fn read_bitmaps(
         .filter(|run| run[0].fact.initialised)
     {
         for run in neighbours.chunks((READ_AHEAD / size).max(1)) {
-            let bitmaps = read_vec(device, run[0].block_bitmap * size as u64, run.len() * size)?;
+            let first = &run[0];
+            let at = first.block_bitmap.checked_mul(size as u64).ok_or_else(|| {
+                let number = first.number;
+                sb.corrupt(format!(
+                    "the block bitmap of group {number} is beyond the volume"
+                ))
+            })?;
+            let bitmaps = read_vec(device, at, run.len() * size)?;
             for (group, bitmap) in run.iter().zip(bitmaps.chunks_exact(size)) {
                 merge(sb, group, bitmap, map)?;
             }

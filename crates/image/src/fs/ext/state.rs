@@ -75,7 +75,9 @@ fn mmp_in_use(device: &dyn ReadAt, sb: &Superblock) -> Result<bool, FsError> {
             sb.mmp_block
         )));
     }
-    let head = read_vec(device, sb.mmp_block * u64::from(sb.block_size), 8)?;
+    // Beyond all bytes it cannot be read, and that is said.
+    let at = sb.mmp_block.saturating_mul(u64::from(sb.block_size));
+    let head = read_vec(device, at, 8)?;
     if le32(&head, 0) != Some(MMP_MAGIC) {
         return Err(sb.corrupt("the block of its multiple mount protection holds something else"));
     }
