@@ -77,14 +77,15 @@ pub(crate) fn quick(stored: &Stored) -> io::Result<Vec<FalseSum>> {
     Ok(false_tail(stored)?.into_iter().chain(full).collect())
 }
 
-/// Runs `work`, and beside it compares the image with its sums. What a `.full.sum` is compared with is remembered,
-/// so that the next time it costs nothing as long as the file is the same. Whether there was one.
+/// Runs `work`, and compares the image with its sums. MD5 is many times slower than what the frames need, so all
+/// bytes are only read for a `.full.sum` where `deep` asks for it. It is remembered: the next time it costs
+/// nothing as long as the file is the same. Whether a `.full.sum` was compared.
 ///
 /// # Errors
 /// Those of `work`; `image/false-sum`, `disk/io`.
 pub(crate) fn beside_work<T>(
     context: &Context,
-    stored: &Stored,
+    (stored, deep): (&Stored, bool),
     work: impl FnOnce() -> Result<T, Failure>,
 ) -> Result<(T, bool), Failure> {
     let io = |error: io::Error| Failure::io(stored.path(), &error);
@@ -92,7 +93,7 @@ pub(crate) fn beside_work<T>(
     let has_full = told(&full).is_some();
     let known = Known::of(stored);
     let md5 = known.as_ref().and_then(|known| known.md5.clone());
-    let is_read = has_full && md5.is_none();
+    let is_read = deep && has_full && md5.is_none();
     let (done, read) = std::thread::scope(|scope| {
         let reading = is_read.then(|| scope.spawn(|| sums(stored, 0)));
         let done = work();
@@ -102,6 +103,7 @@ pub(crate) fn beside_work<T>(
     let done = done?;
     let read = read.transpose().map_err(io)?.map(|sums| sums.finish().full);
     let md5 = read.or(md5);
+    let is_compared = has_full && md5.is_some();
     let wrong = md5.as_ref().and_then(|md5| FalseSum::find(full, md5));
     let tail = false_tail(stored).map_err(io)?;
     let wrong: Vec<FalseSum> = tail.into_iter().chain(wrong).collect();
@@ -110,7 +112,7 @@ pub(crate) fn beside_work<T>(
         let _ = remember(&known.image, known.stamp, By::Md5(md5), now());
     }
     if wrong.is_empty() {
-        Ok((done, has_full))
+        Ok((done, is_compared))
     } else {
         Err(refusal(context, &wrong))
     }

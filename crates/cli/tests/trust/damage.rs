@@ -163,8 +163,10 @@ fn a_sum_that_is_not_the_images_is_told() -> Result<()> {
     let image = site.path("images/aula.img");
     let made = site.create(&image, &[])?;
     let identity = word(made.done()?, "identity")?.to_owned();
-    let verified = done(&["image", "verify", &image])?;
-    ensure!(verified["full_sum"] == true, "{verified}");
+    let quick = done(&["image", "verify", &image])?;
+    ensure!(quick["full_sum"] == false, "{quick}");
+    let deep = done(&["image", "verify", &image, "--deep"])?;
+    ensure!(deep["full_sum"] == true, "{deep}");
     let of = |ending: &str| format!("{image}{ending}");
     for (ending, content) in [
         (".full.sum", "0123456789abcdef0123456789abcdef\n"),
@@ -195,7 +197,7 @@ fn a_sum_that_is_not_the_images_is_told() -> Result<()> {
     // Of an image that nobody read yet as well.
     std::fs::remove_file(site.path("images/.azud-catalogue"))?;
     std::fs::write(of(".full.sum"), "0123456789abcdef0123456789abcdef")?;
-    ensure!(refused(&["image", "verify", &image])? == "image/false-sum");
+    ensure!(refused(&["image", "verify", &image, "--deep"])? == "image/false-sum");
     std::fs::remove_file(of(".full.sum"))?;
     ensure!(done(&["image", "verify", &image])?["full_sum"] == false);
     Ok(())

@@ -19,7 +19,7 @@ use crate::sums;
 pub struct Args {
     /// The image.
     pub image: PathBuf,
-    /// Decode every frame as well.
+    /// Decode every frame, and compare all bytes with `.full.sum`.
     #[arg(long)]
     pub deep: bool,
 }
@@ -37,8 +37,9 @@ impl Args {
             opened => opened?,
         };
         let identity = Identity(*indexed.identity());
-        let (native, full_sum) =
-            sums::beside_work(context, &stored, || self.check(context, (indexed, &stored)))?;
+        let (native, full_sum) = sums::beside_work(context, (&stored, self.deep), || {
+            self.check(context, (indexed, &stored))
+        })?;
         let frames = native.frames().len();
         let value = json!({
             "action": "image-verify",
