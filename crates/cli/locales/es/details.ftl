@@ -260,6 +260,7 @@ term-trailer = el remate
 term-unmounting = al desmontar
 term-what-stands-before-is-no-directory-write-before-a-name-with-a-colon = lo que hay antes de «:» no es un directorio (escriba ./ ante un nombre con dos puntos)
 term-what-was-written-is-not-what-is-read = lo que se lee no es lo que se escribió
+term-write-into = escribir en
 term-write = escribir
 term-writing = al escribir
 term-zero = poner a cero
