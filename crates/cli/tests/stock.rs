@@ -67,7 +67,7 @@ fn loop_a_flipped_bit_passes_neither_stock_tools_nor_verify() -> Result<()> {
     }
     let dir = tempfile::tempdir()?;
     let (volume, image) = (dir.path().join("volume"), dir.path().join("aula.img"));
-    kit::ext4(&volume, 16, 5)?;
+    kit::ext4(&volume, 64, 40)?;
     done(&["image", "create", text(&volume), text(&image)])?;
     let bytes = fs::read(&image)?;
     let ends = ends(&bytes)?;

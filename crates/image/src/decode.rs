@@ -5,7 +5,7 @@ use std::io::Write;
 use azud_core::io::ReadAt;
 use azud_core::progress::{Phase, Progress};
 
-use crate::codec::Decoder;
+use crate::codec::{DEFAULT_LEVEL, Decoder, Encoder};
 use crate::error::ImageError;
 use crate::native::Native;
 use crate::pack::Packing;
@@ -61,6 +61,8 @@ pub fn write_packed(
             decoder.decode(number, bytes, &mut content)?;
             let len = content.len() as u64;
             let packed = match packing {
+                // Without an index it must not begin as an image that was cut short does.
+                Packing::Zstd if number == 0 => halves(&content),
                 // As it is stored.
                 Packing::Zstd => bytes.clone(),
                 other => other
@@ -77,4 +79,17 @@ pub fn write_packed(
     write(out, packing.tail())?;
     progress.end();
     Ok(())
+}
+
+/// The header in two frames; a native image has it in one.
+fn halves(header: &[u8]) -> Vec<u8> {
+    let mut encoder = Encoder::new(DEFAULT_LEVEL);
+    let (first, second) = header.split_at(header.len() / 2);
+    let mut frames = Vec::new();
+    for half in [first, second] {
+        let mut frame = Vec::new();
+        encoder.encode(half, &mut frame);
+        frames.append(&mut frame);
+    }
+    frames
 }

@@ -25,7 +25,8 @@ fn flip(file: &Path, offset: usize) -> Result<()> {
 /// A native image in a cache, and the same in another tree.
 fn pair(dir: &Path) -> Result<(PathBuf, PathBuf)> {
     let volume = dir.join("volume");
-    ext4(&volume, 24, 8)?;
+    // Of many frames, for a frame may have 2.5 MiB.
+    ext4(&volume, 64, 32)?;
     let (root, repo) = (dir.join("cache"), dir.join("repo"));
     for tree in [&root, &repo] {
         fs::create_dir_all(tree.join("aula"))?;

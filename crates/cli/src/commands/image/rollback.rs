@@ -42,6 +42,8 @@ impl Args {
     /// When there is no such version, or it is damaged.
     pub fn run(&self, context: &Context) -> Result<(), Failure> {
         let image = place::locate(context, &self.image)?.image;
+        // Of an image in use nothing more is to be said.
+        drop(alone(&image)?);
         let which = self.version.clone().map_or(Which::Latest, Which::Named);
         let chosen = Dated::of(find(&image, &which, now())?);
         publish::check(&image, now())?;
