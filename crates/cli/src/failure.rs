@@ -6,6 +6,7 @@ use std::error::Error;
 use std::io;
 use std::path::Path;
 
+use azud_core::assembly::SourceError;
 use azud_core::code::{self, Code};
 use azud_core::namespace::PlaceError;
 use azud_core::progress::Interrupted;
@@ -78,7 +79,9 @@ fn inner_code(error: &(dyn Error + 'static)) -> Option<Code> {
         .downcast_ref::<azud_store::StoreError>()
         .map(azud_store::StoreError::code);
     let foreign = inner.downcast_ref::<azud_image::foreign::ForeignError>();
+    let net = inner.downcast_ref::<azud_transport::NetError>();
     disk.or(store)
+        .or(net.map(azud_transport::NetError::code))
         .or(foreign.map(azud_image::foreign::ForeignError::code))
 }
 
@@ -127,11 +130,37 @@ impl Coded for azud_disk::DiskError {
 
 impl Coded for azud_store::StoreError {
     fn code(&self) -> Code {
-        self.code()
+        match self {
+            Self::Source {
+                source: SourceError::Temporary(error) | SourceError::Permanent(error),
+                ..
+            } => azud_transport::code_in(error),
+            _ => self.code(),
+        }
     }
 
     fn words(&self) -> Option<Words> {
         Some(words::store(self))
+    }
+}
+
+impl Coded for azud_transport::NetError {
+    fn code(&self) -> Code {
+        self.code()
+    }
+
+    fn words(&self) -> Option<Words> {
+        Some(words::net(self))
+    }
+}
+
+impl Coded for azud_server::ServerError {
+    fn code(&self) -> Code {
+        self.code()
+    }
+
+    fn words(&self) -> Option<Words> {
+        Some(words::server(self))
     }
 }
 

@@ -22,6 +22,7 @@ mod in_step;
 mod interrupt;
 mod keeping;
 pub mod opened;
+mod origin;
 pub mod output;
 mod place;
 pub mod plan;

@@ -8,11 +8,11 @@ use std::time::Instant;
 use azud_core::assembly::Source;
 use azud_core::name::ImageFile;
 use azud_store::StoreError;
-use azud_store::assembly::{Assembly, Facts, FileSource, Moving, Prospect, Report, Way};
+use azud_store::assembly::{Assembly, Facts, Moving, Prospect, Report, Way};
 use azud_store::cache::Gone;
 use azud_store::publish::Outcome;
 use azud_store::retention::Freed;
-use azud_store::side::{Carried, FULL_SUM, INFO, InfoLine, read_sum};
+use azud_store::side::read_sum;
 use serde_json::json;
 
 use self::room::{Home, Making};
@@ -23,7 +23,8 @@ use crate::confirm::{Step, settle};
 use crate::failure::Failure;
 use crate::human;
 use crate::keeping::{self, Keeping};
-use crate::opened::{Opened, is_itself, now};
+use crate::opened::{is_itself, now};
+use crate::origin::Origin;
 use crate::place::{self, Located};
 use crate::plan::{Plan, Value};
 use crate::table;
@@ -69,7 +70,7 @@ pub struct Terms {
 pub(crate) struct Receiving<'a> {
     /// `image-copy` or `cache-update`.
     pub(crate) action: &'static str,
-    pub(crate) from: &'a Path,
+    pub(crate) from: &'a Origin,
     pub(crate) to: &'a Located,
     pub(crate) terms: Terms,
 }
@@ -87,9 +88,9 @@ impl Receiving<'_> {
     /// Plans, shows the plan, makes room, receives, shows what was done.
     pub(crate) fn run(&self, context: &Context) -> Result<(), Failure> {
         let begun = Instant::now();
-        let source = FileSource::open(self.from)?;
+        let source = self.from.source();
         let home = Home::of(context, self)?;
-        let assembly = self.look(home.as_ref(), &source)?;
+        let assembly = self.look(home.as_ref(), source)?;
         let prospect = *assembly.prospect();
         if prospect.way != Way::Nothing {
             self.to.check_assembling()?;
@@ -115,7 +116,7 @@ impl Receiving<'_> {
         let mut gone = Vec::new();
         let done = self.receive(
             context,
-            (&source, home.as_ref(), making),
+            (source, home.as_ref(), making),
             assembly,
             &mut gone,
         );
@@ -133,7 +134,7 @@ impl Receiving<'_> {
         in_use.used(context);
         let freed = purging.carry_out(context, &self.to.image);
         self.compare_sums(context, &report);
-        self.show(context, (&source, &report, &gone, freed), begun);
+        self.show(context, (&report, &gone, freed), begun);
         Ok(())
     }
 
@@ -141,7 +142,7 @@ impl Receiving<'_> {
     fn look<'b>(
         &'b self,
         home: Option<&Home>,
-        source: &'b FileSource,
+        source: &'b dyn Source,
     ) -> Result<Assembly<'b>, Failure> {
         let image = &self.to.image;
         let assembly = Assembly::look(image, source, self.terms.moving.into())?;
@@ -171,7 +172,7 @@ impl Receiving<'_> {
     fn receive<'b>(
         &'b self,
         context: &Context,
-        (source, home, mut making): (&'b FileSource, Option<&Home>, Option<Making>),
+        (source, home, mut making): (&'b dyn Source, Option<&Home>, Option<Making>),
         mut assembly: Assembly<'b>,
         gone: &mut Vec<Gone>,
     ) -> Result<Report, Failure> {
@@ -186,8 +187,8 @@ impl Receiving<'_> {
             making = home.making(context, assembly.prospect())?;
         }
         let facts = Facts {
-            info: self.info(assembly.wanted().is_native())?,
-            carried: Carried::beside(self.from)?,
+            info: self.from.info(assembly.wanted().is_native())?,
+            carried: self.from.carried()?,
             now: now(),
         };
         self.to.prepare()?;
@@ -197,25 +198,10 @@ impl Receiving<'_> {
         Ok(report?)
     }
 
-    /// The description of the image: of a native one from what it holds itself, of another as its source
-    /// has it.
-    fn info(&self, native: bool) -> Result<Option<InfoLine>, Failure> {
-        if !native {
-            return Ok(InfoLine::read(&beside(self.from, INFO)));
-        }
-        let Opened { native, .. } = Opened::at(self.from)?;
-        let (facts, header) = (native.facts(), &native.geometry().header);
-        Ok(Some(InfoLine::native(
-            &facts.fs,
-            header.device_size,
-            &facts.host,
-        )))
-    }
-
     fn plan(&self, context: &Context, prospect: &Prospect) -> Plan {
         let image = self.to.image.path();
         let mut plan = Plan::new(self.action)
-            .text("source", self.from.display().to_string())
+            .text("source", self.from.name())
             .text("image", image.display().to_string())
             .text("identity", prospect.identity.to_string())
             .bytes("file-size", prospect.size)
@@ -240,7 +226,9 @@ impl Receiving<'_> {
     /// Says so when the source's own sum is not that of the image: its side files are out of date.
     fn compare_sums(&self, context: &Context, report: &Report) {
         let Some(sums) = &report.sums else { return };
-        let path = beside(self.from, FULL_SUM);
+        let Some(path) = self.from.claimed_sum() else {
+            return;
+        };
         if read_sum(&path).is_some_and(|said| said != sums.full) {
             let values = [("file", path.display().to_string().into())];
             let text = context.catalog.fmt("warn-wrong-sum", &values);
@@ -251,7 +239,7 @@ impl Receiving<'_> {
     fn show(
         &self,
         context: &Context,
-        (source, report, gone, freed): (&FileSource, &Report, &[Gone], Freed),
+        (report, gone, freed): (&Report, &[Gone], Freed),
         begun: Instant,
     ) {
         let time = begun.elapsed();
@@ -261,7 +249,7 @@ impl Receiving<'_> {
         };
         let value = json!({
             "action": self.action,
-            "source": source.name(),
+            "source": self.from.name(),
             "image": self.to.image.path(),
             "identity": report.identity.to_string(),
             "file_size": report.size,
@@ -295,12 +283,6 @@ impl Receiving<'_> {
             format!("{done}\n{}", table::rows(&rows))
         });
     }
-}
-
-fn beside(path: &Path, ending: &str) -> PathBuf {
-    let mut name = path.as_os_str().to_owned();
-    name.push(ending);
-    name.into()
 }
 
 const fn word(way: Way) -> &'static str {

@@ -164,6 +164,22 @@ codes! {
     WrongProtocol = "repo/wrong-protocol",
     /// Nothing is known of how a repository is reached.
     UnknownRepo = "repo/unknown",
+    /// The server's certificate is not of the authority that is known.
+    Untrusted = "repo/untrusted",
+    /// The server does not accept the token.
+    Unauthorised = "repo/unauthorised",
+    /// The server's answer is not what was asked for.
+    BadAnswer = "repo/bad-answer",
+    /// The index of a foreign image is being made.
+    IndexInMaking = "repo/index-in-making",
+    /// A range of bytes that cannot be served.
+    BadRange = "repo/bad-range",
+    /// Nobody can listen at the address.
+    CannotListen = "server/cannot-listen",
+    /// What should be a certificate is none.
+    BadCertificate = "server/bad-certificate",
+    /// There is no token of that id.
+    NoToken = "server/no-token",
     /// A file of passwords that others may read.
     OpenSecret = "repo/open-secret",
     /// No removable medium has that name.

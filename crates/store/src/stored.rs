@@ -10,6 +10,7 @@ use rustix::fs::{Advice, FlockOperation, OFlags, fadvise, flock};
 use rustix::io::Errno;
 
 use crate::assembly::Moved;
+use crate::catalogue::Stamp;
 use crate::error::{Result, StoreError};
 
 /// An image that is replaced while it is being opened is opened again, so often.
@@ -89,6 +90,17 @@ impl Stored {
     /// What was opened.
     pub fn path(&self) -> &Path {
         &self.path
+    }
+
+    /// What tells whether the file is still the one that was opened.
+    ///
+    /// # Errors
+    /// [`StoreError::Io`].
+    pub fn stamp(&self) -> Result<Stamp> {
+        let meta = self.file.metadata();
+        Ok(Stamp::of(&meta.map_err(|error| {
+            StoreError::io("look at", &self.path, error)
+        })?))
     }
 
     /// Makes later reads come from the medium, as far as the system allows.

@@ -10,7 +10,9 @@ pub mod help;
 pub mod image;
 pub mod man;
 pub mod repo;
+pub mod serve;
 pub mod storage;
+pub mod token;
 
 use clap::Subcommand;
 
@@ -59,6 +61,11 @@ pub enum Command {
     /// Works with removable storage.
     #[command(subcommand)]
     Storage(storage::Verb),
+    /// Serves images to other computers.
+    Serve(serve::Args),
+    /// Works with the manager's tokens.
+    #[command(subcommand)]
+    Token(token::Verb),
     /// Works with OpenGnsys' names.
     #[command(subcommand)]
     Aliases(aliases::Verb),
@@ -84,6 +91,8 @@ impl Command {
             Self::Cache(verb) => verb.run(context),
             Self::Repo(verb) => verb.run(context),
             Self::Storage(verb) => verb.run(context),
+            Self::Serve(args) => args.run(context),
+            Self::Token(verb) => verb.run(context),
             Self::Aliases(verb) => verb.run(context),
             Self::Completions(args) => args.run(context),
             Self::Man(args) => args.run(context),

@@ -17,9 +17,11 @@ use azud_disk::partition::PlanRefusal;
 use azud_image::ImageError;
 use azud_image::foreign::ForeignError;
 use azud_image::fs::FsError;
+use azud_server::ServerError;
 use azud_store::StoreError;
 use azud_store::lease::Holder;
 use azud_store::side::LOCK;
+use azud_transport::NetError;
 
 use super::Words;
 use crate::opened::rfc3339;
@@ -411,6 +413,50 @@ pub(super) fn cause(error: &(dyn std::error::Error + 'static)) -> Option<Words> 
     let found = found.or_else(|| error.downcast_ref().map(disk));
     let found = found.or_else(|| error.downcast_ref().map(image));
     found.or_else(|| error.downcast_ref().map(foreign))
+}
+
+pub(super) fn net(error: &NetError) -> Words {
+    let host = |key, host: &str| Words::new(key, [("host", host.to_owned())]);
+    match error {
+        NetError::Unreachable { host: it, .. } => host("net-unreachable", it),
+        NetError::Untrusted { host: it } => host("net-untrusted", it),
+        NetError::WrongPin {
+            host: it,
+            found,
+            wanted,
+        } => host("net-wrong-pin", it)
+            .with("found", found.clone())
+            .with("wanted", wanted.clone()),
+        NetError::Unauthorised { host: it } => host("net-unauthorised", it),
+        NetError::NotFound { name } => Words::new("net-not-found", [("name", name.clone())]),
+        NetError::Changed { name } => Words::new("net-changed", [("name", name.clone())]),
+        NetError::Later { host: it, detail } => {
+            host("net-later", it).with("detail", detail.clone())
+        }
+        NetError::Refused {
+            host: it,
+            status,
+            detail,
+        } => host("net-refused", it)
+            .with("status", status.to_string())
+            .with("detail", detail.clone()),
+        NetError::Protocol { host: it, what } => host("net-protocol", it).term("what", what),
+        NetError::BadCertificate => plain("net-bad-certificate"),
+    }
+}
+
+pub(super) fn server(error: &ServerError) -> Words {
+    match error {
+        ServerError::Io { action, path, .. } => of("store-io", path).term("op", action),
+        ServerError::Listen { address, .. } => {
+            Words::new("server-listen", [("address", address.to_string())])
+        }
+        ServerError::BadCertificate(path) => of("server-bad-certificate", path),
+        ServerError::Certificate(_) => plain("server-certificate"),
+        ServerError::Tls(_) => plain("server-tls"),
+        ServerError::Start(_) => plain("server-start"),
+        ServerError::Store(error) => store(error),
+    }
 }
 
 fn refusal(error: &PlanRefusal) -> Words {

@@ -45,7 +45,10 @@ impl Home {
         let Some((cache, path)) = holding(context, &receiving.to.image) else {
             return Ok(None);
         };
-        let source = std::fs::canonicalize(receiving.from).ok();
+        let source = receiving
+            .from
+            .path()
+            .and_then(|path| std::fs::canonicalize(path).ok());
         let inside = |file: PathBuf| Some(file.strip_prefix(cache.root()).ok()?.to_owned());
         let source = source.and_then(inside);
         Ok(Some(Self {

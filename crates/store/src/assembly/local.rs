@@ -46,7 +46,7 @@ impl Local {
 
 /// The layout of a stored image as far as it can be told without reading all of it: from its ending, or
 /// from the index beside it.
-pub(super) fn known_layout(stored: &Stored) -> Option<Layout> {
+pub fn known_layout(stored: &Stored) -> Option<Layout> {
     if let Ok(layout) = Layout::read_native(stored) {
         return Some(layout);
     }

@@ -27,7 +27,7 @@ use look::View;
 pub(crate) use state::State;
 pub(crate) use union::Moved;
 
-pub use local::{FileSource, INDEX, identity};
+pub use local::{FileSource, INDEX, identity, known_layout};
 pub use report::{Facts, Moving, Prospect, Report, Way};
 
 /// An image to be received.

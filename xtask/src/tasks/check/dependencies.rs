@@ -1,4 +1,4 @@
-//! Who may depend on whom: `core ← image, store, disk ← azud`, and one owner for every big library.
+//! Who may depend on whom: `core ← image, store, disk, transport ← server, azud`, and one owner for every big library.
 //!
 //! A crate that is in no table is a breach: whoever adds one writes down its place.
 
@@ -14,9 +14,18 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("azud-image", &["azud-core"]),
     ("azud-store", &["azud-core"]),
     ("azud-disk", &["azud-core"]),
+    ("azud-transport", &["azud-core"]),
+    ("azud-server", &["azud-core", "azud-store"]),
     (
         "azud",
-        &["azud-core", "azud-image", "azud-store", "azud-disk"],
+        &[
+            "azud-core",
+            "azud-image",
+            "azud-store",
+            "azud-disk",
+            "azud-transport",
+            "azud-server",
+        ],
     ),
     // For tests only; uses core alone, so that every crate can test with it.
     ("azud-testkit", &["azud-core"]),
@@ -43,6 +52,13 @@ const OWNERS: &[(&str, &str)] = &[
     ("fluent-bundle", "azud"),
     ("signal-hook", "azud"),
     ("zstd-safe", "azud-image"),
+    ("axum", "azud-server"),
+    ("hyper", "azud-server"),
+    ("hyper-util", "azud-server"),
+    ("rcgen", "azud-server"),
+    ("tokio", "azud-server"),
+    ("tokio-rustls", "azud-server"),
+    ("ureq", "azud-transport"),
 ];
 
 pub(super) fn check(findings: &mut Findings) -> Result<()> {

@@ -7,8 +7,9 @@ use azud_core::reference::{ImageRef, Where};
 
 use crate::commands::Context;
 use crate::failure::Failure;
+use crate::origin::Origin;
 use crate::place::{self, Located};
-use crate::receive::{Receiving, Terms, source_file};
+use crate::receive::{Receiving, Terms};
 
 /// Arguments.
 #[derive(Debug, clap::Args)]
@@ -40,7 +41,7 @@ impl Args {
     }
 
     /// Where from and where to.
-    fn ends(&self, context: &Context) -> Result<(PathBuf, Located), Failure> {
+    fn ends(&self, context: &Context) -> Result<(Origin, Located), Failure> {
         let placed = match ImageRef::parse(&self.image)? {
             ImageRef::Path(_) => None,
             ImageRef::Placed { place, image } => Some((place, image)),
@@ -61,17 +62,17 @@ impl Args {
         let from = match (&self.from, place) {
             (Some(from), _) => given(context, from, to.image.name())?,
             // What is in the cache comes from the manager.
-            (None, Where::Cache) => source_file(context, &at(Where::Manager))?,
-            (None, place) => source_file(context, &at(place))?,
+            (None, Where::Cache) => Origin::named(context, &at(Where::Manager))?,
+            (None, place) => Origin::named(context, &at(place))?,
         };
         Ok((from, to))
     }
 }
 
 /// An image, or the one of this name in a directory.
-fn given(context: &Context, from: &Path, name: &str) -> Result<PathBuf, Failure> {
+fn given(context: &Context, from: &Path, name: &str) -> Result<Origin, Failure> {
     match place::folder(context, from) {
-        Ok(folder) if folder.is_dir() => Ok(folder.join(name)),
-        _ => source_file(context, from),
+        Ok(folder) if folder.is_dir() => Origin::file(folder.join(name)),
+        _ => Origin::named(context, from),
     }
 }

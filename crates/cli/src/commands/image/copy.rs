@@ -1,13 +1,15 @@
 //! `azud image copy SRC DST`.
 
-use std::path::PathBuf;
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
 
 use azud_core::reference::ImageRef;
 
 use crate::commands::Context;
 use crate::failure::Failure;
+use crate::origin::Origin;
 use crate::place;
-use crate::receive::{Receiving, Terms, source_file};
+use crate::receive::{Receiving, Terms};
 
 /// Arguments.
 #[derive(Debug, clap::Args)]
@@ -27,9 +29,9 @@ impl Args {
     /// # Errors
     /// When the source is damaged or there is no room.
     pub fn run(&self, context: &Context) -> Result<(), Failure> {
-        let from = source_file(context, &self.src)?;
+        let from = Origin::named(context, &self.src)?;
         place::answers(&self.dst)?;
-        let to = match (self.same_place()?, from.file_name()) {
+        let to = match (self.same_place()?, name_of(&from, &self.src)?) {
             (Some(to), _) => place::locate(context, &to)?,
             (None, Some(name)) if self.dst.is_dir() => {
                 place::locate(context, &self.dst.join(name))?
@@ -57,4 +59,15 @@ impl Args {
         }
         Ok(Some(to.into()))
     }
+}
+
+/// The name of the file that is copied.
+fn name_of(from: &Origin, src: &Path) -> Result<Option<OsString>, Failure> {
+    if let Some(path) = from.path() {
+        return Ok(path.file_name().map(OsString::from));
+    }
+    Ok(match ImageRef::parse(src)? {
+        ImageRef::Placed { image, .. } => Some(image.name().into()),
+        ImageRef::Path(_) => None,
+    })
 }

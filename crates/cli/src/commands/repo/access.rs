@@ -26,6 +26,8 @@ pub enum How {
     Nfs,
     /// SMB.
     Smb,
+    /// A manager.
+    Http,
 }
 
 impl How {
@@ -36,6 +38,7 @@ impl How {
             Self::File => "file",
             Self::Nfs => "nfs",
             Self::Smb => "smb",
+            Self::Http => "http",
         }
     }
 }
@@ -79,6 +82,7 @@ impl Access {
             write: false,
             options: Vec::new(),
             credentials: None,
+            port: None,
         });
         // A path means something else under another protocol.
         let same = self.protocol.is_none_or(|how| how == former.protocol);
@@ -92,6 +96,7 @@ impl Access {
                 self.options.clone()
             },
             credentials: self.credentials.clone().or(former.credentials),
+            port: former.port,
             address: former.address,
         }
     }
@@ -135,6 +140,7 @@ impl Known {
         credentials: Option<&'a Credentials>,
     ) -> Result<Vec<Remote<'a>>, Failure> {
         let protocols = match (self.protocol, self.path.as_deref()) {
+            (How::Http, _) => return Err(Failure::new(Code::MountUnsupported, "http")),
             (How::File, _) => vec![Protocol::File],
             (How::Auto, None) => Protocol::SERVERS.to_vec(),
             (How::Nfs, _) => vec![Protocol::Nfs],

@@ -4,11 +4,12 @@ use azud_disk::credentials::Credentials;
 use serde_json::json;
 
 use super::Goal;
-use super::access::Access;
+use super::access::{Access, How};
 use super::known::{Register, settings};
+use super::manager::{Way, known};
 use crate::args::Writing;
 use crate::commands::Context;
-use crate::confirm::{Step, settle};
+use crate::confirm::{Step, settle, settle_removal};
 use crate::failure::Failure;
 use crate::plan::Plan;
 
@@ -20,6 +21,9 @@ pub struct Args {
     /// How it is reached.
     #[command(flatten)]
     pub access: Access,
+    /// What of a manager.
+    #[command(flatten)]
+    pub way: Way,
     /// Plan and consent.
     #[command(flatten)]
     pub writing: Writing,
@@ -32,6 +36,9 @@ impl Args {
     /// When the settings cannot be written, or a secret is open to others.
     pub fn run(&self, context: &Context) -> Result<(), Failure> {
         let host = Goal::of(context, &self.address)?.host;
+        if self.access.protocol == Some(How::Http) {
+            return self.add_manager(context, &host.to_string());
+        }
         let mut register = Register::read()?;
         let mut known = self.access.over(None, &host);
         let file = settings().join("credentials").join(host.to_string());
@@ -52,6 +59,36 @@ impl Args {
         register.write()?;
         let done = || context.catalog.text("result-repo-add");
         context.output.result(&value, done);
+        Ok(())
+    }
+
+    /// Remembers a manager, once it has shown who it is and taken the token.
+    fn add_manager(&self, context: &Context, host: &str) -> Result<(), Failure> {
+        let introduced = self.way.introduce(host)?;
+        let known = known(host, &self.way);
+        let mut plan = known
+            .rows(Plan::new("repo-add"))
+            .text("pin", &introduced.pin);
+        if self.way.pin.is_none() {
+            plan = plan.warning(&context.catalog, "not-pinned", &[]);
+        }
+        // A pin that was not said has to be looked at by somebody.
+        let step = if self.way.pin.is_some() {
+            settle(context, &plan, self.writing)
+        } else {
+            settle_removal(context, &plan, self.writing, host)?
+        };
+        if step == Step::Stop {
+            return Ok(());
+        }
+        introduced.keep()?;
+        let mut register = Register::read()?;
+        let value = json!({ "action": "repo-add", "repository": known, "pin": introduced.pin });
+        register.add(known);
+        register.write()?;
+        context
+            .output
+            .result(&value, || context.catalog.text("result-repo-add"));
         Ok(())
     }
 }

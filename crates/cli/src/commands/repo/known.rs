@@ -23,6 +23,9 @@ pub(super) struct Known {
     pub(super) write: bool,
     pub(super) options: Vec<String>,
     pub(super) credentials: Option<PathBuf>,
+    /// Of a manager.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) port: Option<u16>,
 }
 
 /// All that are known.

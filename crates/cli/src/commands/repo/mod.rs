@@ -4,6 +4,7 @@ pub mod access;
 pub mod add;
 mod known;
 pub mod list;
+mod manager;
 pub mod mount;
 pub mod unmount;
 
@@ -15,6 +16,8 @@ use azud_core::reference::{Host, Where};
 use azud_disk::own_addresses;
 use azud_disk::remote::{mounted_in, reach};
 use clap::Subcommand;
+
+pub(crate) use manager::manager;
 
 use super::Context;
 use crate::failure::Failure;

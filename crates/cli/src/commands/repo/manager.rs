@@ -1,0 +1,168 @@
+//! A repository that is a manager: its authority, its token, and asking it.
+
+use std::fs;
+use std::io::{ErrorKind, Write};
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
+
+use azud_core::code::Code;
+use azud_core::reference::Where;
+use azud_transport::NetError;
+use azud_transport::http::{Client, Manager, authority, pin_of};
+
+use super::Goal;
+use super::access::How;
+use super::known::{Known, Register, settings};
+use crate::commands::Context;
+use crate::commands::serve::PORT;
+use crate::failure::Failure;
+
+/// Longest token that is read.
+const MAX_TOKEN: usize = 4096;
+
+/// What the command line says of a manager.
+#[derive(Debug, Clone, clap::Args)]
+pub struct Way {
+    /// Its port.
+    #[arg(long, value_name = "PORT")]
+    pub port: Option<u16>,
+    /// The fingerprint of its authority.
+    #[arg(long, value_name = "PIN")]
+    pub pin: Option<String>,
+    /// A file with a token.
+    #[arg(long, value_name = "FILE")]
+    pub token_file: Option<PathBuf>,
+}
+
+/// A manager that was asked who it is.
+#[derive(Debug)]
+pub(super) struct Introduced {
+    manager: Manager,
+    pub(super) pin: String,
+}
+
+impl Way {
+    /// Asks a manager for its authority, and holds it against the pin, if one was said; then whether it takes
+    /// the token.
+    pub(super) fn introduce(&self, host: &str) -> Result<Introduced, Failure> {
+        let port = self.port.unwrap_or(PORT);
+        let missing = |option: &str| Failure::new(Code::Usage, option);
+        let file = self
+            .token_file
+            .as_deref()
+            .ok_or_else(|| missing("--token-file FILE"))?;
+        let token = token_in(file)?;
+        let authority = authority(host, port)?;
+        let pin = pin_of(&authority)?;
+        if let Some(wanted) = self
+            .pin
+            .as_ref()
+            .filter(|wanted| !wanted.eq_ignore_ascii_case(&pin))
+        {
+            let (host, wanted) = (host.to_owned(), wanted.clone());
+            return Err(NetError::WrongPin {
+                host,
+                found: pin,
+                wanted,
+            }
+            .into());
+        }
+        let manager = Manager {
+            host: host.to_owned(),
+            port,
+            authority,
+            token,
+        };
+        Client::new(&manager)?.check()?;
+        Ok(Introduced { manager, pin })
+    }
+}
+
+impl Introduced {
+    /// Writes down what is needed to ask it again; the token in a file of its owner's alone.
+    pub(super) fn keep(&self) -> Result<(), Failure> {
+        let (pem, token) = files(&self.manager.host);
+        write(&pem, self.manager.authority.as_bytes(), 0o644)?;
+        write(&token, self.manager.token.as_bytes(), 0o600)
+    }
+}
+
+/// The client of the manager that a place is, if it is known as one.
+pub(crate) fn manager(context: &Context, place: &Where) -> Result<Option<Client>, Failure> {
+    if !matches!(place, Where::Manager | Where::Host(_)) {
+        return Ok(None);
+    }
+    let host = Goal::of(context, &place.to_string())?.host.to_string();
+    let register = Register::read()?;
+    let Some(known) = register
+        .find(&host)
+        .filter(|known| known.protocol == How::Http)
+    else {
+        return Ok(None);
+    };
+    let (pem, token) = files(&host);
+    let authority = fs::read_to_string(&pem).map_err(|error| Failure::io(&pem, &error))?;
+    let manager = Manager {
+        port: known.port.unwrap_or(PORT),
+        token: token_in(&token)?,
+        authority,
+        host,
+    };
+    Ok(Some(Client::new(&manager)?))
+}
+
+/// How a manager is remembered.
+pub(super) fn known(host: &str, way: &Way) -> Known {
+    Known {
+        address: host.to_owned(),
+        protocol: How::Http,
+        path: None,
+        write: false,
+        options: Vec::new(),
+        credentials: None,
+        port: way.port,
+    }
+}
+
+fn files(host: &str) -> (PathBuf, PathBuf) {
+    let dir = settings().join("managers");
+    (
+        dir.join(format!("{host}.pem")),
+        dir.join(format!("{host}.token")),
+    )
+}
+
+/// A token in a file that others cannot read.
+fn token_in(file: &Path) -> Result<String, Failure> {
+    use std::os::unix::fs::PermissionsExt;
+    let text = fs::read_to_string(file).map_err(|error| Failure::io(file, &error))?;
+    let meta = fs::metadata(file).map_err(|error| Failure::io(file, &error))?;
+    let name = file.display().to_string();
+    if meta.is_file() && meta.permissions().mode() & 0o077 != 0 {
+        return Err(Failure::new(Code::OpenSecret, name));
+    }
+    let token = text.trim();
+    let printable = token.bytes().all(|byte| byte.is_ascii_graphic());
+    if token.is_empty() || token.len() > MAX_TOKEN || !printable {
+        return Err(Failure::new(Code::Unauthorised, name));
+    }
+    Ok(token.to_owned())
+}
+
+fn write(file: &Path, bytes: &[u8], mode: u32) -> Result<(), Failure> {
+    let part = file.with_extension("part");
+    let done = || {
+        fs::create_dir_all(file.parent().ok_or(ErrorKind::InvalidInput)?)?;
+        let mut options = fs::File::options();
+        let mut out = options
+            .write(true)
+            .create(true)
+            .truncate(true)
+            .mode(mode)
+            .open(&part)?;
+        out.write_all(bytes)?;
+        out.sync_all()?;
+        fs::rename(&part, file)
+    };
+    done().map_err(|error| Failure::io(file, &error))
+}

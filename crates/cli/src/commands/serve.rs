@@ -1,0 +1,174 @@
+//! `azud serve`.
+
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::path::{Path, PathBuf};
+
+use azud_core::code::Code;
+use azud_core::reference::Host;
+use azud_disk::machine::is_root;
+use azud_disk::own_addresses;
+use azud_server::{Options, Ready, serve};
+use serde_json::json;
+
+use super::Context;
+use crate::failure::Failure;
+use crate::opened::host;
+use crate::site::Site;
+use crate::table;
+
+/// The manager's port.
+pub(crate) const PORT: u16 = 7443;
+
+/// Where a manager keeps what is its own.
+#[derive(Debug, Clone, clap::Args)]
+pub struct State {
+    /// Its directory.
+    #[arg(long, value_name = "DIR")]
+    state: Option<PathBuf>,
+}
+
+impl State {
+    /// What was said, else where such things belong.
+    pub(super) fn dir(&self) -> Result<PathBuf, Failure> {
+        let variable = |name: &str| {
+            std::env::var_os(name)
+                .filter(|value| !value.is_empty())
+                .map(PathBuf::from)
+        };
+        if let Some(dir) = self.state.clone().or_else(|| variable("AZUD_STATE")) {
+            return Ok(dir);
+        }
+        if is_root() {
+            return Ok("/var/lib/azud".into());
+        }
+        let home = || Some(variable("HOME")?.join(".local/state"));
+        let above = variable("XDG_STATE_HOME").or_else(home);
+        let above = above.ok_or_else(|| Failure::new(Code::Usage, "--state"))?;
+        Ok(above.join("azud"))
+    }
+}
+
+/// Arguments.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// Where the images lie.
+    #[arg(long, value_name = "DIR")]
+    images: Option<PathBuf>,
+    /// Addresses to listen on.
+    #[arg(long, value_name = "ADDRESS", value_parser = address)]
+    listen: Vec<SocketAddr>,
+    /// Where it keeps what is its own.
+    #[command(flatten)]
+    state: State,
+}
+
+/// An address with or without a port.
+fn address(text: &str) -> Result<SocketAddr, String> {
+    if let Ok(whole) = text.parse::<SocketAddr>() {
+        return Ok(whole);
+    }
+    let bare = text.trim_start_matches('[').trim_end_matches(']');
+    let address: IpAddr = bare
+        .parse()
+        .map_err(|_| "an address, or ADDRESS:PORT".to_owned())?;
+    Ok(SocketAddr::new(address, PORT))
+}
+
+impl Args {
+    /// Serves until it is told to end.
+    ///
+    /// # Errors
+    /// When it cannot listen, or images or state cannot be read.
+    pub fn run(&self, context: &Context) -> Result<(), Failure> {
+        let images = match &self.images {
+            Some(dir) => dir.clone(),
+            None => Site::load(&context.site)?.layout.root().to_owned(),
+        };
+        let loopback = || vec![SocketAddr::new(Ipv4Addr::LOCALHOST.into(), PORT)];
+        let state = self.state.dir()?;
+        let mut addresses = own_addresses()?;
+        addresses.extend(
+            self.listen
+                .iter()
+                .map(SocketAddr::ip)
+                .filter(|ip| !ip.is_unspecified()),
+        );
+        addresses.extend(
+            ["127.0.0.1", "::1"]
+                .iter()
+                .filter_map(|text| text.parse::<IpAddr>().ok()),
+        );
+        let own = Host::parse(&host()).ok().map(|host| host.to_string());
+        let options = Options {
+            listen: if self.listen.is_empty() {
+                loopback()
+            } else {
+                self.listen.clone()
+            },
+            names: own.into_iter().chain(["localhost".to_owned()]).collect(),
+            images,
+            state,
+            addresses,
+        };
+        Ok(serve(&options, |ready| {
+            show(context, &options.images, ready)
+        })?)
+    }
+}
+
+fn show(context: &Context, images: &Path, ready: &Ready) {
+    let listen: Vec<String> = ready.listen.iter().map(SocketAddr::to_string).collect();
+    let admin = ready.admin.as_ref().map(azud_server::Secret::text);
+    let value = json!({
+        "action": "serve",
+        "images": images,
+        "listen": listen,
+        "pin": ready.pin,
+        "admin_token": admin,
+    });
+    context.output.result(&value, || {
+        let label = |key: &str| context.catalog.text(&format!("label-{key}"));
+        let mut rows = vec![
+            (label("images-at"), images.display().to_string()),
+            (label("listen"), listen.join(", ")),
+            (label("pin"), ready.pin.clone()),
+        ];
+        if let Some(admin) = admin {
+            rows.push((label("admin-token"), admin.to_owned()));
+        }
+        let head = context.catalog.text("result-serve");
+        let mut text = format!("{head}\n{}", table::rows(&rows));
+        if admin.is_some() {
+            text += &format!("\n{}", context.catalog.text("serve-first"));
+        }
+        if ready
+            .listen
+            .iter()
+            .all(|address| address.ip().is_loopback())
+        {
+            text += &format!("\n{}", context.catalog.text("serve-loopback"));
+        }
+        text
+    });
+}
+
+#[cfg(test)]
+mod tests {
+    use super::address;
+
+    #[test]
+    fn a_port_need_not_be_said() {
+        for (text, whole) in [
+            ("10.0.0.1", "10.0.0.1:7443"),
+            ("0.0.0.0:80", "0.0.0.0:80"),
+            ("::", "[::]:7443"),
+            ("[::1]", "[::1]:7443"),
+            ("[::1]:8", "[::1]:8"),
+        ] {
+            assert_eq!(address(text).unwrap().to_string(), whole);
+        }
+        for bad in ["", "og", "10.0.0.1:", "10.0.0.1:70000", "[::1]:x"] {
+            assert!(address(bad).is_err(), "{bad}");
+        }
+    }
+}

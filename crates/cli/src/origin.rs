@@ -1,0 +1,112 @@
+//! Where an image that is received comes from: a file of this computer, or a manager.
+
+use std::path::{Path, PathBuf};
+
+use azud_core::assembly::Source;
+use azud_core::code::Code;
+use azud_core::reference::ImageRef;
+use azud_image::Native;
+use azud_store::assembly::FileSource;
+use azud_store::side::{Carried, FULL_SUM, INFO, InfoLine};
+use azud_transport::http::RemoteImage;
+
+use crate::commands::{Context, repo};
+use crate::failure::Failure;
+use crate::opened::Opened;
+use crate::receive::source_file;
+
+/// An image that can be received.
+#[derive(Debug)]
+pub(crate) enum Origin {
+    /// A file.
+    File(PathBuf, FileSource),
+    /// An image of a manager.
+    Manager(Box<RemoteImage>),
+}
+
+impl Origin {
+    /// What a name leads to: a repository that is mounted is read as files, a manager that is known is asked.
+    pub(crate) fn named(context: &Context, name: &Path) -> Result<Self, Failure> {
+        match source_file(context, name) {
+            Ok(path) => Self::file(path),
+            Err(failure) if failure.code == Code::PlaceNotMounted => {
+                Self::of_manager(context, name)?.ok_or(failure)
+            }
+            Err(failure) => Err(failure),
+        }
+    }
+
+    /// A file.
+    pub(crate) fn file(path: PathBuf) -> Result<Self, Failure> {
+        let source = FileSource::open(&path)?;
+        Ok(Self::File(path, source))
+    }
+
+    fn of_manager(context: &Context, name: &Path) -> Result<Option<Self>, Failure> {
+        let ImageRef::Placed { place, image } = ImageRef::parse(name)? else {
+            return Ok(None);
+        };
+        let Some(client) = repo::manager(context, &place)? else {
+            return Ok(None);
+        };
+        let image = RemoteImage::open(client, &image.to_string())?;
+        Ok(Some(Self::Manager(Box::new(image))))
+    }
+
+    /// What the assembly reads.
+    pub(crate) fn source(&self) -> &dyn Source {
+        match self {
+            Self::File(_, source) => source,
+            Self::Manager(image) => &**image,
+        }
+    }
+
+    /// The file, if it is one.
+    pub(crate) fn path(&self) -> Option<&Path> {
+        match self {
+            Self::File(path, _) => Some(path),
+            Self::Manager(_) => None,
+        }
+    }
+
+    /// What it is called in plans.
+    pub(crate) fn name(&self) -> String {
+        self.source().name()
+    }
+
+    /// The description of the image: of a native one from what it holds itself, of another as its source has
+    /// it.
+    pub(crate) fn info(&self, native: bool) -> Result<Option<InfoLine>, Failure> {
+        let native = match self {
+            Self::File(path, _) if !native => return Ok(InfoLine::read(&beside(path, INFO))),
+            Self::Manager(_) if !native => return Ok(None),
+            Self::File(path, _) => Opened::at(path)?.native,
+            Self::Manager(image) => Native::open(&**image).map_err(Failure::from)?,
+        };
+        let (facts, header) = (native.facts(), &native.geometry().header);
+        Ok(Some(InfoLine::native(
+            &facts.fs,
+            header.device_size,
+            &facts.host,
+        )))
+    }
+
+    /// What stands beside it and goes along.
+    pub(crate) fn carried(&self) -> Result<Vec<Carried>, Failure> {
+        match self {
+            Self::File(path, _) => Ok(Carried::beside(path)?),
+            Self::Manager(_) => Ok(Vec::new()),
+        }
+    }
+
+    /// The file with the sum that the source claims, if there is one.
+    pub(crate) fn claimed_sum(&self) -> Option<PathBuf> {
+        Some(beside(self.path()?, FULL_SUM))
+    }
+}
+
+fn beside(path: &Path, ending: &str) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(ending);
+    name.into()
+}

@@ -1,0 +1,185 @@
+//! The manager and its clients, through the real program over real TLS on loopback.
+
+#[path = "../kit/mod.rs"]
+mod kit;
+mod server;
+
+use std::fs;
+use std::path::Path;
+
+use anyhow::{Context, Result, ensure};
+use serde_json::Value;
+
+use kit::{Random, text};
+use server::{Room, refusal};
+
+const MIB: usize = 1 << 20;
+
+/// A native image of a volume that holds these bytes.
+fn image(room: &Room, name: &str, volume: &[u8]) -> Result<()> {
+    let (source, target) = (room.dir().join("volume"), room.images().join(name));
+    fs::create_dir_all(target.parent().context("a directory")?)?;
+    fs::write(&source, volume)?;
+    kit::done(&["image", "create", text(&source), text(&target), "--yes"])?;
+    Ok(())
+}
+
+fn noise(seed: u64, len: usize) -> Vec<u8> {
+    let mut random = Random(seed);
+    std::iter::repeat_with(|| random.next().to_le_bytes())
+        .take(len / 8)
+        .flatten()
+        .collect()
+}
+
+fn bytes(value: &Value, key: &str) -> Result<u64> {
+    value[key]
+        .as_u64()
+        .with_context(|| format!("{key} in {value}"))
+}
+
+fn same(a: &Path, b: &Path) -> Result<()> {
+    ensure!(fs::read(a)? == fs::read(b)?, "{} differs", b.display());
+    Ok(())
+}
+
+#[test]
+fn an_image_comes_whole_and_its_change_alone() -> Result<()> {
+    let room = Room::new()?;
+    let mut volume = noise(1, 24 * MIB);
+    image(&room, "aula1/win.img", &volume)?;
+    let manager = room.serve()?;
+    room.know(&manager)?;
+    let copy = room.dir().join("copies");
+    fs::create_dir(&copy)?;
+    let first = room.done(&["image", "copy", "REPO:aula1/win", text(&copy), "--yes"])?;
+    let (here, there) = (copy.join("win.img"), room.images().join("aula1/win.img"));
+    same(&there, &here)?;
+    let size = fs::metadata(&there)?.len();
+    ensure!(bytes(&first, "from_source")? > size - MIB as u64, "{first}");
+    let sums = |path: &Path| fs::read_to_string(path.with_extension("img.full.sum"));
+    ensure!(
+        sums(&here)? == sums(&there)?,
+        "the sums are made anew and the same"
+    );
+    volume[9 * MIB..10 * MIB].fill(7);
+    image(&room, "aula1/win.img", &volume)?;
+    let update = [
+        "cache",
+        "update",
+        text(&here),
+        "--from",
+        "REPO:aula1/win",
+        "--yes",
+    ];
+    let second = room.done(&update)?;
+    same(&there, &here)?;
+    ensure!(
+        bytes(&second, "from_source")? < 4 * MIB as u64,
+        "only the change: {second}"
+    );
+    let third = room.done(&update)?;
+    ensure!(third["way"] == "nothing", "{third}");
+    Ok(())
+}
+
+#[test]
+fn a_foreign_image_comes_when_its_index_is_made() -> Result<()> {
+    let room = Room::new()?;
+    let foreign = noise(2, 5 * MIB);
+    fs::write(room.images().join("old.img"), &foreign)?;
+    let manager = room.serve()?;
+    room.know(&manager)?;
+    let copy = room.dir().join("old.img");
+    room.done(&["image", "copy", "REPO:old", text(&copy), "--yes"])?;
+    ensure!(fs::read(&copy)? == foreign, "other bytes");
+    Ok(())
+}
+
+#[test]
+fn who_is_not_trusted_gets_nothing_and_gives_nothing() -> Result<()> {
+    let room = Room::new()?;
+    image(&room, "one.img", &noise(3, MIB))?;
+    let manager = room.serve()?;
+    let to = room.dir().join("one.img");
+    let copy = ["image", "copy", "REPO:one", text(&to), "--yes"];
+    refusal(&room.run(&copy)?, "place/not-mounted")?;
+    // A pin that does not fit, then a token that does not.
+    let wrong = format!("sha256:{}", "0".repeat(64));
+    refusal(
+        &room.introduce(&manager, &wrong, &manager.admin)?,
+        "repo/untrusted",
+    )?;
+    refusal(
+        &room.introduce(&manager, &manager.pin, "azud_00000000_00")?,
+        "repo/unauthorised",
+    )?;
+    refusal(&room.run(&copy)?, "place/not-mounted")?;
+    room.know(&manager)?;
+    room.done(&copy)?;
+    // A token that was taken back.
+    fs::remove_file(&to)?;
+    let list = room.done(&["token", "list"])?;
+    let id = list["tokens"][1]["id"]
+        .as_str()
+        .context("the reader's")?
+        .to_owned();
+    room.done(&["token", "revoke", &id])?;
+    refusal(&room.run(&copy)?, "repo/unauthorised")?;
+    ensure!(!to.exists(), "nothing came");
+    Ok(())
+}
+
+#[test]
+fn a_manager_with_another_authority_is_refused() -> Result<()> {
+    let room = Room::new()?;
+    image(&room, "one.img", &noise(4, MIB))?;
+    let manager = room.serve()?;
+    room.know(&manager)?;
+    let port = manager.port;
+    drop(manager);
+    fs::remove_file(room.state().join("ca.key"))?;
+    fs::remove_file(room.state().join("ca.pem"))?;
+    let _other = room.serve_at(port)?;
+    let to = room.dir().join("one.img");
+    let said = room.run(&["image", "copy", "REPO:one", text(&to), "--yes"])?;
+    refusal(&said, "repo/untrusted")?;
+    ensure!(!to.exists(), "nothing came");
+    Ok(())
+}
+
+#[test]
+fn names_lead_to_images_and_nowhere_else() -> Result<()> {
+    let room = Room::new()?;
+    image(&room, "one.img", &noise(5, MIB))?;
+    fs::write(room.dir().join("secret.img"), "secret")?;
+    std::os::unix::fs::symlink(
+        room.dir().join("secret.img"),
+        room.images().join("link.img"),
+    )?;
+    let manager = room.serve()?;
+    room.know(&manager)?;
+    let to = room.dir().join("to.img");
+    for (name, code) in [
+        ("link", "repo/bad-answer"),
+        ("none", "image/not-found"),
+        ("one/deeper", "image/not-found"),
+    ] {
+        let said = room.run(&["image", "copy", &format!("REPO:{name}"), text(&to), "--yes"])?;
+        refusal(&said, code).context(name)?;
+    }
+    ensure!(!to.exists(), "nothing came");
+    Ok(())
+}
+
+#[test]
+fn a_manager_that_went_away_is_told_so() -> Result<()> {
+    let room = Room::new()?;
+    image(&room, "one.img", &noise(6, MIB))?;
+    let manager = room.serve()?;
+    room.know(&manager)?;
+    drop(manager);
+    let to = room.dir().join("to.img");
+    let said = room.run(&["image", "copy", "REPO:one", text(&to), "--yes"])?;
+    refusal(&said, "repo/unreachable")
+}

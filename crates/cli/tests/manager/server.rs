@@ -1,0 +1,153 @@
+//! A manager and a client, each with its own settings, in one temporary directory.
+
+use std::fs;
+use std::io::{BufRead, BufReader};
+use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+
+use anyhow::{Context, Result, bail, ensure};
+use azud_testkit::tools::run_any;
+use serde_json::Value;
+
+use crate::kit::{Said, command, text};
+
+/// Both sides' files.
+pub(crate) struct Room {
+    dir: tempfile::TempDir,
+}
+
+/// A manager that runs; it is told to end when this is dropped.
+pub(crate) struct Manager {
+    child: Child,
+    pub(crate) port: u16,
+    pub(crate) pin: String,
+    pub(crate) admin: String,
+}
+
+impl Room {
+    pub(crate) fn new() -> Result<Self> {
+        let room = Self {
+            dir: tempfile::tempdir()?,
+        };
+        for dir in ["images", "etc", "root"] {
+            fs::create_dir(room.dir().join(dir))?;
+        }
+        fs::write(room.dir().join("etc/azud.toml"), "manager = '127.0.0.1'\n")?;
+        Ok(room)
+    }
+
+    pub(crate) fn dir(&self) -> &Path {
+        self.dir.path()
+    }
+
+    pub(crate) fn images(&self) -> PathBuf {
+        self.dir().join("images")
+    }
+
+    pub(crate) fn state(&self) -> PathBuf {
+        self.dir().join("state")
+    }
+
+    fn command(&self, args: &[&str]) -> Command {
+        let mut command = command(args);
+        command
+            .env("AZUD_CONFIG", self.dir().join("etc/azud.toml"))
+            .env("AZUD_ROOT", self.dir().join("root"))
+            .env("AZUD_STATE", self.state());
+        command
+    }
+
+    /// Runs a command as a client or beside the manager.
+    pub(crate) fn run(&self, args: &[&str]) -> Result<Said> {
+        Said::of(&self.command(args).output()?)
+    }
+
+    /// Runs it; it must succeed.
+    pub(crate) fn done(&self, args: &[&str]) -> Result<Value> {
+        let said = self.run(args)?;
+        Ok(said.done().with_context(|| format!("{args:?}"))?.clone())
+    }
+
+    pub(crate) fn serve(&self) -> Result<Manager> {
+        self.serve_at(0)
+    }
+
+    /// Starts a manager at a port, or at any that is free.
+    pub(crate) fn serve_at(&self, port: u16) -> Result<Manager> {
+        let listen = format!("127.0.0.1:{port}");
+        let mut serve = self.command(&[
+            "serve",
+            "--images",
+            text(&self.images()),
+            "--listen",
+            &listen,
+        ]);
+        let mut child = serve.stdout(Stdio::piped()).spawn()?;
+        let mut line = String::new();
+        let out = child.stdout.take().context("a pipe")?;
+        BufReader::new(out).read_line(&mut line)?;
+        let said: Value = serde_json::from_str(&line).with_context(|| line.clone())?;
+        let field = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+        let listen = field(&said["listen"][0]);
+        let (_, port) = listen.rsplit_once(':').with_context(|| line.clone())?;
+        Ok(Manager {
+            port: port.parse()?,
+            pin: field(&said["pin"]),
+            admin: field(&said["admin_token"]),
+            child,
+        })
+    }
+
+    /// Introduces the client to a manager with a token for reading.
+    pub(crate) fn know(&self, manager: &Manager) -> Result<()> {
+        let made = self.done(&["token", "create", "--role", "read"])?;
+        let token = made["token"].as_str().context("a token")?;
+        self.introduce(manager, &manager.pin, token)?.done()?;
+        let kept = self.dir().join("etc/managers/127.0.0.1.token");
+        ensure!(
+            fs::metadata(kept)?.permissions().mode() & 0o777 == 0o600,
+            "a secret is its owner's"
+        );
+        Ok(())
+    }
+
+    /// The same with any pin and token.
+    pub(crate) fn introduce(&self, manager: &Manager, pin: &str, token: &str) -> Result<Said> {
+        let file = self.dir().join("token");
+        let mut options = fs::File::options();
+        options.write(true).create(true).truncate(true).mode(0o600);
+        std::io::Write::write_all(&mut options.open(&file)?, token.as_bytes())?;
+        let port = manager.port.to_string();
+        let args = [
+            "repo",
+            "add",
+            "REPO",
+            "--protocol",
+            "http",
+            "--port",
+            &port,
+            "--pin",
+            pin,
+            "--token-file",
+            text(&file),
+        ];
+        self.run(&[&args[..], &["--yes"]].concat())
+    }
+}
+
+impl Drop for Manager {
+    fn drop(&mut self) {
+        let _ = run_any("kill", &[&self.child.id().to_string()]);
+        let _ = self.child.wait();
+    }
+}
+
+/// Fails unless a run was refused with this code.
+pub(crate) fn refusal(said: &Said, code: &str) -> Result<()> {
+    let found = said.refused()?;
+    if found != code {
+        bail!("{found} instead of {code}: {}", said.last());
+    }
+    Ok(())
+}

@@ -1,0 +1,130 @@
+//! The manager's own certificate authority: made at the first start, pinned by its clients.
+//!
+//! Certificates are valid from 1975 to 4096: a client that was just switched on may have any clock, and what
+//! a client trusts is the pin.
+
+use std::io::ErrorKind;
+use std::net::IpAddr;
+use std::path::Path;
+use std::sync::Arc;
+
+use rcgen::{
+    BasicConstraints, CertificateParams, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair,
+    KeyUsagePurpose,
+};
+use rustls::ServerConfig;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer};
+use sha2::{Digest, Sha256};
+
+use crate::error::{At, Result, ServerError};
+use crate::state;
+
+/// The authority of a manager.
+#[derive(Debug)]
+pub(crate) struct Authority {
+    pem: String,
+    der: CertificateDer<'static>,
+    issuer: Issuer<'static, KeyPair>,
+}
+
+impl Authority {
+    /// Reads it from the state, or makes it there.
+    pub(crate) fn of(dir: &Path) -> Result<Self> {
+        let (key_file, file) = (dir.join("ca.key"), dir.join("ca.pem"));
+        let key = match std::fs::read_to_string(&key_file) {
+            Ok(text) => KeyPair::from_pem(&text)?,
+            Err(error) if error.kind() == ErrorKind::NotFound => {
+                let key = KeyPair::generate()?;
+                state::write(&key_file, key.serialize_pem().as_bytes()).at("write", &key_file)?;
+                key
+            }
+            Err(error) => return Err(ServerError::io("read", &key_file, error)),
+        };
+        let pem = match std::fs::read_to_string(&file) {
+            Ok(pem) => pem,
+            Err(error) if error.kind() == ErrorKind::NotFound => {
+                let pem = params()?.self_signed(&key)?.pem();
+                state::write(&file, pem.as_bytes()).at("write", &file)?;
+                pem
+            }
+            Err(error) => return Err(ServerError::io("read", &file, error)),
+        };
+        let der = der(&pem).ok_or_else(|| ServerError::BadCertificate(file))?;
+        let issuer = Issuer::new(params()?, key);
+        Ok(Self { pem, der, issuer })
+    }
+
+    /// The certificate that clients pin, as PEM.
+    pub(crate) fn pem(&self) -> &str {
+        &self.pem
+    }
+
+    /// Its fingerprint: `sha256:` and hexadecimal.
+    pub(crate) fn pin(&self) -> String {
+        let digest = Sha256::digest(&self.der);
+        digest.iter().fold("sha256:".to_owned(), |text, byte| {
+            format!("{text}{byte:02x}")
+        })
+    }
+
+    /// TLS for a server that is reached by these addresses and names. Its key lives in memory only.
+    pub(crate) fn server(&self, addresses: &[IpAddr], names: &[String]) -> Result<ServerConfig> {
+        let known: Vec<String> = names
+            .iter()
+            .cloned()
+            .chain(addresses.iter().map(IpAddr::to_string))
+            .collect();
+        let mut params = CertificateParams::new(known)?;
+        params
+            .distinguished_name
+            .push(DnType::CommonName, "Azud manager");
+        params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
+        params.use_authority_key_identifier_extension = true;
+        let key = KeyPair::generate()?;
+        let certificate = params.signed_by(&key, &self.issuer)?;
+        let key = PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(key.serialize_der()));
+        let chain = vec![certificate.der().clone(), self.der.clone()];
+        let provider = Arc::new(rustls::crypto::ring::default_provider());
+        let mut config = ServerConfig::builder_with_provider(provider)
+            .with_safe_default_protocol_versions()?
+            .with_no_client_auth()
+            .with_single_cert(chain, key)?;
+        config.alpn_protocols = vec![b"http/1.1".to_vec()];
+        Ok(config)
+    }
+}
+
+fn params() -> Result<CertificateParams> {
+    let mut params = CertificateParams::new(Vec::new())?;
+    params
+        .distinguished_name
+        .push(DnType::CommonName, "Azud authority");
+    params.is_ca = IsCa::Ca(BasicConstraints::Constrained(0));
+    params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
+    Ok(params)
+}
+
+fn der(pem: &str) -> Option<CertificateDer<'static>> {
+    use rustls::pki_types::pem::PemObject;
+    CertificateDer::from_pem_slice(pem.as_bytes()).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Authority;
+
+    #[test]
+    fn an_authority_is_made_once() {
+        let dir = tempfile::tempdir().unwrap();
+        let first = Authority::of(dir.path()).unwrap();
+        let again = Authority::of(dir.path()).unwrap();
+        assert_eq!(first.pin(), again.pin());
+        assert_eq!(first.pin().len(), 71);
+        let names = ["localhost".to_owned()];
+        again
+            .server(&["127.0.0.1".parse().unwrap()], &names)
+            .unwrap();
+        std::fs::write(dir.path().join("ca.pem"), "none").unwrap();
+        assert!(Authority::of(dir.path()).is_err());
+    }
+}

@@ -1,0 +1,120 @@
+//! The repository manager: images over HTTP, with TLS and tokens from the first start on.
+//!
+//! Architecture invariants: asynchronous at the edge only ([`listen`], [`routes`]), all that touches disks
+//! runs on threads that may block; images are found by the store and nowhere else; a secret is kept as a hash.
+
+mod authority;
+mod error;
+mod library;
+mod listen;
+mod problem;
+mod routes;
+mod state;
+mod token;
+
+use std::net::{IpAddr, SocketAddr};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use tokio::runtime::Runtime;
+use tokio::signal::unix::{SignalKind, signal};
+
+pub use error::{Result, ServerError};
+pub use token::{Role, Secret, Token, Tokens};
+
+use authority::Authority;
+use error::At;
+use library::Library;
+
+/// What to serve, and how.
+#[derive(Debug, Clone)]
+pub struct Options {
+    /// Where the images lie.
+    pub images: PathBuf,
+    /// Where the manager keeps what is its own: authority, tokens.
+    pub state: PathBuf,
+    /// Where to listen.
+    pub listen: Vec<SocketAddr>,
+    /// Addresses by which clients reach it.
+    pub addresses: Vec<IpAddr>,
+    /// Names by which clients reach it.
+    pub names: Vec<String>,
+}
+
+/// A manager that listens.
+#[derive(Debug)]
+pub struct Ready {
+    /// Where.
+    pub listen: Vec<SocketAddr>,
+    /// What clients pin: `sha256:` and the fingerprint of the authority.
+    pub pin: String,
+    /// The first token, at the first start.
+    pub admin: Option<Secret>,
+}
+
+/// Makes the state of a manager, if there is none.
+///
+/// # Errors
+/// What the system says.
+pub fn prepare(state: &Path) -> Result<()> {
+    state::prepare(state).at("make", state)
+}
+
+/// Serves until the process is told to end (SIGTERM, SIGINT). `ready` is called once it listens.
+///
+/// # Errors
+/// When it cannot start.
+pub fn serve(options: &Options, ready: impl FnOnce(&Ready)) -> Result<()> {
+    prepare(&options.state)?;
+    // Said before anybody asks for an image.
+    azud_store::beneath::Beneath::open(&options.images)?;
+    let authority = Authority::of(&options.state)?;
+    let tls = authority.server(&options.addresses, &options.names)?;
+    let tokens = Tokens::in_dir(&options.state);
+    let admin = first_token(&tokens).at("write", &options.state)?;
+    let pin = authority.pin();
+    let api = routes::api(routes::Shared {
+        library: Arc::new(Library::new(options.images.clone())),
+        tokens,
+        authority: authority.pem().to_owned(),
+    });
+    let runtime = Runtime::new().map_err(ServerError::Start)?;
+    runtime.block_on(async {
+        let stop = stopped().map_err(ServerError::Start)?;
+        let listeners = listen::bind(&options.listen).await?;
+        let listen = listeners
+            .iter()
+            .filter_map(|listener| listener.local_addr().ok())
+            .collect();
+        ready(&Ready { listen, pin, admin });
+        listen::serve(listeners, tls, api, stop).await;
+        Ok(())
+    })
+}
+
+/// Makes the first token, if there is none at all.
+fn first_token(tokens: &Tokens) -> std::io::Result<Option<Secret>> {
+    if !tokens.list()?.is_empty() {
+        return Ok(None);
+    }
+    let now = SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .map_or(0, |time| time.as_secs());
+    let (_, secret) = tokens.create(Role::Admin, "first start", now)?;
+    Ok(Some(secret))
+}
+
+/// Ends when the process is told to.
+fn stopped() -> std::io::Result<impl Future<Output = ()>> {
+    let (mut term, mut int) = (
+        signal(SignalKind::terminate())?,
+        signal(SignalKind::interrupt())?,
+    );
+    Ok(async move {
+        tokio::select! {
+            _ = term.recv() => (),
+            _ = int.recv() => (),
+        }
+    })
+}

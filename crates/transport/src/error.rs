@@ -1,0 +1,135 @@
+//! Why another computer does not give what it was asked for.
+
+use std::io;
+
+use azud_core::assembly::SourceError;
+use azud_core::code::{self, Code};
+
+/// Result of this crate.
+pub type Result<T> = std::result::Result<T, NetError>;
+
+/// A failure on the way to another computer, or its refusal.
+#[derive(Debug, thiserror::Error)]
+pub enum NetError {
+    /// It does not answer, or the connection broke.
+    #[error("{host} does not answer")]
+    Unreachable {
+        /// Which.
+        host: String,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// Its certificate is not of the authority that was pinned.
+    #[error("{host} is not who it was")]
+    Untrusted {
+        /// Which.
+        host: String,
+    },
+    /// The authority that it shows is not the one that was named.
+    #[error("{host} has the authority {found}, not {wanted}")]
+    WrongPin {
+        /// Which.
+        host: String,
+        /// The fingerprint of its authority.
+        found: String,
+        /// The one that was named.
+        wanted: String,
+    },
+    /// The token is not accepted.
+    #[error("{host} does not accept the token")]
+    Unauthorised {
+        /// Which.
+        host: String,
+    },
+    /// It has no such image.
+    #[error("{name} is not there")]
+    NotFound {
+        /// What was asked for.
+        name: String,
+    },
+    /// It is another image by now.
+    #[error("{name} is another image by now")]
+    Changed {
+        /// What was asked for.
+        name: String,
+    },
+    /// It has to prepare first, or has too much to do.
+    #[error("{host} asks to try again later: {detail}")]
+    Later {
+        /// Which.
+        host: String,
+        /// In its words.
+        detail: String,
+    },
+    /// It refuses for a reason of its own.
+    #[error("{host} answers {status}: {detail}")]
+    Refused {
+        /// Which.
+        host: String,
+        /// HTTP's number.
+        status: u16,
+        /// In its words.
+        detail: String,
+    },
+    /// What it sends is not what was asked for.
+    #[error("{host} sends {what}")]
+    Protocol {
+        /// Which.
+        host: String,
+        /// What is wrong.
+        what: &'static str,
+    },
+    /// A certificate that is none.
+    #[error("no certificate")]
+    BadCertificate,
+}
+
+impl NetError {
+    /// The stable code.
+    pub fn code(&self) -> Code {
+        match self {
+            Self::Unreachable { .. } | Self::Later { .. } => Code::Unreachable,
+            Self::Untrusted { .. } | Self::WrongPin { .. } => Code::Untrusted,
+            Self::Unauthorised { .. } => Code::Unauthorised,
+            Self::NotFound { .. } => Code::NotFound,
+            Self::Changed { .. } => Code::SourceChanged,
+            Self::Refused { .. } | Self::Protocol { .. } => Code::BadAnswer,
+            Self::BadCertificate => Code::BadCertificate,
+        }
+    }
+
+    /// Whether the same request may succeed later.
+    pub fn is_temporary(&self) -> bool {
+        match self {
+            Self::Unreachable { .. } | Self::Later { .. } => true,
+            Self::Refused { status, .. } => *status >= 500,
+            // A proxy that cuts is met again and again, a flaw of one answer is not.
+            Self::Protocol { .. } => true,
+            _ => false,
+        }
+    }
+}
+
+impl From<NetError> for SourceError {
+    fn from(error: NetError) -> Self {
+        match error {
+            NetError::Changed { .. } => Self::Changed,
+            error if error.is_temporary() => Self::Temporary(io::Error::other(error)),
+            error => Self::Permanent(io::Error::other(error)),
+        }
+    }
+}
+
+impl From<NetError> for io::Error {
+    fn from(error: NetError) -> Self {
+        Self::other(error)
+    }
+}
+
+/// The code inside an error of the system that this crate raised.
+pub fn code_in(error: &io::Error) -> Code {
+    let inner = error
+        .get_ref()
+        .and_then(|inner| inner.downcast_ref::<NetError>());
+    inner.map_or_else(|| code::of_io(error), NetError::code)
+}

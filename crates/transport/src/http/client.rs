@@ -1,0 +1,214 @@
+//! Requests to a manager.
+
+use std::io::{self, Read};
+use std::time::Duration;
+
+use serde::Deserialize;
+use sha2::{Digest, Sha256};
+use ureq::http::{Response, StatusCode};
+use ureq::tls::{Certificate, RootCerts, TlsConfig};
+use ureq::{Agent, Body};
+
+use crate::error::{NetError, Result};
+
+const CONNECT: Duration = Duration::from_secs(10);
+/// A manager may have to look at thousands of images before it answers.
+const ANSWER: Duration = Duration::from_secs(60);
+const IDLE: usize = 16;
+/// More than this is no certificate and no error.
+const SMALL: u64 = 64 << 10;
+
+/// How a manager is reached.
+#[derive(Debug, Clone)]
+pub struct Manager {
+    /// Address or name; IPv6 in brackets.
+    pub host: String,
+    /// Its port.
+    pub port: u16,
+    /// The certificate of its authority, as PEM.
+    pub authority: String,
+    /// A token.
+    pub token: String,
+}
+
+/// A connection to a manager, for many requests and threads.
+#[derive(Debug, Clone)]
+pub struct Client {
+    agent: Agent,
+    host: String,
+    base: String,
+    bearer: String,
+}
+
+/// What a manager says of a refusal.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+struct Problem {
+    detail: String,
+}
+
+impl Client {
+    /// Prepares for a manager; nothing is sent.
+    ///
+    /// # Errors
+    /// [`NetError::BadCertificate`].
+    pub fn new(manager: &Manager) -> Result<Self> {
+        let certificate = Certificate::from_pem(manager.authority.as_bytes())
+            .map_err(|_| NetError::BadCertificate)?;
+        let roots = RootCerts::new_with_certs(&[certificate]);
+        Ok(Self {
+            agent: agent(TlsConfig::builder().root_certs(roots).build()),
+            host: manager.host.clone(),
+            base: format!("https://{}:{}", manager.host, manager.port),
+            bearer: format!("Bearer {}", manager.token),
+        })
+    }
+
+    /// Whom it asks.
+    pub fn host(&self) -> &str {
+        &self.host
+    }
+
+    /// Asks whether the manager accepts the token.
+    ///
+    /// # Errors
+    /// What keeps it from answering.
+    pub fn check(&self) -> Result<()> {
+        self.get("/v1/images", &[], "images").map(drop)
+    }
+
+    /// Sends a request. `name` is what is asked for, in words for messages.
+    pub(super) fn get(
+        &self,
+        path: &str,
+        headers: &[(&str, &str)],
+        name: &str,
+    ) -> Result<Response<Body>> {
+        let mut request = self
+            .agent
+            .get(format!("{}{path}", self.base))
+            .header("Authorization", &self.bearer);
+        for (key, value) in headers {
+            request = request.header(*key, *value);
+        }
+        let response = request.call().map_err(|error| failed(&self.host, error))?;
+        if response.status().is_success() {
+            return Ok(response);
+        }
+        Err(self.refusal(response, name))
+    }
+
+    fn refusal(&self, response: Response<Body>, name: &str) -> NetError {
+        let status = response.status();
+        let mut text = Vec::new();
+        let _ = response
+            .into_body()
+            .into_reader()
+            .take(SMALL)
+            .read_to_end(&mut text);
+        let Problem { detail } = serde_json::from_slice(&text).unwrap_or_default();
+        let (host, name) = (self.host.clone(), name.to_owned());
+        match status {
+            StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => NetError::Unauthorised { host },
+            StatusCode::NOT_FOUND => NetError::NotFound { name },
+            StatusCode::PRECONDITION_FAILED => NetError::Changed { name },
+            StatusCode::SERVICE_UNAVAILABLE | StatusCode::TOO_MANY_REQUESTS => {
+                NetError::Later { host, detail }
+            }
+            status => NetError::Refused {
+                host,
+                status: status.as_u16(),
+                detail,
+            },
+        }
+    }
+
+    pub(super) fn protocol(&self, what: &'static str) -> NetError {
+        NetError::Protocol {
+            host: self.host.clone(),
+            what,
+        }
+    }
+
+    pub(super) fn broken(&self, source: io::Error) -> NetError {
+        failed(&self.host, ureq::Error::Io(source))
+    }
+}
+
+/// Asks a manager for the certificate of its authority: whoever answers is not checked, the certificate has
+/// to be, by its [`pin_of`].
+///
+/// # Errors
+/// When nobody answers as a manager does.
+pub fn authority(host: &str, port: u16) -> Result<String> {
+    let agent = agent(TlsConfig::builder().disable_verification(true).build());
+    let asked = agent.get(format!("https://{host}:{port}/v1/ca")).call();
+    let response = asked.map_err(|error| failed(host, error))?;
+    let what = "no certificate of an authority";
+    let none = || NetError::Protocol {
+        host: host.to_owned(),
+        what,
+    };
+    if response.status() != StatusCode::OK {
+        return Err(none());
+    }
+    let mut pem = String::new();
+    let read = response
+        .into_body()
+        .into_reader()
+        .take(SMALL)
+        .read_to_string(&mut pem);
+    read.map_err(|error| failed(host, ureq::Error::Io(error)))?;
+    pin_of(&pem).map(|_| pem).map_err(|_| none())
+}
+
+/// The fingerprint of a certificate: `sha256:` and hexadecimal.
+///
+/// # Errors
+/// [`NetError::BadCertificate`].
+pub fn pin_of(pem: &str) -> Result<String> {
+    let certificate =
+        Certificate::from_pem(pem.as_bytes()).map_err(|_| NetError::BadCertificate)?;
+    let digest = Sha256::digest(certificate.der());
+    Ok(digest.iter().fold("sha256:".to_owned(), |text, byte| {
+        format!("{text}{byte:02x}")
+    }))
+}
+
+fn agent(tls: TlsConfig) -> Agent {
+    let config = Agent::config_builder()
+        .tls_config(tls)
+        .https_only(true)
+        .http_status_as_error(false)
+        .max_redirects(0)
+        .max_idle_connections_per_host(IDLE)
+        .timeout_connect(Some(CONNECT))
+        .timeout_recv_response(Some(ANSWER))
+        .timeout_recv_body(Some(ANSWER))
+        .user_agent(concat!("azud/", env!("CARGO_PKG_VERSION")))
+        .build();
+    config.into()
+}
+
+fn failed(host: &str, error: ureq::Error) -> NetError {
+    let host = host.to_owned();
+    if is_untrusted(&error) {
+        return NetError::Untrusted { host };
+    }
+    NetError::Unreachable {
+        host,
+        source: error.into_io(),
+    }
+}
+
+fn is_untrusted(error: &ureq::Error) -> bool {
+    let bad = |error: &rustls::Error| matches!(error, rustls::Error::InvalidCertificate(_));
+    match error {
+        ureq::Error::Rustls(error) => bad(error),
+        ureq::Error::Io(error) => {
+            let inner = error.get_ref().and_then(|inner| inner.downcast_ref());
+            inner.is_some_and(bad)
+        }
+        _ => false,
+    }
+}
