@@ -114,7 +114,7 @@ fn loop_a_flipped_bit_passes_neither_stock_tools_nor_verify() -> Result<()> {
 /// The image as it is passes through the stock tools, none of the flipped ones does.
 fn through_partclone(bytes: &[u8], flipped: &[(usize, u64)]) -> Result<()> {
     let dir = tempfile::tempdir()?;
-    let target = Disk::blank(dir.path().join("target"), 16 << 20)?;
+    let target = Disk::blank(dir.path().join("target"), 64 << 20)?;
     let (image, log) = (dir.path().join("image"), dir.path().join("log"));
     let pipe = "zstd -dcq \"$1\" | partclone.restore -q -s - -o \"$2\" -L \"$3\"";
     let args = [text(&image), target.name(), text(&log)];

@@ -171,7 +171,7 @@ fn range(value: &HeaderValue, size: u64) -> Option<Range<u64>> {
     let spec = value.to_str().ok()?.strip_prefix("bytes=")?;
     let (from, to) = spec.split_once('-')?;
     let (start, end) = match (from.trim(), to.trim()) {
-        ("", last) => (size.checked_sub(last.parse().ok()?).unwrap_or(0), size),
+        ("", last) => (size.saturating_sub(last.parse().ok()?), size),
         (from, "") => (from.parse().ok()?, size),
         (from, to) => (
             from.parse().ok()?,

@@ -101,10 +101,9 @@ impl NetError {
     /// Whether the same request may succeed later.
     pub fn is_temporary(&self) -> bool {
         match self {
-            Self::Unreachable { .. } | Self::Later { .. } => true,
             Self::Refused { status, .. } => *status >= 500,
-            // A proxy that cuts is met again and again, a flaw of one answer is not.
-            Self::Protocol { .. } => true,
+            // A flaw of one answer need not be met again.
+            Self::Unreachable { .. } | Self::Later { .. } | Self::Protocol { .. } => true,
             _ => false,
         }
     }

@@ -111,7 +111,7 @@ impl Args {
             addresses,
         };
         Ok(serve(&options, |ready| {
-            show(context, &options.images, ready)
+            show(context, &options.images, ready);
         })?)
     }
 }
@@ -137,18 +137,15 @@ fn show(context: &Context, images: &Path, ready: &Ready) {
             rows.push((label("admin-token"), admin.to_owned()));
         }
         let head = context.catalog.text("result-serve");
-        let mut text = format!("{head}\n{}", table::rows(&rows));
+        let mut lines = vec![head, table::rows(&rows)];
         if admin.is_some() {
-            text += &format!("\n{}", context.catalog.text("serve-first"));
+            lines.push(context.catalog.text("serve-first"));
         }
-        if ready
-            .listen
-            .iter()
-            .all(|address| address.ip().is_loopback())
-        {
-            text += &format!("\n{}", context.catalog.text("serve-loopback"));
+        let is_private = |address: &SocketAddr| address.ip().is_loopback();
+        if ready.listen.iter().all(is_private) {
+            lines.push(context.catalog.text("serve-loopback"));
         }
-        text
+        lines.join("\n")
     });
 }
 

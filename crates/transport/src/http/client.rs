@@ -13,7 +13,7 @@ use crate::error::{NetError, Result};
 
 const CONNECT: Duration = Duration::from_secs(10);
 /// A manager may have to look at thousands of images before it answers.
-const ANSWER: Duration = Duration::from_secs(60);
+const ANSWER: Duration = Duration::from_mins(1);
 const IDLE: usize = 16;
 /// More than this is no certificate and no error.
 const SMALL: u64 = 64 << 10;
