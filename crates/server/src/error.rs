@@ -9,7 +9,7 @@ use azud_core::code::{self, Code};
 /// Result of this crate.
 pub type Result<T> = std::result::Result<T, ServerError>;
 
-/// A failure of the manager itself; what it answers to clients is [`crate::problem`].
+/// A failure of the manager itself; what it answers to clients is `problem`.
 #[derive(Debug, thiserror::Error)]
 pub enum ServerError {
     /// A file or directory of the state.

@@ -1,6 +1,6 @@
 //! The repository manager: images over HTTP, with TLS and tokens from the first start on.
 //!
-//! Architecture invariants: asynchronous at the edge only ([`listen`], [`routes`]), all that touches disks
+//! Architecture invariants: asynchronous at the edge only (`listen`, `routes`), all that touches disks
 //! runs on threads that may block; images are found by the store and nowhere else; a secret is kept as a hash.
 
 mod authority;
