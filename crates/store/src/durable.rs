@@ -299,10 +299,31 @@ pub(crate) fn remove_dir_if_empty(path: &Path) -> Result<()> {
 
 /// Removes a directory that holds only files.
 pub(crate) fn remove_flat_dir(path: &Path) -> Result<()> {
-    for entry in names(path)? {
+    for entry in files(path)? {
         remove_file(&path.join(entry))?;
     }
-    remove_dir(path)
+    remove_emptied_dir(path)
+}
+
+/// On NFS a file that is removed while it is open stays under such a name until it is closed.
+fn is_removed(name: &std::ffi::OsString) -> bool {
+    name.as_encoded_bytes().starts_with(b".nfs")
+}
+
+/// The names in a directory, but for what is removed and still open.
+pub(crate) fn files(dir: &Path) -> Result<Vec<std::ffi::OsString>> {
+    let mut names = names(dir)?;
+    names.retain(|name| !is_removed(name));
+    Ok(names)
+}
+
+/// Removes a directory whose files were removed. While one of them is open on NFS it stays, empty from the moment
+/// on in which that is closed, and the next run clears it away.
+pub(crate) fn remove_emptied_dir(path: &Path) -> Result<()> {
+    match remove_dir(path) {
+        Err(_) if names(path)?.iter().all(is_removed) => Ok(()),
+        other => other,
+    }
 }
 
 fn gone(result: io::Result<()>) -> io::Result<()> {

@@ -126,7 +126,7 @@ fn name_part(name: &str) -> &str {
 pub(crate) fn empty(stage: &Path, but: &[&str]) -> Result<()> {
     durable::remove_file(&stage.join(JOURNAL))?;
     durable::sync_dir(stage)?;
-    for name in durable::names(stage)? {
+    for name in durable::files(stage)? {
         if name != OWNER && !but.iter().any(|kept| name == *kept) {
             durable::remove_file(&stage.join(name))?;
         }
@@ -146,13 +146,13 @@ pub(crate) fn clear(stage: &Path) -> Result<()> {
         durable::remove_file(&ready)?;
         durable::sync_dir(stage)?;
     }
-    for name in durable::names(stage)? {
+    for name in durable::files(stage)? {
         if name != OWNER {
             durable::remove_file(&stage.join(name))?;
         }
     }
     durable::remove_file(&stage.join(OWNER))?;
-    durable::remove_dir(stage)
+    durable::remove_emptied_dir(stage)
 }
 
 /// Refuses names that something other than a regular file has. A link is not followed: what it

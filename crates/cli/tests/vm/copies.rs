@@ -1,23 +1,17 @@
-//! Images that come to sticks and to servers: what FAT cannot hold, and locks that two computers see.
-//!
-//! Another computer is one of another name: what it runs has a namespace of its own for it.
+//! Images that come to sticks: what FAT cannot hold, and locks there.
 
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output, Stdio};
-use std::thread::sleep;
 use std::time::{Duration, SystemTime};
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Result, ensure};
 use azud_core::name::ImageFile;
 use azud_store::lease::Lease;
 use azud_testkit::loops::Mount;
-use azud_testkit::tools::{have, run, sh};
+use azud_testkit::tools::sh;
 
 use crate::in_vm;
-use crate::kit::{Said, azud, done, ext4, names, text, whole};
-use crate::room::Room;
-use crate::servers::{ADDRESS, nfs, samba};
+use crate::kit::{azud, done, ext4, names, text, whole};
 
 /// A native image of a small volume.
 fn image(dir: &Path, name: &str) -> Result<PathBuf> {
@@ -115,133 +109,4 @@ fn vm_exfat_takes_images() -> Result<()> {
     }
     sh("mkfs.exfat -L EX /dev/sdb", &[])?;
     to_and_fro(Path::new("/dev/sdb"), "exfat")
-}
-
-/// The program on a computer of this name.
-fn on(host: &str, args: &[&str]) -> Command {
-    let mut command = Command::new("unshare");
-    command
-        .args(["--uts", "sh", "-c", r#"hostname "$0"; exec "$@""#, host])
-        .arg(env!("CARGO_BIN_EXE_azud"))
-        .args(args)
-        .arg("--json")
-        .stdin(Stdio::null())
-        .env("LC_ALL", "C");
-    command
-}
-
-fn said(output: &Output) -> Result<Said> {
-    Said::of(output)
-}
-
-/// Two computers, `a` and `b` where they see the directory that is `server` on the server.
-fn two_computers(server: &Path, a: &Path, b: &Path) -> Result<()> {
-    let dir = tempfile::tempdir()?;
-    let source = image(dir.path(), "win.img")?;
-    let volume = dir.path().join("volume");
-    let (here, there) = (a.join("win.img"), b.join("win.img"));
-    done(&["image", "copy", text(&source), text(&here)])?;
-    ensure!(fs::read(server.join("win.img"))? == fs::read(&source)?);
-
-    // Signs of life arrive at the server, and others honour them.
-    let named = ImageFile::parse(&here)?;
-    let lease = Lease::take(&named, SystemTime::now())?;
-    let lock = server.join("win.img.lock");
-    let first = fs::metadata(&lock)?.modified()?;
-    sleep(Duration::from_secs(18));
-    ensure!(fs::metadata(&lock)?.modified()? > first, "no sign of life");
-    let create = ["image", "create", text(&volume), text(&there)];
-    let other = said(&on("pc2", &create).output()?)?;
-    ensure!(other.refused()? == "image/locked", "{}", other.last());
-    lease.confirm()?;
-    drop(lease);
-    ensure!(!lock.exists());
-
-    // A computer that is gone: its lock lapses by the times that the server gives.
-    let at_server = server.join("win.img");
-    foreign_lock(&at_server, Duration::from_secs(40))?;
-    let other = said(&on("pc2", &create).output()?)?;
-    ensure!(other.refused()? == "image/locked", "{}", other.last());
-    for round in 0..3 {
-        foreign_lock(&at_server, Duration::from_mins(2))?;
-        let start = |host, image: &Path| {
-            let mut command = on(host, &["image", "create", text(&volume), text(image)]);
-            command
-                .stdout(Stdio::piped())
-                .stderr(Stdio::piped())
-                .spawn()
-        };
-        let (one, two) = (start("pc1", &here)?, start("pc2", &there)?);
-        let both = [
-            said(&one.wait_with_output()?)?,
-            said(&two.wait_with_output()?)?,
-        ];
-        let won = both.iter().filter(|said| said.status == Some(0)).count();
-        for said in both.iter().filter(|said| said.status != Some(0)) {
-            ensure!(said.refused()? == "image/locked", "{}", said.last());
-        }
-        // Both, only if one came when the other was done.
-        ensure!(won >= 1, "round {round}: nobody won");
-        whole(&at_server)?;
-        let left = names(server)?;
-        let left = left.iter().filter(|name| {
-            name.contains("lease") || name.contains("stage") || name.ends_with(".img.lock")
-        });
-        ensure!(left.count() == 0, "round {round}: {:?}", names(server)?);
-    }
-    Ok(())
-}
-
-/// Mounts a share twice, as two computers would.
-fn twice(room: &Room, kind: &str, source: &str, options: &str) -> Result<(PathBuf, PathBuf)> {
-    for name in ["one", "two"] {
-        let at = room.path(name);
-        fs::create_dir(&at)?;
-        run("mount", &["-t", kind, "-o", options, source, text(&at)])?;
-    }
-    Ok((room.path("one"), room.path("two")))
-}
-
-#[test]
-fn vm_two_computers_share_locks_over_nfs() -> Result<()> {
-    if !in_vm() || !have(&["rpc.nfsd", "rpc.mountd", "exportfs", "mount.nfs", "unshare"]) {
-        return Ok(());
-    }
-    let room = Room::new()?;
-    nfs(&room)?;
-    let source = [ADDRESS, ":/"].concat();
-    let (one, two) = twice(&room, "nfs", &source, "vers=4.2,nosharecache")?;
-    let export = room.path("export");
-    let done = two_computers(
-        &export.join("aula1"),
-        &one.join("aula1"),
-        &two.join("aula1"),
-    );
-    for at in [&one, &two] {
-        run("umount", &[text(at)])?;
-    }
-    run("rpc.nfsd", &["0"])?;
-    run("umount", &["--lazy", text(&export)])?;
-    done
-}
-
-#[test]
-fn vm_two_computers_share_locks_over_smb() -> Result<()> {
-    if !in_vm() || !have(&["smbd", "smbpasswd", "mount.cifs", "unshare"]) {
-        return Ok(());
-    }
-    let room = Room::new()?;
-    let _server = samba(&room)?;
-    let secret = room.path("secret");
-    fs::write(&secret, "username=lab\npassword=gehe,im\n")?;
-    let source = ["//", ADDRESS, "/ogimages"].concat();
-    let options = format!("credentials={},nosharesock,cache=none", text(&secret));
-    let (one, two) = twice(&room, "cifs", &source, &options)?;
-    fs::remove_file(room.path("images/aula1/win.img"))?;
-    let server = room.path("images/aula1");
-    let done = two_computers(&server, &one.join("aula1"), &two.join("aula1"));
-    for at in [&one, &two] {
-        run("umount", &[text(at)]).context("unmounting")?;
-    }
-    done
 }

@@ -10,7 +10,6 @@ mod room;
 
 mod copies;
 mod disks;
-mod pulled;
 mod servers;
 mod sticks;
 
