@@ -64,21 +64,34 @@ impl Register {
 
     /// Writes it by one rename.
     pub(super) fn write(&self) -> Result<(), Failure> {
-        let file = file();
-        let part = file.with_extension("part");
-        let done = write(&part, &self.known).and_then(|()| fs::rename(&part, &file));
-        done.map_err(|error| Failure::io(&file, &error))
+        let mut text = serde_json::to_vec_pretty(&self.known).expect("our own types serialise");
+        text.push(b'\n');
+        replace(&file(), &text, 0o600)
     }
 }
 
-fn write(part: &Path, known: &[Known]) -> std::io::Result<()> {
-    fs::create_dir_all(settings())?;
-    let mut options = fs::File::options();
-    options.write(true).create(true).truncate(true).mode(0o600);
-    let mut out = options.open(part)?;
-    serde_json::to_writer_pretty(&mut out, known)?;
-    out.write_all(b"\n")?;
-    out.sync_all()
+/// Writes a file of the settings by one rename. The part is made anew each time, so that it has this mode whatever
+/// a killed run left.
+pub(super) fn replace(file: &Path, bytes: &[u8], mode: u32) -> Result<(), Failure> {
+    let mut part = file.as_os_str().to_owned();
+    part.push(".part");
+    let done = || {
+        fs::create_dir_all(file.parent().ok_or(ErrorKind::InvalidInput)?)?;
+        match fs::remove_file(&part) {
+            Err(error) if error.kind() != ErrorKind::NotFound => return Err(error),
+            _ => (),
+        }
+        let mut options = fs::File::options();
+        let mut out = options
+            .write(true)
+            .create_new(true)
+            .mode(mode)
+            .open(&part)?;
+        out.write_all(bytes)?;
+        out.sync_all()?;
+        fs::rename(&part, file)
+    };
+    done().map_err(|error| Failure::io(file, &error))
 }
 
 /// Where settings are kept: beside the configuration file.

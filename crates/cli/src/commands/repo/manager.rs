@@ -1,8 +1,6 @@
 //! A repository that is a manager: its authority, its token, and asking it.
 
 use std::fs;
-use std::io::{ErrorKind, Write};
-use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
 use azud_core::code::Code;
@@ -12,7 +10,7 @@ use azud_transport::http::{Client, Manager, authority, pin_of};
 
 use super::Goal;
 use super::access::How;
-use super::known::{Known, Register, settings};
+use super::known::{Known, Register, replace, settings};
 use crate::commands::Context;
 use crate::commands::serve::PORT;
 use crate::failure::Failure;
@@ -82,8 +80,8 @@ impl Introduced {
     /// Writes down what is needed to ask it again; the token in a file of its owner's alone.
     pub(super) fn keep(&self) -> Result<(), Failure> {
         let (pem, token) = files(&self.manager.host);
-        write(&pem, self.manager.authority.as_bytes(), 0o644)?;
-        write(&token, self.manager.token.as_bytes(), 0o600)
+        replace(&pem, self.manager.authority.as_bytes(), 0o644)?;
+        replace(&token, self.manager.token.as_bytes(), 0o600)
     }
 }
 
@@ -147,22 +145,4 @@ fn token_in(file: &Path) -> Result<String, Failure> {
         return Err(Failure::new(Code::Unauthorised, name));
     }
     Ok(token.to_owned())
-}
-
-fn write(file: &Path, bytes: &[u8], mode: u32) -> Result<(), Failure> {
-    let part = file.with_extension("part");
-    let done = || {
-        fs::create_dir_all(file.parent().ok_or(ErrorKind::InvalidInput)?)?;
-        let mut options = fs::File::options();
-        let mut out = options
-            .write(true)
-            .create(true)
-            .truncate(true)
-            .mode(mode)
-            .open(&part)?;
-        out.write_all(bytes)?;
-        out.sync_all()?;
-        fs::rename(&part, file)
-    };
-    done().map_err(|error| Failure::io(file, &error))
 }
