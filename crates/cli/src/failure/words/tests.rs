@@ -1,0 +1,164 @@
+use std::collections::BTreeSet;
+use std::io;
+use std::path::Path;
+
+use azud_core::name::ImageFile;
+use azud_core::reference::{DeviceRef, Where};
+use azud_disk::DiskError;
+use azud_image::ImageError;
+use azud_store::StoreError;
+
+use crate::failure::Failure;
+use crate::i18n::{Catalog, Lang, term_key};
+use crate::output::memory::output;
+
+/// What stands between this and the next quote, wherever it is found.
+fn quoted<'a>(text: &'a str, before: &'a str) -> impl Iterator<Item = &'a str> {
+    let rest = text.split(before).skip(1);
+    rest.filter_map(|rest| rest.split_once('"').map(|(quoted, _)| quoted))
+}
+
+#[test]
+fn every_kind_of_error_has_its_message_in_spanish() {
+    let spanish = Catalog::new(Lang::Es);
+    let source = include_str!("../words.rs");
+    let source = source.split("mod tests").next().unwrap();
+    let mut seen = BTreeSet::new();
+    for begin in [
+        "::new(\"",
+        "::new(\n            \"",
+        "plain(\"",
+        "of(\"",
+        "at(\"",
+        "sizes(\"",
+        "said(\"",
+        "host(\"",
+        "asked(\"",
+    ] {
+        seen.extend(quoted(source, begin));
+    }
+    assert!(seen.len() > 70, "{seen:?}");
+    // Variables that are absent here are not the matter: they print their names.
+    let known = include_str!("../../../locales/es/details.ftl");
+    let known = [known, include_str!("../../../locales/es/azud.ftl")].concat();
+    for key in seen {
+        let line = format!("\ndetail-{key} = ");
+        assert!(known.contains(&line), "{key} is not in Spanish");
+    }
+    assert_eq!(spanish.term("it is not UTF-8"), "no es UTF-8");
+}
+
+const NAMES: &[&str] = &[
+    "name.rs",
+    "reference.rs",
+    "layout.rs",
+    "reference/device.rs",
+    "reference/place.rs",
+];
+const FORMAT: &[&str] = &[
+    "core/src/format/index.rs",
+    "core/src/format/container.rs",
+    "core/src/format/frame.rs",
+    "core/src/format/ranges.rs",
+    "core/src/assembly/layout.rs",
+    "image/src/indexed.rs",
+    "image/src/head.rs",
+];
+const STORE: &[&str] = &[
+    "durable.rs",
+    "publish.rs",
+    "trash.rs",
+    "beneath.rs",
+    "links.rs",
+    "assembly/work.rs",
+    "lease/mod.rs",
+];
+
+#[test]
+fn fixed_reasons_and_operations_are_terms() {
+    let crates = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
+    let read = |path: &str| {
+        let text = std::fs::read_to_string(crates.join(path)).unwrap();
+        text.split("#[cfg(test)]").next().unwrap().to_owned()
+    };
+    let spanish = Catalog::new(Lang::Es);
+    let mut checked = 0;
+    let mut lacking = Vec::new();
+    let mut look = |path: &str, before: &str| {
+        for text in quoted(&read(path), before) {
+            checked += 1;
+            if spanish.find(&term_key(text), &[]).is_none() {
+                lacking.push(format!("{path}: {text}"));
+            }
+        }
+    };
+    for path in NAMES {
+        let path = format!("core/src/{path}");
+        look(&path, "refuse(\"");
+        look(&path, "Err(\"");
+    }
+    for path in FORMAT {
+        for before in [
+            "Cursor::new(bytes, \"",
+            "Truncated(\"",
+            "NotNative(\"",
+            "Corrupt(\"",
+            "Corrupt(\n            \"",
+        ] {
+            look(path, before);
+        }
+    }
+    for path in STORE {
+        let path = format!("store/src/{path}");
+        look(&path, ".at(\"");
+        look(&path, "none(\"");
+    }
+    assert!(
+        lacking.is_empty() && checked > 80,
+        "not in Spanish: {lacking:#?}"
+    );
+}
+
+/// What the user reads.
+fn said(failure: &Failure, lang: Lang) -> String {
+    let (output, _, err) = output(false, false);
+    output.failure(&Catalog::new(lang), failure);
+    err.text()
+}
+
+#[test]
+fn regression_no_english_behind_the_colon() {
+    let denied = || io::Error::from_raw_os_error(5);
+    let failures = [
+        Failure::from(ImageFile::in_dir(".", ".x").unwrap_err()),
+        Failure::from(Where::parse("300.1.1.1").unwrap_err()),
+        Failure::from(DeviceRef::parse("serial=").unwrap_err()),
+        Failure::from(ImageError::Frames {
+            bad: vec![3],
+            total: 9,
+        }),
+        Failure::from(ImageError::Write { source: denied() }),
+        Failure::from(StoreError::Io {
+            op: "read",
+            path: "/x".into(),
+            source: denied(),
+        }),
+        Failure::from(StoreError::NoSuchVersion {
+            image: "/x".into(),
+            which: "7".into(),
+            reason: "its trash is empty",
+        }),
+        Failure::from(DiskError::NotADevice { path: "/x".into() }),
+    ];
+    for failure in failures {
+        let (english, spanish) = (said(&failure, Lang::En), said(&failure, Lang::Es));
+        assert!(english.contains(&failure.detail), "{english}");
+        assert!(!spanish.contains(&failure.detail), "{spanish}");
+        for cause in &failure.causes {
+            assert!(!spanish.contains(cause), "{spanish}");
+        }
+        for word in [" the ", " is ", " cannot ", " it "] {
+            assert!(!spanish.contains(word), "{word}: {spanish}");
+        }
+    }
+}
