@@ -255,22 +255,19 @@ fn values(catalog: &Catalog, words: &Words) -> Vec<(&'static str, FluentValue<'s
     values.chain(terms).collect()
 }
 
-/// The exact remedy where there is one. As its few words are English, other languages put their
-/// own hint before it.
+/// The exact remedy where there is one, line by line in the user's language.
 fn hint(catalog: &Catalog, failure: &Failure) -> String {
     let own = failure.words.as_ref().and_then(|words| {
         let key = format!("detail-{}.hint", words.key);
         catalog.find(&key, &values(catalog, words))
     });
     let hint = failure.hint.clone().or(own);
-    match (&failure.remedy, catalog.lang()) {
-        (Some(remedy), Lang::En) => hint.map_or(remedy.clone(), |hint| format!("{hint}\n{remedy}")),
-        (remedy, _) => {
-            let hint = hint.unwrap_or_else(|| catalog.hint(failure.code));
-            let steps = remedy.iter().map(|remedy| format!("\n{remedy}"));
-            hint + &steps.collect::<String>()
-        }
-    }
+    let Some(remedy) = &failure.remedy else {
+        return hint.unwrap_or_else(|| catalog.hint(failure.code));
+    };
+    let steps = remedy.lines().map(|line| catalog.term(line.trim()));
+    let lines: Vec<String> = hint.into_iter().chain(steps).collect();
+    lines.join("\n")
 }
 
 /// Streams that tests read back.
@@ -374,7 +371,7 @@ mod tests {
                 .unwrap()
                 .ends_with("frame 3")
         );
-        assert!(value["error"]["hint"].as_str().unwrap().ends_with("\nfsck"));
+        assert_eq!(value["error"]["hint"], "fsck");
         assert_eq!(err.text(), "");
     }
 

@@ -85,3 +85,35 @@ fn every_new_command_fails_in_the_language_of_the_user() -> Result<()> {
     }
     Ok(())
 }
+
+/// What a technician does about a volume that was not shut down is said in their language, command by command.
+#[test]
+fn a_remedy_is_told_in_the_language_of_the_user() -> Result<()> {
+    if !azud_testkit::tools::have(&["mke2fs", "debugfs"]) {
+        return Ok(());
+    }
+    let dir = tempfile::tempdir()?;
+    let volume = dir.path().join("volume");
+    std::fs::File::create(&volume)?.set_len(16 << 20)?;
+    azud_testkit::tools::run("mke2fs", &["-q", "-F", "-t", "ext4", text(&volume)])?;
+    azud_testkit::tools::run(
+        "debugfs",
+        &["-w", "-R", "feature needs_recovery", text(&volume)],
+    )?;
+    let image = dir.path().join("x");
+    let args = ["image", "create", text(&volume), text(&image)];
+    let (english, spanish) = (error(&args, "en")?, error(&args, "es")?);
+    ensure!(english["code"] == "fs/dirty", "{english}");
+    for key in ["message", "hint"] {
+        let (ours, theirs) = (word(&spanish, key)?, word(&english, key)?);
+        ensure!(ours != theirs, "{ours}");
+        for english in ["journal was", "or:", "the flag"] {
+            ensure!(!ours.contains(english), "{ours}");
+        }
+    }
+    ensure!(
+        word(&spanish, "hint")?.contains("e2fsck -p DEVICE"),
+        "{spanish}"
+    );
+    Ok(())
+}
