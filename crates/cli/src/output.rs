@@ -24,7 +24,7 @@ use serde_json::{Value, json};
 
 use crate::failure::{Failure, Words};
 use crate::human::printable;
-use crate::i18n::{Catalog, Lang};
+use crate::i18n::Catalog;
 
 /// Who reads, and how much.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
