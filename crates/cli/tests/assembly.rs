@@ -314,7 +314,7 @@ fn leave_room_for_moving_only(pair: &Pair, image: &Path, mount: &Mount) -> Resul
     let copy = room_needed(pair, image, "never")?;
     let moving = room_needed(pair, image, "always")?;
     ensure!(copy > 2 * moving, "copying takes {copy}, moving {moving}");
-    let rest = (copy + moving) / 2;
+    let rest = u64::midpoint(copy, moving);
     sh(
         r#"fallocate -l $(($(df --output=avail -B1 "$1" | tail -n 1) - $2)) "$1/filled""#,
         &[text(mount.path()), &rest.to_string()],
