@@ -45,6 +45,8 @@ impl Home {
         let Some((cache, path)) = holding(context, &receiving.to.image) else {
             return Ok(None);
         };
+        // Before anybody counts the room that there is.
+        cache.settle(now());
         let source = receiving
             .from
             .path()

@@ -277,6 +277,34 @@ fn a_budget_is_kept() -> Result<()> {
     Ok(())
 }
 
+/// The bytes of an image whose eviction was cut short are on no list; they are room all the same.
+#[test]
+fn loop_regression_a_half_evicted_image_is_not_paid_for_twice() -> Result<()> {
+    if !programs() {
+        return Ok(());
+    }
+    let full = Full::make()?;
+    let new = full.source("new.img", 20)?;
+    let image = full.root().join("aula/new.img");
+    let evicts = || {
+        let plan = update(&image, &new, &["--dry-run"])?;
+        plan.done()?;
+        anyhow::Ok(paths(&plan.plan()["rows"]["evicts"]).join(" "))
+    };
+    ensure!(evicts()? == "b.img aula/c.img", "{}", evicts()?);
+    let evicting = full.root().join(".azud-cache/evicting");
+    fs::create_dir_all(&evicting)?;
+    fs::rename(full.root().join("b.img"), evicting.join("b"))?;
+    ensure!(evicts()? == "aula/c.img", "{}", evicts()?);
+    update(&image, &new, &["--yes"])?.done()?;
+    let left = full.left()?;
+    ensure!(
+        left == ["a.img", "aula/new.img", "d.img", "e.img", "f.img"],
+        "{left:?}"
+    );
+    Ok(())
+}
+
 const KILLS: u64 = 10;
 const KILLS_SOAK: u64 = 200;
 

@@ -12,10 +12,11 @@ use azud_core::cache::may_go;
 use azud_core::name::ImageFile;
 
 use super::survey::{Cached, Survey};
-use super::{Cache, EVICTING, IMAGES, is_dir, key};
+use super::{Cache, EVICTING, IMAGES, STATE, is_dir, key};
 use crate::durable;
 use crate::error::{Result, StoreError};
 use crate::identity::Identify;
+use crate::lock::DirLock;
 use crate::recover::Settled;
 use crate::retention::{self, Purge, Trashed, Why};
 use crate::side::KEPT;
@@ -90,6 +91,16 @@ impl Cache {
             return durable::replace(&file, &crate::slot::json(&self.record(path).0, &file)?);
         }
         Ok(())
+    }
+
+    /// Takes away what evictions that were cut short left, unless somebody is at work or nothing may be written:
+    /// their bytes are on no list of images, and whoever counts the room that is left would miss them.
+    pub fn settle(&self, now: SystemTime) {
+        let pending = durable::names(&self.state(EVICTING)).is_ok_and(|names| !names.is_empty());
+        if pending && let Ok(Some(_lock)) = DirLock::try_now(&self.root.join(STATE)) {
+            // The next eviction tells what is wrong here.
+            let _ = self.finish_evictions(now);
+        }
     }
 
     /// Takes away what evictions that were cut short left. The caller holds the lock.

@@ -120,11 +120,12 @@ struct Seen<'a> {
 }
 
 impl Cache {
-    /// Looks at everything. Nothing is written, but what a crash left beside images is finished.
+    /// Looks at everything. Nothing is written, but what a crash left, beside images and of evictions, is finished.
     ///
     /// # Errors
     /// What the system says of the root; trouble further down is told in [`Survey::skipped`].
     pub fn survey(&self, now: SystemTime, identify: &Identify<'_>) -> Result<Survey> {
+        self.settle(now);
         let leased = self.leased(now, false)?;
         let (installed, mut damaged) = self.installed()?;
         let seen = Seen {
