@@ -140,7 +140,11 @@ fn is_locked(path: &Path) -> bool {
 }
 
 fn is_running(owner: &Owner) -> bool {
-    let Some(pid) = Pid::from_raw(owner.pid) else {
+    // Whatever else stands there would mean a group of processes, or every one.
+    let Some(pid) = Some(owner.pid)
+        .filter(|pid| *pid > 0)
+        .and_then(Pid::from_raw)
+    else {
         return false;
     };
     match started(pid) {

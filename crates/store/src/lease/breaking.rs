@@ -53,7 +53,7 @@ pub(super) fn break_lock(
         Err(error) => return Err(error),
     };
     if let Some(Draft(mark)) = &marked
-        && Found::read(mark).at("read", mark)?.as_ref() != Some(stale)
+        && !stale.is_as_old_as(mark)
     {
         return Ok(());
     }
@@ -92,15 +92,14 @@ pub(crate) fn sweep(dir: &Path, now: SystemTime) -> Result<usize> {
         let Some(name) = name.to_str() else { continue };
         let path = dir.join(name);
         if name.starts_with(PREFIX) {
-            let Ok(Some(found)) = Found::read(&path) else {
-                continue;
-            };
             let abandoned = if name.ends_with(MARK) {
                 is_forgotten(&path, now)
-            } else {
+            } else if let Ok(Some(found)) = Found::read(&path) {
                 found
                     .is_dead_here()
                     .unwrap_or_else(|| found.is_ancient(now))
+            } else {
+                false
             };
             removed += usize::from(abandoned && durable::remove_file(&path).is_ok());
         } else if name.ends_with(LOCK)

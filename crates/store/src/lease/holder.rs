@@ -3,7 +3,6 @@
 use std::fmt;
 use std::fs::{File, Metadata};
 use std::io::Read;
-use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 use std::time::{Duration, SystemTime};
 
@@ -35,6 +34,12 @@ pub(super) struct Claim {
     pub(super) since: u64,
 }
 
+impl Claim {
+    fn read(content: &[u8]) -> Option<Self> {
+        serde_json::from_slice(content).ok()
+    }
+}
+
 /// Who has an image locked.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
@@ -59,6 +64,28 @@ pub enum Holder {
 }
 
 impl Holder {
+    /// Who is named in a lock of this content.
+    pub fn named_in(content: &[u8]) -> Self {
+        if let Some(Claim { owner, since, .. }) = Claim::read(content) {
+            return Self::Azud {
+                here: owner.standing() != Standing::Elsewhere,
+                pid: owner.pid(),
+                host: owner
+                    .host()
+                    .chars()
+                    .filter(|c| !c.is_control())
+                    .take(MAX_HOST)
+                    .collect(),
+                since,
+            };
+        }
+        match content.trim_ascii() {
+            b"mounted" => Self::Mounted,
+            b"reduced" => Self::Reduced,
+            _ => Self::Ownerless,
+        }
+    }
+
     /// A stable word for it: `azud`, `ownerless`, `mounted`, `reduced`.
     pub const fn word(&self) -> &'static str {
         match self {
@@ -89,12 +116,18 @@ impl fmt::Display for Holder {
     }
 }
 
-/// A lock as it was found.
+/// Whether somebody removed it, which NFS may notice only when it is read.
+fn is_gone(error: &std::io::Error) -> bool {
+    use std::io::ErrorKind::{NotFound, StaleNetworkFileHandle};
+    matches!(error.kind(), NotFound | StaleNetworkFileHandle)
+}
+
+/// A lock as it was found. One that is stale and another one that took its place differ in their times, so no
+/// number of the file is needed, which some servers of SMB do not give.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Found {
     content: Vec<u8>,
     modified: SystemTime,
-    inode: u64,
 }
 
 impl Found {
@@ -106,54 +139,51 @@ impl Found {
         let opened = rustix::fs::open(path, flags, Mode::empty()).map(File::from);
         let file = match opened.map_err(std::io::Error::from) {
             Ok(file) => file,
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+            Err(error) if is_gone(&error) => return Ok(None),
             Err(error) => {
                 let meta = std::fs::symlink_metadata(path)?;
                 if meta.is_file() {
                     return Err(error);
                 }
-                return Self::of(&meta, Vec::new()).map(Some);
+                return Self::new(&meta, Vec::new()).map(Some);
             }
         };
+        match Self::of(&file) {
+            Err(error) if is_gone(&error) => Ok(None),
+            other => other.map(Some),
+        }
+    }
+
+    /// Reads one that is open.
+    pub(super) fn of(file: &File) -> std::io::Result<Self> {
         let meta = file.metadata()?;
         let mut content = Vec::new();
         if meta.is_file() {
             file.take(MAX_LOCK).read_to_end(&mut content)?;
         }
-        Self::of(&meta, content).map(Some)
+        Self::new(&meta, content)
     }
 
-    fn of(meta: &Metadata, content: Vec<u8>) -> std::io::Result<Self> {
+    fn new(meta: &Metadata, content: Vec<u8>) -> std::io::Result<Self> {
         Ok(Self {
             content,
             modified: meta.modified()?,
-            inode: meta.ino(),
         })
     }
 
+    /// Whether what has this name was written when this one was. It is only looked at, since this lock may be open by
+    /// another name.
+    pub(super) fn is_as_old_as(&self, path: &Path) -> bool {
+        let written = std::fs::symlink_metadata(path).and_then(|meta| meta.modified());
+        written.is_ok_and(|written| written == self.modified)
+    }
+
     pub(super) fn claim(&self) -> Option<Claim> {
-        serde_json::from_slice(&self.content).ok()
+        Claim::read(&self.content)
     }
 
     pub(super) fn holder(&self) -> Holder {
-        if let Some(Claim { owner, since, .. }) = self.claim() {
-            return Holder::Azud {
-                here: owner.standing() != Standing::Elsewhere,
-                pid: owner.pid(),
-                host: owner
-                    .host()
-                    .chars()
-                    .filter(|c| !c.is_control())
-                    .take(MAX_HOST)
-                    .collect(),
-                since,
-            };
-        }
-        match self.content.trim_ascii() {
-            b"mounted" => Holder::Mounted,
-            b"reduced" => Holder::Reduced,
-            _ => Holder::Ownerless,
-        }
+        Holder::named_in(&self.content)
     }
 
     /// Whether it counts no more. `server_now` tells the time of the clock that gave the file its times.

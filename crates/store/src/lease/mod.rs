@@ -11,6 +11,7 @@
 use std::collections::hash_map::RandomState;
 use std::fs::File;
 use std::hash::{BuildHasher, Hasher};
+use std::io::ErrorKind;
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::sync::mpsc::{RecvTimeoutError, Sender, channel};
@@ -151,24 +152,38 @@ impl Lease {
     /// Makes the lock under a name of its own and gives it the one that counts.
     fn place(&self, content: &[u8]) -> Result<File> {
         let draft = Draft(self.hidden(""));
-        let file = durable::create(&draft.0)?;
-        refresh(&file, content).at("write", &draft.0)?;
+        let server_now = make(&draft.0, content)?;
         for _ in 0..TRIES {
             if durable::name_exclusively(&draft.0, &self.path)? {
-                return Ok(file);
+                drop(draft);
+                return self.placed();
             }
             let Some(found) = Found::read(&self.path).at("read", &self.path)? else {
+                sleep(NAP);
                 continue;
             };
-            refresh(&file, content).at("write", &draft.0)?;
-            let server_now = file.metadata().and_then(|meta| meta.modified());
-            let server_now = server_now.at("look at", &draft.0)?;
             if !found.is_stale(server_now) {
                 return Err(held(&self.image, found.holder()));
             }
             break_lock(&self.path, (&found, server_now), &self.hidden("-broken"))?;
         }
         Err(StoreError::Locked(self.path.clone()))
+    }
+
+    /// The lock, opened by the name that counts and by no other: SMB refuses a computer that opens one file by two
+    /// names, and NFS keeps a name that is removed as long as the file is open by it.
+    fn placed(&self) -> Result<File> {
+        let file = match File::options().read(true).write(true).open(&self.path) {
+            Err(error) if error.kind() == ErrorKind::NotFound => {
+                return Err(StoreError::Locked(self.path.clone()));
+            }
+            other => other.at("open", &self.path)?,
+        };
+        let found = Found::of(&file).at("read", &self.path)?;
+        if found.claim().as_ref() != Some(&self.claim) {
+            return Err(held(&self.image, found.holder()));
+        }
+        Ok(file)
     }
 
     fn hidden(&self, ending: &str) -> PathBuf {
@@ -208,6 +223,15 @@ impl Drop for Lease {
         }
         live::remove(&self.claim.token);
     }
+}
+
+/// Makes a lock that has no effect yet, and says what time it is by the file server's clock: the time that a new
+/// file has. What a client of SMB says of a file after writing to it is by its own clock.
+fn make(draft: &Path, content: &[u8]) -> Result<SystemTime> {
+    let file = durable::create(draft)?;
+    let made = file.metadata().and_then(|meta| meta.modified());
+    refresh(&file, content).at("write", draft)?;
+    made.at("look at", draft)
 }
 
 /// Writes the same content again: the file server's clock gives it a new time, which the time that a

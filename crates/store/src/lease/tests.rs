@@ -161,6 +161,21 @@ fn locks_of_stock_tools_are_honoured() {
 }
 
 #[test]
+fn regression_numbers_that_name_no_process_are_no_owner() {
+    let dir = tempfile::tempdir().unwrap();
+    let image = image(dir.path());
+    for pid in [0, -1, i32::MIN] {
+        let mut owner = serde_json::to_value(Owner::this()).unwrap();
+        owner["pid"] = pid.into();
+        owner["token"] = "d0".into();
+        owner["since"] = u64::MAX.into();
+        write(&image, &owner.to_string(), Duration::ZERO);
+        assert_eq!(holder(&image), None, "{pid}");
+        take(&image).unwrap().confirm().unwrap();
+    }
+}
+
+#[test]
 fn of_many_breakers_exactly_one_wins() {
     let dir = tempfile::tempdir().unwrap();
     for round in 0..100 {
