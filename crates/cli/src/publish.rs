@@ -83,6 +83,10 @@ impl Making {
         let captured = capture(volume, tails, content, &options, (&mut out, &progress))?;
         let written = out.finish()?;
         progress.end();
+        // The base may be the very image that is replaced, which SMB does not do while it is open.
+        drop(options);
+        drop(base);
+        drop(base_file);
         unchanged()?;
         Self::check(&staging, &captured, &progress)?;
         drop(progress);

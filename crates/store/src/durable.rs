@@ -5,7 +5,7 @@
 
 use std::cell::RefCell;
 use std::fs::{self, File, OpenOptions};
-use std::io::{self, Read, Write};
+use std::io::{self, ErrorKind, Read, Write};
 use std::os::fd::AsFd;
 use std::os::unix::fs::FileExt;
 use std::path::Path;
@@ -317,11 +317,13 @@ pub(crate) fn files(dir: &Path) -> Result<Vec<std::ffi::OsString>> {
     Ok(names)
 }
 
-/// Removes a directory whose files were removed. While one of them is open on NFS it stays, empty from the moment
-/// on in which that is closed, and the next run clears it away.
+/// Removes a directory whose files were removed. While one of them is open on NFS or SMB, here or on another computer,
+/// it stays, empty from the moment on in which that is closed, and the next run clears it away.
 pub(crate) fn remove_emptied_dir(path: &Path) -> Result<()> {
     match remove_dir(path) {
-        Err(_) if names(path)?.iter().all(is_removed) => Ok(()),
+        Err(StoreError::Io { source, .. }) if source.kind() == ErrorKind::DirectoryNotEmpty => {
+            Ok(())
+        }
         other => other,
     }
 }

@@ -25,7 +25,7 @@ mod owner;
 mod plan;
 pub mod publish;
 pub mod recover;
-mod repoinfo;
+pub mod repoinfo;
 pub mod retention;
 pub mod room;
 pub mod side;

@@ -18,10 +18,13 @@ use crate::error::{Result, StoreError};
 use crate::identity::Identity;
 use crate::side::KEPT;
 use crate::slot::{GONE, META, Meta, Slot, TRASH, json, shelf, slots};
-use crate::stage;
+use crate::{room, stage};
 
 /// The mark of a committed change: the plan itself.
 pub(crate) const READY: &str = "ready";
+
+/// What is put aside in a stage; no image has such a name.
+const ASIDE: &str = ".aside";
 
 /// `meta.json` as long as the version is not whole.
 const META_DRAFT: &str = ".meta";
@@ -253,7 +256,7 @@ impl Plan {
             durable::remove_file(&image.beside(ending))?;
         }
         if let Some((place, source)) = place {
-            place.carry_out(source, &image)?;
+            place.carry_out(source, &image, stage)?;
         }
         durable::sync_dir(dir)?;
         stage::clear(stage)?;
@@ -286,11 +289,17 @@ impl Place {
         Ok(())
     }
 
-    fn carry_out(&self, source: &Path, image: &ImageFile) -> Result<()> {
+    /// What is put aside on the way is cleared away with the stage.
+    fn carry_out(&self, source: &Path, image: &ImageFile, stage: &Path) -> Result<()> {
+        let puts_aside = room::replaces_nothing_open(image.dir())?;
         for Placed { ending, .. } in &self.files {
             let path = source.join(format!("{}{ending}", image.name()));
+            let to = image.beside(ending);
             if durable::file_size(&path)?.is_some() {
-                durable::rename(&path, &image.beside(ending))?;
+                if puts_aside && durable::file_size(&to)?.is_some() {
+                    durable::rename(&to, &stage.join(format!("{ASIDE}{ending}")))?;
+                }
+                durable::rename(&path, &to)?;
             }
         }
         if self.from.is_some() && std::fs::symlink_metadata(source).is_ok() {

@@ -63,15 +63,20 @@ impl Image {
     }
 }
 
-/// What a server says of the images below `root`, by their path from there. Nothing, when there is no catalogue or
-/// it cannot be understood: files decide what there is.
+/// What a server says of the images below `root`, by their path from there. Nothing when there is no catalogue.
 pub(crate) fn read(root: &Path) -> BTreeMap<PathBuf, InfoLine> {
     let places = [root.join(NAME), root.join("../etc").join(NAME)];
-    let content = places
+    let mut contents = places
         .iter()
-        .find_map(|path| durable::read_small(path, MAX_LEN).ok());
-    let repository = content.and_then(|text| serde_json::from_slice::<Repository>(&text).ok());
-    let Some(repository) = repository else {
+        .filter_map(|path| durable::read_small(path, MAX_LEN).ok());
+    contents
+        .next()
+        .map_or_else(BTreeMap::new, |text| claims(&text))
+}
+
+/// What a catalogue says. Nothing when it cannot be understood: files decide what there is.
+pub fn claims(text: &[u8]) -> BTreeMap<PathBuf, InfoLine> {
+    let Ok(repository) = serde_json::from_slice::<Repository>(text) else {
         return BTreeMap::new();
     };
     let common = repository

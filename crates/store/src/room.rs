@@ -10,6 +10,9 @@ use crate::error::{At, Result, StoreError};
 const FAT: i64 = 0x4d44;
 const FAT_LIMIT: u64 = (4 << 30) - 1;
 
+/// What the kernel calls SMB, of the first and of later versions.
+const SMB: [i64; 2] = [0xff53_4d42, 0xfe53_4d42];
+
 /// What the file system of a directory offers to a new file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Room {
@@ -80,6 +83,11 @@ pub(crate) fn kind(fs: &StatFs) -> i64 {
     )]
     let kind = fs.f_type as i64;
     kind
+}
+
+/// Whether files are replaced here only while nobody has them open, on whichever computer: so it is with SMB.
+pub(crate) fn replaces_nothing_open(dir: &Path) -> Result<bool> {
+    Ok(SMB.contains(&(kind(&file_system(dir)?) & 0xFFFF_FFFF)))
 }
 
 pub(crate) fn file_limit(kind: i64) -> Option<u64> {

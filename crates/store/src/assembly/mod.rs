@@ -134,14 +134,9 @@ impl<'a> Assembly<'a> {
         let mut work = work::Work::begin(&self, &staging, view)?;
         let written = work.run(progress)?;
         let report = work.report(&prospect);
-        // `work` keeps others from reading an old image that is half given up, until the new one is there.
-        report::publish(
-            staging,
-            &self.wanted,
-            (&written, work.moved()),
-            facts,
-            &report,
-        )
+        let used_up = work.close();
+        let written = (&written, used_up.is_some());
+        report::publish(staging, &self.wanted, written, facts, &report)
     }
 }
 

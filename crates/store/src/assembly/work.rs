@@ -311,9 +311,10 @@ impl<'a> Work<'a> {
         }
     }
 
-    /// Whether the old image is used up.
-    pub(super) fn moved(&self) -> bool {
-        self.old.is_some()
+    /// Closes the files: what is open NFS does not remove and SMB does not replace. Only an old image that is used up
+    /// stays open, for as long as what is returned, so that nobody reads it until the new one is there.
+    pub(super) fn close(self) -> Option<View> {
+        self.old.is_some().then_some(self.view)
     }
 }
 

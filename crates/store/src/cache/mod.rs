@@ -81,6 +81,14 @@ impl Cache {
         &self.root
     }
 
+    /// Refuses a cache in which nothing can be changed.
+    ///
+    /// # Errors
+    /// [`StoreError::ReadOnly`], or what the system says.
+    pub fn check_writable(&self) -> Result<()> {
+        durable::check_writable(&self.root)
+    }
+
     /// Whether anything was ever noted here.
     pub fn has_state(&self) -> bool {
         is_dir(&self.root.join(STATE))

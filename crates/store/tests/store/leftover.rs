@@ -4,6 +4,7 @@ use std::fs;
 use std::time::{Duration, SystemTime};
 
 use azud_store::leftover::{Standing, leftovers};
+use azud_store::recover::recover;
 
 #[test]
 fn what_lies_about_is_told_by_how_it_stands() {
@@ -63,4 +64,19 @@ fn what_lies_about_is_told_by_how_it_stands() {
         "and nothing was removed"
     );
     assert!(leftovers(&tree.path().join("none"), now).is_err());
+}
+
+/// NFS keeps a file that is removed while it is open, under a name of its own, and with it the directory.
+#[test]
+fn what_stayed_because_it_was_open_goes_with_the_next_command() {
+    let dir = tempfile::tempdir().unwrap();
+    let stage = dir.path().join(".azud-assembly-x.img-0123456789abcdef");
+    fs::create_dir(&stage).unwrap();
+    let open = stage.join(".nfs000000000000000100000001");
+    fs::write(&open, "").unwrap();
+    recover(dir.path(), SystemTime::now()).unwrap();
+    assert!(open.exists(), "it is not ours to remove");
+    fs::remove_file(&open).unwrap();
+    recover(dir.path(), SystemTime::now()).unwrap();
+    assert!(!stage.exists());
 }
