@@ -30,6 +30,8 @@ mod present;
 pub mod progress;
 mod publish;
 pub mod receive;
+mod remote;
+mod sending;
 pub mod site;
 mod sums;
 pub mod table;

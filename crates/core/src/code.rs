@@ -174,6 +174,12 @@ codes! {
     IndexInMaking = "repo/index-in-making",
     /// A range of bytes that cannot be served.
     BadRange = "repo/bad-range",
+    /// What a client sends for an image cannot be a part of it.
+    BadUpload = "repo/bad-upload",
+    /// The manager knows no such upload, or it has lapsed.
+    NoUpload = "repo/no-upload",
+    /// The manager receives as many images as it can.
+    TooManyUploads = "repo/too-many-uploads",
     /// Nobody can listen at the address.
     CannotListen = "server/cannot-listen",
     /// What should be a certificate is none.
@@ -188,6 +194,16 @@ codes! {
     ToolMissing = "tool/missing",
     /// An external program failed.
     ToolFailed = "tool/failed",
+}
+
+impl std::str::FromStr for Code {
+    type Err = ();
+
+    /// Understands a code; none that this program does not know.
+    fn from_str(text: &str) -> Result<Self, ()> {
+        let mut all = Self::ALL.iter();
+        all.find(|code| code.as_str() == text).copied().ok_or(())
+    }
 }
 
 impl std::fmt::Display for Code {
@@ -223,6 +239,7 @@ mod tests {
                 |s: &str| !s.is_empty() && s.bytes().all(|b| b.is_ascii_lowercase() || b == b'-');
             assert!(ok(area) && ok(word), "{text}");
             assert!(seen.insert(text), "{text} twice");
+            assert_eq!(text.parse(), Ok(*code));
         }
     }
 }

@@ -21,6 +21,8 @@ pub enum Phase {
     Repair,
     /// Gathering the pieces of an image.
     Assemble,
+    /// Sending pieces of an image to a manager.
+    Send,
 }
 
 impl Phase {
@@ -36,6 +38,7 @@ impl Phase {
             Self::Convert => "convert",
             Self::Repair => "repair",
             Self::Assemble => "assemble",
+            Self::Send => "send",
         }
     }
 }

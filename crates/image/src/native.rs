@@ -49,6 +49,11 @@ impl Native {
         Ok(Self { indexed, geometry })
     }
 
+    /// The index alone.
+    pub(crate) fn into_index(self) -> Indexed {
+        self.indexed
+    }
+
     /// From parts that are checked already.
     pub(crate) fn from_parts(identity: Hash, index: Index, geometry: Geometry) -> Self {
         let indexed = Indexed::new(identity, index);

@@ -11,6 +11,7 @@ mod problem;
 mod routes;
 mod state;
 mod token;
+mod upload;
 
 use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
@@ -78,6 +79,7 @@ pub fn serve(options: &Options, ready: impl FnOnce(&Ready)) -> Result<()> {
         library: Arc::new(Library::new(options.images.clone())),
         tokens,
         authority: authority.pem().to_owned(),
+        uploads: upload::Uploads::new(options.images.clone()),
     });
     let runtime = Runtime::new().map_err(ServerError::Start)?;
     runtime.block_on(async {

@@ -14,6 +14,7 @@ pub(crate) struct Problem {
     code: Code,
     detail: String,
     retry_after: Option<u32>,
+    more: Option<(&'static str, String)>,
 }
 
 impl Problem {
@@ -24,6 +25,15 @@ impl Problem {
             code,
             detail,
             retry_after: None,
+            more: None,
+        }
+    }
+
+    /// Tells something more, for programs.
+    pub(crate) fn with(self, key: &'static str, value: &str) -> Self {
+        Self {
+            more: Some((key, value.to_owned())),
+            ..self
         }
     }
 
@@ -43,7 +53,9 @@ impl From<StoreError> for Problem {
             Code::NotFound => StatusCode::NOT_FOUND,
             Code::BadName | Code::BadPlace => StatusCode::BAD_REQUEST,
             Code::Outside | Code::CaseTwin | Code::Locked | Code::HalfMoved => StatusCode::CONFLICT,
-            Code::NoSpace => StatusCode::INSUFFICIENT_STORAGE,
+            Code::NoSpace | Code::TooLittleRoom | Code::FileTooLarge => {
+                StatusCode::INSUFFICIENT_STORAGE
+            }
             _ => StatusCode::INTERNAL_SERVER_ERROR,
         };
         Self::new(status, code, error.to_string())
@@ -62,13 +74,16 @@ impl From<SourceError> for Problem {
 
 impl IntoResponse for Problem {
     fn into_response(self) -> Response {
-        let body = json!({
+        let mut body = json!({
             "type": "about:blank",
             "title": self.status.canonical_reason(),
             "status": self.status.as_u16(),
             "code": self.code.as_str(),
             "detail": self.detail,
         });
+        if let Some((key, value)) = self.more {
+            body[key] = value.into();
+        }
         let mut response = (self.status, body.to_string()).into_response();
         let headers = response.headers_mut();
         headers.insert(

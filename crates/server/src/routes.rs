@@ -21,6 +21,7 @@ use tower::ServiceExt;
 use crate::library::{Found, Library, read};
 use crate::problem::Problem;
 use crate::token::{Role, Tokens};
+use crate::upload::{self, Uploads};
 
 /// Bytes that are read at once for a body; two such pieces are under way for each connection.
 const PIECE: u64 = 512 << 10;
@@ -31,6 +32,7 @@ pub(crate) struct Shared {
     pub(crate) library: Arc<Library>,
     pub(crate) tokens: Tokens,
     pub(crate) authority: String,
+    pub(crate) uploads: Arc<Uploads>,
 }
 
 /// The whole API.
@@ -39,12 +41,16 @@ pub(crate) fn api(shared: Shared) -> Router {
     let reading = Router::new()
         .route("/v1/images", get(images))
         .route("/v1/images/{name}", get(file))
-        .route("/v1/images/{name}/index", get(index))
-        .fallback(nothing_there)
-        .with_state(Arc::clone(&shared));
+        .route("/v1/images/{name}/index", get(index));
+    let writing = reading.clone().merge(upload::routes());
+    let ready = |router: Router<Arc<Shared>>| {
+        let router = router.fallback(nothing_there);
+        router.with_state(Arc::clone(&shared))
+    };
     let gate = Gate {
         shared: Arc::clone(&shared),
-        reading,
+        reading: ready(reading),
+        writing: ready(writing),
     };
     Router::new()
         .route("/health", get(health))
@@ -58,6 +64,7 @@ pub(crate) fn api(shared: Shared) -> Router {
 struct Gate {
     shared: Arc<Shared>,
     reading: Router,
+    writing: Router,
 }
 
 impl Gate {
@@ -71,11 +78,13 @@ impl Gate {
                 .insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
             return response;
         };
-        match role {
-            Role::Read | Role::Write | Role::Admin => match self.reading.oneshot(request).await {
-                Ok(response) => response,
-                Err(never) => match never {},
-            },
+        let router = match role {
+            Role::Read => self.reading,
+            Role::Write | Role::Admin => self.writing,
+        };
+        match router.oneshot(request).await {
+            Ok(response) => response,
+            Err(never) => match never {},
         }
     }
 
@@ -218,7 +227,7 @@ fn json_of(value: &serde_json::Value) -> Response {
 }
 
 /// Runs what may wait for a disk where that harms nobody.
-async fn blocking<T: Send + 'static>(
+pub(crate) async fn blocking<T: Send + 'static>(
     work: impl FnOnce() -> Result<T, Problem> + Send + 'static,
 ) -> Result<T, Problem> {
     let failed = |_| {

@@ -161,6 +161,17 @@ pub enum StoreError {
         /// Where the damaged piece begins.
         offset: u64,
     },
+    /// What is sent for an image cannot be a part of it.
+    #[error("{path} cannot be received: {reason}", path = .path.display())]
+    BadUpload {
+        /// The image.
+        path: PathBuf,
+        /// What is wrong with what is sent.
+        reason: &'static str,
+    },
+    /// The same piece of an image is just being received.
+    #[error("the piece of {path} is coming already", path = .0.display())]
+    Coming(PathBuf),
     /// Somebody asked for the end of the work.
     #[error(transparent)]
     Interrupted(#[from] Interrupted),
@@ -205,7 +216,7 @@ impl StoreError {
             Self::NotAFile { .. } => Code::NotAFile,
             Self::NoSpace { .. } => Code::NoSpace,
             Self::ReadOnly { .. } => Code::ReadOnly,
-            Self::Locked(_) | Self::Held { .. } => Code::Locked,
+            Self::Locked(_) | Self::Held { .. } | Self::Coming(_) => Code::Locked,
             Self::NoSuchVersion { .. } => Code::NoSuchVersion,
             Self::Stays { why, .. } => match why {
                 Stays::Pinned => Code::Pinned,
@@ -219,6 +230,7 @@ impl StoreError {
             Self::TooLittleRoom { .. } => Code::TooLittleRoom,
             Self::FileTooLarge { .. } => Code::FileTooLarge,
             Self::HalfMoved(_) => Code::HalfMoved,
+            Self::BadUpload { .. } => Code::BadUpload,
             Self::Source { source, .. } => source.code(),
             Self::Pending { source, .. } => source.code(),
             Self::Interrupted(_) => Code::Interrupted,

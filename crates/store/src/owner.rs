@@ -84,6 +84,17 @@ impl Owner {
     }
 }
 
+/// This process, in words that mean it and no other one: for whoever has to know later on whether it has ended.
+pub fn this_process() -> String {
+    serde_json::to_string(&Owner::this()).unwrap_or_default()
+}
+
+/// Whether such words mean a process of this computer that has ended.
+pub fn has_ended(process: &str) -> bool {
+    let owner = serde_json::from_str::<Owner>(process);
+    owner.is_ok_and(|owner| owner.standing() == Standing::Gone)
+}
+
 /// Writes who we are into a stage directory. The file must stay open for as long as the work lasts.
 pub(crate) fn sign(stage: &Path) -> Result<File> {
     let path = stage.join(OWNER);

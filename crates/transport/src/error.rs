@@ -4,6 +4,7 @@ use std::io;
 
 use azud_core::assembly::SourceError;
 use azud_core::code::{self, Code};
+use azud_core::progress::Interrupted;
 
 /// Result of this crate.
 pub type Result<T> = std::result::Result<T, NetError>;
@@ -71,6 +72,37 @@ pub enum NetError {
         /// In its words.
         detail: String,
     },
+    /// It refuses, and says why in a code.
+    #[error("{host}: {detail}")]
+    Said {
+        /// Which.
+        host: String,
+        /// The code.
+        code: Code,
+        /// In its words.
+        detail: String,
+        /// Who sends the image already, if that is why.
+        sender: Option<String>,
+    },
+    /// It does not have frames that it had, and nobody here can give them again.
+    #[error("{host} lost {bytes} bytes of what it had been sent")]
+    Lost {
+        /// Which.
+        host: String,
+        /// How many.
+        bytes: u64,
+    },
+    /// Somebody asked for the end of the work.
+    #[error(transparent)]
+    Interrupted(#[from] Interrupted),
+    /// What is to be sent cannot be read.
+    #[error("{name} cannot be read")]
+    Source {
+        /// What.
+        name: String,
+        /// Why.
+        source: SourceError,
+    },
     /// What it sends is not what was asked for.
     #[error("{host} sends {what}")]
     Protocol {
@@ -94,6 +126,10 @@ impl NetError {
             Self::NotFound { .. } => Code::NotFound,
             Self::Changed { .. } => Code::SourceChanged,
             Self::Refused { .. } | Self::Protocol { .. } => Code::BadAnswer,
+            Self::Said { code, .. } => *code,
+            Self::Lost { .. } => Code::NoUpload,
+            Self::Interrupted(_) => Code::Interrupted,
+            Self::Source { source, .. } => source.code(),
             Self::BadCertificate => Code::BadCertificate,
         }
     }

@@ -327,6 +327,7 @@ pub(super) fn store(error: &StoreError) -> Words {
             "bad-piece",
             [("name", name.clone()), ("offset", offset.to_string())],
         ),
+        StoreError::BadUpload { .. } | StoreError::Coming(_) => upload(error),
         StoreError::Interrupted(_) => interrupted(),
         StoreError::Io { op, path, .. } => of("store-io", path).term("op", op),
     }
@@ -415,6 +416,15 @@ pub(super) fn cause(error: &(dyn std::error::Error + 'static)) -> Option<Words> 
     found.or_else(|| error.downcast_ref().map(foreign))
 }
 
+/// Of what a client sends.
+fn upload(error: &StoreError) -> Words {
+    match error {
+        StoreError::BadUpload { path, reason } => of("bad-upload", path).term("reason", reason),
+        StoreError::Coming(path) => of("coming", path),
+        other => store(other),
+    }
+}
+
 pub(super) fn net(error: &NetError) -> Words {
     let host = |key, host: &str| Words::new(key, [("host", host.to_owned())]);
     match error {
@@ -440,6 +450,12 @@ pub(super) fn net(error: &NetError) -> Words {
         } => host("net-refused", it)
             .with("status", status.to_string())
             .with("detail", detail.clone()),
+        NetError::Said {
+            host: it, detail, ..
+        } => host("net-said", it).with("detail", detail.clone()),
+        NetError::Lost { host: it, bytes } => host("net-lost", it).with("bytes", bytes.to_string()),
+        NetError::Interrupted(_) => interrupted(),
+        NetError::Source { name, .. } => Words::new("net-source", [("name", name.clone())]),
         NetError::Protocol { host: it, what } => host("net-protocol", it).term("what", what),
         NetError::BadCertificate => plain("net-bad-certificate"),
     }

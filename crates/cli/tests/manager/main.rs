@@ -1,8 +1,10 @@
 //! The manager and its clients, through the real program over real TLS on loopback.
 
+mod kills;
 #[path = "../kit/mod.rs"]
 mod kit;
 mod server;
+mod upload;
 
 use std::fs;
 use std::path::Path;
@@ -161,7 +163,7 @@ fn names_lead_to_images_and_nowhere_else() -> Result<()> {
     room.know(&manager)?;
     let to = room.dir().join("to.img");
     for (name, code) in [
-        ("link", "repo/bad-answer"),
+        ("link", "image/outside"),
         ("none", "image/not-found"),
         ("one/deeper", "image/not-found"),
     ] {

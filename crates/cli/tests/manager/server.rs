@@ -49,7 +49,7 @@ impl Room {
         self.dir().join("state")
     }
 
-    fn command(&self, args: &[&str]) -> Command {
+    pub(crate) fn command(&self, args: &[&str]) -> Command {
         let mut command = command(args);
         command
             .env("AZUD_CONFIG", self.dir().join("etc/azud.toml"))
@@ -101,7 +101,12 @@ impl Room {
 
     /// Introduces the client to a manager with a token for reading.
     pub(crate) fn know(&self, manager: &Manager) -> Result<()> {
-        let made = self.done(&["token", "create", "--role", "read"])?;
+        self.know_as(manager, "read")
+    }
+
+    /// The same with a token of a role.
+    pub(crate) fn know_as(&self, manager: &Manager, role: &str) -> Result<()> {
+        let made = self.done(&["token", "create", "--role", role])?;
         let token = made["token"].as_str().context("a token")?;
         // What a killed run left is in nobody's way.
         let kept = self.dir().join("etc/managers/127.0.0.1.token");
@@ -138,6 +143,15 @@ impl Room {
             text(&file),
         ];
         self.run(&[&args[..], &["--yes"]].concat())
+    }
+}
+
+impl Manager {
+    /// Ends it at once, as a power cut would.
+    pub(crate) fn kill(mut self) -> Result<()> {
+        self.child.kill()?;
+        self.child.wait()?;
+        Ok(())
     }
 }
 

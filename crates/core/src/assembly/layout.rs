@@ -118,6 +118,17 @@ impl Layout {
         })
     }
 
+    /// Of a file that holds pieces and is nothing else.
+    pub fn loose(pieces: Vec<Piece>) -> Self {
+        Self {
+            identity: Hash::default(),
+            size: pieces.last().map_or(0, Piece::end),
+            pieces,
+            description: Vec::new(),
+            native: false,
+        }
+    }
+
     /// Reads the ending of a native image.
     ///
     /// # Errors

@@ -1,4 +1,5 @@
-//! A base: an image whose frames are taken over verbatim, so that bytes chosen once stay chosen.
+//! A base: an image whose frames are taken over verbatim, so that bytes chosen once stay chosen. It is here, or where
+//! the new image goes.
 
 use std::collections::HashMap;
 
@@ -8,12 +9,14 @@ use azud_core::io::ReadAt;
 
 use crate::codec::Decoder;
 use crate::error::ImageError;
+use crate::indexed::Indexed;
 use crate::native::Native;
 
 /// An opened base image.
 pub struct Base<'a> {
-    file: &'a dyn ReadAt,
-    native: Native,
+    /// `None` when whoever gets the new image has it.
+    file: Option<&'a dyn ReadAt>,
+    index: Indexed,
     by_content: HashMap<Hash, usize>,
 }
 
@@ -29,26 +32,35 @@ impl<'a> Base<'a> {
     /// # Errors
     /// As [`Native::open`].
     pub fn open(file: &'a dyn ReadAt) -> Result<Self, ImageError> {
-        let native = Native::open(file)?;
-        let by_content = native
+        Ok(Self::of(Some(file), Native::open(file)?.into_index()))
+    }
+
+    /// A base that whoever gets the new image has: of its frames no byte is needed here, and none is written. Only
+    /// for [`super::capture_into`].
+    pub fn held(index: Indexed) -> Self {
+        Self::of(None, index)
+    }
+
+    fn of(file: Option<&'a dyn ReadAt>, index: Indexed) -> Self {
+        let by_content = index
             .frames()
             .iter()
             .enumerate()
             .map(|(n, frame)| (frame.content_hash, n))
             .collect();
-        Ok(Self {
+        Self {
             file,
-            native,
+            index,
             by_content,
-        })
+        }
     }
 
     /// How the base was cut.
     pub fn cut(&self) -> CutFacts {
-        self.native.facts().cut
+        self.index.facts().cut
     }
 
-    /// The stored bytes for a content, if the base has them whole; their hash is the result.
+    /// The stored bytes for a content, if the base has them whole; their length and hash are the result.
     /// A frame that is damaged, or decodes to something else than its index says, is as good as none:
     /// the content is compressed anew.
     pub(super) fn take(
@@ -57,17 +69,21 @@ impl<'a> Base<'a> {
         content: &[u8],
         check: &mut Check,
         out: &mut Vec<u8>,
-    ) -> Option<Hash> {
+    ) -> Option<(u32, Hash)> {
         let number = *self.by_content.get(hash)?;
-        let frame = &self.native.frames()[number];
+        let frame = &self.index.frames()[number];
         if frame.content_len as usize != content.len() {
             return None;
         }
-        self.native.read_frame(self.file, number, out).ok()?;
+        let taken = (frame.compressed_len, frame.compressed_hash);
+        let Some(file) = self.file else {
+            return Some(taken);
+        };
+        self.index.read_frame(file, number, out).ok()?;
         let Check { decoder, decoded } = check;
         decoded.resize(content.len(), 0);
         decoder.decode(number, out, decoded).ok()?;
-        (decoded == content).then_some(frame.compressed_hash)
+        (decoded == content).then_some(taken)
     }
 }
 

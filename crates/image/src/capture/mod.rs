@@ -9,6 +9,7 @@
 mod base;
 mod content;
 mod cutting;
+mod sink;
 mod slab;
 
 use std::io::{Read, Write};
@@ -23,12 +24,14 @@ use azud_core::progress::Progress;
 pub use base::Base;
 use base::Check;
 pub use content::DeviceContent;
+pub use sink::Sink;
 
 use crate::codec::{Encoder, zstd_version};
 use crate::error::ImageError;
 use crate::fs::Volume;
 use crate::par::{Pipeline, cores};
 use cutting::Cutting;
+use sink::File;
 use slab::Content;
 
 /// How to capture.
@@ -77,6 +80,21 @@ pub fn capture(
     options: &CaptureOptions<'_>,
     (out, progress): (&mut dyn Write, &dyn Progress),
 ) -> Result<Captured, ImageError> {
+    let mut sink = File(out);
+    capture_into(volume, tails, content, options, (&mut sink, progress))
+}
+
+/// As [`capture`], frame by frame.
+///
+/// # Errors
+/// As [`capture`].
+pub fn capture_into(
+    volume: &Volume,
+    tails: Vec<Tail>,
+    content: impl Read + Send,
+    options: &CaptureOptions<'_>,
+    (out, progress): (&mut dyn Sink, &dyn Progress),
+) -> Result<Captured, ImageError> {
     check_limits(volume)?;
     let lengths = choose_lengths(volume, options);
     let header = header_of(volume);
@@ -97,12 +115,12 @@ pub fn capture(
         || (Encoder::new(options.level), Check::new()),
         |worker, content: Content| Ok(pack(worker, options.base, &content)),
         |packed| {
-            out.write_all(&packed.bytes)
+            out.frame(&packed.row, &packed.bytes)
                 .map_err(|source| ImageError::Write { source })?;
             progress.advance(packed.row.content_len.into())?;
             if packed.reused {
                 reused_frames += 1;
-                reused_bytes += packed.bytes.len() as u64;
+                reused_bytes += u64::from(packed.row.compressed_len);
             }
             index.frames.push(packed.row);
             Ok(())
@@ -115,7 +133,7 @@ pub fn capture(
         )));
     }
     let (ending, identity) = container::ending(&index);
-    out.write_all(&ending)
+    out.ending(&ending)
         .map_err(|source| ImageError::Write { source })?;
     let file_len = index.frames_len() + ending.len() as u64;
     Ok(Captured {
@@ -261,11 +279,11 @@ fn pack(
     let mut bytes = Vec::new();
     let known = base.and_then(|base| base.take(&content_hash, content, check, &mut bytes));
     let reused = known.is_some();
-    let compressed_hash = known.unwrap_or_else(|| {
+    let (compressed_len, compressed_hash) = known.unwrap_or_else(|| {
         encoder.encode(content, &mut bytes);
-        *blake3::hash(&bytes).as_bytes()
+        let len = u32::try_from(bytes.len()).expect("bounded by the content");
+        (len, *blake3::hash(&bytes).as_bytes())
     });
-    let compressed_len = u32::try_from(bytes.len()).expect("bounded by the content");
     Packed {
         row: Frame {
             compressed_len,

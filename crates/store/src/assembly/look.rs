@@ -7,9 +7,9 @@ use azud_core::assembly::{Layout, Medium, Need, Plan};
 use azud_core::bitmap::Bitmap;
 use azud_core::name::ImageFile;
 
-use super::former;
 use super::local::{Local, candidates};
 use super::{Moving, Prospect, State, Way};
+use super::{former, inbox};
 use crate::error::{Result, StoreError};
 use crate::identity::Identity;
 use crate::room::{block, file_limit, file_system, free, kind};
@@ -59,6 +59,7 @@ impl View {
         let replaces = current.is_some();
         let mut locals: Vec<Local> = current.into_iter().collect();
         locals.extend(former::pieces(&stage, image, wanted));
+        locals.extend(inbox::spare(&stage));
         locals.extend(
             candidates(image)?
                 .iter()

@@ -7,6 +7,7 @@
 mod check;
 mod fill;
 mod former;
+mod inbox;
 mod local;
 mod look;
 mod moving;
@@ -27,6 +28,7 @@ use look::View;
 pub(crate) use state::State;
 pub(crate) use union::Moved;
 
+pub use inbox::{Inbox, Incoming};
 pub use local::{FileSource, INDEX, identity, known_layout};
 pub use report::{Facts, Moving, Prospect, Report, Way};
 
@@ -119,6 +121,11 @@ impl<'a> Assembly<'a> {
         }
         let staging = Staging::resume(self.image, facts.now)?;
         former::settle(&staging, self.image, (&self.wanted, self.step))?;
+        self.run_in(staging, facts, progress)
+    }
+
+    /// In a directory that is ready for the wanted image.
+    fn run_in(&self, staging: Staging, facts: &Facts, progress: &dyn Progress) -> Result<Report> {
         // Under the lock, and with what another process may have done in between.
         let view = View::roomy(self.image, &self.wanted, self.moving).or_else(|error| {
             // What was begun for another image takes room as well.
@@ -131,7 +138,7 @@ impl<'a> Assembly<'a> {
             accompany(self.image, &facts.carried, facts.now)?;
             return Ok(Report::nothing(&prospect));
         }
-        let mut work = work::Work::begin(&self, &staging, view)?;
+        let mut work = work::Work::begin(self, &staging, view)?;
         let written = work.run(progress)?;
         let report = work.report(&prospect);
         let used_up = work.close();

@@ -34,6 +34,7 @@ use crate::side::LOCK;
 
 pub(crate) use self::breaking::sweep;
 pub use self::holder::Holder;
+pub use crate::owner::{has_ended, this_process};
 
 /// How the names of locks in the making, or being broken, begin.
 const PREFIX: &str = ".azud-lease-";

@@ -3,7 +3,9 @@
 use std::io::{self, Read};
 use std::time::Duration;
 
+use azud_core::code::Code;
 use serde::Deserialize;
+use serde::de::DeserializeOwned;
 use sha2::{Digest, Sha256};
 use ureq::http::{Response, StatusCode};
 use ureq::tls::{Certificate, RootCerts, TlsConfig};
@@ -14,6 +16,8 @@ use crate::error::{NetError, Result};
 const CONNECT: Duration = Duration::from_secs(10);
 /// A manager may have to look at thousands of images before it answers.
 const ANSWER: Duration = Duration::from_mins(1);
+/// So long may a body take on its way.
+const SENDING: Duration = Duration::from_mins(5);
 const IDLE: usize = 16;
 /// More than this is no certificate and no error.
 const SMALL: u64 = 64 << 10;
@@ -40,11 +44,20 @@ pub struct Client {
     bearer: String,
 }
 
+/// How a body is sent.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Method {
+    Post,
+    Put,
+}
+
 /// What a manager says of a refusal.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
 struct Problem {
     detail: String,
+    code: String,
+    sender: Option<String>,
 }
 
 impl Client {
@@ -91,11 +104,63 @@ impl Client {
         for (key, value) in headers {
             request = request.header(*key, *value);
         }
-        let response = request.call().map_err(|error| failed(&self.host, error))?;
+        self.answered(request.call(), name)
+    }
+
+    /// Sends a body. `name` is what it is about, in words for messages.
+    pub(super) fn send(
+        &self,
+        method: Method,
+        path: &str,
+        body: &[u8],
+        name: &str,
+    ) -> Result<Response<Body>> {
+        let url = format!("{}{path}", self.base);
+        let request = match method {
+            Method::Post => self.agent.post(url),
+            Method::Put => self.agent.put(url),
+        };
+        let request = request.header("Authorization", &self.bearer);
+        self.answered(request.send(body), name)
+    }
+
+    /// Asks for something to be taken away.
+    pub(super) fn delete(&self, path: &str, name: &str) -> Result<()> {
+        let request = self.agent.delete(format!("{}{path}", self.base));
+        let request = request.header("Authorization", &self.bearer);
+        self.answered(request.call(), name).map(drop)
+    }
+
+    fn answered(
+        &self,
+        answer: std::result::Result<Response<Body>, ureq::Error>,
+        name: &str,
+    ) -> Result<Response<Body>> {
+        let response = answer.map_err(|error| failed(&self.host, error))?;
         if response.status().is_success() {
             return Ok(response);
         }
         Err(self.refusal(response, name))
+    }
+
+    /// What an answer says in JSON.
+    pub(super) fn json<T: DeserializeOwned>(
+        &self,
+        response: Response<Body>,
+        most: u64,
+    ) -> Result<T> {
+        let bytes = self.bytes(response, most)?;
+        serde_json::from_slice(&bytes)
+            .map_err(|_| self.protocol("an answer that is not understood"))
+    }
+
+    /// All bytes of an answer, `most` at most.
+    pub(super) fn bytes(&self, response: Response<Body>, most: u64) -> Result<Vec<u8>> {
+        let mut bytes = Vec::new();
+        let reader = response.into_body().into_reader();
+        let read = reader.take(most).read_to_end(&mut bytes);
+        read.map_err(|error| self.broken(error))?;
+        Ok(bytes)
     }
 
     fn refusal(&self, response: Response<Body>, name: &str) -> NetError {
@@ -106,15 +171,26 @@ impl Client {
             .into_reader()
             .take(SMALL)
             .read_to_end(&mut text);
-        let Problem { detail } = serde_json::from_slice(&text).unwrap_or_default();
+        let Problem {
+            detail,
+            code,
+            sender,
+        } = serde_json::from_slice(&text).unwrap_or_default();
         let (host, name) = (self.host.clone(), name.to_owned());
+        let code = code.parse::<Code>().ok();
         match status {
             StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => NetError::Unauthorised { host },
-            StatusCode::NOT_FOUND => NetError::NotFound { name },
+            StatusCode::NOT_FOUND if code != Some(Code::NoUpload) => NetError::NotFound { name },
             StatusCode::PRECONDITION_FAILED => NetError::Changed { name },
             StatusCode::SERVICE_UNAVAILABLE | StatusCode::TOO_MANY_REQUESTS => {
                 NetError::Later { host, detail }
             }
+            status if let Some(code) = code.filter(|_| says(status)) => NetError::Said {
+                host,
+                code,
+                detail,
+                sender,
+            },
             status => NetError::Refused {
                 host,
                 status: status.as_u16(),
@@ -183,6 +259,7 @@ fn agent(tls: TlsConfig) -> Agent {
         .max_redirects(0)
         .max_idle_connections_per_host(IDLE)
         .timeout_connect(Some(CONNECT))
+        .timeout_send_body(Some(SENDING))
         .timeout_recv_response(Some(ANSWER))
         .timeout_recv_body(Some(ANSWER))
         .user_agent(concat!("azud/", env!("CARGO_PKG_VERSION")))
@@ -199,6 +276,11 @@ fn failed(host: &str, error: ureq::Error) -> NetError {
         host,
         source: error.into_io(),
     }
+}
+
+/// Whether a refusal is about what was asked for, and not about the manager's health.
+fn says(status: StatusCode) -> bool {
+    status.is_client_error() || status == StatusCode::INSUFFICIENT_STORAGE
 }
 
 fn is_untrusted(error: &ureq::Error) -> bool {

@@ -34,8 +34,20 @@ impl RemoteImage {
     /// # Errors
     /// What the manager says, or what is wrong with its answer.
     pub fn open(client: Client, name: &str) -> Result<Self> {
-        let path = format!("/v1/images/{}", encode(name));
-        let layout = layout(&client, &path, name)?;
+        Self::of(client, name, TRIES)
+    }
+
+    /// The same, without waiting for an index in the making.
+    ///
+    /// # Errors
+    /// As [`RemoteImage::open`]; [`NetError::Later`].
+    pub fn glance(client: Client, name: &str) -> Result<Self> {
+        Self::of(client, name, 1)
+    }
+
+    fn of(client: Client, name: &str, tries: u32) -> Result<Self> {
+        let path = path_of(name);
+        let layout = layout(&client, &path, (name, tries))?;
         let tag = layout
             .identity()
             .iter()
@@ -90,12 +102,12 @@ impl RemoteImage {
 }
 
 /// Asks for the index, again while it is in the making.
-fn layout(client: &Client, path: &str, name: &str) -> Result<Layout> {
+fn layout(client: &Client, path: &str, (name, most): (&str, u32)) -> Result<Layout> {
     let index = format!("{path}/index");
     let mut tries = 1;
     let response = loop {
         match client.get(&index, &[], name) {
-            Err(NetError::Later { .. }) if tries < TRIES => {
+            Err(NetError::Later { .. }) if tries < most => {
                 tries += 1;
                 thread::sleep(PAUSE);
             }
@@ -126,7 +138,7 @@ impl Source for RemoteImage {
     }
 
     fn identity(&self) -> std::result::Result<Hash, SourceError> {
-        Ok(*layout(&self.client, &self.path, &self.name)?.identity())
+        Ok(*layout(&self.client, &self.path, (&self.name, TRIES))?.identity())
     }
 
     fn name(&self) -> String {
@@ -164,6 +176,11 @@ impl ReadAt for RemoteImage {
             }
         }
     }
+}
+
+/// Where a manager has an image.
+pub(super) fn path_of(name: &str) -> String {
+    format!("/v1/images/{}", encode(name))
 }
 
 /// A name as one segment of a path (RFC 3986): slashes are part of it.

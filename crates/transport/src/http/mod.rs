@@ -1,7 +1,11 @@
 //! The primary transport: a manager's HTTP API.
 
+mod catalogue;
 mod client;
 mod image;
+mod upload;
 
+pub use catalogue::Listed;
 pub use client::{Client, Manager, authority, pin_of};
 pub use image::RemoteImage;
+pub use upload::{Pieces, Published, Upload, send, streaming};

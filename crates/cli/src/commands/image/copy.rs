@@ -10,6 +10,8 @@ use crate::failure::Failure;
 use crate::origin::Origin;
 use crate::place;
 use crate::receive::{Receiving, Terms};
+use crate::remote::Destination;
+use crate::sending::Sending;
 
 /// Arguments.
 #[derive(Debug, clap::Args)]
@@ -32,11 +34,20 @@ impl Args {
         let from = Origin::named(context, &self.src)?;
         place::answers(&self.dst)?;
         let to = match (self.same_place()?, name_of(&from, &self.src)?) {
-            (Some(to), _) => place::locate(context, &to)?,
-            (None, Some(name)) if self.dst.is_dir() => {
-                place::locate(context, &self.dst.join(name))?
+            (Some(to), _) => to,
+            (None, Some(name)) if self.dst.is_dir() => self.dst.join(name),
+            _ => self.dst.clone(),
+        };
+        let to = match Destination::named(context, &to)? {
+            Destination::Here(located) => located,
+            Destination::There(remote) => {
+                let sending = Sending {
+                    from: &from,
+                    to: &remote,
+                    writing: self.terms.writing,
+                };
+                return sending.run(context);
             }
-            _ => place::locate(context, &self.dst)?,
         };
         let receiving = Receiving {
             action: "image-copy",

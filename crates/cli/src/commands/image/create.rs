@@ -1,5 +1,7 @@
 //! `azud image create DEVICE IMAGE`.
 
+mod there;
+
 use std::path::{Path, PathBuf};
 
 use azud_core::code::Code;
@@ -23,6 +25,7 @@ use crate::opened::{Opened, host, is_itself, timestamp};
 use crate::place;
 use crate::plan::{Plan, Value};
 use crate::publish::{Made, Making};
+use crate::remote::Destination;
 use crate::volume::{self, Choices, Dirty, Engine, Found};
 
 /// Arguments.
@@ -64,7 +67,10 @@ impl Args {
     /// # Errors
     /// When the source is refused or fails, or the image cannot be written.
     pub fn run(&self, context: &Context) -> Result<(), Failure> {
-        let located = place::locate(context, &self.image)?;
+        let located = match Destination::named(context, &self.image)? {
+            Destination::Here(located) => located,
+            Destination::There(remote) => return self.send(context, &remote),
+        };
         let image = &located.image;
         if self.image.starts_with("/dev") {
             return Err(Failure::new(
@@ -81,28 +87,14 @@ impl Args {
                 image.path().display().to_string(),
             ));
         }
-        if source.facts().len == 0 {
-            return Err(Failure::new(Code::Empty, device.display().to_string()));
-        }
-        let progress = context.progress();
-        progress.begin(Phase::Map, 0);
-        let found = volume::find(&mut source, self.choices());
-        progress.end();
-        drop(progress);
-        let found = found?;
+        let found = self.look(context, &device, &mut source)?;
         let making = self.making(context, image)?;
         let plan = self.plan(context, (&device, image), &found, &making)?;
         if settle(context, &plan, self.writing) == Step::Stop {
             return Ok(());
         }
         located.prepare()?;
-        let facts = Facts {
-            created: timestamp(),
-            host: host(),
-            dirty: found.dirty.clone(),
-            source: volume::source_facts(&device, source.facts()),
-            ..Facts::default()
-        };
+        let facts = facts(&device, &source, &found);
         // A device's cache was flushed when it was opened; a file's may well hold it.
         let cold = source.facts().kind == Kind::BlockDevice;
         let bulk = source.bulk(if cold { Access::Direct } else { Access::Cached })?;
@@ -117,6 +109,24 @@ impl Args {
             facts,
         };
         making.run(context, made, || Ok(source.unchanged()?))
+    }
+
+    /// What of the source is to be captured.
+    fn look(
+        &self,
+        context: &Context,
+        device: &Path,
+        source: &mut Source,
+    ) -> Result<Found, Failure> {
+        if source.facts().len == 0 {
+            return Err(Failure::new(Code::Empty, device.display().to_string()));
+        }
+        let progress = context.progress();
+        progress.begin(Phase::Map, 0);
+        let found = volume::find(source, self.choices());
+        progress.end();
+        drop(progress);
+        found
     }
 
     fn making(&self, context: &Context, image: &ImageFile) -> Result<Making, Failure> {
@@ -163,26 +173,42 @@ impl Args {
         found: &Found,
         making: &Making,
     ) -> Result<Plan, Failure> {
-        let volume = &found.volume;
         let path = image.path();
         let base = making.base.as_ref();
+        let shown = path.display().to_string();
+        let base_shown = base.map(|base| base.display().to_string());
+        let plan = self.rows(context, (device, &shown), found, base_shown);
+        let plan = if path.exists() {
+            let values = [("image", shown.into())];
+            plan.warning(&context.catalog, "replaces", &values)
+        } else {
+            plan
+        };
+        let estimate = Estimate::of_image(&found.volume, base.map(PathBuf::as_path));
+        estimate.tell(context, making.purging.tell(context, plan), &path)
+    }
+
+    /// What a plan says wherever the image goes.
+    fn rows(
+        &self,
+        context: &Context,
+        (device, image): (&Path, &str),
+        found: &Found,
+        base: Option<String>,
+    ) -> Plan {
+        let volume = &found.volume;
         let mut plan = Plan::new("image-create")
             .text("device", device.display().to_string())
             .text("file-system", volume.kind.partclone_name())
             .row("engine", Value::Word(found.by))
             .bytes("device-size", volume.device_size)
             .bytes("used", volume.used_bytes())
-            .text("image", path.display().to_string())
+            .text("image", image)
             .row(
                 "level",
                 Value::Count(u64::try_from(self.level).unwrap_or(0)),
             )
-            .row(
-                "base",
-                base.map_or(Value::Word("none"), |base| {
-                    Value::Text(base.display().to_string())
-                }),
-            );
+            .row("base", base.map_or(Value::Word("none"), Value::Text));
         for file in &volume.left_out {
             let values = [
                 ("name", file.name.as_str().into()),
@@ -191,15 +217,22 @@ impl Args {
             plan = plan.warning(&context.catalog, "left-out", &values);
         }
         if found.dirty.is_some() {
-            plan = plan.warning(&context.catalog, "dirty-raw", &[]);
+            plan.warning(&context.catalog, "dirty-raw", &[])
         } else if found.by == "raw" {
-            plan = plan.warning(&context.catalog, "no-map", &[]);
+            plan.warning(&context.catalog, "no-map", &[])
+        } else {
+            plan
         }
-        if path.exists() {
-            let values = [("image", path.display().to_string().into())];
-            plan = plan.warning(&context.catalog, "replaces", &values);
-        }
-        let estimate = Estimate::of_image(volume, base.map(PathBuf::as_path));
-        estimate.tell(context, making.purging.tell(context, plan), &path)
+    }
+}
+
+/// What the image remembers of its making.
+fn facts(device: &Path, source: &Source, found: &Found) -> Facts {
+    Facts {
+        created: timestamp(),
+        host: host(),
+        dirty: found.dirty.clone(),
+        source: volume::source_facts(device, source.facts()),
+        ..Facts::default()
     }
 }

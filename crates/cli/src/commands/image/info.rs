@@ -4,10 +4,14 @@ use std::path::PathBuf;
 
 use azud_core::code::Code;
 use azud_core::io::ReadAt;
+use azud_image::Native;
+use azud_store::Identity;
+use azud_transport::http::RemoteImage;
 use serde_json::json;
 
 use crate::human;
 use crate::opened::Opened;
+use crate::remote::Remote;
 use crate::sums::{self, FalseSum};
 use crate::table;
 
@@ -31,6 +35,10 @@ impl Args {
             Err(failure) if failure.code == Code::NotNative => {
                 return crate::foreign::describe(context, &self.image);
             }
+            Err(failure) if failure.code == Code::PlaceNotMounted => {
+                let remote = Remote::named(context, &self.image)?;
+                return Self::there(context, &remote.ok_or(failure)?);
+            }
             opened => opened?,
         };
         let wrong = sums::quick(&opened.stored)
@@ -38,34 +46,67 @@ impl Args {
         for one in &wrong {
             context.output.warn(&context.catalog, &one.text(context));
         }
-        let (facts, header) = (opened.native.facts(), &opened.native.geometry().header);
-        let used = header.used_blocks * u64::from(header.block_size);
-        let value = json!({
-            "image": opened.stored.path(),
-            "identity": opened.identity().to_string(),
-            "file_size": opened.stored.len(),
-            "device_size": header.device_size,
-            "block_size": header.block_size,
-            "used": used,
-            "minimum_size": opened.native.minimum_size(),
-            "frames": opened.native.frames().len(),
-            "facts": facts,
-            "false_sums": wrong.iter().map(FalseSum::json).collect::<Vec<_>>(),
-        });
-        context
-            .output
-            .answer(&value, || human_rows(context, &opened));
+        let shown = Shown {
+            name: opened.stored.path().display().to_string(),
+            len: opened.stored.len(),
+            native: &opened.native,
+        };
+        shown.tell(context, &wrong);
+        Ok(())
+    }
+
+    /// Of an image of a manager: its index, header and bitmap are fetched.
+    fn there(context: &Context, image: &Remote) -> Result<(), Failure> {
+        let opened = RemoteImage::open(image.client.clone(), &image.name.to_string())?;
+        let native = Native::open(&opened)?;
+        let shown = Shown {
+            name: image.shown(),
+            len: opened.layout().size(),
+            native: &native,
+        };
+        shown.tell(context, &[]);
         Ok(())
     }
 }
 
+/// A native image that is described.
+struct Shown<'a> {
+    name: String,
+    len: u64,
+    native: &'a Native,
+}
+
+impl Shown<'_> {
+    fn identity(&self) -> Identity {
+        Identity(*self.native.identity())
+    }
+
+    fn tell(&self, context: &Context, wrong: &[FalseSum]) {
+        let (facts, header) = (self.native.facts(), &self.native.geometry().header);
+        let used = header.used_blocks * u64::from(header.block_size);
+        let value = json!({
+            "image": self.name,
+            "identity": self.identity().to_string(),
+            "file_size": self.len,
+            "device_size": header.device_size,
+            "block_size": header.block_size,
+            "used": used,
+            "minimum_size": self.native.minimum_size(),
+            "frames": self.native.frames().len(),
+            "facts": facts,
+            "false_sums": wrong.iter().map(FalseSum::json).collect::<Vec<_>>(),
+        });
+        context.output.answer(&value, || human_rows(context, self));
+    }
+}
+
 /// The same as text.
-fn human_rows(context: &Context, opened: &Opened) -> String {
+fn human_rows(context: &Context, opened: &Shown<'_>) -> String {
     let (facts, header) = (opened.native.facts(), &opened.native.geometry().header);
     let used = header.used_blocks * u64::from(header.block_size);
     let label = |key: &str| context.catalog.text(&format!("label-{key}"));
     let mut rows = vec![
-        (label("image"), opened.stored.path().display().to_string()),
+        (label("image"), opened.name.clone()),
         (label("identity"), opened.identity().to_string()),
         (label("file-system"), facts.fs.clone()),
     ];
@@ -85,14 +126,8 @@ fn human_rows(context: &Context, opened: &Opened) -> String {
             human::bytes_exactly(header.device_size),
         ),
         (label("used"), human::bytes_exactly(used)),
-        (
-            label("file-size"),
-            human::bytes_exactly(opened.stored.len()),
-        ),
-        (
-            label("ratio"),
-            format!("{:.2}", ratio(used, opened.stored.len())),
-        ),
+        (label("file-size"), human::bytes_exactly(opened.len)),
+        (label("ratio"), format!("{:.2}", ratio(used, opened.len))),
         (
             label("minimum-size"),
             human::bytes_exactly(opened.native.minimum_size()),

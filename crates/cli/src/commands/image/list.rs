@@ -1,7 +1,10 @@
 //! `azud image list [DIR]`.
 
+mod there;
+
 use std::path::PathBuf;
 
+use azud_core::code::Code;
 use azud_store::list::list;
 use serde_json::json;
 
@@ -27,7 +30,12 @@ impl Args {
     /// # Errors
     /// When the directory cannot be read.
     pub fn run(&self, context: &Context) -> Result<(), Failure> {
-        let dir = place::folder(context, &self.dir)?;
+        let dir = match place::folder(context, &self.dir) {
+            Err(failure) if failure.code == Code::PlaceNotMounted => {
+                return there::list(context, &self.dir)?.ok_or(failure);
+            }
+            dir => dir?,
+        };
         let listing = list(&dir, now())?;
         let known = know_all(&dir, listing.images);
         let images: Vec<&Known> = known.iter().filter(|known| is_image(known)).collect();

@@ -9,8 +9,8 @@ use serde_json::json;
 use crate::cached::alone;
 use crate::confirm::{Step, settle};
 use crate::opened::{identify, now};
-use crate::place;
 use crate::plan::Plan;
+use crate::remote::{Destination, Remote};
 
 use crate::args::Writing;
 use crate::commands::Context;
@@ -32,7 +32,10 @@ impl Args {
     /// # Errors
     /// When there is no such image or it cannot be moved.
     pub fn run(&self, context: &Context) -> Result<(), Failure> {
-        let image = place::locate(context, &self.image)?.image;
+        let image = match Destination::named(context, &self.image)? {
+            Destination::Here(located) => located.image,
+            Destination::There(remote) => return self.there(context, &remote),
+        };
         let size =
             publish::check(&image, now())?.ok_or_else(|| StoreError::NotFound(image.path()))?;
         let plan = Plan::new("image-rm")
@@ -44,6 +47,27 @@ impl Args {
         let _lease = alone(&image)?;
         let slot = remove(&image, now(), &identify)?;
         let value = json!({ "action": "image-rm", "image": image.path(), "trash": slot });
+        context
+            .output
+            .result(&value, || context.catalog.text("result-image-rm"));
+        Ok(())
+    }
+
+    /// Moves an image of a manager to the trash there.
+    fn there(&self, context: &Context, image: &Remote) -> Result<(), Failure> {
+        let images = image.client.images()?;
+        let name = image.name.to_string();
+        let found = images.iter().find(|listed| listed.name == name);
+        let size = found.map(|listed| listed.size);
+        let size = size.ok_or_else(|| StoreError::NotFound(image.shown().into()))?;
+        let plan = Plan::new("image-rm")
+            .text("image", image.shown())
+            .bytes("file-size", size);
+        if settle(context, &plan, self.writing) == Step::Stop {
+            return Ok(());
+        }
+        image.client.remove(&name)?;
+        let value = json!({ "action": "image-rm", "image": image.shown() });
         context
             .output
             .result(&value, || context.catalog.text("result-image-rm"));

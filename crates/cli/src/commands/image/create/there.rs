@@ -1,0 +1,214 @@
+//! A capture that goes straight to a manager: no file is made here, and frames that the manager has are neither
+//! compressed nor sent.
+
+use std::io;
+use std::path::PathBuf;
+use std::time::{Duration, Instant};
+
+use azud_core::format::index::Frame;
+use azud_core::progress::{Phase, Progress};
+use azud_disk::source::Access;
+use azud_disk::{Kind, Source};
+use azud_image::Indexed;
+use azud_image::capture::{
+    Base, CaptureOptions, Captured, DeviceContent, Sink, capture_into, read_tails,
+};
+use azud_store::side::InfoLine;
+use azud_store::{Identity, Stored};
+use azud_transport::NetError;
+use azud_transport::http::{Pieces, Published, Upload, streaming};
+use serde_json::json;
+
+use super::{Args, facts};
+use crate::args::Special;
+use crate::commands::Context;
+use crate::confirm::{Step, settle};
+use crate::estimate::Estimate;
+use crate::failure::Failure;
+use crate::human;
+use crate::opened::{host, is_itself};
+use crate::place;
+use crate::remote::{Present, Remote};
+use crate::table;
+use crate::volume::Found;
+
+/// Whose frames are taken over.
+enum Whose {
+    Nobody,
+    /// The image that is replaced: the manager has them.
+    Theirs(Box<Indexed>),
+    /// Of a file that is here.
+    Ours(PathBuf),
+}
+
+/// Takes a capture to a manager.
+struct Outgoing<'a, 'b> {
+    pieces: &'a mut Pieces<'b>,
+    ending: Vec<u8>,
+}
+
+impl Sink for Outgoing<'_, '_> {
+    fn frame(&mut self, frame: &Frame, bytes: &[u8]) -> io::Result<()> {
+        let bytes = (!bytes.is_empty()).then_some(bytes);
+        self.pieces
+            .push(frame.compressed_hash, frame.compressed_len, bytes)
+    }
+
+    fn ending(&mut self, bytes: &[u8]) -> io::Result<()> {
+        self.ending = bytes.to_vec();
+        Ok(())
+    }
+}
+
+impl Args {
+    /// Captures the device into an image of a manager.
+    pub(super) fn send(&self, context: &Context, to: &Remote) -> Result<(), Failure> {
+        let begun = Instant::now();
+        let device = place::device(&self.device)?;
+        let mut source = Source::open(&device)?;
+        let found = self.look(context, &device, &mut source)?;
+        let present = to.present()?;
+        let replaces = !matches!(present, Present::Nothing);
+        let whose = self.whose(context, present)?;
+        let base = match &whose {
+            Whose::Nobody => None,
+            Whose::Theirs(_) => Some(to.shown()),
+            Whose::Ours(path) => Some(path.display().to_string()),
+        };
+        let most = Estimate::of_image(&found.volume, None).most;
+        let mut plan = self
+            .rows(context, (&device, &to.shown()), &found, base)
+            .bytes("room-most", most);
+        if replaces {
+            let values = [("image", to.shown().into())];
+            plan = plan.warning(&context.catalog, "replaces", &values);
+        }
+        if settle(context, &plan, self.writing) == Step::Stop {
+            return Ok(());
+        }
+        let volume = &found.volume;
+        let fs = volume.kind.partclone_name();
+        let info = InfoLine::native(fs, volume.device_size, &host());
+        let upload = to.open(most, Some(&info))?;
+        let done = self.deliver(context, (&device, &source), &found, (whose, &upload));
+        if done.is_err() {
+            upload.give_up();
+        }
+        let (captured, published) = done?;
+        let time = begun.elapsed();
+        show(
+            context,
+            to,
+            (&captured, &published),
+            (&found, &upload),
+            time,
+        );
+        Ok(())
+    }
+
+    fn whose(&self, context: &Context, present: Present) -> Result<Whose, Failure> {
+        match (&self.base, present) {
+            (Some(Special::Path(path)), _) if is_itself(path) => Ok(Whose::Ours(path.clone())),
+            (Some(Special::Path(path)), _) => {
+                Ok(Whose::Ours(place::locate(context, path)?.image.path()))
+            }
+            (None, Present::Known(image)) if image.layout().is_native() => {
+                Ok(Whose::Theirs(Box::new(Indexed::open(&*image)?)))
+            }
+            (Some(Special::Word) | None, _) => Ok(Whose::Nobody),
+        }
+    }
+
+    fn deliver(
+        &self,
+        context: &Context,
+        (device, source): (&std::path::Path, &Source),
+        found: &Found,
+        (whose, upload): (Whose, &Upload),
+    ) -> Result<(Captured, Published), Failure> {
+        let ours = match &whose {
+            Whose::Ours(path) => Some(Stored::open(path)?),
+            Whose::Nobody | Whose::Theirs(_) => None,
+        };
+        let base = match (whose, &ours) {
+            (Whose::Theirs(index), _) => Some(Base::held(*index)),
+            (_, Some(file)) => Some(Base::open(file)?),
+            _ => None,
+        };
+        let options = CaptureOptions {
+            level: self.level,
+            base: base.as_ref(),
+            lengths: None,
+            facts: facts(device, source, found),
+        };
+        let cold = source.facts().kind == Kind::BlockDevice;
+        let bulk = source.bulk(if cold { Access::Direct } else { Access::Cached })?;
+        let volume = &found.volume;
+        let tails = read_tails(source, volume)?;
+        let content = DeviceContent::new(&bulk, &volume.used, volume.block_size);
+        let progress = context.progress();
+        progress.begin(Phase::Capture, volume.used_bytes());
+        let made = streaming(upload, |pieces| {
+            let ending = Vec::new();
+            let mut out = Outgoing { pieces, ending };
+            let captured = capture_into(volume, tails, content, &options, (&mut out, &progress));
+            captured.map(|captured| (captured, out.ending))
+        })?;
+        progress.end();
+        let (captured, ending) = made?;
+        source.unchanged()?;
+        match upload.finish(&ending, &progress)? {
+            Ok(published) => Ok((captured, published)),
+            Err(lacking) => {
+                let frames = lacking.iter().filter_map(|n| captured.index.frames.get(*n));
+                let bytes = frames.map(|frame| u64::from(frame.compressed_len)).sum();
+                let host = upload.host().to_owned();
+                Err(NetError::Lost { host, bytes }.into())
+            }
+        }
+    }
+}
+
+fn show(
+    context: &Context,
+    to: &Remote,
+    (captured, published): (&Captured, &Published),
+    (found, upload): (&Found, &Upload),
+    time: Duration,
+) {
+    let used = found.volume.used_bytes();
+    let identity = Identity(captured.identity).to_string();
+    let value = json!({
+        "action": "image-create",
+        "image": to.shown(),
+        "identity": identity,
+        "used": used,
+        "file_size": captured.file_len,
+        "frames": captured.index.frames.len(),
+        "reused_frames": captured.reused_frames,
+        "reused_bytes": captured.reused_bytes,
+        "resumed": upload.arrived(),
+        "sent": upload.sent(),
+        "replaced": published.replaced,
+        "seconds": time.as_secs_f64(),
+    });
+    context.output.result(&value, || {
+        let label = |key: &str| context.catalog.text(&format!("label-{key}"));
+        let rows = [
+            (label("image"), to.shown()),
+            (label("identity"), identity.clone()),
+            (label("used"), human::bytes(used)),
+            (label("file-size"), human::bytes(captured.file_len)),
+            (label("frames"), captured.index.frames.len().to_string()),
+            (
+                label("reused"),
+                human::percent(captured.reused_bytes, captured.file_len),
+            ),
+            (label("sent"), human::bytes(upload.sent())),
+            (label("time"), human::duration(time)),
+            (label("rate"), human::rate(used, time)),
+        ];
+        let done = context.catalog.text("result-image-create");
+        format!("{done}\n{}", table::rows(&rows))
+    });
+}

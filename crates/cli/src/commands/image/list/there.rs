@@ -1,0 +1,92 @@
+//! The images of a manager, as it tells them.
+
+use std::path::Path;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use azud_core::reference::{Folder, FolderRef};
+use azud_store::side::InfoLine;
+use azud_transport::http::Listed;
+use serde_json::{Value, json};
+
+use crate::commands::{Context, repo};
+use crate::failure::Failure;
+use crate::human::{self, printable};
+use crate::opened::rfc3339;
+use crate::table;
+
+/// Lists them; `None` where the place is no manager that is known.
+pub(super) fn list(context: &Context, dir: &Path) -> Result<Option<()>, Failure> {
+    let FolderRef::Placed { place, folder } = FolderRef::parse(dir)? else {
+        return Ok(None);
+    };
+    let Some(client) = repo::manager(context, &place)? else {
+        return Ok(None);
+    };
+    let mut images = client.images()?;
+    images.retain(|listed| is_below(listed, &folder));
+    let value = json!({ "images": images.iter().map(value).collect::<Vec<_>>() });
+    context.output.answer(&value, || {
+        if images.is_empty() {
+            return context.catalog.fmt("count-images", &[("count", 0.into())]);
+        }
+        let head = [
+            "image",
+            "format",
+            "file-system",
+            "file-size",
+            "modified",
+            "state",
+            "identity",
+        ];
+        let head = head.map(|key| context.catalog.text(&format!("label-{key}")));
+        let rows: Vec<_> = images.iter().map(|listed| cells(context, listed)).collect();
+        table::table(&head, &rows)
+    });
+    Ok(Some(()))
+}
+
+fn is_below(listed: &Listed, folder: &Folder) -> bool {
+    folder.is_top() || Path::new(&listed.name).starts_with(folder.path())
+}
+
+fn time(seconds: Option<u64>) -> Option<SystemTime> {
+    UNIX_EPOCH.checked_add(Duration::from_secs(seconds?))
+}
+
+fn claim(listed: &Listed) -> Option<InfoLine> {
+    InfoLine::parse(listed.info.as_deref()?)
+}
+
+fn value(listed: &Listed) -> Value {
+    json!({
+        "path": listed.name,
+        "file_size": listed.size,
+        "modified": time(listed.modified).map(rfc3339),
+        "identity": listed.identity,
+        "claimed": claim(listed),
+        "verified": time(listed.verified).map(rfc3339),
+    })
+}
+
+fn cells(context: &Context, listed: &Listed) -> Vec<String> {
+    let dash = || "-".to_owned();
+    let claim = claim(listed);
+    let format = claim
+        .as_ref()
+        .map(|info| format!("{}+{}", info.program, info.compressor).to_lowercase());
+    let identity = listed.identity.as_ref();
+    let identity = identity.map(|text| printable(text).chars().take(12).collect());
+    let modified = time(listed.modified).map(rfc3339);
+    let verified = listed
+        .verified
+        .map(|_| context.catalog.text("word-verified"));
+    vec![
+        printable(&listed.name),
+        format.map_or_else(dash, |text| printable(&text)),
+        claim.map_or_else(dash, |info| printable(&info.fs)),
+        human::bytes(listed.size),
+        modified.map_or_else(dash, |time| time[..10].to_owned()),
+        verified.unwrap_or_else(dash),
+        identity.unwrap_or_else(dash),
+    ]
+}

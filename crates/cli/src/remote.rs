@@ -1,0 +1,97 @@
+//! Where an image goes: a file, or a manager.
+
+use std::path::Path;
+
+use azud_core::code::Code;
+use azud_core::reference::{ImageRef, SubPath};
+use azud_core::upload::Opening;
+use azud_store::lease::{has_ended, this_process};
+use azud_store::side::InfoLine;
+use azud_transport::NetError;
+use azud_transport::http::{Client, RemoteImage, Upload};
+
+use crate::commands::{Context, repo};
+use crate::failure::Failure;
+use crate::place::{self, Located};
+
+/// Where an image goes.
+#[derive(Debug)]
+pub(crate) enum Destination {
+    /// A file.
+    Here(Located),
+    /// An image of a manager.
+    There(Remote),
+}
+
+impl Destination {
+    /// What a name leads to: a repository that is mounted is written as files, a manager that is known is sent to.
+    pub(crate) fn named(context: &Context, image: &Path) -> Result<Self, Failure> {
+        match place::locate(context, image) {
+            Ok(located) => Ok(Self::Here(located)),
+            Err(failure) if failure.code == Code::PlaceNotMounted => {
+                let remote = Remote::named(context, image)?;
+                remote.map(Self::There).ok_or(failure)
+            }
+            Err(failure) => Err(failure),
+        }
+    }
+}
+
+/// An image of a manager, whether it is there or not.
+#[derive(Debug)]
+pub(crate) struct Remote {
+    pub(crate) client: Client,
+    pub(crate) name: SubPath,
+}
+
+/// What a manager has under a name.
+#[derive(Debug)]
+pub(crate) enum Present {
+    /// Nothing.
+    Nothing,
+    /// An image whose index is still to be made.
+    Unknown,
+    /// An image.
+    Known(Box<RemoteImage>),
+}
+
+impl Remote {
+    /// `None` where the place is no manager that is known.
+    pub(crate) fn named(context: &Context, image: &Path) -> Result<Option<Self>, Failure> {
+        let ImageRef::Placed { place, image } = ImageRef::parse(image)? else {
+            return Ok(None);
+        };
+        let client = repo::manager(context, &place)?;
+        Ok(client.map(|client| Self {
+            client,
+            name: image,
+        }))
+    }
+
+    /// What it is called in plans.
+    pub(crate) fn shown(&self) -> String {
+        format!("{}:{}", self.client.host(), self.name)
+    }
+
+    /// What is there now.
+    pub(crate) fn present(&self) -> Result<Present, Failure> {
+        match RemoteImage::glance(self.client.clone(), &self.name.to_string()) {
+            Ok(image) => Ok(Present::Known(Box::new(image))),
+            Err(NetError::NotFound { .. }) => Ok(Present::Nothing),
+            Err(NetError::Later { .. }) => Ok(Present::Unknown),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// Begins to send an image of at most so many bytes.
+    pub(crate) fn open(&self, bytes: u64, info: Option<&InfoLine>) -> Result<Upload, NetError> {
+        let opening = Opening {
+            name: self.name.to_string(),
+            bytes,
+            info: info.map(|line| line.to_line().trim_end().to_owned()),
+            sender: this_process(),
+            instead_of: None,
+        };
+        Upload::open(self.client.clone(), opening, has_ended)
+    }
+}

@@ -1,0 +1,196 @@
+//! Sending an image that is here to a manager: only what it lacks travels.
+
+use std::time::Instant;
+
+use azud_core::assembly::{Layout, Plan as Pieces};
+use azud_core::bitmap::Bitmap;
+use azud_core::code::Code;
+use azud_core::progress::{Phase, Progress};
+use azud_store::side::InfoLine;
+use azud_store::{Identity, StoreError};
+use azud_transport::NetError;
+use azud_transport::http::{Published, Upload, send};
+use serde_json::json;
+
+use crate::args::Writing;
+use crate::commands::Context;
+use crate::confirm::{Step, settle};
+use crate::failure::Failure;
+use crate::human;
+use crate::origin::Origin;
+use crate::plan::{Plan, Value};
+use crate::remote::{Present, Remote};
+use crate::table;
+
+/// So often a manager may say that pieces are lacking, before that is its fault.
+const ROUNDS: u32 = 5;
+
+/// What is sent, and where to.
+#[derive(Debug)]
+pub(crate) struct Sending<'a> {
+    pub(crate) from: &'a Origin,
+    pub(crate) to: &'a Remote,
+    pub(crate) writing: Writing,
+}
+
+/// What came of it.
+struct Sent {
+    published: Published,
+    wire: u64,
+    resumed: u64,
+}
+
+impl Sending<'_> {
+    /// Plans, shows the plan, sends, shows what was done.
+    pub(crate) fn run(&self, context: &Context) -> Result<(), Failure> {
+        let begun = Instant::now();
+        let layout = self.from.source().layout();
+        let layout = layout.map_err(|source| StoreError::Source {
+            name: self.from.name(),
+            source,
+        })?;
+        let present = self.to.present()?;
+        let plan = self.plan(context, &layout, &present);
+        if settle(context, &plan, self.writing) == Step::Stop {
+            return Ok(());
+        }
+        let info = self.from.info(layout.is_native())?;
+        let done = match self.attempt(context, (&layout, info.as_ref()), false) {
+            // Something that the manager has is damaged there: it is given all of it.
+            Err(NetError::Said {
+                code: Code::Corrupt,
+                ..
+            }) => self.attempt(context, (&layout, info.as_ref()), true),
+            other => other,
+        };
+        self.show(context, &layout, &done?, begun);
+        Ok(())
+    }
+
+    /// Sends what the manager lacks, or `all`.
+    fn attempt(
+        &self,
+        context: &Context,
+        (layout, info): (&Layout, Option<&InfoLine>),
+        all: bool,
+    ) -> Result<Sent, NetError> {
+        let upload = self.to.open(layout.size(), info)?;
+        let resumed = upload.arrived();
+        let progress = context.progress();
+        let done = self.deliver(&upload, layout, (all, &progress));
+        drop(progress);
+        if done.is_err() {
+            upload.give_up();
+        }
+        Ok(Sent {
+            published: done?,
+            wire: upload.sent(),
+            resumed,
+        })
+    }
+
+    fn deliver(
+        &self,
+        upload: &Upload,
+        layout: &Layout,
+        (all, progress): (bool, &dyn Progress),
+    ) -> Result<Published, NetError> {
+        let mut lacking: Vec<usize> = Vec::new();
+        if all {
+            lacking.extend(0..layout.pieces().len());
+        }
+        for _ in 0..ROUNDS {
+            let pieces = lacking.iter().filter_map(|n| layout.pieces().get(*n));
+            progress.begin(Phase::Send, pieces.map(|one| u64::from(one.len)).sum());
+            send(upload, self.from.source(), (layout, &lacking), progress)?;
+            progress.end();
+            match upload.finish(layout.description(), progress)? {
+                Ok(published) => return Ok(published),
+                Err(still) => lacking = still,
+            }
+        }
+        Err(lost(self.to, layout, &lacking))
+    }
+
+    fn plan(&self, context: &Context, layout: &Layout, present: &Present) -> Plan {
+        let plan = Plan::new("image-copy")
+            .text("source", self.from.name())
+            .text("image", self.to.shown())
+            .text("identity", Identity(*layout.identity()).to_string())
+            .bytes("file-size", layout.size());
+        let there = match present {
+            Present::Known(image) => Some(image.layout()),
+            Present::Nothing | Present::Unknown => None,
+        };
+        if there.is_some_and(|there| there.identity() == layout.identity()) {
+            return plan.row("way", Value::Word("nothing"));
+        }
+        let nothing = Bitmap::new(layout.pieces().len() as u64);
+        let locals: Vec<&Layout> = there.into_iter().collect();
+        let pieces = Pieces::make(layout, &nothing, &locals);
+        let plan = plan
+            .row("way", Value::Word("copy"))
+            .bytes("there", pieces.local_bytes())
+            .bytes("to-send", pieces.source_bytes());
+        match present {
+            Present::Nothing => plan,
+            Present::Known(_) | Present::Unknown => {
+                let values = [("image", self.to.shown().into())];
+                plan.warning(&context.catalog, "replaces", &values)
+            }
+        }
+    }
+
+    fn show(&self, context: &Context, layout: &Layout, done: &Sent, begun: Instant) {
+        let time = begun.elapsed();
+        let Sent {
+            published,
+            wire,
+            resumed,
+        } = done;
+        let way = if published.unchanged {
+            "nothing"
+        } else {
+            "copy"
+        };
+        let value = json!({
+            "action": "image-copy",
+            "source": self.from.name(),
+            "image": self.to.shown(),
+            "identity": published.identity,
+            "file_size": layout.size(),
+            "way": way,
+            "resumed": resumed,
+            "from_there": published.held,
+            "sent": wire,
+            "replaced": published.replaced,
+            "seconds": time.as_secs_f64(),
+        });
+        context.output.result(&value, || {
+            if published.unchanged {
+                return context.catalog.text("result-nothing");
+            }
+            let label = |key: &str| context.catalog.text(&format!("label-{key}"));
+            let rows = [
+                (label("image"), self.to.shown()),
+                (label("identity"), published.identity.clone()),
+                (label("resumed"), human::bytes(*resumed)),
+                (label("there"), human::bytes(published.held)),
+                (label("sent"), human::bytes(*wire)),
+                (label("time"), human::duration(time)),
+                (label("rate"), human::rate(layout.size(), time)),
+            ];
+            let done = context.catalog.text("result-image-copy");
+            format!("{done}\n{}", table::rows(&rows))
+        });
+    }
+}
+
+/// A manager that still lacks pieces which it was sent.
+fn lost(to: &Remote, layout: &Layout, lacking: &[usize]) -> NetError {
+    let pieces = lacking.iter().filter_map(|n| layout.pieces().get(*n));
+    NetError::Lost {
+        host: to.client.host().to_owned(),
+        bytes: pieces.map(|one| u64::from(one.len)).sum(),
+    }
+}

@@ -1,0 +1,100 @@
+//! `kill -9` of a client that sends, and of the manager that receives, at random moments: the former image stays
+//! whole until the new one is, the same command again comes to its end, and nothing is left lying about.
+//!
+//! 10 moments, 200 with `AZUD_SOAK`; `AZUD_SEED` repeats a run as far as time allows.
+
+use std::fs;
+use std::process::Stdio;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, ensure};
+
+use crate::kit::{self, Random, Said, soak, text, whole};
+use crate::server::Room;
+use crate::upload::tidy;
+use crate::{MIB, noise};
+
+const SIZE: usize = 40 * MIB;
+
+#[test]
+fn stress_whoever_is_killed_the_image_is_whole() -> Result<()> {
+    let room = Room::new()?;
+    let mut manager = room.serve()?;
+    let port = manager.port;
+    room.know_as(&manager, "write")?;
+    let mut random = Random::seeded(9);
+    let mut content = noise(random.next(), SIZE);
+    let (volume, here) = (room.dir().join("volume"), room.dir().join("here.img"));
+    fs::write(&volume, &content)?;
+    kit::done(&["image", "create", text(&volume), text(&here)])?;
+    let there = room.images().join("aula1/win.img");
+    let create = [
+        "image",
+        "create",
+        text(&volume),
+        "REPO:aula1/win",
+        "--base",
+        "none",
+    ];
+    let copy = ["image", "copy", text(&here), "REPO:aula1/win"];
+    let begun = Instant::now();
+    room.done(&create)?;
+    let time = begun.elapsed();
+    let (mut ended, kills) = (0, if soak() { 200 } else { 10 });
+    for number in 0..kills {
+        let at = usize::try_from(random.below(38))? * MIB;
+        content[at..at + MIB].copy_from_slice(&noise(random.next(), MIB));
+        fs::write(&volume, &content)?;
+        kit::done(&[
+            "image",
+            "create",
+            text(&volume),
+            text(&here),
+            "--keep-bytes",
+            "0",
+        ])?;
+        let args = if number % 4 < 2 {
+            &create[..]
+        } else {
+            &copy[..]
+        };
+        let mut client = room.command(args);
+        let mut client = client
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()?;
+        let after = time.mul_f64(f64::from(u32::try_from(random.below(1000))?) / 1000.0);
+        let case = || format!("kill {number} after {after:?} of {time:?}");
+        std::thread::sleep(after);
+        if number % 2 == 0 {
+            ended += u32::from(client.try_wait()?.is_some());
+            client.kill()?;
+            client.wait()?;
+            whole(&there).with_context(case)?;
+            room.done(args).with_context(case)?;
+        } else {
+            manager.kill()?;
+            std::thread::sleep(Duration::from_millis(100));
+            whole(&there).with_context(case)?;
+            manager = room.serve_at(port)?;
+            let output = client.wait_with_output()?;
+            Said::of(&output)?.done().with_context(case)?;
+        }
+        whole(&there).with_context(case)?;
+        ensure!(restored(&room)? == content, "{}: another volume", case());
+        tidy(&room.images().join("aula1"), "win.img").with_context(case)?;
+    }
+    ensure!(ended < kills / 2, "hardly any kill came in time");
+    Ok(())
+}
+
+/// What the manager's image makes of a volume.
+fn restored(room: &Room) -> Result<Vec<u8>> {
+    let (image, target) = (
+        room.images().join("aula1/win.img"),
+        room.dir().join("target"),
+    );
+    fs::write(&target, vec![0; SIZE])?;
+    kit::done(&["image", "restore", text(&image), text(&target), "--yes"])?;
+    Ok(fs::read(&target)?)
+}

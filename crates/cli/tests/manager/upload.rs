@@ -1,0 +1,153 @@
+//! Images that go to a manager.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Result, ensure};
+
+use crate::kit::{self, text, whole};
+use crate::server::{Manager, Room, refusal};
+use crate::{MIB, bytes, noise, same};
+
+/// A manager, and a client that may write.
+fn room() -> Result<(Room, Manager)> {
+    let room = Room::new()?;
+    let manager = room.serve()?;
+    room.know_as(&manager, "write")?;
+    Ok((room, manager))
+}
+
+/// A volume of these bytes.
+fn volume(room: &Room, content: &[u8]) -> Result<PathBuf> {
+    let path = room.dir().join("volume");
+    fs::write(&path, content)?;
+    Ok(path)
+}
+
+/// An image of such a volume, here.
+fn image_of(room: &Room, content: &[u8]) -> Result<PathBuf> {
+    let (from, to) = (volume(room, content)?, room.dir().join("here.img"));
+    kit::done(&["image", "create", text(&from), text(&to), "--yes"])?;
+    Ok(to)
+}
+
+/// Nothing but what belongs to one image.
+pub(crate) fn tidy(dir: &Path, name: &str) -> Result<()> {
+    let mut found = kit::names(dir)?;
+    found.retain(|one| !one.starts_with(name));
+    found.retain(|one| ![".azud-trash", ".azud-lock", ".azud-catalogue"].contains(&one.as_str()));
+    ensure!(found.is_empty(), "left behind: {found:?}");
+    ensure!(!dir.join(format!("{name}.lock")).exists(), "still locked");
+    Ok(())
+}
+
+#[test]
+fn a_copy_sends_what_the_manager_lacks() -> Result<()> {
+    let (room, _manager) = room()?;
+    let mut content = noise(11, 24 * MIB);
+    let here = image_of(&room, &content)?;
+    let there = room.images().join("aula1/win.img");
+    let copy = ["image", "copy", text(&here), "REPO:aula1/win", "--yes"];
+    let first = room.done(&copy)?;
+    same(&here, &there)?;
+    whole(&there)?;
+    let size = fs::metadata(&here)?.len();
+    ensure!(bytes(&first, "sent")? > size - MIB as u64, "{first}");
+    content[9 * MIB..10 * MIB].fill(7);
+    image_of(&room, &content)?;
+    let second = room.done(&copy)?;
+    same(&here, &there)?;
+    whole(&there)?;
+    ensure!(bytes(&second, "sent")? < 4 * MIB as u64, "{second}");
+    ensure!(second["replaced"] == true, "{second}");
+    let third = room.done(&copy)?;
+    ensure!(third["way"] == "nothing", "{third}");
+    tidy(&room.images().join("aula1"), "win.img")?;
+    let history = kit::done(&["image", "history", text(&there)])?;
+    ensure!(
+        history["versions"]
+            .as_array()
+            .is_some_and(|all| all.len() == 1),
+        "{history}"
+    );
+    Ok(())
+}
+
+#[test]
+fn a_capture_goes_straight_to_the_manager() -> Result<()> {
+    let (room, _manager) = room()?;
+    let mut content = noise(12, 24 * MIB);
+    let from = volume(&room, &content)?;
+    let create = ["image", "create", text(&from), "REPO:aula1/win", "--yes"];
+    let first = room.done(&create)?;
+    let there = room.images().join("aula1/win.img");
+    ensure!(first["identity"] == whole(&there)?.as_str(), "{first}");
+    content[9 * MIB..10 * MIB].fill(7);
+    fs::write(&from, &content)?;
+    let second = room.done(&create)?;
+    ensure!(second["identity"] == whole(&there)?.as_str(), "{second}");
+    ensure!(
+        bytes(&second, "sent")? < 4 * MIB as u64,
+        "only the change: {second}"
+    );
+    ensure!(
+        bytes(&second, "reused_bytes")? > 18 * MIB as u64,
+        "{second}"
+    );
+    let back = room.dir().join("back");
+    fs::write(&back, vec![0; content.len()])?;
+    kit::done(&["image", "restore", text(&there), text(&back), "--yes"])?;
+    ensure!(fs::read(&back)? == content, "another volume");
+    tidy(&room.images().join("aula1"), "win.img")
+}
+
+#[test]
+fn a_foreign_image_goes_by_its_ranges() -> Result<()> {
+    let (room, _manager) = room()?;
+    let mut content = noise(13, 5 * MIB + 77);
+    let here = room.dir().join("old.img");
+    fs::write(&here, &content)?;
+    fs::write(
+        room.dir().join("old.img.info"),
+        "PARTCLONE:LZOP:NTFS:5642158:pc14\n",
+    )?;
+    let copy = ["image", "copy", text(&here), "REPO:", "--yes"];
+    room.done(&copy)?;
+    let there = room.images().join("old.img");
+    same(&here, &there)?;
+    let info = fs::read_to_string(room.images().join("old.img.info"))?;
+    ensure!(info == "PARTCLONE:LZOP:NTFS:5642158:pc14\n", "{info}");
+    content[3 * MIB] ^= 1;
+    fs::write(&here, &content)?;
+    let second = room.done(&copy)?;
+    same(&here, &there)?;
+    ensure!(
+        bytes(&second, "sent")? < 2 * MIB as u64,
+        "one range: {second}"
+    );
+    tidy(&room.images(), "old.img")
+}
+
+#[test]
+fn who_may_only_read_sends_nothing() -> Result<()> {
+    let room = Room::new()?;
+    let here = image_of(&room, &noise(14, MIB))?;
+    let manager = room.serve()?;
+    room.know(&manager)?;
+    let copy = ["image", "copy", text(&here), "REPO:aula1/win", "--yes"];
+    refusal(&room.run(&copy)?, "repo/unauthorised")?;
+    ensure!(kit::names(&room.images())?.is_empty(), "something was made");
+    Ok(())
+}
+
+#[test]
+fn an_image_that_somebody_writes_is_locked() -> Result<()> {
+    let (room, _manager) = room()?;
+    let here = image_of(&room, &noise(15, MIB))?;
+    fs::write(room.images().join("win.img.lock"), "")?;
+    let copy = ["image", "copy", text(&here), "REPO:win", "--yes"];
+    refusal(&room.run(&copy)?, "image/locked")?;
+    fs::remove_file(room.images().join("win.img.lock"))?;
+    room.done(&copy)?;
+    Ok(())
+}

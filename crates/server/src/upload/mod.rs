@@ -1,0 +1,198 @@
+//! Images that clients send, `docs/formats/upload.md`: which uploads there are, and for how long.
+//!
+//! What arrives lies beside the image's later place, in the store's hands; an upload that lapses leaves it there for
+//! the next one of that name.
+
+mod receive;
+mod routes;
+mod session;
+
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::time::{Duration, SystemTime};
+
+use axum::http::StatusCode;
+use azud_core::code::Code;
+use azud_core::reference::SubPath;
+use azud_core::upload::{Opened, Opening};
+use azud_store::assembly::{Inbox, identity};
+use azud_store::side::InfoLine;
+use azud_store::trash::remove;
+use azud_store::tree::Tree;
+
+use crate::problem::Problem;
+use session::Session;
+
+pub(crate) use routes::routes;
+
+/// So many images are received at once.
+const MOST: usize = 64;
+/// After so long without a word, an upload has lapsed.
+const LAPSE: Duration = Duration::from_mins(2);
+/// How often it is looked whether one has.
+const SWEEP: Duration = Duration::from_secs(5);
+/// When to try again, in seconds, while the manager is busy with what is asked for.
+const AGAIN: u32 = 1;
+/// The longest word of a client about itself.
+const MAX_SENDER: usize = 512;
+const ID_BYTES: usize = 16;
+
+/// All uploads.
+#[derive(Debug)]
+pub(crate) struct Uploads {
+    root: PathBuf,
+    sessions: Mutex<HashMap<String, Arc<Session>>>,
+}
+
+impl Uploads {
+    /// Into the images below `root`.
+    pub(crate) fn new(root: PathBuf) -> Arc<Self> {
+        let uploads = Arc::new(Self {
+            root,
+            sessions: Mutex::default(),
+        });
+        let weak = Arc::downgrade(&uploads);
+        std::thread::spawn(move || sweep(&weak));
+        uploads
+    }
+
+    fn sessions(&self) -> MutexGuard<'_, HashMap<String, Arc<Session>>> {
+        self.sessions.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The upload of an id; whoever asks for it keeps it alive.
+    fn find(&self, id: &str) -> Result<Arc<Session>, Problem> {
+        let found = self.sessions().get(id).cloned();
+        let session = found
+            .ok_or_else(|| Problem::new(StatusCode::NOT_FOUND, Code::NoUpload, "no such upload"))?;
+        session.touch();
+        Ok(session)
+    }
+
+    /// Begins one.
+    fn open(&self, opening: &Opening) -> Result<Opened, Problem> {
+        let bad = |code, detail: String| Problem::new(StatusCode::BAD_REQUEST, code, detail);
+        let name =
+            SubPath::parse(&opening.name).map_err(|error| bad(Code::BadName, error.to_string()))?;
+        if opening.sender.len() > MAX_SENDER {
+            return Err(bad(Code::BadUpload, "its sender is too long".to_owned()));
+        }
+        let info = opening.info.as_deref().map(|line| {
+            InfoLine::parse(line).ok_or_else(|| bad(Code::BadUpload, "no line of .info".to_owned()))
+        });
+        let info = info.transpose()?;
+        self.make_way(&name, opening)?;
+        let tree = Tree::open(&self.root, Path::new(""))?;
+        let mut spot = tree.spot(&name)?;
+        if spot.missing {
+            tree.make_folder(name.folder())?;
+            spot = tree.spot(&name)?;
+        }
+        let inbox = Inbox::open(
+            &spot.image,
+            opening.bytes,
+            &opening.sender,
+            SystemTime::now(),
+        )?;
+        let id = random().map_err(|error| {
+            Problem::new(
+                StatusCode::INTERNAL_SERVER_ERROR,
+                Code::Io,
+                error.to_string(),
+            )
+        })?;
+        let left = inbox.left();
+        let arrived = left.iter().map(|piece| u64::from(piece.len)).sum();
+        let session = Session::new(name, opening.sender.clone(), info, (inbox, left));
+        self.sessions().insert(id.clone(), Arc::new(session));
+        Ok(Opened { id, arrived })
+    }
+
+    /// Moves an image to the trash.
+    fn remove(&self, name: &str) -> Result<(), Problem> {
+        let name = SubPath::parse(name).map_err(|error| {
+            Problem::new(StatusCode::BAD_REQUEST, Code::BadName, error.to_string())
+        })?;
+        let spot = Tree::open(&self.root, Path::new(""))?.spot(&name)?;
+        remove(&spot.image, SystemTime::now(), &identity)?;
+        Ok(())
+    }
+
+    /// Refuses one too many, and the second one of a name, unless the first one is dead.
+    fn make_way(&self, name: &SubPath, opening: &Opening) -> Result<(), Problem> {
+        let (found, count) = {
+            let sessions = self.sessions();
+            let same = |(_, session): &(&String, &Arc<Session>)| session.is_about(name);
+            let found = sessions.iter().find(same);
+            let found = found.map(|(id, session)| (id.clone(), Arc::clone(session)));
+            let open = sessions.values().filter(|session| !session.is_over());
+            (found, open.count())
+        };
+        let Some((id, session)) = found else {
+            if count < MOST {
+                return Ok(());
+            }
+            let text = format!("{MOST} images are being received");
+            let status = StatusCode::TOO_MANY_REQUESTS;
+            return Err(Problem::new(status, Code::TooManyUploads, text).retry_after(AGAIN));
+        };
+        let is_dead =
+            !session.sender().is_empty() && opening.instead_of.as_deref() == Some(session.sender());
+        let text = format!("{name} is being received already");
+        if !is_dead {
+            return Err(Problem::new(StatusCode::CONFLICT, Code::Locked, text)
+                .with("sender", session.sender()));
+        }
+        if session.is_working() {
+            let status = StatusCode::SERVICE_UNAVAILABLE;
+            return Err(Problem::new(status, Code::Locked, text).retry_after(AGAIN));
+        }
+        self.sessions().remove(&id);
+        session.give_up();
+        Ok(())
+    }
+
+    /// Ends one; what arrived stays for the next.
+    fn close(&self, id: &str) -> Result<(), Problem> {
+        let session = self.find(id)?;
+        if session.is_working() {
+            let text = "it is being put together";
+            return Err(Problem::new(StatusCode::CONFLICT, Code::Locked, text));
+        }
+        self.sessions().remove(id);
+        session.give_up();
+        Ok(())
+    }
+}
+
+/// Gives up whatever has lapsed, for as long as there is somebody who could ask for it.
+fn sweep(uploads: &Weak<Uploads>) {
+    loop {
+        std::thread::sleep(SWEEP);
+        let Some(uploads) = uploads.upgrade() else {
+            return;
+        };
+        let lapsed: Vec<(String, Arc<Session>)> = {
+            let sessions = uploads.sessions();
+            let lapsed = sessions.iter().filter(|(_, one)| one.has_lapsed(LAPSE));
+            lapsed
+                .map(|(id, session)| (id.clone(), Arc::clone(session)))
+                .collect()
+        };
+        for (id, session) in lapsed {
+            uploads.sessions().remove(&id);
+            session.give_up();
+        }
+    }
+}
+
+fn random() -> std::io::Result<String> {
+    let mut bytes = [0; ID_BYTES];
+    getrandom::fill(&mut bytes).map_err(std::io::Error::other)?;
+    let hex = bytes.iter();
+    Ok(hex.fold(String::new(), |text, byte| format!("{text}{byte:02x}")))
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,142 @@
+//! The routes of uploads: for whoever may change images.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::body::{Body, to_bytes};
+use axum::extract::{Path, Request, State};
+use axum::http::{StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use axum::routing::{delete, get, post};
+use axum::{Json, Router};
+use azud_core::code::Code;
+use azud_core::upload::{MAX_BATCH, MAX_DESCRIPTION, Opened, Opening, State as Standing};
+use futures_util::StreamExt;
+use tokio::sync::mpsc;
+use tokio::time::timeout;
+
+use super::receive::receive;
+use crate::problem::Problem;
+use crate::routes::{Shared, blocking};
+
+/// The most bytes of what an upload begins with.
+const MAX_OPENING: usize = 16 << 10;
+/// A client has so long for its next bytes.
+const PATIENCE: Duration = Duration::from_secs(30);
+/// … and so long for a whole description.
+const MORE_PATIENCE: Duration = Duration::from_mins(10);
+/// Pieces of a body between the connection and the disk.
+const AHEAD: usize = 4;
+
+pub(crate) fn routes() -> Router<Arc<Shared>> {
+    Router::new()
+        .route("/v1/images/{name}", delete(remove))
+        .route("/v1/uploads", post(open))
+        .route("/v1/uploads/{id}", get(state).delete(close))
+        .route("/v1/uploads/{id}/pieces", get(left).put(pieces))
+        .route("/v1/uploads/{id}/image", post(image))
+}
+
+fn bad(detail: impl Into<String>) -> Problem {
+    Problem::new(StatusCode::BAD_REQUEST, Code::BadUpload, detail)
+}
+
+async fn whole(body: Body, most: usize, patience: Duration) -> Result<Vec<u8>, Problem> {
+    match timeout(patience, to_bytes(body, most)).await {
+        Ok(Ok(bytes)) => Ok(bytes.to_vec()),
+        Ok(Err(_)) => Err(bad("it is too long, or was cut off")),
+        Err(_) => Err(bad("it did not come in time")),
+    }
+}
+
+async fn open(
+    State(shared): State<Arc<Shared>>,
+    request: Request,
+) -> Result<(StatusCode, Json<Opened>), Problem> {
+    let body = whole(request.into_body(), MAX_OPENING, PATIENCE).await?;
+    let opening: Opening = serde_json::from_slice(&body).map_err(|error| bad(error.to_string()))?;
+    let opened = blocking(move || shared.uploads.open(&opening)).await?;
+    Ok((StatusCode::CREATED, Json(opened)))
+}
+
+async fn state(
+    State(shared): State<Arc<Shared>>,
+    Path(id): Path<String>,
+) -> Result<Json<Standing>, Problem> {
+    Ok(Json(shared.uploads.find(&id)?.state()))
+}
+
+async fn close(
+    State(shared): State<Arc<Shared>>,
+    Path(id): Path<String>,
+) -> Result<StatusCode, Problem> {
+    blocking(move || shared.uploads.close(&id)).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+async fn left(
+    State(shared): State<Arc<Shared>>,
+    Path(id): Path<String>,
+) -> Result<Response, Problem> {
+    let kind = (header::CONTENT_TYPE, "application/octet-stream");
+    Ok(([kind], shared.uploads.find(&id)?.left()).into_response())
+}
+
+/// Moves an image to the trash.
+async fn remove(
+    State(shared): State<Arc<Shared>>,
+    Path(name): Path<String>,
+) -> Result<StatusCode, Problem> {
+    blocking(move || shared.uploads.remove(&name)).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+/// Takes pieces. A client that is refused is heard out, so that it hears why.
+async fn pieces(
+    State(shared): State<Arc<Shared>>,
+    Path(id): Path<String>,
+    request: Request,
+) -> Result<StatusCode, Problem> {
+    let session = shared.uploads.find(&id)?;
+    let (chunks, coming) = mpsc::channel(AHEAD);
+    let work = blocking(move || receive(&session, coming));
+    let feed = async move {
+        let mut body = request.into_body().into_data_stream();
+        let mut bytes = 0;
+        while let Ok(Some(chunk)) = timeout(PATIENCE, body.next()).await {
+            let chunk = chunk.map_err(|_| bad("it was cut off"))?;
+            bytes += chunk.len() as u64;
+            if bytes > MAX_BATCH {
+                return Err(bad("so much at once is not taken"));
+            }
+            // Whoever took them may have stopped already.
+            let _ = chunks.send(chunk).await;
+        }
+        Ok(())
+    };
+    let (received, fed) = futures_util::future::join(work, feed).await;
+    received.and(fed)?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+async fn image(
+    State(shared): State<Arc<Shared>>,
+    Path(id): Path<String>,
+    request: Request,
+) -> Result<(StatusCode, Json<Standing>), Problem> {
+    let session = shared.uploads.find(&id)?;
+    let most = usize::try_from(MAX_DESCRIPTION).unwrap_or(usize::MAX);
+    let description = whole(request.into_body(), most, MORE_PATIENCE).await?;
+    session.touch();
+    if session.begin_work() {
+        let working = Arc::clone(&session);
+        tokio::spawn(async move {
+            let at_work = Arc::clone(&working);
+            let work = tokio::task::spawn_blocking(move || at_work.work(description));
+            if work.await.is_err() {
+                working.broke();
+            }
+        });
+    }
+    Ok((StatusCode::ACCEPTED, Json(session.state())))
+}

@@ -1,0 +1,206 @@
+//! One upload: what arrives, and how the image is put together in the end.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError, RwLock};
+use std::time::{Duration, Instant, SystemTime};
+
+use azud_core::assembly::{Layout, Piece};
+use azud_core::code::Code;
+use azud_core::progress::{Interrupted, Phase, Progress};
+use azud_core::reference::SubPath;
+use azud_core::upload::{RECORD_LEN, State, encode};
+use azud_store::StoreError;
+use azud_store::assembly::{Facts, Inbox, Report, Way};
+use azud_store::publish::Outcome;
+use azud_store::side::InfoLine;
+
+/// An upload.
+#[derive(Debug)]
+pub(super) struct Session {
+    name: SubPath,
+    sender: String,
+    info: Option<InfoLine>,
+    left: Vec<Piece>,
+    last: Mutex<Instant>,
+    /// Taken when the image is put together, or the upload given up.
+    pub(super) inbox: RwLock<Option<Inbox>>,
+    state: Mutex<State>,
+    done: AtomicU64,
+    total: AtomicU64,
+}
+
+impl Session {
+    pub(super) fn new(
+        name: SubPath,
+        sender: String,
+        info: Option<InfoLine>,
+        (inbox, left): (Inbox, Vec<Piece>),
+    ) -> Self {
+        Self {
+            name,
+            sender,
+            info,
+            left,
+            last: Mutex::new(Instant::now()),
+            inbox: RwLock::new(Some(inbox)),
+            state: Mutex::new(State::Receiving),
+            done: AtomicU64::new(0),
+            total: AtomicU64::new(0),
+        }
+    }
+
+    pub(super) fn sender(&self) -> &str {
+        &self.sender
+    }
+
+    /// Whether it is the upload under way of this image.
+    pub(super) fn is_about(&self, name: &SubPath) -> bool {
+        self.name == *name && !self.is_over()
+    }
+
+    pub(super) fn is_over(&self) -> bool {
+        matches!(*self.lock(), State::Done { .. } | State::Failed { .. })
+    }
+
+    pub(super) fn is_working(&self) -> bool {
+        matches!(*self.lock(), State::Working { .. })
+    }
+
+    /// Its client gave a sign of life.
+    pub(super) fn touch(&self) {
+        *self.last.lock().unwrap_or_else(PoisonError::into_inner) = Instant::now();
+    }
+
+    pub(super) fn has_lapsed(&self, after: Duration) -> bool {
+        let last = *self.last.lock().unwrap_or_else(PoisonError::into_inner);
+        !self.is_working() && last.elapsed() > after
+    }
+
+    /// Unlocks the image; waits for pieces that are just coming.
+    pub(super) fn give_up(&self) {
+        let mut inbox = self.inbox.write().unwrap_or_else(PoisonError::into_inner);
+        *inbox = None;
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// How it stands.
+    pub(super) fn state(&self) -> State {
+        match &*self.lock() {
+            State::Working { .. } => State::Working {
+                done: self.done.load(Ordering::Relaxed),
+                total: self.total.load(Ordering::Relaxed),
+            },
+            other => other.clone(),
+        }
+    }
+
+    /// Records of what an earlier upload of this name left.
+    pub(super) fn left(&self) -> Vec<u8> {
+        let mut out = Vec::with_capacity(self.left.len() * RECORD_LEN);
+        self.left.iter().for_each(|piece| out.extend(encode(piece)));
+        out
+    }
+
+    /// Begins to put the image together; `false` if it is too late for that, or it was begun already.
+    pub(super) fn begin_work(&self) -> bool {
+        let mut state = self.lock();
+        let ready = matches!(*state, State::Receiving | State::Lacking { .. });
+        if ready {
+            let (done, total) = (0, 0);
+            *state = State::Working { done, total };
+        }
+        ready
+    }
+
+    /// Puts the image together, or says what is lacking.
+    pub(super) fn work(&self, description: Vec<u8>) {
+        let state = self.put_together(description).unwrap_or_else(|error| {
+            let code = match &error {
+                // Nobody is asked but what lies here.
+                StoreError::Source { .. } => Code::Corrupt,
+                other => other.code(),
+            };
+            failed(code, &error)
+        });
+        if matches!(state, State::Failed { .. }) {
+            self.give_up();
+        }
+        self.touch();
+        *self.lock() = state;
+    }
+
+    /// Something broke that must not.
+    pub(super) fn broke(&self) {
+        self.give_up();
+        let text = "the manager broke it off";
+        *self.lock() = failed(Code::Io, &text);
+    }
+
+    fn put_together(&self, description: Vec<u8>) -> Result<State, StoreError> {
+        let wanted = match Layout::parse(description) {
+            Ok(wanted) => wanted,
+            Err(error) => return Ok(failed(Code::BadUpload, &error)),
+        };
+        let mut held = self.inbox.write().unwrap_or_else(PoisonError::into_inner);
+        let Some(mut inbox) = held.take() else {
+            return Ok(failed(Code::NoUpload, &"it was given up"));
+        };
+        let lacking = inbox.lacking(&wanted)?;
+        if !lacking.is_empty() {
+            *held = Some(inbox);
+            let mut pieces: Vec<(usize, usize)> = Vec::new();
+            for run in lacking {
+                match pieces.last_mut() {
+                    Some((first, count)) if *first + *count == run.start => *count += run.len(),
+                    _ => pieces.push((run.start, run.len())),
+                }
+            }
+            return Ok(State::Lacking { pieces });
+        }
+        drop(held);
+        let facts = Facts {
+            info: self.info.clone(),
+            carried: Vec::new(),
+            now: SystemTime::now(),
+        };
+        let report = inbox.publish(wanted, &facts, self)?;
+        Ok(done(&report))
+    }
+}
+
+fn failed(code: Code, why: &dyn std::fmt::Display) -> State {
+    State::Failed {
+        code: code.as_str().to_owned(),
+        detail: why.to_string(),
+    }
+}
+
+fn done(report: &Report) -> State {
+    let way = match report.way {
+        Way::Nothing => "nothing",
+        Way::Copy => "copy",
+        Way::Move => "move",
+    };
+    State::Done {
+        identity: report.identity.to_string(),
+        size: report.size,
+        way: way.to_owned(),
+        held: report.local,
+        replaced: matches!(report.outcome, Some(Outcome::Updated { .. })),
+    }
+}
+
+impl Progress for Session {
+    fn begin(&self, _: Phase, total: u64) {
+        self.done.store(0, Ordering::Relaxed);
+        self.total.store(total, Ordering::Relaxed);
+    }
+
+    fn advance(&self, bytes: u64) -> Result<(), Interrupted> {
+        self.done.fetch_add(bytes, Ordering::Relaxed);
+        Ok(())
+    }
+}

@@ -1,0 +1,258 @@
+//! Clients that do not keep to the protocol, against the routes themselves.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use axum::Router;
+use axum::body::{Body, to_bytes};
+use axum::http::{Request, StatusCode};
+use azud_core::assembly::Piece;
+use azud_core::format::ranges::RangeIndex;
+use azud_core::upload::{MAX_BATCH, encode};
+use serde_json::{Value, json};
+use tower::ServiceExt;
+
+use crate::library::Library;
+use crate::routes::{Shared, api};
+use crate::token::{Role, Tokens};
+
+/// A manager's routes over a directory of its own.
+struct Site {
+    dir: tempfile::TempDir,
+    api: Router,
+    write: String,
+    read: String,
+}
+
+type Answer = (StatusCode, Value);
+
+impl Site {
+    fn new() -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        let images = dir.path().join("images");
+        std::fs::create_dir(&images).unwrap();
+        let tokens = Tokens::in_dir(dir.path());
+        let token = |role| tokens.create(role, "", 0).unwrap().1.text().to_owned();
+        let (write, read) = (token(Role::Write), token(Role::Read));
+        let api = api(Shared {
+            library: Arc::new(Library::new(images.clone())),
+            tokens,
+            authority: String::new(),
+            uploads: super::Uploads::new(images),
+        });
+        Self {
+            dir,
+            api,
+            write,
+            read,
+        }
+    }
+
+    fn images(&self) -> std::path::PathBuf {
+        self.dir.path().join("images")
+    }
+
+    async fn ask_as(&self, token: &str, what: &str, body: Vec<u8>) -> Answer {
+        let (method, path) = what.split_once(' ').unwrap();
+        let request = Request::builder()
+            .method(method)
+            .uri(path)
+            .header("Authorization", format!("Bearer {token}"))
+            .body(Body::from(body))
+            .unwrap();
+        let response = self.api.clone().oneshot(request).await.unwrap();
+        let status = response.status();
+        let body = to_bytes(response.into_body(), 1 << 20).await.unwrap();
+        (status, serde_json::from_slice(&body).unwrap_or_default())
+    }
+
+    async fn ask(&self, what: &str, body: Vec<u8>) -> Answer {
+        self.ask_as(&self.write, what, body).await
+    }
+
+    async fn open(&self, name: &str, bytes: u64) -> Answer {
+        let body = json!({ "name": name, "bytes": bytes, "sender": "s" });
+        self.ask("POST /v1/uploads", body.to_string().into()).await
+    }
+
+    async fn id(&self, name: &str, bytes: u64) -> String {
+        let (status, opened) = self.open(name, bytes).await;
+        assert_eq!(status, StatusCode::CREATED, "{opened}");
+        opened["id"].as_str().unwrap().to_owned()
+    }
+
+    async fn put(&self, id: &str, body: Vec<u8>) -> Answer {
+        self.ask(&format!("PUT /v1/uploads/{id}/pieces"), body)
+            .await
+    }
+
+    /// Says what the image is and waits for the end.
+    async fn finish(&self, id: &str, description: Vec<u8>) -> Value {
+        let what = format!("POST /v1/uploads/{id}/image");
+        let (status, _) = self.ask(&what, description).await;
+        assert_eq!(status, StatusCode::ACCEPTED);
+        loop {
+            let (_, state) = self.ask(&format!("GET /v1/uploads/{id}"), Vec::new()).await;
+            if state["state"] != "working" {
+                return state;
+            }
+            tokio::time::sleep(std::time::Duration::from_millis(5)).await;
+        }
+    }
+}
+
+fn record(offset: u64, bytes: &[u8]) -> Vec<u8> {
+    let piece = Piece {
+        offset,
+        len: u32::try_from(bytes.len()).unwrap(),
+        hash: *blake3::hash(bytes).as_bytes(),
+    };
+    [&encode(&piece)[..], bytes].concat()
+}
+
+/// A foreign image of two ranges.
+fn image() -> (Vec<u8>, Vec<u8>, Vec<u8>) {
+    let (one, two) = (vec![1; 1 << 20], vec![2; 77]);
+    let hashes = [&one, &two].map(|part| *blake3::hash(part).as_bytes());
+    let size = (one.len() + two.len()) as u64;
+    let hashes = hashes.to_vec();
+    (one, two, RangeIndex { size, hashes }.encode())
+}
+
+#[track_caller]
+fn refused(answer: &Answer, status: u16, code: &str) {
+    let said = (answer.0.as_u16(), answer.1["code"].as_str());
+    assert_eq!(said, (status, Some(code)), "{}", answer.1);
+}
+
+fn visible(dir: &Path) -> Vec<String> {
+    let names = std::fs::read_dir(dir).unwrap();
+    let names = names.map(|name| name.unwrap().file_name().into_string().unwrap());
+    let mut names: Vec<String> = names.filter(|name| !name.starts_with('.')).collect();
+    names.sort();
+    names
+}
+
+#[tokio::test]
+async fn pieces_in_any_order_become_an_image() {
+    let site = Site::new();
+    let (one, two, index) = image();
+    let id = site.id("a/x", 2 << 20).await;
+    assert_eq!(visible(&site.images().join("a")), ["x.img.lock"]);
+    let state = site.finish(&id, index.clone()).await;
+    assert_eq!(state, json!({ "state": "lacking", "pieces": [[0, 2]] }));
+    let both = [record(1 << 20, &two), record(0, &one)].concat();
+    assert_eq!(site.put(&id, both.clone()).await.0, StatusCode::NO_CONTENT);
+    assert_eq!(site.put(&id, both).await.0, StatusCode::NO_CONTENT, "again");
+    let state = site.finish(&id, index.clone()).await;
+    assert_eq!(state["state"], "done", "{state}");
+    let file = std::fs::read(site.images().join("a/x.img")).unwrap();
+    assert_eq!(file, [one, two].concat());
+    let beside = ["x.img", "x.img.full.sum", "x.img.index", "x.img.sum"];
+    assert_eq!(visible(&site.images().join("a")), beside);
+    // Once more, by somebody who does not know.
+    let id = site.id("a/x", 2 << 20).await;
+    assert_eq!(site.finish(&id, index).await["way"], "nothing");
+    let hidden = std::fs::read_dir(site.images().join("a")).unwrap();
+    let hidden = hidden.map(|name| name.unwrap().file_name());
+    let assembling = |name: &std::ffi::OsString| name.to_string_lossy().contains("assembly");
+    assert_eq!(hidden.filter(assembling).count(), 0);
+}
+
+#[tokio::test]
+async fn what_is_no_piece_is_refused_and_what_came_before_stays() {
+    let site = Site::new();
+    let (one, two, index) = image();
+    let id = site.id("x", 2 << 20).await;
+    let mut wrong = record(1 << 20, &two);
+    *wrong.last_mut().unwrap() ^= 1;
+    let cases: [(&str, Vec<u8>); 6] = [
+        ("other bytes", wrong),
+        ("beyond what was said", record(2 << 20, &two)),
+        ("over another", record(5, &two)),
+        ("cut off in a piece", record(1 << 20, &two)[..50].to_vec()),
+        ("cut off in a record", record(1 << 20, &two)[..20].to_vec()),
+        ("no length", [0xff; 48].to_vec()),
+    ];
+    for (case, body) in cases {
+        let body = [record(0, &one), body].concat();
+        let answer = site.put(&id, body).await;
+        refused(&answer, 400, "repo/bad-upload");
+        assert!(answer.1["detail"].is_string(), "{case}");
+    }
+    let flood = vec![0; usize::try_from(MAX_BATCH).unwrap() + 1];
+    refused(&site.put(&id, flood).await, 400, "repo/bad-upload");
+    let state = site.finish(&id, index.clone()).await;
+    assert_eq!(state["pieces"], json!([[1, 1]]), "only the good one stays");
+    let nonsense = site.finish(&id, b"no index at all".to_vec()).await;
+    assert_eq!(nonsense["code"], "repo/bad-upload", "{nonsense}");
+    assert_eq!(visible(&site.images()), Vec::<String>::new(), "unlocked");
+    // The next one need not send it again.
+    let id = site.id("x", 2 << 20).await;
+    assert_eq!(site.finish(&id, index).await["pieces"], json!([[1, 1]]));
+}
+
+#[tokio::test]
+async fn an_index_that_lies_publishes_nothing() {
+    let site = Site::new();
+    let (one, two, _) = image();
+    let id = site.id("x", 2 << 20).await;
+    let both = [record(0, &one), record(1 << 20, &two)].concat();
+    site.put(&id, both).await;
+    let hashes = vec![*blake3::hash(&one).as_bytes(), [7; 32]];
+    let size = (one.len() + two.len()) as u64;
+    let state = site.finish(&id, RangeIndex { size, hashes }.encode()).await;
+    assert_eq!(state["pieces"], json!([[1, 1]]));
+    let larger = RangeIndex {
+        size: 3 << 20,
+        hashes: vec![[0; 32]; 3],
+    };
+    let state = site.finish(&id, larger.encode()).await;
+    assert_eq!(state["code"], "repo/bad-upload", "{state}");
+    assert_eq!(visible(&site.images()), Vec::<String>::new());
+}
+
+#[tokio::test]
+async fn names_and_room_are_looked_at_first() {
+    let site = Site::new();
+    for name in ["../x", "/x", "a/../x", ".x", "a//x", "", "x.img.info"] {
+        let (status, said) = site.open(name, 1).await;
+        assert_eq!(status, StatusCode::BAD_REQUEST, "{name}: {said}");
+    }
+    let answer = site.open("x", 1 << 60).await;
+    refused(&answer, 507, "store/no-room");
+    let answer = site.ask("POST /v1/uploads", b"{}".to_vec()).await;
+    refused(&answer, 400, "repo/bad-upload");
+    assert_eq!(visible(&site.images()), Vec::<String>::new());
+}
+
+#[tokio::test]
+async fn an_upload_is_its_senders_alone() {
+    let site = Site::new();
+    let id = site.id("x", 1 << 20).await;
+    let second = site.open("x", 1 << 20).await;
+    refused(&second, 409, "image/locked");
+    assert_eq!(second.1["sender"], "s");
+    for what in ["GET /v1/uploads/0", "DELETE /v1/uploads/0"] {
+        refused(&site.ask(what, Vec::new()).await, 404, "repo/no-upload");
+    }
+    refused(&site.put("0", Vec::new()).await, 404, "repo/no-upload");
+    // For whoever may only read, no such route is there.
+    let get = format!("GET /v1/uploads/{id}");
+    let answer = site.ask_as(&site.read, &get, Vec::new()).await;
+    refused(&answer, 404, "image/not-found");
+    let body = json!({ "name": "x", "bytes": 1, "sender": "t", "instead_of": "s" });
+    let (status, _) = site.ask("POST /v1/uploads", body.to_string().into()).await;
+    assert_eq!(status, StatusCode::CREATED, "the first one is dead");
+    refused(&site.ask(&get, Vec::new()).await, 404, "repo/no-upload");
+}
+
+#[tokio::test]
+async fn there_are_no_thousands_of_uploads() {
+    let site = Site::new();
+    for number in 0..super::MOST {
+        site.id(&format!("x{number}"), 4096).await;
+    }
+    let answer = site.open("more", 4096).await;
+    refused(&answer, 429, "repo/too-many-uploads");
+}

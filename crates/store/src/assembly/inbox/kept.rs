@@ -1,0 +1,162 @@
+//! What an upload leaves on the medium: the file, the log that says which pieces are in it, and a spare of both.
+
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::os::unix::fs::FileExt;
+use std::path::Path;
+
+use azud_core::assembly::{Layout, Piece};
+use azud_core::format::{Hash, MAX_FRAMES};
+use azud_core::upload::{RECORD_LEN, decode, encode};
+
+use super::super::fill::is;
+use super::super::local::Local;
+use super::super::state::{State, WANTED};
+use crate::durable;
+use crate::error::{At, Result};
+use crate::publish::Staging;
+use crate::stage::JOURNAL;
+use crate::stored::Stored;
+
+/// Which pieces are in the image's file.
+pub(super) const ARRIVED: &str = "arrived";
+/// What an earlier upload left, and which pieces are in it.
+pub(super) const SPARE: &str = "spare";
+pub(super) const SPARE_ARRIVED: &str = "spare.arrived";
+/// Who sends.
+pub(super) const SENDER: &str = "sender";
+
+/// The most bytes of a sender's word for itself that are read.
+const MAX_SENDER: u64 = 4096;
+/// The most bytes of a log that are read.
+const MAX_LOG: u64 = 2 * (MAX_FRAMES * RECORD_LEN) as u64;
+
+/// Says in a log that the first so many records are about bytes on the medium.
+pub(super) fn mark(records: u64) -> [u8; RECORD_LEN] {
+    let (offset, len, hash) = (records, 0, Hash::default());
+    encode(&Piece { offset, len, hash })
+}
+
+pub(super) fn write_log<'a>(path: &Path, pieces: impl Iterator<Item = &'a Piece>) -> Result<u64> {
+    let mut content: Vec<u8> = pieces.flat_map(encode).collect();
+    let records = (content.len() / RECORD_LEN) as u64;
+    content.extend(mark(records));
+    durable::write(path, &content)?;
+    Ok(records + 1)
+}
+
+pub(super) fn by_offset(pieces: Vec<Piece>) -> BTreeMap<u64, (Piece, bool)> {
+    let there = pieces
+        .into_iter()
+        .map(|piece| (piece.offset, (piece, true)));
+    there.collect()
+}
+
+/// The pieces that a log says to be in a file, by offset. Those that a power cut may have taken are looked at.
+pub(super) fn logged(log: &Path, file: &Path) -> Vec<Piece> {
+    let Ok(content) = durable::read_small(log, MAX_LOG) else {
+        return Vec::new();
+    };
+    let Ok(file) = File::open(file) else {
+        return Vec::new();
+    };
+    let size = file.metadata().map_or(0, |meta| meta.len());
+    let records = content.as_chunks::<RECORD_LEN>().0;
+    let marked = |record: &[u8; RECORD_LEN]| {
+        let count = u64::from_le_bytes(*record.first_chunk()?);
+        (*record == mark(count)).then(|| usize::try_from(count).ok())?
+    };
+    let safe = records.iter().filter_map(marked).max().unwrap_or(0);
+    let mut found: Vec<Piece> = Vec::new();
+    let mut buf = Vec::new();
+    for (number, record) in records.iter().enumerate() {
+        let Some(piece) = decode(record).ok().filter(|piece| piece.end() <= size) else {
+            continue;
+        };
+        if number >= safe {
+            buf.resize(piece.len as usize, 0);
+            let read = file.read_exact_at(&mut buf, piece.offset);
+            if read.is_err() || !is(&piece, &buf) {
+                continue;
+            }
+        }
+        found.push(piece);
+    }
+    tidy(found)
+}
+
+/// By offset, and none over another.
+fn tidy(mut pieces: Vec<Piece>) -> Vec<Piece> {
+    pieces.sort_by_key(|piece| piece.offset);
+    let mut end = 0;
+    pieces.retain(|piece| {
+        let free = piece.offset >= end;
+        if free {
+            end = piece.end();
+        }
+        free
+    });
+    pieces
+}
+
+/// Everything that is in the file of an image that is not whole.
+pub(super) fn begun(staging: &Staging) -> Vec<Piece> {
+    let dir = staging.dir();
+    let mut pieces = logged(&dir.join(ARRIVED), &staging.path());
+    if let Some(State { wanted, record }) = State::read(dir) {
+        pieces.extend(wanted.only(&record.verified).pieces());
+    }
+    tidy(pieces)
+}
+
+/// Whether it is the same sender that begins again.
+pub(super) fn goes_on(dir: &Path, sender: &str) -> bool {
+    let before = durable::read_small(&dir.join(SENDER), MAX_SENDER).unwrap_or_default();
+    let begun = matches!(durable::file_size(&dir.join(ARRIVED)), Ok(Some(_)));
+    begun && !sender.is_empty() && before == sender.as_bytes()
+}
+
+/// Leaves the directory without an image in the making: what is there serves as a spare, of which there is one.
+pub(super) fn set_aside(staging: &Staging) -> Result<()> {
+    let dir = staging.dir();
+    let bytes = |pieces: &[Piece]| -> u64 { pieces.iter().map(|one| u64::from(one.len)).sum() };
+    let begun = begun(staging);
+    let spare = logged(&dir.join(SPARE_ARRIVED), &dir.join(SPARE));
+    let better = bytes(&begun) > bytes(&spare);
+    if better {
+        durable::sync_file(&File::open(staging.path()).at("open", dir)?, dir)?;
+        durable::remove_file(&dir.join(SPARE_ARRIVED))?;
+    }
+    // From here on nothing is known of the file; that the directory is worth keeping, is.
+    durable::write(&dir.join(JOURNAL), &[])?;
+    durable::remove_file(&dir.join(WANTED))?;
+    durable::remove_file(&dir.join(ARRIVED))?;
+    durable::sync_dir(dir)?;
+    if better {
+        durable::rename(&staging.path(), &dir.join(SPARE))?;
+        durable::sync_dir(dir)?;
+        write_log(&dir.join(SPARE_ARRIVED), begun.iter())?;
+    } else {
+        durable::remove_file(&staging.path())?;
+    }
+    if !better && spare.is_empty() {
+        forget_spare(dir)?;
+    }
+    durable::sync_dir(dir)
+}
+
+pub(super) fn forget_spare(dir: &Path) -> Result<()> {
+    durable::remove_file(&dir.join(SPARE_ARRIVED))?;
+    durable::remove_file(&dir.join(SPARE))
+}
+
+/// The pieces that an earlier upload left.
+pub(in super::super) fn spare(stage: &Path) -> Option<Local> {
+    let path = stage.join(SPARE);
+    std::fs::symlink_metadata(&path).ok()?;
+    let pieces = logged(&stage.join(SPARE_ARRIVED), &path);
+    Some(Local {
+        stored: Stored::open(&path).ok()?,
+        layout: Layout::loose(pieces),
+    })
+}

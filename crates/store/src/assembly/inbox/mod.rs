@@ -1,0 +1,368 @@
+//! Pieces that somebody sends: each goes to its place in the file of an image that is not whole yet.
+//!
+//! What the image is may be known at the end only, so a log says which pieces are there, `docs/formats/journal.md`.
+//! Nothing is published but by an assembly that has looked at every byte.
+
+mod kept;
+
+use std::collections::BTreeMap;
+use std::fs::{File, OpenOptions};
+use std::io::Write;
+use std::ops::Range;
+use std::os::unix::fs::FileExt;
+use std::path::{Path, PathBuf};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::SystemTime;
+
+use azud_core::assembly::{Layout, Origin, Piece, RECORD_BYTES, Source, SourceError};
+use azud_core::format::{Hash, MAX_FRAMES};
+use azud_core::name::ImageFile;
+use azud_core::progress::Progress;
+use azud_core::upload::encode;
+
+pub(super) use self::kept::spare;
+use self::kept::{
+    ARRIVED, SENDER, SPARE, SPARE_ARRIVED, begun, by_offset, forget_spare, goes_on, logged, mark,
+    set_aside, write_log,
+};
+use super::look::{self, View};
+use super::state::{Journal, State, WANTED};
+use super::{Assembly, Facts, Moving, Report, Way, is_half_moved};
+use crate::durable;
+use crate::error::{At, Result, StoreError};
+use crate::publish::{Staging, accompany};
+use crate::room::Room;
+use crate::stage;
+
+/// The file of an image whose pieces are sent in any order. Nobody else can write the image meanwhile. Dropped, it
+/// leaves what arrived to the next one.
+#[derive(Debug)]
+pub struct Inbox {
+    image: ImageFile,
+    staging: Staging,
+    limit: u64,
+    file: File,
+    path: PathBuf,
+    held: Mutex<Held>,
+}
+
+#[derive(Debug)]
+struct Held {
+    /// By offset; whether its bytes are there or still coming.
+    pieces: BTreeMap<u64, (Piece, bool)>,
+    log: File,
+    /// Records in the log.
+    records: u64,
+    /// Bytes that came since the file was synced.
+    fresh: u64,
+}
+
+impl Held {
+    fn new(pieces: Vec<Piece>, log: File, records: u64) -> Self {
+        Self {
+            pieces: by_offset(pieces),
+            log,
+            records,
+            fresh: 0,
+        }
+    }
+}
+
+/// A piece whose bytes are coming.
+#[derive(Debug)]
+pub struct Incoming<'a> {
+    inbox: &'a Inbox,
+    piece: Piece,
+    at: u64,
+    hasher: blake3::Hasher,
+}
+
+impl Inbox {
+    /// Locks the image and sets room aside for `limit` bytes. The same sender as before goes on in the same file, for
+    /// it puts the same pieces at the same places.
+    ///
+    /// # Errors
+    /// [`StoreError::TooLittleRoom`], [`StoreError::FileTooLarge`], [`StoreError::Held`], [`StoreError::Locked`],
+    /// [`StoreError::HalfMoved`], what the system says.
+    pub fn open(image: &ImageFile, limit: u64, sender: &str, now: SystemTime) -> Result<Self> {
+        look::refuse_impossible(image, limit)?;
+        let staging = Staging::resume(image, now)?;
+        if is_half_moved(image) {
+            return Err(StoreError::HalfMoved(image.path()));
+        }
+        let (dir, path) = (staging.dir(), staging.path());
+        if goes_on(dir, sender) {
+            let pieces = begun(&staging);
+            let records = write_log(&dir.join(ARRIVED), pieces.iter())?;
+            let (file, log) = (reopen(&path, false)?, reopen(&dir.join(ARRIVED), true)?);
+            let held = Held::new(pieces, log, records);
+            return Ok(Self::new((image, staging), limit, file, held));
+        }
+        set_aside(&staging)?;
+        let room = || Room::of(image.dir())?.refuse(&image.path(), limit);
+        if room().is_err() {
+            forget_spare(dir)?;
+            room()?;
+        }
+        let file = durable::create(&path)?;
+        durable::reserve(&file, &path, 0, limit)?;
+        let log = durable::create(&dir.join(ARRIVED))?;
+        durable::write(&dir.join(SENDER), sender.as_bytes())?;
+        durable::sync_dir(dir)?;
+        let held = Held::new(Vec::new(), log, 0);
+        Ok(Self::new((image, staging), limit, file, held))
+    }
+
+    fn new((image, staging): (&ImageFile, Staging), limit: u64, file: File, held: Held) -> Self {
+        Self {
+            image: image.clone(),
+            path: staging.path(),
+            staging,
+            limit,
+            file,
+            held: Mutex::new(held),
+        }
+    }
+
+    /// Pieces that an earlier upload left: they need not be sent again.
+    pub fn left(&self) -> Vec<Piece> {
+        let dir = self.staging.dir();
+        logged(&dir.join(SPARE_ARRIVED), &dir.join(SPARE))
+    }
+
+    /// A piece begins to come; `None` if it is there already.
+    ///
+    /// # Errors
+    /// [`StoreError::BadUpload`] when it lies beyond the room, or over another piece; [`StoreError::Coming`].
+    pub fn begin(&self, piece: Piece) -> Result<Option<Incoming<'_>>> {
+        if piece.end() > self.limit {
+            return Err(self.refuse("it is larger than was said at first"));
+        }
+        let mut held = self.held();
+        if held.pieces.len() >= MAX_FRAMES {
+            return Err(self.refuse("there are more pieces than any image has"));
+        }
+        let before = held.pieces.range(..piece.end()).next_back();
+        match before {
+            Some((_, (there, true))) if *there == piece => return Ok(None),
+            Some((_, (there, false))) if *there == piece => {
+                return Err(StoreError::Coming(self.image.path()));
+            }
+            Some((_, (there, _))) if there.end() > piece.offset => {
+                return Err(self.refuse("two pieces are to be at the same place"));
+            }
+            _ => {}
+        }
+        held.pieces.insert(piece.offset, (piece, false));
+        Ok(Some(Incoming {
+            inbox: self,
+            piece,
+            at: piece.offset,
+            hasher: blake3::Hasher::new(),
+        }))
+    }
+
+    fn refuse(&self, reason: &'static str) -> StoreError {
+        let path = self.image.path();
+        StoreError::BadUpload { path, reason }
+    }
+
+    fn held(&self) -> MutexGuard<'_, Held> {
+        self.held.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Says what the image is: which pieces of it are neither here nor in images that are. Nothing may be coming.
+    ///
+    /// # Errors
+    /// [`StoreError::BadUpload`] when it is larger than was said; what the system says.
+    pub fn lacking(&mut self, wanted: &Layout) -> Result<Vec<Range<usize>>> {
+        if wanted.size() > self.limit {
+            return Err(self.refuse("it is larger than was said at first"));
+        }
+        self.choose(wanted)?;
+        let dir = self.staging.dir();
+        let state = State::read(dir).filter(|state| state.wanted.identity() == wanted.identity());
+        let mut journal = match state {
+            Some(state) => Journal::resume(dir, state.record)?,
+            None => Journal::begin(dir, wanted)?,
+        };
+        let held = self.held.get_mut().unwrap_or_else(PoisonError::into_inner);
+        for (number, piece) in wanted.pieces().iter().enumerate() {
+            if matches!(held.pieces.get(&piece.offset), Some((there, true)) if there == piece) {
+                journal.tracker_mut().place(number, piece.len);
+            }
+        }
+        journal.record((&self.file, &self.path), None)?;
+        let view = View::of(&self.image, wanted, Moving::Never)?;
+        let runs = view.plan.runs().iter();
+        let missing = runs.filter(|run| run.origin == Origin::Source && view.way != Way::Nothing);
+        Ok(missing.map(azud_core::assembly::Run::pieces).collect())
+    }
+
+    /// Goes on in the file that has more of the wanted image in its place.
+    fn choose(&mut self, wanted: &Layout) -> Result<()> {
+        let dir = self.staging.dir();
+        let fits = |pieces: &BTreeMap<u64, (Piece, bool)>| -> u64 {
+            let there = |piece: &&Piece| matches!(pieces.get(&piece.offset), Some((one, true)) if one == *piece);
+            let fitting = wanted.pieces().iter().filter(there);
+            fitting.map(|piece| u64::from(piece.len)).sum()
+        };
+        let spare_pieces = self.left();
+        let spare = by_offset(spare_pieces.clone());
+        if fits(&spare) <= fits(&self.held().pieces) {
+            return Ok(());
+        }
+        let (log, spare_log) = (dir.join(ARRIVED), dir.join(SPARE_ARRIVED));
+        let (spare_path, swap) = (dir.join(SPARE), dir.join("swap"));
+        let pieces: Vec<Piece> = self.held().pieces.values().map(|(one, _)| *one).collect();
+        // Between these steps no log says anything.
+        durable::remove_file(&log)?;
+        durable::remove_file(&spare_log)?;
+        durable::sync_file(&self.file, &self.path)?;
+        durable::sync_dir(dir)?;
+        durable::rename(&self.path, &swap)?;
+        durable::rename(&spare_path, &self.path)?;
+        durable::rename(&swap, &spare_path)?;
+        durable::sync_dir(dir)?;
+        write_log(&spare_log, pieces.iter())?;
+        let records = write_log(&log, spare_pieces.iter())?;
+        durable::sync_dir(dir)?;
+        self.file = reopen(&self.path, false)?;
+        let held = Held::new(spare_pieces, reopen(&log, true)?, records);
+        *self.held.get_mut().unwrap_or_else(PoisonError::into_inner) = held;
+        Ok(())
+    }
+
+    /// Puts the image together, looks at all of it and publishes it. To be called when nothing is lacking.
+    ///
+    /// # Errors
+    /// As [`Assembly::run`]; [`StoreError::Source`] when a piece that should be here is damaged: then all are to be
+    /// sent again.
+    pub fn publish(self, wanted: Layout, facts: &Facts, progress: &dyn Progress) -> Result<Report> {
+        let Self { image, staging, .. } = self;
+        let nobody = Nobody {
+            dir: staging.dir().to_owned(),
+        };
+        let prospect = View::of(&image, &wanted, Moving::Never)?.prospect(&wanted);
+        if prospect.way == Way::Nothing {
+            // What arrived is of no more use.
+            stage::empty(staging.dir(), &[])?;
+            drop(staging);
+            accompany(&image, &facts.carried, facts.now)?;
+            return Ok(Report::nothing(&prospect));
+        }
+        let assembly = Assembly {
+            image: &image,
+            source: &nobody,
+            moving: Moving::Never,
+            wanted,
+            prospect,
+            step: RECORD_BYTES,
+        };
+        assembly.run_in(staging, facts, progress)
+    }
+}
+
+impl Incoming<'_> {
+    /// Bytes that are still to come.
+    pub fn left(&self) -> u64 {
+        self.piece.end() - self.at
+    }
+
+    /// The next bytes, no more than are left.
+    ///
+    /// # Errors
+    /// What the system says.
+    pub fn write(&mut self, bytes: &[u8]) -> Result<()> {
+        debug_assert!(bytes.len() as u64 <= self.left(), "the caller counts");
+        self.hasher.update(bytes);
+        let written = self.inbox.file.write_all_at(bytes, self.at);
+        written.at("write", &self.inbox.path)?;
+        self.at += bytes.len() as u64;
+        Ok(())
+    }
+
+    /// All bytes came.
+    ///
+    /// # Errors
+    /// [`StoreError::BadPiece`] when they are not those that were announced, what the system says.
+    pub fn finish(self) -> Result<()> {
+        let (inbox, piece) = (self.inbox, self.piece);
+        if self.left() != 0 || self.hasher.finalize().as_bytes() != &piece.hash {
+            return Err(StoreError::BadPiece {
+                name: "what was sent".to_owned(),
+                offset: piece.offset,
+            });
+        }
+        let log = inbox.staging.dir().join(ARRIVED);
+        let synced = {
+            let mut held = inbox.held();
+            held.log.write_all(&encode(&piece)).at("write", &log)?;
+            held.records += 1;
+            held.fresh += u64::from(piece.len);
+            held.pieces.insert(piece.offset, (piece, true));
+            if held.fresh < RECORD_BYTES {
+                return Ok(());
+            }
+            held.fresh = 0;
+            held.records
+        };
+        durable::sync_file(&inbox.file, &inbox.path)?;
+        let mut held = inbox.held();
+        held.records += 1;
+        held.log.write_all(&mark(synced)).at("write", &log)
+    }
+}
+
+impl Drop for Incoming<'_> {
+    fn drop(&mut self) {
+        let mut held = self.inbox.held();
+        if matches!(held.pieces.get(&self.piece.offset), Some((_, false))) {
+            held.pieces.remove(&self.piece.offset);
+        }
+    }
+}
+
+fn reopen(path: &Path, append: bool) -> Result<File> {
+    let mut options = OpenOptions::new();
+    let file = options.read(true).write(!append).append(append).open(path);
+    file.at("open", path)
+}
+
+/// There is nobody to ask once the image is put together. Who asks all the same has found a piece damaged that was
+/// counted on: then nothing of what arrived is believed any more.
+struct Nobody {
+    dir: PathBuf,
+}
+
+impl Nobody {
+    fn refuse<T>(&self) -> std::result::Result<T, SourceError> {
+        for name in [WANTED, ARRIVED, SPARE_ARRIVED] {
+            durable::remove_file(&self.dir.join(name))
+                .map_err(|error| SourceError::Permanent(error.into()))?;
+        }
+        let what = std::io::Error::new(
+            std::io::ErrorKind::InvalidData,
+            "a piece that was here is damaged",
+        );
+        Err(SourceError::Permanent(what))
+    }
+}
+
+impl Source for Nobody {
+    fn layout(&self) -> std::result::Result<Layout, SourceError> {
+        self.refuse()
+    }
+
+    fn read(&self, _: u64, _: &mut [u8]) -> std::result::Result<(), SourceError> {
+        self.refuse()
+    }
+
+    fn identity(&self) -> std::result::Result<Hash, SourceError> {
+        self.refuse()
+    }
+
+    fn name(&self) -> String {
+        "what was sent".to_owned()
+    }
+}

@@ -1,0 +1,283 @@
+//! Sending an image to a manager, `docs/formats/upload.md`.
+
+mod pieces;
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{PoisonError, RwLock};
+use std::thread;
+use std::time::Duration;
+
+use azud_core::assembly::Piece;
+use azud_core::code::Code;
+use azud_core::format::MAX_FRAMES;
+use azud_core::progress::{Phase, Progress};
+use azud_core::upload::{Opened, Opening, RECORD_LEN, State, decode};
+
+use super::Client;
+use super::client::Method;
+use crate::error::{NetError, Result};
+
+pub use pieces::{Pieces, send, streaming};
+
+/// A manager that restarts, or is busy, is waited for so often and so long.
+const TRIES: u32 = 60;
+const PAUSE: Duration = Duration::from_secs(1);
+/// How often it is asked how far it is.
+const POLL: Duration = Duration::from_millis(100);
+/// The longest answer about an upload.
+const MAX_STATE: u64 = 64 << 20;
+
+/// An image on its way to a manager, for several threads.
+#[derive(Debug)]
+pub struct Upload {
+    client: Client,
+    opening: Opening,
+    id: RwLock<String>,
+    sent: AtomicU64,
+    arrived: u64,
+}
+
+/// How an upload ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Published {
+    /// Who the image is, in hexadecimal.
+    pub identity: String,
+    /// Its bytes.
+    pub size: u64,
+    /// Whether it was there already.
+    pub unchanged: bool,
+    /// Whether a former version went to the trash.
+    pub replaced: bool,
+    /// Bytes that images of the manager had.
+    pub held: u64,
+}
+
+impl Upload {
+    /// Begins one. Where somebody sends the image already, `is_dead` tells whether that one is known to have ended.
+    ///
+    /// # Errors
+    /// What the manager says.
+    pub fn open(
+        client: Client,
+        mut opening: Opening,
+        is_dead: impl Fn(&str) -> bool,
+    ) -> Result<Self> {
+        let mut tries = 1;
+        let opened = loop {
+            match begin(&client, &opening) {
+                Err(NetError::Said {
+                    code: Code::Locked,
+                    sender: Some(sender),
+                    ..
+                }) if opening.instead_of.is_none() && is_dead(&sender) => {
+                    opening.instead_of = Some(sender);
+                }
+                // The manager still puts together what the dead one had sent.
+                Err(NetError::Later { .. }) if opening.instead_of.is_some() && tries < TRIES => {
+                    tries += 1;
+                    thread::sleep(PAUSE);
+                }
+                other => break other?,
+            }
+        };
+        opening.instead_of = Some(opening.sender.clone());
+        Ok(Self {
+            client,
+            opening,
+            id: RwLock::new(opened.id),
+            sent: AtomicU64::new(0),
+            arrived: opened.arrived,
+        })
+    }
+
+    /// Whom it goes to.
+    pub fn host(&self) -> &str {
+        self.client.host()
+    }
+
+    /// Bytes that went to the manager, records included.
+    pub fn sent(&self) -> u64 {
+        self.sent.load(Ordering::Relaxed)
+    }
+
+    /// Bytes that an earlier upload had left.
+    pub fn arrived(&self) -> u64 {
+        self.arrived
+    }
+
+    /// Does something with the upload, again where the connection or the manager broke down meanwhile.
+    fn patiently<T>(&self, work: impl Fn(&str) -> Result<T>) -> Result<T> {
+        let mut tries = 1;
+        loop {
+            let id = self.id().clone();
+            let done = match work(&id) {
+                Err(NetError::Said {
+                    code: Code::NoUpload,
+                    ..
+                }) => self.reopen(&id).and_then(|()| work(&self.id().clone())),
+                other => other,
+            };
+            match done {
+                Err(error) if error.is_temporary() && tries < TRIES => {
+                    tries += 1;
+                    thread::sleep(PAUSE);
+                }
+                other => return other,
+            }
+        }
+    }
+
+    fn id(&self) -> std::sync::RwLockReadGuard<'_, String> {
+        self.id.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Begins again where a manager that restarted, or took us for dead, knows nothing of us any more; what it was
+    /// sent is still there.
+    fn reopen(&self, lost: &str) -> Result<()> {
+        let mut id = self.id.write().unwrap_or_else(PoisonError::into_inner);
+        if *id == lost {
+            *id = begin(&self.client, &self.opening)?.id;
+        }
+        Ok(())
+    }
+
+    /// What an earlier upload of this name left.
+    ///
+    /// # Errors
+    /// What the manager says.
+    pub fn left(&self) -> Result<Vec<Piece>> {
+        let most = (MAX_FRAMES * RECORD_LEN) as u64;
+        let name = &self.opening.name;
+        let bytes = self.patiently(|id| {
+            let response = self.client.get(&path(id, "/pieces"), &[], name)?;
+            self.client.bytes(response, most)
+        })?;
+        let records = bytes.as_chunks::<RECORD_LEN>().0.iter();
+        let pieces = records
+            .map(|record| decode(record).map_err(|_| self.client.protocol("a record of no piece")));
+        pieces.collect()
+    }
+
+    /// Sends records and pieces.
+    ///
+    /// # Errors
+    /// What the manager says.
+    fn put(&self, batch: &[u8]) -> Result<()> {
+        let name = &self.opening.name;
+        self.patiently(|id| {
+            let path = path(id, "/pieces");
+            self.client.send(Method::Put, &path, batch, name).map(drop)
+        })?;
+        self.sent.fetch_add(batch.len() as u64, Ordering::Relaxed);
+        Ok(())
+    }
+
+    /// A sign of life.
+    fn state(&self) -> Result<State> {
+        let name = &self.opening.name;
+        self.patiently(|id| {
+            let response = self.client.get(&path(id, ""), &[], name)?;
+            self.client.json(response, MAX_STATE)
+        })
+    }
+
+    /// Says what the image is, and waits until it is published. `Err` with pieces, by number, that are still to be
+    /// sent before that.
+    ///
+    /// # Errors
+    /// What the manager says; [`NetError::Interrupted`].
+    pub fn finish(
+        &self,
+        description: &[u8],
+        progress: &dyn Progress,
+    ) -> Result<std::result::Result<Published, Vec<usize>>> {
+        let name = &self.opening.name;
+        let ended = self.patiently(|id| {
+            let path = path(id, "/image");
+            self.client.send(Method::Post, &path, description, name)?;
+            self.wait(id, progress)
+        })?;
+        self.sent
+            .fetch_add(description.len() as u64, Ordering::Relaxed);
+        match ended {
+            State::Done {
+                identity,
+                size,
+                way,
+                held,
+                replaced,
+            } => Ok(Ok(Published {
+                identity,
+                size,
+                unchanged: way == "nothing",
+                replaced,
+                held,
+            })),
+            State::Lacking { pieces } => {
+                let numbers = pieces.iter().flat_map(|(first, count)| {
+                    *first..first.saturating_add(*count).min(MAX_FRAMES)
+                });
+                Ok(Err(numbers.take(MAX_FRAMES).collect()))
+            }
+            State::Failed { code, detail } => Err(NetError::Said {
+                host: self.client.host().to_owned(),
+                code: code.parse().unwrap_or(Code::BadAnswer),
+                detail,
+                sender: None,
+            }),
+            State::Receiving | State::Working { .. } => {
+                Err(self.client.protocol("an end that is none"))
+            }
+        }
+    }
+
+    /// Until the manager is at an end.
+    fn wait(&self, id: &str, progress: &dyn Progress) -> Result<State> {
+        let (mut before, mut round) = (0, 0);
+        loop {
+            let response = self.client.get(&path(id, ""), &[], &self.opening.name)?;
+            match self.client.json(response, MAX_STATE)? {
+                State::Working { done, total } => {
+                    if total != round {
+                        progress.begin(Phase::Assemble, total);
+                        (before, round) = (0, total);
+                    }
+                    progress.advance(done.saturating_sub(before))?;
+                    before = done;
+                    thread::sleep(POLL);
+                }
+                State::Receiving => return Err(self.client.protocol("an image that is forgotten")),
+                other => {
+                    progress.end();
+                    return Ok(other);
+                }
+            }
+        }
+    }
+
+    /// Gives it up, so that others can send the image at once; what arrived stays.
+    pub fn give_up(&self) {
+        // If it cannot be told, it lapses.
+        let _ = self
+            .client
+            .delete(&path(&self.id(), ""), &self.opening.name);
+    }
+}
+
+fn path(id: &str, what: &str) -> String {
+    format!("/v1/uploads/{id}{what}")
+}
+
+fn begin(client: &Client, opening: &Opening) -> Result<Opened> {
+    let body =
+        serde_json::to_vec(opening).map_err(|_| client.protocol("a name that cannot be told"))?;
+    let answer = client.send(Method::Post, "/v1/uploads", &body, &opening.name);
+    let response = answer.map_err(|error| match error {
+        // The route is not there for whoever may only read.
+        NetError::NotFound { .. } => NetError::Unauthorised {
+            host: client.host().to_owned(),
+        },
+        other => other,
+    })?;
+    client.json(response, MAX_STATE)
+}
