@@ -168,6 +168,12 @@ codes! {
     Untrusted = "repo/untrusted",
     /// The server does not accept the token.
     Unauthorised = "repo/unauthorised",
+    /// The token has ended.
+    TokenExpired = "repo/token-expired",
+    /// The code for a login is not good.
+    BadLogin = "repo/bad-login",
+    /// The token is not good at this address.
+    TokenElsewhere = "repo/token-elsewhere",
     /// The server's answer is not what was asked for.
     BadAnswer = "repo/bad-answer",
     /// The index of a foreign image is being made.
@@ -186,6 +192,16 @@ codes! {
     BadCertificate = "server/bad-certificate",
     /// There is no token of that id.
     NoToken = "server/no-token",
+    /// An image without a signature where only signed ones are trusted.
+    Unsigned = "trust/unsigned",
+    /// A signature that is worth nothing.
+    BadSignature = "trust/bad-signature",
+    /// A signature that is of another image.
+    OtherImage = "trust/other-image",
+    /// An image that is older than one that was trusted before.
+    OlderImage = "trust/older-image",
+    /// A key for signatures that is none or cannot be opened.
+    BadKey = "trust/bad-key",
     /// A file of passwords that others may read.
     OpenSecret = "repo/open-secret",
     /// No removable medium has that name.

@@ -5,6 +5,7 @@
 //! async runtime. Bytes come in as slices and go out as vectors; devices are seen through the
 //! traits of [`io`].
 
+pub mod access;
 pub mod assembly;
 pub mod bitmap;
 pub mod cache;

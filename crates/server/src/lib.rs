@@ -4,11 +4,18 @@
 //! runs on threads that may block; images are found by the store and nowhere else; a secret is kept as a hash.
 
 mod authority;
+mod codes;
 mod error;
+mod gate;
+mod grant;
 mod library;
+mod limits;
 mod listen;
+mod login;
+mod patience;
 mod problem;
 mod routes;
+mod side;
 mod state;
 mod token;
 mod upload;
@@ -16,13 +23,14 @@ mod upload;
 use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
 use tokio::runtime::Runtime;
 use tokio::signal::unix::{SignalKind, signal};
 
+pub use codes::{CODE_LASTS, Codes, Promise};
 pub use error::{Result, ServerError};
-pub use token::{Role, Secret, Token, Tokens};
+pub use token::{Bounds, Role, Secret, Token, Tokens};
 
 use authority::Authority;
 use error::At;
@@ -41,6 +49,8 @@ pub struct Options {
     pub addresses: Vec<IpAddr>,
     /// Names by which clients reach it.
     pub names: Vec<String>,
+    /// A client that stands still for so long is cut.
+    pub patience: Duration,
 }
 
 /// A manager that listens.
@@ -80,6 +90,9 @@ pub fn serve(options: &Options, ready: impl FnOnce(&Ready)) -> Result<()> {
         tokens,
         authority: authority.pem().to_owned(),
         uploads: upload::Uploads::new(options.images.clone()),
+        bodies: Arc::default(),
+        state: options.state.clone(),
+        attempts: login::Attempts::default(),
     });
     let runtime = Runtime::new().map_err(ServerError::Start)?;
     runtime.block_on(async {
@@ -90,7 +103,7 @@ pub fn serve(options: &Options, ready: impl FnOnce(&Ready)) -> Result<()> {
             .filter_map(|listener| listener.local_addr().ok())
             .collect();
         ready(&Ready { listen, pin, admin });
-        listen::serve(listeners, tls, api, stop).await;
+        listen::serve(listeners, tls, (api, options.patience), stop).await;
         Ok(())
     })
 }
@@ -100,10 +113,7 @@ fn first_token(tokens: &Tokens) -> std::io::Result<Option<Secret>> {
     if !tokens.list()?.is_empty() {
         return Ok(None);
     }
-    let now = SystemTime::now()
-        .duration_since(UNIX_EPOCH)
-        .map_or(0, |time| time.as_secs());
-    let (_, secret) = tokens.create(Role::Admin, "first start", now)?;
+    let (_, secret) = tokens.create(Role::Admin, "first start", Bounds::default(), gate::now())?;
     Ok(Some(secret))
 }
 

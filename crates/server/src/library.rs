@@ -19,8 +19,8 @@ use serde::Serialize;
 
 use crate::problem::Problem;
 
-/// Layouts of so many images are kept.
-const KEPT: usize = 64;
+/// Indexes of so many bytes are kept, besides those that are in use.
+const KEPT: usize = 64 << 20;
 /// When to ask again for an index that is being made, in seconds.
 const INDEX_AFTER: u32 = 2;
 
@@ -58,6 +58,12 @@ pub(crate) struct Listed {
     info: Option<String>,
     /// When its bytes were last verified, in seconds since 1970.
     verified: Option<u64>,
+}
+
+impl Listed {
+    pub(crate) fn name(&self) -> &str {
+        &self.name
+    }
 }
 
 impl Library {
@@ -137,7 +143,11 @@ impl Library {
     fn keep(&self, path: &Path, stamp: Stamp, layout: Layout) -> Arc<Layout> {
         let layout = Arc::new(layout);
         let mut layouts = self.layouts.lock().expect("no holder panics");
-        if layouts.len() >= KEPT {
+        let kept: usize = layouts
+            .values()
+            .map(|(_, layout)| layout.description().len())
+            .sum();
+        if kept + layout.description().len() > KEPT {
             layouts.clear();
         }
         layouts.insert(path.to_owned(), (stamp, Arc::clone(&layout)));

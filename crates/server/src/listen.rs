@@ -7,75 +7,172 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
+use axum::http::{HeaderValue, Method, StatusCode, header};
+use axum::response::IntoResponse;
+use azud_core::code::Code;
 use hyper::Request;
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
-use hyper_util::server::graceful::GracefulShutdown;
+use hyper_util::server::graceful::{GracefulShutdown, Watcher};
 use rustls::ServerConfig;
+use socket2::{SockRef, TcpKeepalive};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::Semaphore;
 use tokio::time::{sleep, timeout};
 use tokio_rustls::TlsAcceptor;
 use tower::ServiceExt;
 
-/// So many connections are served at once; more wait to be accepted.
-const CONNECTIONS: usize = 1024;
-/// A client has so long to agree on TLS, and as long to send the head of a request.
-const PATIENCE: Duration = Duration::from_secs(15);
+use crate::limits::{Peer, Peers, Room, Ticket};
+use crate::patience::{self, Patient};
+use crate::problem::Problem;
+
 /// So long are answers under way waited for at the end.
 const LAST_WORDS: Duration = Duration::from_secs(10);
+/// The longest head of a request, and what HTTP keeps back of an answer, in bytes.
+const HEAD: usize = 64 << 10;
+/// When a peer that has more than its share may come again, in seconds.
+const LATER: u32 = 1;
+/// What a client that does not speak TLS is told.
+const NOT_TLS: &[u8] = b"HTTP/1.1 400 Bad Request\r\ncontent-type: text/plain\r\ncontent-length: 31\r\nconnection: close\r\n\r\nThis port speaks HTTPS, always\n";
 
-/// Serves until `stop`, then lets answers under way end.
+/// What every connection is served by.
+struct Served {
+    acceptor: TlsAcceptor,
+    api: Router,
+    patience: Duration,
+}
+
+/// Serves until `stop`, then lets answers under way end. A client may stand still for as long as `patience`.
 pub(crate) async fn serve(
     listeners: Vec<TcpListener>,
     tls: ServerConfig,
-    api: Router,
+    (api, patience): (Router, Duration),
     stop: impl Future<Output = ()>,
 ) {
-    let acceptor = TlsAcceptor::from(Arc::new(tls));
+    let served = Arc::new(Served {
+        acceptor: TlsAcceptor::from(Arc::new(tls)),
+        api,
+        patience,
+    });
     let graceful = GracefulShutdown::new();
-    let room = Arc::new(Semaphore::new(CONNECTIONS));
+    let (room, peers) = (Room::of_system(), Arc::new(Peers::default()));
     let mut stop = pin!(stop);
     loop {
-        let Ok(permit) = Arc::clone(&room).acquire_owned().await else {
-            break;
+        let permit = tokio::select! {
+            permit = Arc::clone(&room.served).acquire_owned() => permit,
+            () = &mut stop => break,
         };
         let stream = tokio::select! {
             accepted = accept(&listeners) => accepted,
             () = &mut stop => break,
         };
-        let Some(stream) = stream else {
+        let Some((stream, address)) = stream else {
             // Out of descriptors, most likely: what is open now will be closed.
             sleep(Duration::from_millis(50)).await;
             continue;
         };
-        let (acceptor, api, watcher) = (acceptor.clone(), api.clone(), graceful.watcher());
+        let (ticket, peer) = peers.enter(address.ip().to_canonical());
+        let away = ticket
+            .too_many
+            .then(|| Arc::clone(&room.turned_away).try_acquire_owned());
+        if matches!(away, Some(Err(_))) {
+            continue;
+        }
+        let (served, watcher) = (Arc::clone(&served), graceful.watcher());
         tokio::spawn(async move {
-            let _permit = permit;
-            let Ok(Ok(stream)) = timeout(PATIENCE, acceptor.accept(stream)).await else {
-                return;
-            };
-            let service =
-                service_fn(move |request: Request<Incoming>| api.clone().oneshot(request));
-            let mut http = http1::Builder::new();
-            http.timer(TokioTimer::new()).header_read_timeout(PATIENCE);
-            // What a client does to its own connection is its own business.
-            let _ = watcher
-                .watch(http.serve_connection(TokioIo::new(stream), service))
-                .await;
+            let (_permit, _away) = (permit, away);
+            served.connection(stream, (&ticket, peer), watcher).await;
         });
     }
     let _ = timeout(LAST_WORDS, graceful.shutdown()).await;
 }
 
-async fn accept(listeners: &[TcpListener]) -> Option<TcpStream> {
+impl Served {
+    /// Serves one. What a client does to its own connection is its own business.
+    async fn connection(
+        &self,
+        stream: TcpStream,
+        (ticket, peer): (&Ticket, Peer),
+        watcher: Watcher,
+    ) {
+        settle(&stream, self.patience);
+        let stream = match timeout(self.patience, speaks_tls(stream)).await {
+            Ok(Some(stream)) => Patient::new(stream, self.patience),
+            _ => return,
+        };
+        let Ok(Ok(stream)) = timeout(self.patience, self.acceptor.accept(stream)).await else {
+            return;
+        };
+        let (api, patience, too_many) = (self.api.clone(), self.patience, ticket.too_many);
+        let service = service_fn(move |request: Request<Incoming>| {
+            let (api, peer) = (api.clone(), peer.clone());
+            async move {
+                if too_many {
+                    return Ok(come_later());
+                }
+                let mut request = request.map(|body| patience::body(body, patience));
+                // Whoever sends a body may do so slowly, which keeps nobody busy.
+                let _turn = match *request.method() {
+                    Method::GET | Method::HEAD => peer.turn().await,
+                    _ => None,
+                };
+                request.extensions_mut().insert(peer);
+                api.oneshot(request).await
+            }
+        });
+        let mut http = http1::Builder::new();
+        http.timer(TokioTimer::new())
+            .header_read_timeout(self.patience)
+            .max_buf_size(HEAD);
+        let connection = http.serve_connection(TokioIo::new(stream), service);
+        let _ = watcher.watch(connection).await;
+    }
+}
+
+/// A peer that was switched off is found out, also while there is nothing to be sent.
+fn settle(stream: &TcpStream, patience: Duration) {
+    let socket = SockRef::from(stream);
+    let keepalive = TcpKeepalive::new()
+        .with_time(patience)
+        .with_interval(patience / 3 + Duration::from_secs(1));
+    // Without them it takes longer, that is all.
+    let _ = socket.set_tcp_nodelay(true);
+    let _ = socket.set_tcp_keepalive(&keepalive);
+    let _ = socket.set_tcp_user_timeout(Some(2 * patience));
+}
+
+/// The connection, if TLS comes on it; who speaks plain HTTP is told what is wrong.
+async fn speaks_tls(mut stream: TcpStream) -> Option<TcpStream> {
+    let mut first = [0];
+    if stream.peek(&mut first).await.ok()? == 0 {
+        return None;
+    }
+    if first[0].is_ascii_alphabetic() {
+        // What was not read would break the connection before the answer arrives.
+        let _ = stream.read(&mut [0; 4096]).await;
+        let _ = stream.write_all(NOT_TLS).await;
+        let _ = stream.shutdown().await;
+        return None;
+    }
+    Some(stream)
+}
+
+fn come_later() -> axum::response::Response {
+    let detail = "this address has too many connections";
+    let mut response = Problem::new(StatusCode::TOO_MANY_REQUESTS, Code::Unreachable, detail)
+        .retry_after(LATER)
+        .into_response();
+    let close = HeaderValue::from_static("close");
+    response.headers_mut().insert(header::CONNECTION, close);
+    response
+}
+
+async fn accept(listeners: &[TcpListener]) -> Option<(TcpStream, SocketAddr)> {
     let waiting = listeners.iter().map(|listener| Box::pin(listener.accept()));
     let (accepted, _, _) = futures_util::future::select_all(waiting).await;
-    let (stream, _) = accepted.ok()?;
-    let _ = stream.set_nodelay(true);
-    Some(stream)
+    accepted.ok()
 }
 
 /// Binds all addresses, or none.

@@ -1,30 +1,36 @@
 //! The HTTP API: thin, what it answers is found by [`Library`]. A route that a role may not use is not there
 //! for it.
 
+use std::convert::Infallible;
+use std::future;
+use std::io;
 use std::ops::Range;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::SystemTime;
 
 use axum::Router;
 use axum::body::{Body, Bytes};
-use axum::extract::{Path, Request, State};
+use axum::extract::{Extension, Path, Request, State};
 use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
+use azud_core::assembly::Layout;
 use azud_core::code::Code;
 use azud_core::io::ReadAt;
 use azud_store::Stored;
 use futures_util::{StreamExt, stream};
 use serde_json::json;
-use tower::ServiceExt;
 
+use crate::gate::{Gate, Roles};
+use crate::grant::Grant;
 use crate::library::{Found, Library, read};
+use crate::limits::{Bodies, PIECES, Peer, Sent};
+use crate::login::{self, Attempts};
 use crate::problem::Problem;
-use crate::token::{Role, Tokens};
+use crate::side;
+use crate::token::Tokens;
 use crate::upload::{self, Uploads};
-
-/// Bytes that are read at once for a body; two such pieces are under way for each connection.
-const PIECE: u64 = 512 << 10;
 
 /// What all routes share.
 #[derive(Debug)]
@@ -33,72 +39,34 @@ pub(crate) struct Shared {
     pub(crate) tokens: Tokens,
     pub(crate) authority: String,
     pub(crate) uploads: Arc<Uploads>,
+    pub(crate) bodies: Arc<Bodies>,
+    /// Where the manager keeps what is its own.
+    pub(crate) state: PathBuf,
+    pub(crate) attempts: Attempts,
 }
 
 /// The whole API.
 pub(crate) fn api(shared: Shared) -> Router {
     let shared = Arc::new(shared);
-    let reading = Router::new()
+    let read = Router::new()
         .route("/v1/images", get(images))
         .route("/v1/images/{name}", get(file))
-        .route("/v1/images/{name}/index", get(index));
-    let writing = reading.clone().merge(upload::routes());
-    let ready = |router: Router<Arc<Shared>>| {
-        let router = router.fallback(nothing_there);
-        router.with_state(Arc::clone(&shared))
+        .route("/v1/images/{name}/index", get(index))
+        .merge(side::routes());
+    let write = upload::routes();
+    let admin = Router::new();
+    let roles = Roles {
+        read: read.with_state(Arc::clone(&shared)),
+        write: write.with_state(Arc::clone(&shared)),
+        admin: admin.with_state(Arc::clone(&shared)),
     };
-    let gate = Gate {
-        shared: Arc::clone(&shared),
-        reading: ready(reading),
-        writing: ready(writing),
-    };
+    let gate = Gate::new(Arc::clone(&shared), roles);
     Router::new()
         .route("/health", get(health))
         .route("/v1/ca", get(authority))
+        .merge(login::routes())
         .fallback(move |request: Request| gate.pass(request))
         .with_state(shared)
-}
-
-/// What only bearers of a token come to.
-#[derive(Clone)]
-struct Gate {
-    shared: Arc<Shared>,
-    reading: Router,
-    writing: Router,
-}
-
-impl Gate {
-    async fn pass(self, request: Request) -> Response {
-        let Some(role) = self.role(request.headers()) else {
-            let detail = "a valid token is needed";
-            let mut response =
-                Problem::new(StatusCode::UNAUTHORIZED, Code::Unauthorised, detail).into_response();
-            response
-                .headers_mut()
-                .insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
-            return response;
-        };
-        let router = match role {
-            Role::Read => self.reading,
-            Role::Write | Role::Admin => self.writing,
-        };
-        match router.oneshot(request).await {
-            Ok(response) => response,
-            Err(never) => match never {},
-        }
-    }
-
-    fn role(&self, headers: &HeaderMap) -> Option<Role> {
-        let text = headers.get(header::AUTHORIZATION)?.to_str().ok()?;
-        let (scheme, token) = text.split_once(' ')?;
-        scheme
-            .eq_ignore_ascii_case("Bearer")
-            .then(|| self.shared.tokens.role(token.trim()))?
-    }
-}
-
-async fn nothing_there(request: Request) -> Problem {
-    Problem::new(StatusCode::NOT_FOUND, Code::NotFound, request.uri().path())
 }
 
 async fn health() -> Response {
@@ -110,8 +78,12 @@ async fn authority(State(shared): State<Arc<Shared>>) -> Response {
     ([kind], shared.authority.clone()).into_response()
 }
 
-async fn images(State(shared): State<Arc<Shared>>) -> Result<Response, Problem> {
-    let images = blocking(move || shared.library.list(SystemTime::now())).await?;
+async fn images(
+    State(shared): State<Arc<Shared>>,
+    Extension(grant): Extension<Grant>,
+) -> Result<Response, Problem> {
+    let mut images = blocking(move || shared.library.list(SystemTime::now())).await?;
+    images.retain(|image| grant.sees(image.name()));
     Ok(json_of(&json!({ "images": images })))
 }
 
@@ -119,32 +91,46 @@ async fn index(
     State(shared): State<Arc<Shared>>,
     Path(name): Path<String>,
 ) -> Result<Response, Problem> {
-    let found = blocking(move || shared.library.find(&name)).await?;
+    let library = Arc::clone(&shared.library);
+    let found = blocking(move || library.find(&name)).await?;
+    let len = found.layout.description().len();
     let headers = [
         (header::ETAG, etag(&found)),
         (header::CONTENT_TYPE, octets()),
+        (header::CONTENT_LENGTH, len.into()),
     ];
-    Ok((headers, found.layout.description().to_vec()).into_response())
+    // One copy in memory is enough for all who ask.
+    let whole = Bytes::from_owner(Description(found.layout));
+    let sent = shared.bodies.begin();
+    let pieces = stream::unfold(whole, move |mut left| {
+        let len = usize::try_from(sent.piece()).expect("a piece is small");
+        let piece = left.split_to(len.min(left.len()));
+        let piece = (!piece.is_empty()).then_some((Ok::<_, Infallible>(piece), left));
+        future::ready(piece)
+    });
+    Ok((headers, Body::from_stream(pieces)).into_response())
+}
+
+/// The index of an image, which many clients are sent at once.
+struct Description(Arc<Layout>);
+
+impl AsRef<[u8]> for Description {
+    fn as_ref(&self) -> &[u8] {
+        self.0.description()
+    }
 }
 
 async fn file(
     State(shared): State<Arc<Shared>>,
+    Extension(peer): Extension<Peer>,
     Path(name): Path<String>,
     method: Method,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
-    let found = blocking(move || shared.library.find(&name)).await?;
+    let library = Arc::clone(&shared.library);
+    let found = blocking(move || library.find(&name)).await?;
     let tag = etag(&found);
-    if headers
-        .get(header::IF_MATCH)
-        .is_some_and(|wanted| wanted != tag && wanted != "*")
-    {
-        return Err(Problem::new(
-            StatusCode::PRECONDITION_FAILED,
-            Code::SourceChanged,
-            "it is another image by now",
-        ));
-    }
+    unchanged(&headers, &tag)?;
     let size = found.stored.len();
     let asked = headers.get(header::RANGE).filter(|_| method == Method::GET);
     let range = asked
@@ -157,7 +143,7 @@ async fn file(
     let mut response = Response::new(if method == Method::HEAD {
         Body::empty()
     } else {
-        body(found.stored, part.clone())
+        body(found.stored, part.clone(), (peer, shared.bodies.begin()))
     });
     *response.status_mut() = status;
     let out = response.headers_mut();
@@ -195,30 +181,49 @@ fn unsatisfiable(size: u64) -> Problem {
     Problem::new(StatusCode::RANGE_NOT_SATISFIABLE, Code::BadRange, detail)
 }
 
-/// A part of a file, read as fast as the client takes it.
-fn body(stored: Arc<Stored>, part: Range<u64>) -> Body {
-    let count = (part.end - part.start).div_ceil(PIECE);
-    let pieces = stream::iter(0..count).map(move |number| {
-        let stored = Arc::clone(&stored);
-        let start = part.start + number * PIECE;
-        let len = usize::try_from((part.end - start).min(PIECE)).expect("at most a piece");
-        async move {
-            let done = tokio::task::spawn_blocking(move || read(&stored, start, len)).await;
-            done.map_err(std::io::Error::other)?.map(Bytes::from)
-        }
+/// A part of a file, read as fast as the client takes it and as it is the client's turn.
+fn body(stored: Arc<Stored>, part: Range<u64>, (peer, sent): (Peer, Sent)) -> Body {
+    let pieces = stream::unfold(part.start, move |start| {
+        let len = (part.end - start).min(sent.piece());
+        let piece = piece(Arc::clone(&stored), (start, len), peer.clone());
+        future::ready((len > 0).then_some((piece, start + len)))
     });
-    Body::from_stream(pieces.buffered(2))
+    let under_way = usize::try_from(PIECES).expect("a few");
+    Body::from_stream(pieces.buffered(under_way))
 }
 
-fn etag(found: &Found) -> HeaderValue {
+async fn piece(stored: Arc<Stored>, (start, len): (u64, u64), peer: Peer) -> io::Result<Bytes> {
+    let turn = peer.turn().await;
+    let len = usize::try_from(len).map_err(io::Error::other)?;
+    let work = move || {
+        let _turn = turn;
+        read(&stored, start, len)
+    };
+    let done = tokio::task::spawn_blocking(work).await;
+    done.map_err(io::Error::other)?.map(Bytes::from)
+}
+
+/// Refuses when another image is meant than the one that is there.
+pub(crate) fn unchanged(headers: &HeaderMap, tag: &HeaderValue) -> Result<(), Problem> {
+    match headers.get(header::IF_MATCH) {
+        Some(wanted) if wanted != tag && wanted != "*" => Err(Problem::new(
+            StatusCode::PRECONDITION_FAILED,
+            Code::SourceChanged,
+            "it is another image by now",
+        )),
+        _ => Ok(()),
+    }
+}
+
+pub(crate) fn etag(found: &Found) -> HeaderValue {
     HeaderValue::try_from(format!("\"{}\"", found.identity())).expect("hexadecimal")
 }
 
-fn octets() -> HeaderValue {
+pub(crate) fn octets() -> HeaderValue {
     HeaderValue::from_static("application/octet-stream")
 }
 
-fn json_of(value: &serde_json::Value) -> Response {
+pub(crate) fn json_of(value: &serde_json::Value) -> Response {
     (
         [(header::CONTENT_TYPE, "application/json")],
         value.to_string(),

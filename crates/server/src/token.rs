@@ -2,12 +2,15 @@
 
 use std::fs::File;
 use std::io::{self, ErrorKind};
+use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 use std::time::SystemTime;
 
+use azud_core::access::{NamePattern, Subnet};
 use serde::{Deserialize, Serialize};
 
+use crate::grant::{Grant, Refusal};
 use crate::state;
 
 /// What a token allows. Each may do what those before it may.
@@ -48,8 +51,32 @@ pub struct Token {
     pub note: String,
     /// When it was made, in seconds since 1970.
     pub created: u64,
+    /// Until when, where from and for what it is good; without it everywhere and for ever.
+    #[serde(default, skip_serializing_if = "Bounds::is_none")]
+    pub bounds: Bounds,
     /// BLAKE3 of the secret, in hexadecimal.
     hash: String,
+}
+
+/// How far a token reaches.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Bounds {
+    /// When it ends, in seconds since 1970.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub expires: Option<u64>,
+    /// Where its bearer has to be; anywhere if there is none.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub subnets: Vec<Subnet>,
+    /// Which images there are for its bearer; all if there is none.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub images: Vec<NamePattern>,
+}
+
+impl Bounds {
+    fn is_none(&self) -> bool {
+        *self == Self::default()
+    }
 }
 
 /// A token for its bearer: `azud_<id>_<secret>`.
@@ -86,6 +113,8 @@ struct Read {
 const PREFIX: &str = "azud";
 const ID_BYTES: usize = 4;
 const SECRET_BYTES: usize = 32;
+/// A clock that shows so much less than when a token was made says nothing of when the token ends.
+const CLOCK_SLACK: u64 = 24 * 60 * 60;
 
 impl Tokens {
     /// The tokens in a directory of state.
@@ -112,7 +141,13 @@ impl Tokens {
     ///
     /// # Errors
     /// What the system says.
-    pub fn create(&self, role: Role, note: &str, now: u64) -> io::Result<(Token, Secret)> {
+    pub fn create(
+        &self,
+        role: Role,
+        note: &str,
+        bounds: Bounds,
+        now: u64,
+    ) -> io::Result<(Token, Secret)> {
         let _alone = self.alone()?;
         let mut tokens = self.list()?;
         let (id, secret) = (random::<ID_BYTES>()?, random::<SECRET_BYTES>()?);
@@ -124,6 +159,7 @@ impl Tokens {
             role,
             note: note.to_owned(),
             created: now,
+            bounds,
             id,
         };
         let text = Secret(format!("{PREFIX}_{}_{secret}", token.id));
@@ -148,17 +184,33 @@ impl Tokens {
         Ok(true)
     }
 
-    /// What a bearer may do. The time it takes tells nothing of the secret.
-    pub fn role(&self, text: &str) -> Option<Role> {
+    /// What a bearer at an address may do at a time, in seconds since 1970. How long it takes tells nothing of
+    /// the secret, and why a token is not accepted is told only to who has the secret.
+    pub(crate) fn grant(&self, text: &str, peer: IpAddr, now: u64) -> Result<Grant, Refusal> {
         let (id, secret) = text
-            .strip_prefix(PREFIX)?
-            .strip_prefix('_')?
-            .split_once('_')?;
+            .strip_prefix(PREFIX)
+            .and_then(|rest| rest.strip_prefix('_')?.split_once('_'))
+            .ok_or(Refusal::Unknown)?;
         let tokens = self.current();
-        let token = tokens.iter().find(|token| token.id == id)?;
-        let expected = blake3::Hash::from_hex(&token.hash).ok()?;
+        let token = tokens.iter().find(|token| token.id == id);
+        let token = token.ok_or(Refusal::Unknown)?;
+        let expected = blake3::Hash::from_hex(&token.hash).map_err(|_| Refusal::Unknown)?;
         // Hashes of BLAKE3 are compared in constant time.
-        (blake3::hash(secret.as_bytes()) == expected).then_some(token.role)
+        if blake3::hash(secret.as_bytes()) != expected {
+            return Err(Refusal::Unknown);
+        }
+        let Bounds {
+            expires,
+            subnets,
+            images,
+        } = &token.bounds;
+        if expires.is_some_and(|end| now >= end || now + CLOCK_SLACK < token.created) {
+            return Err(Refusal::Expired);
+        }
+        if !subnets.is_empty() && !subnets.iter().any(|subnet| subnet.contains(peer)) {
+            return Err(Refusal::Elsewhere);
+        }
+        Ok(Grant::new(token.role, images))
     }
 
     /// The tokens as they are now; if the file cannot be read, nobody has one.
@@ -200,32 +252,42 @@ fn random<const N: usize>() -> io::Result<String> {
 
 #[cfg(test)]
 mod tests {
+    use std::net::{IpAddr, Ipv4Addr};
     use std::os::unix::fs::PermissionsExt;
 
-    use super::{Role, Tokens};
+    use super::{Bounds, CLOCK_SLACK, Role, Tokens};
+    use crate::grant::Refusal;
+
+    const HERE: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
+
+    fn role(tokens: &Tokens, text: &str) -> Option<Role> {
+        Some(tokens.grant(text, HERE, 9).ok()?.role())
+    }
 
     #[test]
     fn a_token_is_good_until_it_is_revoked() {
         let dir = tempfile::tempdir().unwrap();
         let (tokens, other) = (Tokens::in_dir(dir.path()), Tokens::in_dir(dir.path()));
-        let (reader, read) = tokens.create(Role::Read, "room 1", 7).unwrap();
-        let (_, admin) = other.create(Role::Admin, "", 8).unwrap();
-        assert_eq!(tokens.role(read.text()), Some(Role::Read));
-        assert_eq!(tokens.role(admin.text()), Some(Role::Admin));
+        let none = Bounds::default;
+        let (reader, read) = tokens.create(Role::Read, "room 1", none(), 7).unwrap();
+        let (_, admin) = other.create(Role::Admin, "", none(), 8).unwrap();
+        assert_eq!(role(&tokens, read.text()), Some(Role::Read));
+        assert_eq!(role(&tokens, admin.text()), Some(Role::Admin));
         let all = tokens.list().unwrap();
         assert_eq!((all.len(), all[0].note.as_str()), (2, "room 1"));
         assert!(other.revoke(&reader.id).unwrap());
         assert!(!other.revoke(&reader.id).unwrap());
-        assert_eq!(tokens.role(read.text()), None);
-        assert_eq!(tokens.role(admin.text()), Some(Role::Admin));
+        assert_eq!(role(&tokens, read.text()), None);
+        assert_eq!(role(&tokens, admin.text()), Some(Role::Admin));
     }
 
     #[test]
     fn nothing_else_is_a_token() {
         let dir = tempfile::tempdir().unwrap();
         let tokens = Tokens::in_dir(dir.path());
-        assert_eq!(tokens.role("azud_00000000_00"), None);
-        let (token, secret) = tokens.create(Role::Read, "", 0).unwrap();
+        assert_eq!(role(&tokens, "azud_00000000_00"), None);
+        let made = tokens.create(Role::Read, "", Bounds::default(), 0);
+        let (token, secret) = made.unwrap();
         let text = secret.text();
         for bad in [
             "",
@@ -235,20 +297,72 @@ mod tests {
             &text[1..],
             &text[..text.len() - 1],
             &text.to_uppercase(),
+            &format!("azud_{}_{}", token.id, token.hash),
         ] {
-            assert_eq!(tokens.role(bad), None, "{bad}");
+            assert_eq!(role(&tokens, bad), None, "{bad}");
         }
         let file = std::fs::read_to_string(dir.path().join("tokens.json")).unwrap();
         let (_, bare) = text.rsplit_once('_').unwrap();
         assert!(!file.contains(bare), "the secret is not kept");
-        assert_eq!(
-            tokens.role(&format!("azud_{}_{}", token.id, token.hash)),
-            None
-        );
         let mode = std::fs::metadata(dir.path().join("tokens.json"))
             .unwrap()
             .permissions()
             .mode();
         assert_eq!(mode & 0o777, 0o600);
+    }
+
+    #[test]
+    fn a_token_ends_when_it_says() {
+        let dir = tempfile::tempdir().unwrap();
+        let tokens = Tokens::in_dir(dir.path());
+        let made = 10 * CLOCK_SLACK;
+        let bounds = Bounds {
+            expires: Some(made + 60),
+            ..Bounds::default()
+        };
+        let (_, secret) = tokens.create(Role::Write, "", bounds, made).unwrap();
+        let at = |now| tokens.grant(secret.text(), HERE, now).map(|it| it.role());
+        assert_eq!(at(made + 59), Ok(Role::Write));
+        assert_eq!(at(made + 60), Err(Refusal::Expired));
+        assert_eq!(at(made - CLOCK_SLACK), Ok(Role::Write));
+        assert_eq!(at(0), Err(Refusal::Expired), "a clock without a battery");
+        let wrong = secret.text().replace("azud_", "azud_0");
+        let wrong = tokens.grant(&wrong, HERE, made + 60);
+        assert_eq!(wrong.unwrap_err(), Refusal::Unknown, "nothing is told");
+    }
+
+    #[test]
+    fn a_token_is_for_its_subnets_and_images() {
+        let dir = tempfile::tempdir().unwrap();
+        let tokens = Tokens::in_dir(dir.path());
+        let bounds = Bounds {
+            subnets: vec!["10.0.0.0/8".parse().unwrap(), "fd00::/8".parse().unwrap()],
+            images: vec!["aula1/*".parse().unwrap()],
+            expires: None,
+        };
+        let (_, secret) = tokens.create(Role::Read, "", bounds, 0).unwrap();
+        let from = |peer: &str| tokens.grant(secret.text(), peer.parse().unwrap(), 0);
+        assert_eq!(from("192.168.0.1").unwrap_err(), Refusal::Elsewhere);
+        assert!(from("fd00::1").is_ok());
+        let grant = from("::ffff:10.2.3.4").unwrap();
+        assert!(grant.sees("aula1/win") && !grant.sees("aula2/win"));
+        assert!(!grant.sees("aula1/../aula2/win") && !grant.sees(""));
+    }
+
+    #[test]
+    fn tokens_of_former_versions_are_understood_and_what_is_not_is_none() {
+        let dir = tempfile::tempdir().unwrap();
+        let hash = blake3::hash(b"secret").to_hex();
+        let write = |more: &str| {
+            let text = format!(
+                r#"[{{"id":"01","role":"read","note":"","created":1,{more}"hash":"{hash}"}}]"#
+            );
+            std::fs::write(dir.path().join("tokens.json"), text).unwrap();
+            role(&Tokens::in_dir(dir.path()), "azud_01_secret")
+        };
+        assert_eq!(write(""), Some(Role::Read));
+        assert_eq!(write(r#""bounds":{"images":["a*"]},"#), Some(Role::Read));
+        assert_eq!(write(r#""bounds":{"image":["a*"]},"#), None);
+        assert_eq!(write(r#""bounds":{"subnets":["10.0.0.0/99"]},"#), None);
     }
 }

@@ -1,6 +1,7 @@
 //! Why another computer does not give what it was asked for.
 
 use std::io;
+use std::time::Duration;
 
 use azud_core::assembly::SourceError;
 use azud_core::code::{self, Code};
@@ -42,6 +43,24 @@ pub enum NetError {
         /// Which.
         host: String,
     },
+    /// The token has ended.
+    #[error("the token for {host} has ended")]
+    TokenExpired {
+        /// Which.
+        host: String,
+    },
+    /// The token is not good where this computer is.
+    #[error("{host} does not accept the token from this address")]
+    TokenElsewhere {
+        /// Which.
+        host: String,
+    },
+    /// The code for a login is not good.
+    #[error("{host} does not accept the code")]
+    BadLogin {
+        /// Which.
+        host: String,
+    },
     /// It has no such image.
     #[error("{name} is not there")]
     NotFound {
@@ -61,6 +80,8 @@ pub enum NetError {
         host: String,
         /// In its words.
         detail: String,
+        /// When it may be asked again.
+        after: Duration,
     },
     /// It refuses for a reason of its own.
     #[error("{host} answers {status}: {detail}")]
@@ -123,6 +144,9 @@ impl NetError {
             Self::Unreachable { .. } | Self::Later { .. } => Code::Unreachable,
             Self::Untrusted { .. } | Self::WrongPin { .. } => Code::Untrusted,
             Self::Unauthorised { .. } => Code::Unauthorised,
+            Self::BadLogin { .. } => Code::BadLogin,
+            Self::TokenExpired { .. } => Code::TokenExpired,
+            Self::TokenElsewhere { .. } => Code::TokenElsewhere,
             Self::NotFound { .. } => Code::NotFound,
             Self::Changed { .. } => Code::SourceChanged,
             Self::Refused { .. } | Self::Protocol { .. } => Code::BadAnswer,
@@ -131,6 +155,14 @@ impl NetError {
             Self::Interrupted(_) => Code::Interrupted,
             Self::Source { source, .. } => source.code(),
             Self::BadCertificate => Code::BadCertificate,
+        }
+    }
+
+    /// How long to wait before the same request, as the other side asks for.
+    pub fn pause(&self) -> Duration {
+        match self {
+            Self::Later { after, .. } => *after,
+            _ => Duration::from_secs(1),
         }
     }
 

@@ -1,7 +1,9 @@
-//! Values that a user types and that clap does not know: sizes, levels, numbers.
+//! Values that a user types and that clap does not know: sizes, levels, numbers, durations.
 //!
 //! A parser refuses with [`BadValue`], which is only a key of the catalogue: the words come later, in
 //! the user's language.
+
+use std::time::Duration;
 
 /// Why a value was refused: a key of the catalogue.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -78,9 +80,35 @@ pub fn whole(text: &str) -> Result<u32, BadValue> {
     text.parse().map_err(|_| BadValue("bad-number"))
 }
 
+/// How long something lasts: a number with `s`, `m`, `h`, `d` or `w` behind it; more than none, less than a century.
+///
+/// # Errors
+/// [`BadValue`] when it is none.
+pub fn duration(text: &str) -> Result<Duration, BadValue> {
+    const BAD: BadValue = BadValue("bad-duration");
+    const MOST: u64 = 100 * 365 * 24 * 60 * 60;
+    let (number, unit) = text
+        .char_indices()
+        .next_back()
+        .map(|(at, unit)| (&text[..at], unit))
+        .ok_or(BAD)?;
+    let unit = match unit {
+        's' => 1,
+        'm' => 60,
+        'h' => 60 * 60,
+        'd' => 24 * 60 * 60,
+        'w' => 7 * 24 * 60 * 60,
+        _ => return Err(BAD),
+    };
+    let number: u64 = number.parse().map_err(|_| BAD)?;
+    let seconds = number.checked_mul(unit);
+    let seconds = seconds.filter(|seconds| (1..MOST).contains(seconds));
+    seconds.map(Duration::from_secs).ok_or(BAD)
+}
+
 #[cfg(test)]
 mod tests {
-    use super::{BadValue, level, size, whole};
+    use super::{BadValue, duration, level, size, whole};
 
     #[test]
     fn sizes_in_every_spelling() {
@@ -134,5 +162,20 @@ mod tests {
         assert!(level("0").is_err() && level("20").is_err() && level("x").is_err());
         assert_eq!(whole("30"), Ok(30));
         assert!(whole("-1").is_err() && whole("").is_err());
+    }
+    #[test]
+    fn durations() {
+        let seconds = |text| duration(text).map(|it| it.as_secs());
+        assert_eq!(seconds("90s"), Ok(90));
+        assert_eq!(seconds("5m"), Ok(300));
+        assert_eq!(seconds("8h"), Ok(28_800));
+        assert_eq!(seconds("30d"), Ok(2_592_000));
+        assert_eq!(seconds("2w"), Ok(1_209_600));
+        for bad in [
+            "", "30", "d", "0d", "-1d", "1.5h", "1y", "30 d", "ñ", "36500d",
+        ] {
+            assert_eq!(duration(bad), Err(BadValue("bad-duration")), "{bad}");
+        }
+        assert!(duration("18446744073709551615w").is_err());
     }
 }

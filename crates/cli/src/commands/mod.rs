@@ -58,6 +58,8 @@ pub enum Command {
     /// Works with repositories.
     #[command(subcommand)]
     Repo(repo::Verb),
+    /// Comes to a manager as a person.
+    Login(repo::login::Args),
     /// Works with removable storage.
     #[command(subcommand)]
     Storage(storage::Verb),
@@ -90,6 +92,7 @@ impl Command {
             Self::Env(args) => args.run(context),
             Self::Cache(verb) => verb.run(context),
             Self::Repo(verb) => verb.run(context),
+            Self::Login(args) => args.run(context),
             Self::Storage(verb) => verb.run(context),
             Self::Serve(args) => args.run(context),
             Self::Token(verb) => verb.run(context),

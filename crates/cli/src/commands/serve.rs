@@ -2,6 +2,7 @@
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use azud_core::code::Code;
 use azud_core::reference::Host;
@@ -11,6 +12,7 @@ use azud_server::{Options, Ready, serve};
 use serde_json::json;
 
 use super::Context;
+use crate::args::size::duration;
 use crate::failure::Failure;
 use crate::opened::host;
 use crate::site::Site;
@@ -20,7 +22,7 @@ use crate::table;
 pub(crate) const PORT: u16 = 7443;
 
 /// Where a manager keeps what is its own.
-#[derive(Debug, Clone, clap::Args)]
+#[derive(Debug, Clone, Default, clap::Args)]
 pub struct State {
     /// Its directory.
     #[arg(long, value_name = "DIR")]
@@ -29,7 +31,7 @@ pub struct State {
 
 impl State {
     /// What was said, else where such things belong.
-    pub(super) fn dir(&self) -> Result<PathBuf, Failure> {
+    pub(crate) fn dir(&self) -> Result<PathBuf, Failure> {
         let variable = |name: &str| {
             std::env::var_os(name)
                 .filter(|value| !value.is_empty())
@@ -57,6 +59,9 @@ pub struct Args {
     /// Addresses to listen on.
     #[arg(long, value_name = "ADDRESS", value_parser = address)]
     listen: Vec<SocketAddr>,
+    /// How long a client may stand still.
+    #[arg(long, value_name = "DURATION", default_value = "30s", value_parser = duration)]
+    patience: Duration,
     /// Where it keeps what is its own.
     #[command(flatten)]
     state: State,
@@ -107,6 +112,7 @@ impl Args {
             },
             names: own.into_iter().chain(["localhost".to_owned()]).collect(),
             images,
+            patience: self.patience,
             state,
             addresses,
         };

@@ -1,15 +1,17 @@
-//! `azud token create|list|revoke`.
+//! `azud token create|code|list|revoke`.
 
 use std::path::Path;
 use std::time::{Duration, UNIX_EPOCH};
 
+use azud_core::access::{AccessError, NamePattern, Subnet};
 use azud_core::code::Code;
-use azud_server::{Role, Tokens, prepare};
+use azud_server::{Bounds, CODE_LASTS, Codes, Promise, Role, Token, Tokens, prepare};
 use clap::{Subcommand, ValueEnum};
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::Context;
 use super::serve::State;
+use crate::args::size::{BadValue, duration};
 use crate::failure::Failure;
 use crate::opened::{now, rfc3339};
 use crate::table;
@@ -19,6 +21,8 @@ use crate::table;
 pub enum Verb {
     /// Makes one.
     Create(Create),
+    /// Shows a code for a login.
+    Code(MakeCode),
     /// Lists them.
     List(List),
     /// Takes one back.
@@ -33,6 +37,7 @@ impl Verb {
     pub fn run(&self, context: &Context) -> Result<(), Failure> {
         match self {
             Self::Create(args) => args.run(context),
+            Self::Code(args) => args.run(context),
             Self::List(args) => args.run(context),
             Self::Revoke(args) => args.run(context),
         }
@@ -74,24 +79,100 @@ pub struct Create {
         hide_default_value = true
     )]
     note: String,
+    /// How long it is good.
+    #[arg(long, value_name = "DURATION", value_parser = duration)]
+    expires: Option<Duration>,
+    /// Where it is good.
+    #[arg(long, value_name = "SUBNET", value_parser = subnet)]
+    subnet: Vec<Subnet>,
+    /// Which images there are for it.
+    #[arg(long, value_name = "PATTERN", value_parser = pattern)]
+    images: Vec<NamePattern>,
     /// The manager's state.
     #[command(flatten)]
     state: State,
+}
+
+fn subnet(text: &str) -> Result<Subnet, BadValue> {
+    text.parse().map_err(bad_value)
+}
+
+fn pattern(text: &str) -> Result<NamePattern, BadValue> {
+    text.parse().map_err(bad_value)
+}
+
+fn bad_value(error: AccessError) -> BadValue {
+    BadValue(match error {
+        AccessError::Subnet => "bad-subnet",
+        AccessError::HostBits => "bad-host-bits",
+        AccessError::Pattern => "bad-pattern",
+    })
 }
 
 impl Create {
     fn run(&self, context: &Context) -> Result<(), Failure> {
         let dir = self.state.dir()?;
         prepare(&dir)?;
-        let seconds = now()
-            .duration_since(UNIX_EPOCH)
-            .map_or(0, |time| time.as_secs());
-        let made = Tokens::in_dir(&dir).create(self.role.into(), &self.note, seconds);
+        let seconds = seconds();
+        let bounds = Bounds {
+            expires: self.expires.map(|it| seconds + it.as_secs()),
+            subnets: self.subnet.clone(),
+            images: self.images.clone(),
+        };
+        let made = Tokens::in_dir(&dir).create(self.role.into(), &self.note, bounds, seconds);
         let (token, secret) = made.map_err(|error| failed(&dir, &error))?;
-        let value = json!({ "action": "token-create", "id": token.id, "role": token.role, "token": secret.text() });
+        let mut value = shown(&token);
+        value["action"] = "token-create".into();
+        value["token"] = secret.text().into();
         context.output.answer(&value, || {
             let note = context.catalog.text("token-once");
             format!("{}\n{note}", secret.text())
+        });
+        Ok(())
+    }
+}
+
+/// Arguments.
+#[derive(Debug, clap::Args)]
+pub struct MakeCode {
+    /// What the token for it allows.
+    #[arg(long, value_enum, default_value = "write")]
+    role: RoleName,
+    /// How long that token is good.
+    #[arg(long, value_name = "DURATION", default_value = "8h", value_parser = duration)]
+    expires: Duration,
+    /// A note to oneself.
+    #[arg(
+        long,
+        default_value = "",
+        value_name = "TEXT",
+        hide_default_value = true
+    )]
+    note: String,
+    /// The manager's state.
+    #[command(flatten)]
+    state: State,
+}
+
+impl MakeCode {
+    fn run(&self, context: &Context) -> Result<(), Failure> {
+        let dir = self.state.dir()?;
+        prepare(&dir)?;
+        let promise = Promise {
+            role: self.role.into(),
+            lasts: self.expires,
+            note: self.note.clone(),
+        };
+        let made = Codes::in_dir(&dir).create(&promise, seconds());
+        let code = made.map_err(|error| Failure::io(&dir.join("codes.json"), &error))?;
+        let value = json!({
+            "action": "token-code",
+            "code": code,
+            "role": promise.role,
+            "lasts": CODE_LASTS.as_secs(),
+        });
+        context.output.answer(&value, || {
+            format!("{code}\n{}", context.catalog.text("token-code-once"))
         });
         Ok(())
     }
@@ -111,25 +192,25 @@ impl List {
         let tokens = Tokens::in_dir(&dir)
             .list()
             .map_err(|error| failed(&dir, &error))?;
-        let when = |seconds| {
-            rfc3339(
-                UNIX_EPOCH
-                    .checked_add(Duration::from_secs(seconds))
-                    .unwrap_or(UNIX_EPOCH),
-            )
-        };
-        let values = tokens.iter().map(|token| {
-            json!({ "id": token.id, "role": token.role, "note": token.note, "created": when(token.created) })
-        });
+        let values = tokens.iter().map(shown);
         let value = json!({ "tokens": values.collect::<Vec<_>>() });
         context.output.answer(&value, || {
-            let head = ["token-id", "role", "made", "note"];
+            let head = [
+                "token-id",
+                "role",
+                "made",
+                "token-expires",
+                "token-bounds",
+                "note",
+            ];
             let head = head.map(|key| context.catalog.text(&format!("label-{key}")));
-            let row = |token: &azud_server::Token| {
+            let row = |token: &Token| {
                 vec![
                     token.id.clone(),
                     token.role.as_str().to_owned(),
                     when(token.created),
+                    token.bounds.expires.map(when).unwrap_or_default(),
+                    only_for(&token.bounds),
                     token.note.clone(),
                 ]
             };
@@ -164,6 +245,37 @@ impl Revoke {
             .result(&value, || context.catalog.text("result-token-revoke"));
         Ok(())
     }
+}
+
+/// Now, in seconds since 1970.
+fn seconds() -> u64 {
+    let now = now().duration_since(UNIX_EPOCH);
+    now.map_or(0, |time| time.as_secs())
+}
+
+fn when(seconds: u64) -> String {
+    let time = UNIX_EPOCH.checked_add(Duration::from_secs(seconds));
+    rfc3339(time.unwrap_or(UNIX_EPOCH))
+}
+
+/// A token for scripts, without its secret.
+fn shown(token: &Token) -> Value {
+    json!({
+        "id": token.id,
+        "role": token.role,
+        "note": token.note,
+        "created": when(token.created),
+        "expires": token.bounds.expires.map(when),
+        "subnets": token.bounds.subnets,
+        "images": token.bounds.images,
+    })
+}
+
+/// What a token is bound to, in one cell.
+fn only_for(bounds: &Bounds) -> String {
+    let subnets = bounds.subnets.iter().map(ToString::to_string);
+    let images = bounds.images.iter().map(ToString::to_string);
+    subnets.chain(images).collect::<Vec<_>>().join(", ")
 }
 
 fn failed(dir: &Path, error: &std::io::Error) -> Failure {

@@ -440,9 +440,9 @@ pub(super) fn net(error: &NetError) -> Words {
         NetError::Unauthorised { host: it } => host("net-unauthorised", it),
         NetError::NotFound { name } => Words::new("net-not-found", [("name", name.clone())]),
         NetError::Changed { name } => Words::new("net-changed", [("name", name.clone())]),
-        NetError::Later { host: it, detail } => {
-            host("net-later", it).with("detail", detail.clone())
-        }
+        NetError::Later {
+            host: it, detail, ..
+        } => host("net-later", it).with("detail", detail.clone()),
         NetError::Refused {
             host: it,
             status,
@@ -461,6 +461,9 @@ pub(super) fn net(error: &NetError) -> Words {
     }
 }
 
+        NetError::BadLogin { host: it } => host("net-bad-login", it),
+        NetError::TokenExpired { host: it } => host("net-token-expired", it),
+        NetError::TokenElsewhere { host: it } => host("net-token-elsewhere", it),
 pub(super) fn server(error: &ServerError) -> Words {
     match error {
         ServerError::Io { action, path, .. } => of("store-io", path).term("op", action),

@@ -1,9 +1,14 @@
 //! The manager and its clients, through the real program over real TLS on loopback.
 
+mod hostile;
 mod kills;
 #[path = "../kit/mod.rs"]
 mod kit;
+mod login;
+mod pressure;
+mod raw;
 mod server;
+mod tokens;
 mod upload;
 
 use std::fs;

@@ -75,6 +75,14 @@ impl Room {
 
     /// Starts a manager at a port, or at any that is free.
     pub(crate) fn serve_at(&self, port: u16) -> Result<Manager> {
+        self.start(port, &[])
+    }
+
+    pub(crate) fn serve_with(&self, more: &[&str]) -> Result<Manager> {
+        self.start(0, more)
+    }
+
+    fn start(&self, port: u16, more: &[&str]) -> Result<Manager> {
         let listen = format!("127.0.0.1:{port}");
         let mut serve = self.command(&[
             "serve",
@@ -83,6 +91,7 @@ impl Room {
             "--listen",
             &listen,
         ]);
+        serve.args(more);
         let mut child = serve.stdout(Stdio::piped()).spawn()?;
         let mut line = String::new();
         let out = child.stdout.take().context("a pipe")?;
@@ -152,6 +161,10 @@ impl Manager {
         self.child.kill()?;
         self.child.wait()?;
         Ok(())
+    }
+
+    pub(crate) fn pid(&self) -> u32 {
+        self.child.id()
     }
 }
 

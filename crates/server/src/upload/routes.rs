@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::body::{Body, to_bytes};
-use axum::extract::{Path, Request, State};
+use axum::extract::{Extension, Path, Request, State};
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{delete, get, post};
@@ -16,6 +16,7 @@ use tokio::sync::mpsc;
 use tokio::time::timeout;
 
 use super::receive::receive;
+use crate::grant::Grant;
 use crate::problem::Problem;
 use crate::routes::{Shared, blocking};
 
@@ -51,10 +52,16 @@ async fn whole(body: Body, most: usize, patience: Duration) -> Result<Vec<u8>, P
 
 async fn open(
     State(shared): State<Arc<Shared>>,
+    Extension(grant): Extension<Grant>,
     request: Request,
 ) -> Result<(StatusCode, Json<Opened>), Problem> {
     let body = whole(request.into_body(), MAX_OPENING, PATIENCE).await?;
     let opening: Opening = serde_json::from_slice(&body).map_err(|error| bad(error.to_string()))?;
+    // What a token is not for is not there for it, to be made neither.
+    if !grant.sees(&opening.name) {
+        let (status, name) = (StatusCode::NOT_FOUND, opening.name);
+        return Err(Problem::new(status, Code::NotFound, name));
+    }
     let opened = blocking(move || shared.uploads.open(&opening)).await?;
     Ok((StatusCode::CREATED, Json(opened)))
 }

@@ -13,8 +13,10 @@ use serde_json::{Value, json};
 use tower::ServiceExt;
 
 use crate::library::Library;
+use crate::limits::Peers;
+use crate::login::Attempts;
 use crate::routes::{Shared, api};
-use crate::token::{Role, Tokens};
+use crate::token::{Bounds, Role, Tokens};
 
 /// A manager's routes over a directory of its own.
 struct Site {
@@ -32,13 +34,23 @@ impl Site {
         let images = dir.path().join("images");
         std::fs::create_dir(&images).unwrap();
         let tokens = Tokens::in_dir(dir.path());
-        let token = |role| tokens.create(role, "", 0).unwrap().1.text().to_owned();
+        let token = |role| {
+            tokens
+                .create(role, "", Bounds::default(), 0)
+                .unwrap()
+                .1
+                .text()
+                .to_owned()
+        };
         let (write, read) = (token(Role::Write), token(Role::Read));
         let api = api(Shared {
             library: Arc::new(Library::new(images.clone())),
             tokens,
             authority: String::new(),
             uploads: super::Uploads::new(images),
+            bodies: Arc::default(),
+            state: dir.path().to_owned(),
+            attempts: Attempts::default(),
         });
         Self {
             dir,
@@ -58,6 +70,7 @@ impl Site {
             .method(method)
             .uri(path)
             .header("Authorization", format!("Bearer {token}"))
+            .extension(Arc::new(Peers::default()).enter([127, 0, 0, 1].into()).1)
             .body(Body::from(body))
             .unwrap();
         let response = self.api.clone().oneshot(request).await.unwrap();

@@ -19,6 +19,8 @@ const ANSWER: Duration = Duration::from_mins(1);
 /// So long may a body take on its way.
 const SENDING: Duration = Duration::from_mins(5);
 const IDLE: usize = 16;
+/// The longest that a manager can make somebody wait before the next request.
+const LONGEST_PAUSE: Duration = Duration::from_secs(30);
 /// More than this is no certificate and no error.
 const SMALL: u64 = 64 << 10;
 
@@ -165,6 +167,7 @@ impl Client {
 
     fn refusal(&self, response: Response<Body>, name: &str) -> NetError {
         let status = response.status();
+        let after = retry_after(&response);
         let mut text = Vec::new();
         let _ = response
             .into_body()
@@ -179,12 +182,17 @@ impl Client {
         let (host, name) = (self.host.clone(), name.to_owned());
         let code = code.parse::<Code>().ok();
         match status {
+            _ if code == Some(Code::BadLogin) => NetError::BadLogin { host },
+            _ if code == Some(Code::TokenExpired) => NetError::TokenExpired { host },
+            _ if code == Some(Code::TokenElsewhere) => NetError::TokenElsewhere { host },
             StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => NetError::Unauthorised { host },
             StatusCode::NOT_FOUND if code != Some(Code::NoUpload) => NetError::NotFound { name },
             StatusCode::PRECONDITION_FAILED => NetError::Changed { name },
-            StatusCode::SERVICE_UNAVAILABLE | StatusCode::TOO_MANY_REQUESTS => {
-                NetError::Later { host, detail }
-            }
+            StatusCode::SERVICE_UNAVAILABLE | StatusCode::TOO_MANY_REQUESTS => NetError::Later {
+                host,
+                detail,
+                after,
+            },
             status if let Some(code) = code.filter(|_| says(status)) => NetError::Said {
                 host,
                 code,
@@ -209,6 +217,13 @@ impl Client {
     pub(super) fn broken(&self, source: io::Error) -> NetError {
         failed(&self.host, ureq::Error::Io(source))
     }
+}
+
+/// When a manager wants to be asked again; nobody waits long because of a header.
+fn retry_after(response: &Response<Body>) -> Duration {
+    let said = response.headers().get("retry-after");
+    let seconds = said.and_then(|value| value.to_str().ok()?.parse().ok());
+    Duration::from_secs(seconds.unwrap_or(1)).clamp(Duration::from_millis(200), LONGEST_PAUSE)
 }
 
 /// Asks a manager for the certificate of its authority: whoever answers is not checked, the certificate has

@@ -2,7 +2,6 @@
 
 use std::io::{self, Read};
 use std::thread;
-use std::time::Duration;
 
 use azud_core::assembly::{Layout, Source, SourceError};
 use azud_core::format::Hash;
@@ -15,17 +14,16 @@ use crate::error::{NetError, Result};
 const MAX_INDEX: u64 = 1 << 30;
 /// An index in the making, or a manager that restarts, is waited for so often and so long.
 const TRIES: u32 = 30;
-const PAUSE: Duration = Duration::from_secs(1);
 
 /// An image of a manager. It is the image that it was when it was opened: another one in its place is told
 /// as a change, never mixed in.
 #[derive(Debug)]
 pub struct RemoteImage {
-    client: Client,
-    name: String,
-    path: String,
+    pub(super) client: Client,
+    pub(super) name: String,
+    pub(super) path: String,
     layout: Layout,
-    tag: String,
+    pub(super) tag: String,
 }
 
 impl RemoteImage {
@@ -107,9 +105,9 @@ fn layout(client: &Client, path: &str, (name, most): (&str, u32)) -> Result<Layo
     let mut tries = 1;
     let response = loop {
         match client.get(&index, &[], name) {
-            Err(NetError::Later { .. }) if tries < most => {
+            Err(error @ NetError::Later { .. }) if tries < most => {
                 tries += 1;
-                thread::sleep(PAUSE);
+                thread::sleep(error.pause());
             }
             other => break other?,
         }
@@ -170,7 +168,7 @@ impl ReadAt for RemoteImage {
             match self.fetch(offset, buf) {
                 Err(error) if error.is_temporary() && tries < TRIES => {
                     tries += 1;
-                    thread::sleep(PAUSE);
+                    thread::sleep(error.pause());
                 }
                 other => return Ok(other?),
             }

@@ -3,9 +3,12 @@
 mod catalogue;
 mod client;
 mod image;
+mod login;
+mod side;
 mod upload;
 
 pub use catalogue::Listed;
 pub use client::{Client, Manager, authority, pin_of};
 pub use image::RemoteImage;
+pub use login::{Login, login};
 pub use upload::{Pieces, Published, Upload, send, streaming};

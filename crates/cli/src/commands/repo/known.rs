@@ -72,7 +72,7 @@ impl Register {
 
 /// Writes a file of the settings by one rename. The part is made anew each time, so that it has this mode whatever
 /// a killed run left.
-pub(super) fn replace(file: &Path, bytes: &[u8], mode: u32) -> Result<(), Failure> {
+pub(crate) fn replace(file: &Path, bytes: &[u8], mode: u32) -> Result<(), Failure> {
     let mut part = file.as_os_str().to_owned();
     part.push(".part");
     let done = || {

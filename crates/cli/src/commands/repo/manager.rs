@@ -11,6 +11,7 @@ use azud_transport::http::{Client, Manager, authority, pin_of};
 use super::Goal;
 use super::access::How;
 use super::known::{Known, Register, replace, settings};
+use super::login;
 use crate::commands::Context;
 use crate::commands::serve::PORT;
 use crate::failure::Failure;
@@ -50,21 +51,7 @@ impl Way {
             .as_deref()
             .ok_or_else(|| missing("--token-file FILE"))?;
         let token = token_in(file)?;
-        let authority = authority(host, port)?;
-        let pin = pin_of(&authority)?;
-        if let Some(wanted) = self
-            .pin
-            .as_ref()
-            .filter(|wanted| !wanted.eq_ignore_ascii_case(&pin))
-        {
-            let (host, wanted) = (host.to_owned(), wanted.clone());
-            return Err(NetError::WrongPin {
-                host,
-                found: pin,
-                wanted,
-            }
-            .into());
-        }
+        let (authority, pin) = meet(host, port, self.pin.as_deref())?;
         let manager = Manager {
             host: host.to_owned(),
             port,
@@ -73,6 +60,26 @@ impl Way {
         };
         Client::new(&manager)?.check()?;
         Ok(Introduced { manager, pin })
+    }
+}
+
+/// Asks a computer for the authority of its manager and holds it against the pin, if one was said; its
+/// certificate and its pin.
+pub(super) fn meet(
+    host: &str,
+    port: u16,
+    wanted: Option<&str>,
+) -> Result<(String, String), Failure> {
+    let authority = authority(host, port)?;
+    let pin = pin_of(&authority)?;
+    match wanted {
+        Some(wanted) if !wanted.eq_ignore_ascii_case(&pin) => Err(NetError::WrongPin {
+            host: host.to_owned(),
+            found: pin,
+            wanted: wanted.to_owned(),
+        }
+        .into()),
+        _ => Ok((authority, pin)),
     }
 }
 
@@ -99,18 +106,26 @@ pub(crate) fn manager(context: &Context, place: &Where) -> Result<Option<Client>
         return Ok(None);
     };
     let (pem, token) = files(&host);
-    let authority = fs::read_to_string(&pem).map_err(|error| Failure::io(&pem, &error))?;
+    // Who came to write does so for as long as the login lasts.
+    let token = match login::current(&host)? {
+        Some(token) => token,
+        None => token_in(&token)?,
+    };
     let manager = Manager {
         port: known.port.unwrap_or(PORT),
-        token: token_in(&token)?,
-        authority,
+        authority: read_authority(&pem)?,
+        token,
         host,
     };
     Ok(Some(Client::new(&manager)?))
 }
 
+pub(super) fn read_authority(pem: &Path) -> Result<String, Failure> {
+    fs::read_to_string(pem).map_err(|error| Failure::io(pem, &error))
+}
+
 /// How a manager is remembered.
-pub(super) fn known(host: &str, way: &Way) -> Known {
+pub(super) fn known(host: &str, port: Option<u16>) -> Known {
     Known {
         address: host.to_owned(),
         protocol: How::Http,
@@ -118,11 +133,11 @@ pub(super) fn known(host: &str, way: &Way) -> Known {
         write: false,
         options: Vec::new(),
         credentials: None,
-        port: way.port,
+        port,
     }
 }
 
-fn files(host: &str) -> (PathBuf, PathBuf) {
+pub(super) fn files(host: &str) -> (PathBuf, PathBuf) {
     let dir = settings().join("managers");
     (
         dir.join(format!("{host}.pem")),
@@ -130,15 +145,22 @@ fn files(host: &str) -> (PathBuf, PathBuf) {
     )
 }
 
-/// A token in a file that others cannot read.
-fn token_in(file: &Path) -> Result<String, Failure> {
+/// A text in a file that others cannot read.
+pub(crate) fn secret_in(file: &Path) -> Result<String, Failure> {
     use std::os::unix::fs::PermissionsExt;
     let text = fs::read_to_string(file).map_err(|error| Failure::io(file, &error))?;
     let meta = fs::metadata(file).map_err(|error| Failure::io(file, &error))?;
-    let name = file.display().to_string();
     if meta.is_file() && meta.permissions().mode() & 0o077 != 0 {
+        let name = file.display().to_string();
         return Err(Failure::new(Code::OpenSecret, name));
     }
+    Ok(text)
+}
+
+/// A token in a file that others cannot read.
+fn token_in(file: &Path) -> Result<String, Failure> {
+    let text = secret_in(file)?;
+    let name = file.display().to_string();
     let token = text.trim();
     let printable = token.bytes().all(|byte| byte.is_ascii_graphic());
     if token.is_empty() || token.len() > MAX_TOKEN || !printable {

@@ -4,6 +4,7 @@ pub mod access;
 pub mod add;
 mod known;
 pub mod list;
+pub mod login;
 mod manager;
 pub mod mount;
 pub mod unmount;

@@ -1,0 +1,206 @@
+//! `azud login [ADDRESS]`: a person at a client gets a token that is good for hours.
+
+use std::fs;
+use std::io::{BufRead, ErrorKind, IsTerminal, Read};
+use std::path::PathBuf;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use azud_core::code::Code;
+use azud_transport::http::{Client, Login, Manager, login};
+use serde::{Deserialize, Serialize};
+use serde_json::json;
+
+use super::Goal;
+use super::access::How;
+use super::known::{Register, replace};
+use super::manager::{files, known, meet, read_authority, secret_in};
+use crate::args::Writing;
+use crate::commands::Context;
+use crate::commands::serve::PORT;
+use crate::confirm::{Step, settle};
+use crate::failure::Failure;
+use crate::opened::{host, now, rfc3339};
+use crate::plan::Plan;
+use crate::table;
+
+/// Longest line that is read as a code.
+const LONGEST: u64 = 256;
+
+/// Arguments.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// The manager.
+    #[arg(default_value = "REPO", hide_default_value = true)]
+    pub address: String,
+    /// Forget the login.
+    #[arg(long, conflicts_with_all = ["pin", "port"])]
+    pub out: bool,
+    /// Its port, if it is not known yet.
+    #[arg(long, value_name = "PORT")]
+    pub port: Option<u16>,
+    /// The fingerprint of its authority, if it is not known yet.
+    #[arg(long, value_name = "PIN")]
+    pub pin: Option<String>,
+    /// Plan and consent.
+    #[command(flatten)]
+    pub writing: Writing,
+}
+
+/// A login as it is kept.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Kept {
+    token: String,
+    /// By this computer's clock, in seconds since 1970.
+    until: u64,
+}
+
+impl Args {
+    /// Exchanges a code for a token.
+    ///
+    /// # Errors
+    /// When the manager is not known or does not take the code.
+    pub fn run(&self, context: &Context) -> Result<(), Failure> {
+        let host = Goal::of(context, &self.address)?.host.to_string();
+        let plan = Plan::new("login").text("address", host.as_str());
+        if self.out {
+            return self.forget(context, &plan, &host);
+        }
+        let (authority, port) = self.authority(&host)?;
+        if settle(context, &plan, self.writing) == Step::Stop {
+            return Ok(());
+        }
+        let manager = Manager {
+            host: host.clone(),
+            port: port.unwrap_or(PORT),
+            authority,
+            token: String::new(),
+        };
+        let code = code(context)?;
+        let login = login(&Client::new(&manager)?, &code, &note())?;
+        let until = keep(&host, &login)?;
+        self.remember(&manager, port)?;
+        let value = json!({
+            "action": "login",
+            "address": host,
+            "id": login.id,
+            "role": login.role,
+            "until": until,
+        });
+        context.output.result(&value, || {
+            let label = |key: &str| context.catalog.text(&format!("label-{key}"));
+            let rows = [
+                (label("role"), login.role.clone()),
+                (label("token-until"), until.clone()),
+            ];
+            let done = context.catalog.text("result-login");
+            format!("{done}\n{}", table::rows(&rows))
+        });
+        Ok(())
+    }
+
+    /// The certificate of the manager's authority and its port, as they are known, else as the pin says.
+    fn authority(&self, host: &str) -> Result<(String, Option<u16>), Failure> {
+        if let Some(pin) = &self.pin {
+            let (authority, _) = meet(host, self.port.unwrap_or(PORT), Some(pin))?;
+            return Ok((authority, self.port));
+        }
+        let register = Register::read()?;
+        let found = register.find(host);
+        let Some(known) = found.filter(|known| known.protocol == How::Http) else {
+            return Err(Failure::new(Code::UnknownRepo, host));
+        };
+        let authority = read_authority(&files(host).0)?;
+        Ok((authority, self.port.or(known.port)))
+    }
+
+    /// Remembers a manager that was met here.
+    fn remember(&self, manager: &Manager, port: Option<u16>) -> Result<(), Failure> {
+        if self.pin.is_none() {
+            return Ok(());
+        }
+        let (pem, _) = files(&manager.host);
+        replace(&pem, manager.authority.as_bytes(), 0o644)?;
+        let mut register = Register::read()?;
+        register.add(known(&manager.host, port));
+        register.write()
+    }
+
+    fn forget(&self, context: &Context, plan: &Plan, host: &str) -> Result<(), Failure> {
+        if settle(context, plan, self.writing) == Step::Stop {
+            return Ok(());
+        }
+        let file = file(host);
+        match fs::remove_file(&file) {
+            Err(error) if error.kind() != ErrorKind::NotFound => {
+                return Err(Failure::io(&file, &error));
+            }
+            _ => (),
+        }
+        let value = json!({ "action": "logout", "address": host });
+        let done = || context.catalog.text("result-logout");
+        context.output.result(&value, done);
+        Ok(())
+    }
+}
+
+/// The token of a login that has not ended. What is kept of one that has goes.
+pub(super) fn current(host: &str) -> Result<Option<String>, Failure> {
+    let file = file(host);
+    if !file.exists() {
+        return Ok(None);
+    }
+    let text = secret_in(&file)?;
+    let kept: Option<Kept> = serde_json::from_str(&text).ok();
+    let kept = kept.filter(|kept| kept.until > seconds(now()));
+    if kept.is_none() {
+        // Where it cannot be removed it does no harm.
+        let _ = fs::remove_file(&file);
+    }
+    Ok(kept.map(|kept| kept.token))
+}
+
+/// Keeps a login in a file of its owner's alone; until when it is good.
+fn keep(host: &str, login: &Login) -> Result<String, Failure> {
+    let until = seconds(now()).saturating_add(login.lasts().as_secs());
+    let kept = Kept {
+        token: login.token.clone(),
+        until,
+    };
+    let text = serde_json::to_vec(&kept).expect("our own types serialise");
+    replace(&file(host), &text, 0o600)?;
+    let time = UNIX_EPOCH.checked_add(Duration::from_secs(until));
+    Ok(rfc3339(time.unwrap_or(UNIX_EPOCH)))
+}
+
+/// What somebody types at the terminal, else the first line of standard input; never an argument, which others see.
+fn code(context: &Context) -> Result<String, Failure> {
+    let input = std::io::stdin();
+    if input.is_terminal() {
+        context.output.note(&context.catalog.text("login-prompt"));
+    }
+    let mut line = String::new();
+    let read = input.lock().take(LONGEST).read_line(&mut line);
+    read.map_err(|error| Failure::io("-".as_ref(), &error))?;
+    let code = line.trim();
+    if code.is_empty() {
+        return Err(Failure::new(Code::BadLogin, "-"));
+    }
+    Ok(code.to_owned())
+}
+
+/// Who it is, for the manager's list.
+fn note() -> String {
+    let variable = |name: &str| std::env::var(name).ok().filter(|it| !it.is_empty());
+    let who = variable("SUDO_USER").or_else(|| variable("USER"));
+    format!("{}@{}", who.unwrap_or_default(), host())
+}
+
+fn file(host: &str) -> PathBuf {
+    files(host).1.with_extension("login")
+}
+
+fn seconds(time: SystemTime) -> u64 {
+    let since = time.duration_since(UNIX_EPOCH);
+    since.map_or(0, |time| time.as_secs())
+}

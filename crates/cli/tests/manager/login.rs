@@ -1,0 +1,179 @@
+//! How a person at a client gets write access.
+
+use std::fs;
+use std::io::Write;
+use std::os::unix::fs::PermissionsExt;
+use std::process::Stdio;
+use std::time::Instant;
+
+use anyhow::{Context, Result, ensure};
+use serde_json::{Value, json};
+
+use crate::kit::{Said, text};
+use crate::raw::{Line, bearer};
+use crate::server::{Manager, Room, refusal};
+use crate::{MIB, image, noise};
+
+fn code(room: &Room, args: &[&str]) -> Result<String> {
+    let made = room.done(&[&["token", "code"], args].concat())?;
+    Ok(made["code"].as_str().context("a code")?.to_owned())
+}
+
+/// Types a code at a client.
+fn login(room: &Room, code: &str, args: &[&str]) -> Result<Said> {
+    let mut command = room.command(&[&["login"], args].concat());
+    let mut child = command
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()?;
+    let mut input = child.stdin.take().context("a pipe")?;
+    // It may have ended before it reads.
+    let _ = writeln!(input, "{code}");
+    drop(input);
+    Said::of(&child.wait_with_output()?)
+}
+
+/// Sends a login as it is.
+fn post(line: &Line, body: &str) -> Result<(u16, Value)> {
+    let mut raw = line.connect()?;
+    let len = body.len();
+    let head = "POST /v1/login HTTP/1.1\r\nHost: og\r\nContent-Type: application/json";
+    raw.say(format!("{head}\r\nContent-Length: {len}\r\n\r\n{body}").as_bytes())?;
+    let (head, body) = raw.answer()?;
+    Ok((head.status, serde_json::from_slice(&body)?))
+}
+
+fn kept(room: &Room) -> std::path::PathBuf {
+    room.dir().join("etc/managers/127.0.0.1.login")
+}
+
+#[test]
+fn a_person_gets_write_access_for_a_while_with_a_code() -> Result<()> {
+    let room = Room::new()?;
+    image(&room, "one.img", &noise(61, MIB))?;
+    let manager = room.serve()?;
+    refusal(&login(&room, "AAAA-AAAA", &[])?, "repo/unknown")?;
+    room.know(&manager)?;
+    let code = code(&room, &["--note", "ana"])?;
+    let said = login(&room, &code.to_lowercase(), &[])?;
+    ensure!(said.done()?["role"] == "write", "{}", said.last());
+    let mode = fs::metadata(kept(&room))?.permissions().mode();
+    ensure!(mode & 0o777 == 0o600, "a secret is its owner's");
+    let list = room.done(&["token", "list"])?;
+    let made = &list["tokens"][2];
+    ensure!(
+        made["role"] == "write" && made["expires"].is_string(),
+        "{list}"
+    );
+    let note = made["note"].as_str().context("a note")?;
+    ensure!(
+        note.starts_with("ana ") && note.ends_with("127.0.0.1"),
+        "{note}"
+    );
+    // It is used, and good once.
+    let to = room.dir().join("to.img");
+    let copy = ["image", "copy", "REPO:one", text(&to), "--yes"];
+    room.done(&copy)?;
+    refusal(&login(&room, &code, &[])?, "repo/bad-login")?;
+    ensure!(room.done(&["token", "list"])? == list, "no other token");
+    fs::remove_file(&to)?;
+    room.done(&["token", "revoke", made["id"].as_str().context("id")?])?;
+    refusal(&room.run(&copy)?, "repo/unauthorised")?;
+    // Without it the computer reads with its own token again.
+    room.done(&["login", "--out"])?;
+    ensure!(!kept(&room).exists());
+    room.done(&copy)?;
+    Ok(())
+}
+
+#[test]
+fn a_login_that_ended_is_forgotten() -> Result<()> {
+    let room = Room::new()?;
+    image(&room, "one.img", &noise(62, MIB))?;
+    let manager = room.serve()?;
+    room.know(&manager)?;
+    let code = code(&room, &["--role", "read", "--expires", "1h"])?;
+    login(&room, &code, &[])?.done()?;
+    let mut login: Value = serde_json::from_slice(&fs::read(kept(&room))?)?;
+    login["until"] = json!(1);
+    login["token"] = json!("azud_00000000_00");
+    fs::write(kept(&room), login.to_string())?;
+    let to = room.dir().join("to.img");
+    room.done(&["image", "copy", "REPO:one", text(&to), "--yes"])?;
+    ensure!(!kept(&room).exists());
+    // A secret that others can read is none.
+    fs::write(kept(&room), login.to_string())?;
+    fs::set_permissions(kept(&room), fs::Permissions::from_mode(0o644))?;
+    let said = room.run(&["image", "copy", "REPO:one", text(&to), "--yes"])?;
+    refusal(&said, "repo/open-secret")
+}
+
+#[test]
+fn a_computer_without_a_token_can_be_logged_in_at() -> Result<()> {
+    let room = Room::new()?;
+    image(&room, "one.img", &noise(63, MIB))?;
+    let manager = room.serve()?;
+    let port = manager.port.to_string();
+    let wrong = format!("sha256:{}", "0".repeat(64));
+    let code = code(&room, &[])?;
+    let said = login(&room, &code, &["--port", &port, "--pin", &wrong])?;
+    refusal(&said, "repo/untrusted")?;
+    login(&room, &code, &["--port", &port, "--pin", &manager.pin])?.done()?;
+    let to = room.dir().join("to.img");
+    room.done(&["image", "copy", "REPO:one", text(&to), "--yes"])?;
+    Ok(())
+}
+
+#[test]
+fn codes_cannot_be_guessed_or_abused() -> Result<()> {
+    let (room, manager) = {
+        let room = Room::new()?;
+        let manager = room.serve()?;
+        (room, manager)
+    };
+    let line = Line::to(&room, &manager)?;
+    let code = code(&room, &[])?;
+    // What is no login is an error and costs an attempt.
+    for body in ["", "{}", "[]", r#"{"code":1}"#] {
+        let (status, problem) = post(&line, body)?;
+        ensure!(
+            status == 400 && problem["code"] == "repo/bad-login",
+            "{problem}"
+        );
+    }
+    // Who goes on waits: a few at once, then one now and then.
+    let begun = Instant::now();
+    let mut tried = 4;
+    let later = loop {
+        let (status, problem) = post(&line, r#"{"code":"AAAA-AAAA"}"#)?;
+        if status == 429 {
+            break problem;
+        }
+        ensure!(
+            status == 401 && problem["code"] == "repo/bad-login",
+            "{problem}"
+        );
+        tried += 1;
+        ensure!(
+            tried <= 6 + begun.elapsed().as_secs() / 2,
+            "{tried} attempts"
+        );
+    };
+    ensure!(later["status"] == 429, "{later}");
+    let (status, problem) = post(&line, &json!({ "code": code }).to_string())?;
+    // On a machine that is slow enough there may be an attempt again.
+    ensure!(matches!(status, 200 | 429), "{problem}");
+    only_people_make_codes(&room, &manager)
+}
+
+/// No token is good for making codes or for seeing them.
+fn only_people_make_codes(room: &Room, manager: &Manager) -> Result<()> {
+    let line = Line::to(room, manager)?;
+    let bearer = bearer(&manager.admin);
+    for path in ["/v1/login", "/v1/codes", "/codes.json"] {
+        let (head, _) = line.get(path, &[("Authorization", &bearer)])?;
+        ensure!(matches!(head.status, 404 | 405), "{path}: {head:?}");
+    }
+    Ok(())
+}

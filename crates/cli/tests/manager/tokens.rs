@@ -1,0 +1,145 @@
+//! What a token is good for: until when, where, for which images.
+
+use std::fs;
+
+use anyhow::{Context, Result, ensure};
+use serde_json::{Value, json};
+
+use crate::kit::text;
+use crate::raw::{Line, bearer};
+use crate::server::{Manager, Room, refusal};
+use crate::{MIB, image, noise};
+
+/// A room with two images and its manager.
+fn room() -> Result<(Room, Manager)> {
+    let room = Room::new()?;
+    image(&room, "aula1/win.img", &noise(31, MIB))?;
+    image(&room, "aula2/win.img", &noise(32, MIB))?;
+    let manager = room.serve()?;
+    Ok((room, manager))
+}
+
+fn token(room: &Room, args: &[&str]) -> Result<Value> {
+    room.done(&[&["token", "create"], args].concat())
+}
+
+fn secret(made: &Value) -> Result<&str> {
+    made["token"].as_str().context("a token")
+}
+
+/// Changes what the manager has written down of a token.
+fn rewrite(room: &Room, made: &Value, change: impl Fn(&mut Value)) -> Result<()> {
+    let file = room.state().join("tokens.json");
+    let mut tokens: Vec<Value> = serde_json::from_slice(&fs::read(&file)?)?;
+    let mut found = tokens.iter_mut().filter(|token| token["id"] == made["id"]);
+    change(found.next().context("the token")?);
+    Ok(fs::write(file, serde_json::to_vec(&tokens)?)?)
+}
+
+#[test]
+fn a_token_ends_while_it_is_in_use() -> Result<()> {
+    let (room, manager) = room()?;
+    let made = token(&room, &["--expires", "30d"])?;
+    ensure!(made["expires"].is_string(), "{made}");
+    room.introduce(&manager, &manager.pin, secret(&made)?)?
+        .done()?;
+    let to = room.dir().join("win.img");
+    let copy = ["image", "copy", "REPO:aula1/win", text(&to), "--yes"];
+    room.done(&copy)?;
+    fs::remove_file(&to)?;
+    rewrite(&room, &made, |token| token["bounds"]["expires"] = json!(1))?;
+    refusal(&room.run(&copy)?, "repo/token-expired")?;
+    ensure!(!to.exists(), "nothing came");
+    // A manager whose clock stands before the token was made cannot tell.
+    rewrite(&room, &made, |token| {
+        token["bounds"]["expires"] = json!(u64::MAX);
+        token["created"] = json!(u64::MAX / 2);
+    })?;
+    refusal(&room.run(&copy)?, "repo/token-expired")?;
+    let listed = room.done(&["token", "list"])?;
+    ensure!(listed["tokens"].as_array().map(Vec::len) == Some(2));
+    Ok(())
+}
+
+#[test]
+fn a_token_is_good_in_its_subnets_whatever_a_client_says_of_itself() -> Result<()> {
+    let (room, manager) = room()?;
+    let there = token(&room, &["--subnet", "10.0.0.0/8"])?;
+    let there = secret(&there)?;
+    let said = room.introduce(&manager, &manager.pin, there)?;
+    refusal(&said, "repo/token-elsewhere")?;
+    let line = Line::to(&room, &manager)?;
+    let bearer = bearer(there);
+    for field in ["X-Forwarded-For", "X-Real-IP", "Forwarded"] {
+        let fields = [("Authorization", bearer.as_str()), (field, "10.0.0.1")];
+        let (head, _) = line.get("/v1/images", &fields)?;
+        ensure!(head.status == 403, "{field}: {head:?}");
+    }
+    let here = token(
+        &room,
+        &["--subnet", "10.0.0.0/8", "--subnet", "127.0.0.0/8"],
+    )?;
+    let here = secret(&here)?;
+    room.introduce(&manager, &manager.pin, here)?.done()?;
+    Ok(())
+}
+
+#[test]
+fn what_a_token_is_not_for_does_not_exist() -> Result<()> {
+    let (room, manager) = room()?;
+    let made = token(&room, &["--images", "aula1/*"])?;
+    room.introduce(&manager, &manager.pin, secret(&made)?)?
+        .done()?;
+    let to = room.dir().join("win.img");
+    let copy = |name| ["image", "copy", name, text(&to), "--yes"];
+    refusal(&room.run(&copy("REPO:aula2/win"))?, "image/not-found")?;
+    ensure!(!to.exists(), "nothing came");
+    room.done(&copy("REPO:aula1/win"))?;
+    let (line, bearer) = (Line::to(&room, &manager)?, bearer(secret(&made)?));
+    let fields = [("Authorization", bearer.as_str())];
+    let (head, body) = line.get("/v1/images", &fields)?;
+    let listed: Value = serde_json::from_slice(&body)?;
+    let names: Vec<&Value> = listed["images"]
+        .as_array()
+        .context("a list")?
+        .iter()
+        .map(|image| &image["name"])
+        .collect();
+    ensure!(head.status == 200 && names == ["aula1/win.img"], "{listed}");
+    // What is hidden answers as what is not there, however it is spelt.
+    for name in [
+        "aula2%2Fwin",
+        "aula2%2Fwin.img",
+        "aula1%2F..%2Faula2%2Fwin.img",
+        "aula2%2fwin.img",
+        "none",
+    ] {
+        for behind in ["", "/index"] {
+            let (head, body) = line.get(&format!("/v1/images/{name}{behind}"), &fields)?;
+            let problem: Value = serde_json::from_slice(&body)?;
+            ensure!(head.status == 404, "{name}{behind}: {problem}");
+            ensure!(problem["code"] == "image/not-found", "{problem}");
+        }
+    }
+    Ok(())
+}
+
+#[test]
+fn bounds_that_are_not_understood_are_refused() -> Result<()> {
+    let room = Room::new()?;
+    for args in [
+        ["--subnet", "10.0.0.1/8"],
+        ["--subnet", "aula1"],
+        ["--images", "../*"],
+        ["--expires", "0d"],
+        ["--expires", "soon"],
+    ] {
+        let said = room.run(&[&["token", "create"][..], &args].concat())?;
+        ensure!(said.status == Some(2), "{args:?}: {}", said.last());
+    }
+    ensure!(
+        !room.state().join("tokens.json").exists(),
+        "nothing is made"
+    );
+    Ok(())
+}

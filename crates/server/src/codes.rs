@@ -1,0 +1,227 @@
+//! Codes that the manager shows to a person, who types one at a client and gets a token for it. A code is good
+//! once and for minutes; only hashes of codes are kept.
+
+use std::fs::File;
+use std::io::{self, ErrorKind};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use crate::state;
+use crate::token::Role;
+
+/// How long a code is good.
+pub const CODE_LASTS: Duration = Duration::from_mins(5);
+/// After so many wrong ones, all codes that are good end.
+const WRONG: u32 = 100;
+/// So many are good at once.
+const MOST: usize = 32;
+/// Letters and digits that are not taken for one another: 32, so that each is five bits.
+const LETTERS: &[u8; 32] = b"0123456789ABCDEFGHJKMNPQRSTVWXYZ";
+/// Letters of a code: 40 bits.
+const LENGTH: usize = 8;
+
+/// What a code is exchanged for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Promise {
+    /// What the token allows.
+    pub role: Role,
+    /// How long the token is good.
+    pub lasts: Duration,
+    /// What whoever made the code wrote on it.
+    pub note: String,
+}
+
+/// A code that is good, without itself.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Kept {
+    hash: String,
+    role: Role,
+    lasts: u64,
+    note: String,
+    made: u64,
+    wrong: u32,
+}
+
+/// The codes of a manager, in `codes.json` of its state.
+#[derive(Debug)]
+pub struct Codes {
+    file: PathBuf,
+}
+
+impl Codes {
+    /// The codes in a directory of state.
+    pub fn in_dir(state: &Path) -> Self {
+        Self {
+            file: state.join("codes.json"),
+        }
+    }
+
+    /// Makes one, to be shown once; `now` is in seconds since 1970.
+    ///
+    /// # Errors
+    /// What the system says.
+    pub fn create(&self, promise: &Promise, now: u64) -> io::Result<String> {
+        let _alone = self.alone()?;
+        let mut kept = self.good(now)?;
+        if kept.len() >= MOST {
+            kept.remove(0);
+        }
+        let mut random = [0; LENGTH];
+        getrandom::fill(&mut random).map_err(io::Error::other)?;
+        let code = random.map(|byte| char::from(LETTERS[usize::from(byte) % LETTERS.len()]));
+        let code = String::from_iter(code);
+        kept.push(Kept {
+            hash: hash(&code),
+            role: promise.role,
+            lasts: promise.lasts.as_secs(),
+            note: promise.note.clone(),
+            made: now,
+            wrong: 0,
+        });
+        self.write(&kept)?;
+        Ok(format!("{}-{}", &code[..LENGTH / 2], &code[LENGTH / 2..]))
+    }
+
+    /// Takes a code; it is gone then. `None` when it is not good, which counts against all that are.
+    ///
+    /// # Errors
+    /// What the system says.
+    pub(crate) fn redeem(&self, text: &str, now: u64) -> io::Result<Option<Promise>> {
+        let _alone = self.alone()?;
+        let mut kept = self.good(now)?;
+        let given = blake3::Hash::from_hex(hash(&plain(text))).map_err(io::Error::other)?;
+        // Hashes of BLAKE3 are compared in constant time.
+        let is_it = |kept: &Kept| {
+            let expected = blake3::Hash::from_hex(&kept.hash);
+            expected.is_ok_and(|expected| expected == given)
+        };
+        let found = kept.iter().position(is_it).map(|at| kept.remove(at));
+        if kept.is_empty() && found.is_none() {
+            return Ok(None);
+        }
+        if found.is_none() {
+            for code in &mut kept {
+                code.wrong += 1;
+            }
+            kept.retain(|code| code.wrong < WRONG);
+        }
+        // Only what is written down as gone may be taken.
+        self.write(&kept)?;
+        Ok(found.map(|kept| Promise {
+            role: kept.role,
+            lasts: Duration::from_secs(kept.lasts),
+            note: kept.note,
+        }))
+    }
+
+    /// Those that are good; a clock that was set back makes none good for longer.
+    fn good(&self, now: u64) -> io::Result<Vec<Kept>> {
+        let mut kept: Vec<Kept> = match std::fs::read(&self.file) {
+            Ok(text) => serde_json::from_slice(&text)?,
+            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Vec::new()),
+            Err(error) => return Err(error),
+        };
+        let lasts = CODE_LASTS.as_secs();
+        kept.retain(|code| now >= code.made && now - code.made < lasts);
+        Ok(kept)
+    }
+
+    fn write(&self, kept: &[Kept]) -> io::Result<()> {
+        let text = serde_json::to_vec_pretty(kept)?;
+        state::write(&self.file, &text)
+    }
+
+    /// Keeps others from changing the file meanwhile.
+    fn alone(&self) -> io::Result<File> {
+        let lock = state::secret_file().open(self.file.with_extension("lock"))?;
+        lock.lock()?;
+        Ok(lock)
+    }
+}
+
+/// What was meant by what somebody typed.
+fn plain(text: &str) -> String {
+    let letters = text.chars().filter(|it| !matches!(it, '-' | ' '));
+    let same = letters.map(|letter| match letter.to_ascii_uppercase() {
+        'O' => '0',
+        'I' | 'L' => '1',
+        other => other,
+    });
+    same.collect()
+}
+
+fn hash(code: &str) -> String {
+    blake3::hash(code.as_bytes()).to_hex().to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::{CODE_LASTS, Codes, MOST, Promise, WRONG};
+    use crate::token::Role;
+
+    fn promise() -> Promise {
+        Promise {
+            role: Role::Write,
+            lasts: Duration::from_hours(8),
+            note: "ana".to_owned(),
+        }
+    }
+
+    #[test]
+    fn a_code_is_good_once() {
+        let dir = tempfile::tempdir().unwrap();
+        let codes = Codes::in_dir(dir.path());
+        let code = codes.create(&promise(), 100).unwrap();
+        let other = codes.create(&promise(), 100).unwrap();
+        assert_eq!(code.len(), 9, "{code}");
+        assert_eq!(codes.redeem("AAAA-AAAA", 101).unwrap(), None);
+        let typed = code.to_lowercase().replace('-', " ");
+        assert_eq!(codes.redeem(&typed, 101).unwrap(), Some(promise()));
+        assert_eq!(codes.redeem(&code, 101).unwrap(), None);
+        assert_eq!(codes.redeem(&other, 101).unwrap(), Some(promise()));
+        let text = std::fs::read_to_string(dir.path().join("codes.json")).unwrap();
+        assert!(!text.contains(&other), "{text}");
+    }
+
+    #[test]
+    fn a_code_is_good_for_minutes() {
+        let dir = tempfile::tempdir().unwrap();
+        let codes = Codes::in_dir(dir.path());
+        let code = codes.create(&promise(), 1000).unwrap();
+        let late = 1000 + CODE_LASTS.as_secs();
+        assert_eq!(
+            codes.redeem(&code, 999).unwrap(),
+            None,
+            "before it was made"
+        );
+        let code = codes.create(&promise(), 1000).unwrap();
+        assert_eq!(codes.redeem(&code, late).unwrap(), None);
+        let code = codes.create(&promise(), 1000).unwrap();
+        assert!(codes.redeem(&code, late - 1).unwrap().is_some());
+    }
+
+    #[test]
+    fn guessing_ends_all_codes() {
+        let dir = tempfile::tempdir().unwrap();
+        let codes = Codes::in_dir(dir.path());
+        let code = codes.create(&promise(), 0).unwrap();
+        for _ in 0..WRONG {
+            assert_eq!(codes.redeem("WRONG", 0).unwrap(), None);
+        }
+        assert_eq!(codes.redeem(&code, 0).unwrap(), None);
+        for _ in 0..2 * MOST {
+            codes.create(&promise(), 0).unwrap();
+        }
+        assert_eq!(codes.good(0).unwrap().len(), MOST);
+    }
+
+    #[test]
+    fn letters_that_look_alike_are_the_same() {
+        assert_eq!(super::plain("o0il-1lzU"), "00111 1ZU".replace(' ', ""));
+    }
+}

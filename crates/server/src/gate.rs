@@ -1,0 +1,144 @@
+//! Who is let in, to which routes, and to which images.
+
+use std::sync::Arc;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use axum::Router;
+use axum::extract::{Extension, RawPathParams, Request};
+use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
+use axum::middleware::{Next, from_fn};
+use axum::response::{IntoResponse, Response};
+use azud_core::code::Code;
+use tower::ServiceExt;
+
+use crate::grant::{Grant, Refusal};
+use crate::limits::Peer;
+use crate::problem::Problem;
+use crate::routes::Shared;
+use crate::token::Role;
+
+/// The routes of every role.
+#[derive(Debug, Clone)]
+pub(crate) struct Roles {
+    pub(crate) read: Router,
+    pub(crate) write: Router,
+    pub(crate) admin: Router,
+}
+
+/// What only bearers of a token come to.
+#[derive(Clone)]
+pub(crate) struct Gate {
+    shared: Arc<Shared>,
+    roles: Roles,
+}
+
+impl Gate {
+    /// Each role has its own routes and those of the roles below it.
+    pub(crate) fn new(shared: Arc<Shared>, roles: Roles) -> Self {
+        let read = roles.read;
+        let write = read.clone().merge(roles.write);
+        let admin = write.clone().merge(roles.admin);
+        let whole = |routes: Router| {
+            routes
+                .route_layer(from_fn(only_own_images))
+                .fallback(nothing_there)
+        };
+        Self {
+            shared,
+            roles: Roles {
+                read: whole(read),
+                write: whole(write),
+                admin: whole(admin),
+            },
+        }
+    }
+
+    /// Answers a request.
+    pub(crate) async fn pass(self, mut request: Request) -> Response {
+        let peer = request.extensions().get::<Peer>();
+        let grant = match self.grant(request.headers(), peer) {
+            Ok(grant) => grant,
+            Err(refusal) => return refused(refusal),
+        };
+        let routes = match grant.role() {
+            Role::Read => self.roles.read,
+            Role::Write => self.roles.write,
+            Role::Admin => self.roles.admin,
+        };
+        request.extensions_mut().insert(grant);
+        match routes.oneshot(request).await {
+            Ok(response) => response,
+            Err(never) => match never {},
+        }
+    }
+
+    fn grant(&self, headers: &HeaderMap, peer: Option<&Peer>) -> Result<Grant, Refusal> {
+        let text = headers
+            .get(header::AUTHORIZATION)
+            .and_then(|value| value.to_str().ok()?.split_once(' '))
+            .filter(|(scheme, _)| scheme.eq_ignore_ascii_case("Bearer"));
+        let (Some((_, token)), Some(peer)) = (text, peer) else {
+            return Err(Refusal::Unknown);
+        };
+        let tokens = &self.shared.tokens;
+        tokens.grant(token.trim(), peer.address, now())
+    }
+}
+
+/// Seconds since 1970.
+pub(crate) fn now() -> u64 {
+    SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .map_or(0, |time| time.as_secs())
+}
+
+/// Images outside a token's bounds are not there for it, whatever is asked of them: every route whose path has a
+/// `{name}` is guarded here.
+async fn only_own_images(
+    Extension(grant): Extension<Grant>,
+    params: RawPathParams,
+    request: Request,
+    next: Next,
+) -> Response {
+    let hidden = params
+        .iter()
+        .find(|(key, name)| *key == "name" && !grant.sees(name));
+    match hidden {
+        Some((_, name)) => {
+            Problem::new(StatusCode::NOT_FOUND, Code::NotFound, name).into_response()
+        }
+        None => next.run(request).await,
+    }
+}
+
+fn refused(refusal: Refusal) -> Response {
+    let (status, code, detail) = match refusal {
+        Refusal::Unknown => (
+            StatusCode::UNAUTHORIZED,
+            Code::Unauthorised,
+            "a valid token is needed",
+        ),
+        Refusal::Expired => (
+            StatusCode::UNAUTHORIZED,
+            Code::TokenExpired,
+            "the token has ended",
+        ),
+        Refusal::Elsewhere => (
+            StatusCode::FORBIDDEN,
+            Code::TokenElsewhere,
+            "the token is not good at this address",
+        ),
+    };
+    let mut response = Problem::new(status, code, detail).into_response();
+    if status == StatusCode::UNAUTHORIZED {
+        let bearer = HeaderValue::from_static("Bearer");
+        response
+            .headers_mut()
+            .insert(header::WWW_AUTHENTICATE, bearer);
+    }
+    response
+}
+
+async fn nothing_there(request: Request) -> Problem {
+    Problem::new(StatusCode::NOT_FOUND, Code::NotFound, request.uri().path())
+}

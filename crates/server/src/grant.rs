@@ -1,0 +1,49 @@
+//! What somebody who asks may do and see.
+
+use std::sync::Arc;
+
+use azud_core::access::NamePattern;
+use azud_core::reference::SubPath;
+
+use crate::token::Role;
+
+/// What the bearer of a token is allowed. Every route finds it among the extensions of its request.
+#[derive(Debug, Clone)]
+pub(crate) struct Grant {
+    role: Role,
+    images: Arc<[NamePattern]>,
+}
+
+/// Why a token is not accepted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Refusal {
+    /// It is none, or one that was taken back.
+    Unknown,
+    /// It has ended, or the manager's clock cannot tell.
+    Expired,
+    /// Its bearer is not where it is good.
+    Elsewhere,
+}
+
+impl Grant {
+    pub(crate) fn new(role: Role, images: &[NamePattern]) -> Self {
+        Self {
+            role,
+            images: images.into(),
+        }
+    }
+
+    /// What it allows.
+    pub(crate) fn role(&self) -> Role {
+        self.role
+    }
+
+    /// Whether an image is there for the bearer, by its name in the repository. What cannot be a name is not
+    /// there for a token that is bound to images.
+    pub(crate) fn sees(&self, name: &str) -> bool {
+        if self.images.is_empty() {
+            return true;
+        }
+        SubPath::parse(name).is_ok_and(|name| self.images.iter().any(|it| it.matches(&name)))
+    }
+}

@@ -1,0 +1,213 @@
+//! How much one peer may take, so that it holds up only itself: connections, requests at work, memory.
+
+use std::collections::HashMap;
+use std::net::{IpAddr, Ipv6Addr};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
+
+use rustix::process::{Resource, getrlimit, setrlimit};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+
+/// So many connections are served at once, if there are descriptors for them; more wait to be accepted.
+const CONNECTIONS: u64 = 2048;
+/// So many of one peer; more are told to come later. A room behind one address needs several for each computer.
+const OF_A_PEER: usize = 192;
+/// So many requests of a peer are worked on at once; the others wait for their turn. Thus a million small ones of
+/// one peer cost the others no more than these.
+const AT_WORK: usize = 16;
+/// So many connections may be told to come later at once; beyond them they are cut.
+const TURNED_AWAY: usize = 64;
+/// A connection takes two descriptors: its own and that of an image.
+const DESCRIPTORS: u64 = 2;
+/// Descriptors for everything else.
+const SPARE_DESCRIPTORS: u64 = 128;
+
+/// Bytes that wait in memory to be sent to all clients together, about.
+const BUFFER: u64 = 96 << 20;
+/// Bytes that are read at once for a body, as long as there is room.
+const PIECE: u64 = 512 << 10;
+/// The fewest.
+const SMALL_PIECE: u64 = 32 << 10;
+/// Pieces that are under way for each body.
+pub(crate) const PIECES: u64 = 2;
+
+/// Who is connected.
+#[derive(Debug, Default)]
+pub(crate) struct Peers {
+    open: Mutex<HashMap<IpAddr, Open>>,
+}
+
+/// What one peer has open.
+#[derive(Debug)]
+struct Open {
+    connections: usize,
+    work: Arc<Semaphore>,
+}
+
+/// The address that a connection comes from, and the turns of its requests. What a client writes into headers
+/// about its address is not believed.
+#[derive(Debug, Clone)]
+pub(crate) struct Peer {
+    pub(crate) address: IpAddr,
+    work: Arc<Semaphore>,
+}
+
+impl Peer {
+    /// Waits for a turn to work; the turn ends when this is dropped.
+    pub(crate) async fn turn(&self) -> Option<OwnedSemaphorePermit> {
+        Arc::clone(&self.work).acquire_owned().await.ok()
+    }
+}
+
+/// A connection that counts as long as this lives.
+#[derive(Debug)]
+pub(crate) struct Ticket {
+    peers: Arc<Peers>,
+    key: IpAddr,
+    /// Whether the peer has more than its share.
+    pub(crate) too_many: bool,
+}
+
+impl Peers {
+    /// Counts a connection.
+    pub(crate) fn enter(self: &Arc<Self>, address: IpAddr) -> (Ticket, Peer) {
+        let key = who(address);
+        let mut open = self.open.lock().expect("no holder panics");
+        let of = open.entry(key).or_insert_with(|| Open {
+            connections: 0,
+            work: Arc::new(Semaphore::new(AT_WORK)),
+        });
+        of.connections += 1;
+        let ticket = Ticket {
+            peers: Arc::clone(self),
+            key,
+            too_many: of.connections > OF_A_PEER,
+        };
+        let work = Arc::clone(&of.work);
+        (ticket, Peer { address, work })
+    }
+}
+
+impl Drop for Ticket {
+    fn drop(&mut self) {
+        let mut open = self.peers.open.lock().expect("no holder panics");
+        if let Some(of) = open.get_mut(&self.key) {
+            of.connections -= 1;
+            if of.connections == 0 {
+                open.remove(&self.key);
+            }
+        }
+    }
+}
+
+/// Whose an address is: a computer of IPv6 has as many as it likes within 64 bits.
+fn who(address: IpAddr) -> IpAddr {
+    match address {
+        IpAddr::V4(_) => address,
+        IpAddr::V6(address) => {
+            Ipv6Addr::from_bits(address.to_bits() & !u128::from(u64::MAX)).into()
+        }
+    }
+}
+
+/// Room for connections, and for those that are told to come later.
+#[derive(Debug, Clone)]
+pub(crate) struct Room {
+    pub(crate) served: Arc<Semaphore>,
+    pub(crate) turned_away: Arc<Semaphore>,
+}
+
+impl Room {
+    /// As much as the system allows, up to what is sensible.
+    pub(crate) fn of_system() -> Self {
+        let mut limit = getrlimit(Resource::Nofile);
+        limit.current = limit.maximum;
+        // Where it may not be raised, what there was has to do.
+        let _ = setrlimit(Resource::Nofile, limit);
+        let descriptors = getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX);
+        let most = descriptors.saturating_sub(SPARE_DESCRIPTORS) / DESCRIPTORS;
+        let most = usize::try_from(most.clamp(1, CONNECTIONS)).expect("a few thousand");
+        Self {
+            served: Arc::new(Semaphore::new(most)),
+            turned_away: Arc::new(Semaphore::new(TURNED_AWAY)),
+        }
+    }
+}
+
+/// The bodies that are being sent.
+#[derive(Debug, Default)]
+pub(crate) struct Bodies(AtomicU64);
+
+/// A body that counts as long as this lives.
+#[derive(Debug)]
+pub(crate) struct Sent(Arc<Bodies>);
+
+impl Bodies {
+    pub(crate) fn begin(self: &Arc<Self>) -> Sent {
+        self.0.fetch_add(1, Ordering::Relaxed);
+        Sent(Arc::clone(self))
+    }
+}
+
+impl Sent {
+    /// Bytes to be read next: fewer when there are many bodies.
+    pub(crate) fn piece(&self) -> u64 {
+        let bodies = self.0.0.load(Ordering::Relaxed).max(1);
+        let share = (BUFFER / (PIECES * bodies)).clamp(SMALL_PIECE, PIECE);
+        // Whole pages.
+        share & !4095
+    }
+}
+
+impl Drop for Sent {
+    fn drop(&mut self) {
+        self.0.0.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::IpAddr;
+    use std::sync::Arc;
+
+    use super::{BUFFER, Bodies, CONNECTIONS, OF_A_PEER, PIECE, PIECES, Peers, SMALL_PIECE};
+
+    #[test]
+    fn a_peer_has_its_share_and_others_have_theirs() {
+        let peers = Arc::new(Peers::default());
+        let address: IpAddr = "10.0.0.1".parse().unwrap();
+        let mut tickets: Vec<_> = (0..OF_A_PEER).map(|_| peers.enter(address).0).collect();
+        assert!(tickets.iter().all(|ticket| !ticket.too_many));
+        assert!(peers.enter(address).0.too_many);
+        assert!(!peers.enter("10.0.0.2".parse().unwrap()).0.too_many);
+        tickets.pop();
+        assert!(!peers.enter(address).0.too_many);
+        tickets.clear();
+        assert!(peers.open.lock().unwrap().is_empty(), "nothing is kept");
+    }
+
+    #[test]
+    fn a_computer_of_ipv6_is_one_peer() {
+        let peers = Arc::new(Peers::default());
+        let tickets: Vec<_> = (0..=OF_A_PEER)
+            .map(|number| {
+                let address = format!("fd00::{number:x}").parse().unwrap();
+                peers.enter(address).0
+            })
+            .collect();
+        assert!(tickets.last().unwrap().too_many);
+        assert!(!peers.enter("fd00:0:0:1::1".parse().unwrap()).0.too_many);
+    }
+
+    #[test]
+    fn many_bodies_take_small_pieces() {
+        let bodies = Arc::new(Bodies::default());
+        let one = bodies.begin();
+        assert_eq!(one.piece(), PIECE);
+        let many: Vec<_> = (1..CONNECTIONS).map(|_| bodies.begin()).collect();
+        let piece = one.piece();
+        assert!(piece >= SMALL_PIECE && piece * PIECES * CONNECTIONS <= 2 * BUFFER);
+        drop(many);
+        assert_eq!(one.piece(), PIECE);
+    }
+}

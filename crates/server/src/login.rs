@@ -1,0 +1,169 @@
+//! A person gets a token for a code that the manager showed.
+
+use std::collections::HashMap;
+use std::net::IpAddr;
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+use axum::Router;
+use axum::body::Bytes;
+use axum::extract::rejection::BytesRejection;
+use axum::extract::{DefaultBodyLimit, Extension, State};
+use axum::http::StatusCode;
+use axum::response::Response;
+use axum::routing::post;
+use azud_core::code::Code;
+use serde::Deserialize;
+use serde_json::json;
+
+use crate::codes::{Codes, Promise};
+use crate::gate::now;
+use crate::limits::Peer;
+use crate::problem::Problem;
+use crate::routes::{Shared, blocking, json_of};
+use crate::token::{Bounds, Secret, Token};
+
+/// Longest request, in bytes.
+const LONGEST: usize = 4096;
+/// Longest note, in characters.
+const NOTE: usize = 200;
+/// So many attempts of one address in a row.
+const ATTEMPTS: u32 = 5;
+/// Then one after each such time.
+const ATTEMPT_AFTER: Duration = Duration::from_secs(2);
+/// Addresses that are remembered; beyond them everybody waits.
+const ADDRESSES: usize = 10_000;
+
+/// Who tried lately.
+#[derive(Debug, Default)]
+pub(crate) struct Attempts(Mutex<HashMap<IpAddr, (u32, Instant)>>);
+
+/// What a client sends.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Login {
+    code: String,
+    /// Who it is, in the token's list.
+    #[serde(default)]
+    note: String,
+}
+
+pub(crate) fn routes() -> Router<Arc<Shared>> {
+    Router::new()
+        .route("/v1/login", post(login))
+        .layer(DefaultBodyLimit::max(LONGEST))
+}
+
+async fn login(
+    State(shared): State<Arc<Shared>>,
+    Extension(peer): Extension<Peer>,
+    body: Result<Bytes, BytesRejection>,
+) -> Result<Response, Problem> {
+    if !shared.attempts.may(peer.address, Instant::now()) {
+        let detail = "this address tries too often";
+        let wait = u32::try_from(ATTEMPT_AFTER.as_secs()).expect("seconds");
+        return Err(
+            Problem::new(StatusCode::TOO_MANY_REQUESTS, Code::Unreachable, detail)
+                .retry_after(wait),
+        );
+    }
+    let bad = |text: String| Problem::new(StatusCode::BAD_REQUEST, Code::BadLogin, text);
+    let body = body.map_err(|error| bad(error.body_text()))?;
+    let login: Login = serde_json::from_slice(&body).map_err(|error| bad(error.to_string()))?;
+    let (token, secret, lasts) = blocking(move || exchange(&shared, &login, peer.address)).await?;
+    Ok(json_of(&json!({
+        "id": token.id,
+        "role": token.role,
+        "token": secret.text(),
+        "lasts": lasts.as_secs(),
+    })))
+}
+
+/// Takes the code and makes the token.
+fn exchange(
+    shared: &Shared,
+    login: &Login,
+    peer: IpAddr,
+) -> Result<(Token, Secret, Duration), Problem> {
+    let failed = |error: std::io::Error| {
+        let status = StatusCode::INTERNAL_SERVER_ERROR;
+        Problem::new(status, azud_core::code::of_io(&error), error.to_string())
+    };
+    let now = now();
+    let promise = Codes::in_dir(&shared.state)
+        .redeem(&login.code, now)
+        .map_err(failed)?;
+    let Some(Promise { role, lasts, note }) = promise else {
+        let detail = "the code is not good";
+        return Err(Problem::new(
+            StatusCode::UNAUTHORIZED,
+            Code::BadLogin,
+            detail,
+        ));
+    };
+    let printable = login.note.chars().filter(|letter| !letter.is_control());
+    let who: String = printable.take(NOTE).collect();
+    let note = [note.as_str(), who.as_str(), &peer.to_string()].join(" ");
+    let bounds = Bounds {
+        expires: Some(now.saturating_add(lasts.as_secs())),
+        ..Bounds::default()
+    };
+    let made = shared.tokens.create(role, note.trim(), bounds, now);
+    let (token, secret) = made.map_err(failed)?;
+    Ok((token, secret, lasts))
+}
+
+impl Attempts {
+    /// Counts an attempt; whether it may be made.
+    fn may(&self, address: IpAddr, now: Instant) -> bool {
+        let mut lately = self.0.lock().expect("no holder panics");
+        let left = |(count, since): (u32, Instant)| {
+            let gone = now.saturating_duration_since(since).as_millis() / ATTEMPT_AFTER.as_millis();
+            count.saturating_sub(u32::try_from(gone).unwrap_or(u32::MAX))
+        };
+        if lately.len() >= ADDRESSES {
+            lately.retain(|_, said| left(*said) > 0);
+        }
+        let count = lately.get(&address).map_or(0, |said| left(*said));
+        if count >= ATTEMPTS || lately.len() >= ADDRESSES {
+            return false;
+        }
+        lately.insert(address, (count + 1, now));
+        true
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::IpAddr;
+    use std::time::{Duration, Instant};
+
+    use super::{ADDRESSES, ATTEMPT_AFTER, ATTEMPTS, Attempts};
+
+    #[test]
+    fn an_address_has_few_attempts() {
+        let (attempts, start) = (Attempts::default(), Instant::now());
+        let address: IpAddr = "10.0.0.1".parse().unwrap();
+        for _ in 0..ATTEMPTS {
+            assert!(attempts.may(address, start));
+        }
+        assert!(!attempts.may(address, start));
+        assert!(attempts.may("10.0.0.2".parse().unwrap(), start));
+        let later = start + ATTEMPT_AFTER;
+        assert!(attempts.may(address, later) && !attempts.may(address, later));
+        let much_later = start + Duration::from_hours(1);
+        assert!((0..ATTEMPTS).all(|_| attempts.may(address, much_later)));
+        assert!(!attempts.may(address, much_later));
+    }
+
+    #[test]
+    fn not_all_addresses_are_remembered() {
+        let (attempts, start) = (Attempts::default(), Instant::now());
+        let all = u32::try_from(2 * ADDRESSES).unwrap();
+        let may = (0..all)
+            .filter(|number| attempts.may(std::net::Ipv4Addr::from_bits(*number).into(), start));
+        assert_eq!(may.count(), ADDRESSES);
+        let later = start + ATTEMPT_AFTER;
+        assert!(attempts.may("fd00::1".parse().unwrap(), later));
+    }
+}
