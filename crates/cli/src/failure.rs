@@ -224,6 +224,16 @@ impl Coded for azud_image::foreign::ForeignError {
     }
 }
 
+impl Coded for azud_image::signature::SignatureError {
+    fn code(&self) -> Code {
+        self.code()
+    }
+
+    fn words(&self) -> Option<Words> {
+        Some(words::signature(self))
+    }
+}
+
 /// Why a command failed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Failure {

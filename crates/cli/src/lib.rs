@@ -36,6 +36,7 @@ pub mod site;
 mod sums;
 pub mod table;
 mod target;
+mod trust;
 mod volume;
 
 use std::ffi::OsString;

@@ -14,6 +14,7 @@ use crate::commands::{Context, repo};
 use crate::failure::Failure;
 use crate::opened::Opened;
 use crate::receive::source_file;
+use crate::trust::MINISIG;
 
 /// An image that can be received.
 #[derive(Debug)]
@@ -95,7 +96,14 @@ impl Origin {
     pub(crate) fn carried(&self) -> Result<Vec<Carried>, Failure> {
         match self {
             Self::File(path, _) => Ok(Carried::beside(path)?),
-            Self::Manager(_) => Ok(Vec::new()),
+            Self::Manager(image) => {
+                let signature = image.signature()?;
+                let carried = signature.map(|content| Carried {
+                    ending: MINISIG,
+                    content,
+                });
+                Ok(carried.into_iter().collect())
+            }
         }
     }
 

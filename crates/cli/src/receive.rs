@@ -28,6 +28,7 @@ use crate::origin::Origin;
 use crate::place::{self, Located};
 use crate::plan::{Plan, Value};
 use crate::table;
+use crate::trust::{self, Trusted};
 
 /// Whether parts of the old image may move over to the new one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, clap::ValueEnum)]
@@ -73,6 +74,8 @@ pub(crate) struct Receiving<'a> {
     pub(crate) from: &'a Origin,
     pub(crate) to: &'a Located,
     pub(crate) terms: Terms,
+    /// What says that it may be received, where images have to be signed.
+    pub(crate) trusted: Option<Trusted>,
 }
 
 /// The file that a name means: one in a repository, or the very file, else the name with `.img`.
@@ -111,6 +114,7 @@ impl Receiving<'_> {
         if step == Step::Stop {
             return Ok(());
         }
+        trust::remember(self.trusted.as_ref())?;
         let place = home.as_ref().and_then(Home::place);
         let in_use = InUse::updating(context, place);
         let mut gone = Vec::new();

@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use azud_core::code::Code;
 use azud_core::layout::{Layout, Profile};
 use azud_core::reference::Host;
+use azud_image::signature::TrustedKey;
 use clap::ValueEnum;
 use serde::Deserialize;
 
@@ -64,6 +65,14 @@ struct File {
     package: Option<String>,
     manager: Option<Hosts>,
     serving: Option<bool>,
+    trust: Option<Trust>,
+}
+
+/// Whom the file trusts.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Trust {
+    keys: Vec<String>,
 }
 
 /// One host or several.
@@ -83,6 +92,8 @@ pub struct Site {
     pub manager: Vec<Host>,
     /// Whether this machine is the manager.
     pub serving: bool,
+    /// Where there are any, images have to be signed with one of these keys.
+    pub trust: Vec<TrustedKey>,
 }
 
 /// How near to the user a value was said.
@@ -142,6 +153,7 @@ impl Site {
             layout,
             manager,
             serving,
+            trust: trusted(file.trust)?,
         })
     }
 }
@@ -186,6 +198,22 @@ fn managers(
     };
     let hosts = texts.iter().map(|text| Host::parse(text));
     Ok(hosts.collect::<Result<_, _>>()?)
+}
+
+/// A list without a key would be taken for “no signatures wanted”.
+fn trusted(trust: Option<Trust>) -> Result<Vec<TrustedKey>, Failure> {
+    let Some(Trust { keys }) = trust else {
+        return Ok(Vec::new());
+    };
+    if keys.is_empty() {
+        return Err(bad("[trust] keys", "there is no key"));
+    }
+    keys.iter()
+        .map(|key| {
+            let parsed = key.parse();
+            parsed.map_err(|_| bad("[trust] keys", "a key is no public key of minisign"))
+        })
+        .collect()
 }
 
 /// The file of the configuration, whether it is there or not.
@@ -291,6 +319,9 @@ mod tests {
             ("root = [", ":1"),
             ("layout = 'new'\n", "opengnsys or eac"),
             ("root = 'relative'\n", "begin with '/'"),
+            ("[trust]\nkeys = []\n", "there is no key"),
+            ("[trust]\nkeys = ['RW']\n", "no public key"),
+            ("[trust]\nkey = []\n", "unknown field"),
         ] {
             let failure = site(&SiteArgs::default(), &[], Some(file)).unwrap_err();
             let text = format!("{} {:?}", failure.detail, failure.causes);

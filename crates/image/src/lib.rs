@@ -19,6 +19,7 @@ mod pack;
 mod par;
 pub mod repair;
 pub mod restore;
+pub mod signature;
 pub mod sniff;
 mod verify;
 

@@ -242,7 +242,10 @@ impl Staging {
 }
 
 /// Puts side files beside an image that stays as it is: all of those that are not there yet, or none.
-pub(crate) fn accompany(image: &ImageFile, carried: &[Carried], now: SystemTime) -> Result<()> {
+///
+/// # Errors
+/// [`StoreError::Locked`], [`StoreError::Io`], [`StoreError::Pending`].
+pub fn accompany(image: &ImageFile, carried: &[Carried], now: SystemTime) -> Result<()> {
     let mut fresh = carried
         .iter()
         .filter(|one| !one.is_beside(image))

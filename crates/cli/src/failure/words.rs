@@ -17,6 +17,7 @@ use azud_disk::partition::PlanRefusal;
 use azud_image::ImageError;
 use azud_image::foreign::ForeignError;
 use azud_image::fs::FsError;
+use azud_image::signature::SignatureError;
 use azud_server::ServerError;
 use azud_store::StoreError;
 use azud_store::lease::Holder;
@@ -81,6 +82,22 @@ fn of(key: &'static str, path: &Path) -> Words {
 
 fn plain(key: &'static str) -> Words {
     Words::new(key, [])
+}
+
+pub(super) fn signature(error: &SignatureError) -> Words {
+    match error {
+        SignatureError::Malformed => plain("signature-malformed"),
+        SignatureError::UnknownKey => plain("signature-unknown-key"),
+        SignatureError::Mismatch => plain("signature-mismatch"),
+        SignatureError::NoClaim => plain("signature-no-claim"),
+        SignatureError::Other { found, wanted } => Words::new(
+            "signature-other",
+            [("found", found.clone()), ("wanted", wanted.clone())],
+        ),
+        SignatureError::PublicKey => plain("signature-public-key"),
+        SignatureError::SecretKey => plain("signature-secret-key"),
+        SignatureError::Password => plain("signature-password"),
+    }
 }
 
 /// Somebody asked for the end.
@@ -438,6 +455,9 @@ pub(super) fn net(error: &NetError) -> Words {
             .with("found", found.clone())
             .with("wanted", wanted.clone()),
         NetError::Unauthorised { host: it } => host("net-unauthorised", it),
+        NetError::BadLogin { host: it } => host("net-bad-login", it),
+        NetError::TokenExpired { host: it } => host("net-token-expired", it),
+        NetError::TokenElsewhere { host: it } => host("net-token-elsewhere", it),
         NetError::NotFound { name } => Words::new("net-not-found", [("name", name.clone())]),
         NetError::Changed { name } => Words::new("net-changed", [("name", name.clone())]),
         NetError::Later {
@@ -461,9 +481,6 @@ pub(super) fn net(error: &NetError) -> Words {
     }
 }
 
-        NetError::BadLogin { host: it } => host("net-bad-login", it),
-        NetError::TokenExpired { host: it } => host("net-token-expired", it),
-        NetError::TokenElsewhere { host: it } => host("net-token-elsewhere", it),
 pub(super) fn server(error: &ServerError) -> Words {
     match error {
         ServerError::Io { action, path, .. } => of("store-io", path).term("op", action),

@@ -8,6 +8,7 @@ mod login;
 mod pressure;
 mod raw;
 mod server;
+mod signed;
 mod tokens;
 mod upload;
 

@@ -101,6 +101,23 @@ impl FileSource {
         })
     }
 
+    /// What it consists of by its own bytes: the ending of a native image, else every range hashed now, whatever an
+    /// index beside it says.
+    ///
+    /// # Errors
+    /// [`StoreError::Source`] when it cannot be read.
+    pub fn hashed(&self) -> Result<Layout> {
+        let layout = match Layout::read_native(&self.stored) {
+            Ok(layout) => Ok(layout),
+            Err(LayoutError::Read { source, .. }) => Err(SourceError::of_io(source)),
+            Err(LayoutError::Format(_)) => self.hash_ranges(),
+        };
+        layout.map_err(|source| StoreError::Source {
+            name: self.name(),
+            source,
+        })
+    }
+
     fn hash_ranges(&self) -> std::result::Result<Layout, SourceError> {
         let size = self.stored.len();
         let too_large = |error| SourceError::Permanent(std::io::Error::other(error));

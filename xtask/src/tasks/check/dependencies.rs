@@ -51,6 +51,8 @@ const OWNERS: &[(&str, &str)] = &[
     ("if-addrs", "azud-disk"),
     ("fluent-bundle", "azud"),
     ("signal-hook", "azud"),
+    ("minisign", "azud-image"),
+    ("minisign-verify", "azud-image"),
     ("zstd-safe", "azud-image"),
     ("axum", "azud-server"),
     ("hyper", "azud-server"),

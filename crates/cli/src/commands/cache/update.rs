@@ -10,6 +10,7 @@ use crate::failure::Failure;
 use crate::origin::Origin;
 use crate::place::{self, Located};
 use crate::receive::{Receiving, Terms};
+use crate::trust;
 
 /// Arguments.
 #[derive(Debug, clap::Args)]
@@ -36,6 +37,7 @@ impl Args {
             from: &from,
             to: &to,
             terms: self.terms,
+            trusted: trust::origin(context, &self.image, &from)?,
         };
         receiving.run(context)
     }

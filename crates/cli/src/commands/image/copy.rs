@@ -54,6 +54,7 @@ impl Args {
             from: &from,
             to: &to,
             terms: self.terms,
+            trusted: None,
         };
         receiving.run(context)
     }

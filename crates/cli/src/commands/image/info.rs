@@ -1,6 +1,8 @@
 //! `azud image info IMAGE`.
 
-use std::path::PathBuf;
+use std::fs::File;
+use std::io::Write;
+use std::path::{Path, PathBuf};
 
 use azud_core::code::Code;
 use azud_core::io::ReadAt;
@@ -11,6 +13,7 @@ use serde_json::json;
 
 use crate::human;
 use crate::opened::Opened;
+use crate::origin::Origin;
 use crate::remote::Remote;
 use crate::sums::{self, FalseSum};
 use crate::table;
@@ -23,6 +26,9 @@ use crate::failure::Failure;
 pub struct Args {
     /// The image.
     pub image: PathBuf,
+    /// Where to write its index.
+    #[arg(long, value_name = "FILE")]
+    pub index_out: Option<PathBuf>,
 }
 
 impl Args {
@@ -31,6 +37,9 @@ impl Args {
     /// # Errors
     /// When it cannot be read or is no image.
     pub fn run(&self, context: &Context) -> Result<(), Failure> {
+        if let Some(out) = &self.index_out {
+            self.write_index(context, out)?;
+        }
         let opened = match Opened::named(context, &self.image) {
             Err(failure) if failure.code == Code::NotNative => {
                 return crate::foreign::describe(context, &self.image);
@@ -66,6 +75,21 @@ impl Args {
         };
         shown.tell(context, &[]);
         Ok(())
+    }
+}
+
+impl Args {
+    /// Writes what a signature is over to a new file.
+    fn write_index(&self, context: &Context, out: &Path) -> Result<(), Failure> {
+        let layout = match Origin::named(context, &self.image)? {
+            Origin::File(_, source) => source.hashed()?,
+            Origin::Manager(image) => image.layout().clone(),
+        };
+        let written = File::create_new(out).and_then(|mut file| {
+            file.write_all(layout.description())?;
+            file.sync_all()
+        });
+        written.map_err(|error| Failure::io(out, &error))
     }
 }
 

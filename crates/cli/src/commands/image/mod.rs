@@ -11,6 +11,7 @@ pub mod list;
 pub mod restore;
 pub mod rm;
 pub mod rollback;
+pub mod sign;
 pub mod verify;
 
 use clap::Subcommand;
@@ -37,6 +38,8 @@ pub enum Verb {
     History(history::Args),
     /// Brings a former version back.
     Rollback(rollback::Args),
+    /// Signs an image.
+    Sign(sign::Args),
     /// Moves an image to the trash.
     Rm(rm::Args),
     /// Copies an image.
@@ -62,6 +65,7 @@ impl Verb {
             Self::Diff(args) => args.run(context),
             Self::History(args) => args.run(context),
             Self::Rollback(args) => args.run(context),
+            Self::Sign(args) => args.run(context),
             Self::Rm(args) => args.run(context),
             Self::Copy(args) => args.run(context),
             Self::Export(args) => args.run(context),

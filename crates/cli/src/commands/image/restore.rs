@@ -21,6 +21,7 @@ use crate::place;
 use crate::plan::{Plan, Value};
 use crate::present::Present;
 use crate::target::{as_planned, existing, refuse};
+use crate::trust;
 
 use clap::ValueEnum;
 
@@ -115,6 +116,7 @@ impl Args {
         if let (Some(opened), Some(facts)) = (&opened, &facts) {
             refuse(&device, facts, opened)?;
         }
+        let trusted = trust::native(context, self.named(), opened.as_ref())?;
         spare_images(&device)?;
         let name = device.display().to_string();
         let plan = self.plan(context, &device, opened.as_ref(), facts.as_ref());
@@ -125,6 +127,7 @@ impl Args {
         if step == Step::Stop {
             return Ok(());
         }
+        trust::remember(trusted.as_ref())?;
         self.verify(context, opened.as_ref())?;
         let target = Target::open_agreed(&device, target_options(opened.as_ref()), |now| {
             as_planned(&device, facts.as_ref(), now)
@@ -145,6 +148,14 @@ impl Args {
         used.restored(context, identity, target.facts(), &device);
         self.show(context, &device, &done, begun);
         Ok(())
+    }
+
+    /// What the image was called.
+    fn named(&self) -> &Path {
+        match &self.image {
+            Special::Word => Path::new("-"),
+            Special::Path(path) => path,
+        }
     }
 
     /// Checks the image, if that is asked for.

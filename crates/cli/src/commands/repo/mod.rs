@@ -18,7 +18,8 @@ use azud_disk::own_addresses;
 use azud_disk::remote::{mounted_in, reach};
 use clap::Subcommand;
 
-pub(crate) use manager::manager;
+pub(crate) use known::replace;
+pub(crate) use manager::{manager, secret_in};
 
 use super::Context;
 use crate::failure::Failure;

@@ -19,6 +19,7 @@ use crate::opened::spare_images;
 use crate::place;
 use crate::plan::Plan;
 use crate::target::{as_planned, existing, refuse_device, refuse_small};
+use crate::trust;
 
 impl Args {
     /// Restores an image that is not native.
@@ -31,6 +32,7 @@ impl Args {
             refuse_device(&device, &path)?;
         }
         spare_images(&device)?;
+        let trusted = trust::foreign(context, named, &path)?;
         let image = foreign::open(&path)?;
         let needs = foreign_minimum_size(&image)?;
         if let Some(facts) = &facts {
@@ -45,6 +47,7 @@ impl Args {
         if step == Step::Stop {
             return Ok(());
         }
+        trust::remember(trusted.as_ref())?;
         if self.verify_first {
             foreign::check(context, &path)?;
         }

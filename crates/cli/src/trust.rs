@@ -1,0 +1,224 @@
+//! Which images this computer takes: where keys are configured, signed ones only, under the name they were signed
+//! for, and none that is older than one it has taken before.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::io::ErrorKind;
+use std::path::{Path, PathBuf};
+
+use azud_core::assembly::Layout;
+use azud_core::code::Code;
+use azud_core::reference::ImageRef;
+use azud_image::signature::{Claim, MAX_SIGNATURE, SignatureError, TrustedKey, check};
+use azud_store::StoreError;
+use azud_store::assembly::FileSource;
+
+use crate::commands::Context;
+use crate::commands::serve::State;
+use crate::failure::Failure;
+use crate::opened::Opened;
+use crate::origin::Origin;
+use crate::site::Site;
+
+/// Ending of a signature.
+pub(crate) const MINISIG: &str = ".minisig";
+
+/// The keys that are trusted, and what was taken before.
+#[derive(Debug)]
+pub(crate) struct Trust {
+    keys: Vec<TrustedKey>,
+    seen: PathBuf,
+}
+
+/// An image that may be used.
+#[derive(Debug)]
+#[must_use = "what is taken is remembered"]
+pub(crate) struct Trusted {
+    seen: PathBuf,
+    claim: Claim,
+}
+
+impl Trust {
+    /// What the site says; `None` where images need not be signed.
+    pub(crate) fn of(context: &Context) -> Result<Option<Self>, Failure> {
+        let keys = Site::load(&context.site)?.trust;
+        if keys.is_empty() {
+            return Ok(None);
+        }
+        let seen = State::default().dir()?.join("signed.json");
+        Ok(Some(Self { keys, seen }))
+    }
+
+    /// Refuses an image that is not signed for the name by which a user calls it.
+    fn check(
+        &self,
+        named: &Path,
+        layout: &Layout,
+        signature: Option<&[u8]>,
+    ) -> Result<Trusted, Failure> {
+        let about = named.display().to_string();
+        let signature = signature.ok_or_else(|| Failure::new(Code::Unsigned, about.as_str()))?;
+        let described = (layout.description(), layout.identity());
+        let claim = check(described, signature, &self.keys)
+            .map_err(|error| Failure::from(error).about(&about))?;
+        is_named(&claim, named).map_err(|error| Failure::from(error).about(&about))?;
+        let newest = read(&self.seen)?.get(&claim.name).copied();
+        if newest.is_some_and(|newest| claim.date < newest) {
+            return Err(Failure::new(Code::OlderImage, about));
+        }
+        Ok(Trusted {
+            seen: self.seen.clone(),
+            claim,
+        })
+    }
+}
+
+impl Trusted {
+    /// Remembers that it is used, so that no older one is taken afterwards.
+    pub(crate) fn remember(&self) -> Result<(), Failure> {
+        let mut seen = read(&self.seen)?;
+        let newest = seen.entry(self.claim.name.clone()).or_default();
+        if *newest >= self.claim.date {
+            return Ok(());
+        }
+        *newest = self.claim.date;
+        let text = serde_json::to_vec_pretty(&seen).expect("our own types serialise");
+        crate::commands::repo::replace(&self.seen, &text, 0o600)
+    }
+}
+
+/// Refuses an image of a repository or a cache that may not be received under this name.
+pub(crate) fn origin(
+    context: &Context,
+    named: &Path,
+    origin: &Origin,
+) -> Result<Option<Trusted>, Failure> {
+    let Some(trust) = Trust::of(context)? else {
+        return Ok(None);
+    };
+    let layout = origin.source().layout();
+    let layout = layout.map_err(|source| StoreError::Source {
+        name: origin.name(),
+        source,
+    })?;
+    let carried = origin.carried()?;
+    let signature = carried.iter().find(|one| one.ending == MINISIG);
+    let signature = signature.map(|one| one.content.as_slice());
+    trust.check(named, &layout, signature).map(Some)
+}
+
+/// Refuses a native image that may not be restored.
+pub(crate) fn native(
+    context: &Context,
+    named: &Path,
+    opened: Option<&Opened>,
+) -> Result<Option<Trusted>, Failure> {
+    let Some(trust) = Trust::of(context)? else {
+        return Ok(None);
+    };
+    // Of a stream nothing is known before it ends.
+    let opened = opened.ok_or_else(|| Failure::new(Code::Unsigned, "-"))?;
+    let path = opened.stored.path();
+    let about = |text: String| Failure::new(Code::Corrupt, text);
+    let layout = Layout::read_native(&opened.stored).map_err(|error| about(error.to_string()))?;
+    if layout.identity() != opened.native.identity() {
+        return Err(about(path.display().to_string()));
+    }
+    let signature = beside(path)?;
+    trust.check(named, &layout, signature.as_deref()).map(Some)
+}
+
+/// Refuses the image of another program that may not be restored: all of its bytes are hashed, for an index beside
+/// it says nothing of them.
+pub(crate) fn foreign(
+    context: &Context,
+    named: &Path,
+    path: &Path,
+) -> Result<Option<Trusted>, Failure> {
+    let Some(trust) = Trust::of(context)? else {
+        return Ok(None);
+    };
+    // Whoever lacks a signature need not wait.
+    let signature = beside(path)?;
+    if signature.is_none() {
+        return Err(Failure::new(Code::Unsigned, named.display().to_string()));
+    }
+    let layout = FileSource::open(path)?.hashed()?;
+    trust.check(named, &layout, signature.as_deref()).map(Some)
+}
+
+/// Remembers what was agreed to, if images have to be signed.
+pub(crate) fn remember(trusted: Option<&Trusted>) -> Result<(), Failure> {
+    trusted.map_or(Ok(()), Trusted::remember)
+}
+
+/// The signature beside an image, if there is one.
+pub(crate) fn beside(image: &Path) -> Result<Option<Vec<u8>>, Failure> {
+    let mut path = image.as_os_str().to_owned();
+    path.push(MINISIG);
+    let path = PathBuf::from(path);
+    match fs::metadata(&path) {
+        // What is longer is no signature, and is told so.
+        Ok(meta) if meta.len() > MAX_SIGNATURE as u64 => Ok(Some(Vec::new())),
+        Ok(_) => fs::read(&path)
+            .map(Some)
+            .map_err(|error| Failure::io(&path, &error)),
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(Failure::io(&path, &error)),
+    }
+}
+
+/// The name of an image in its repository; of a plain path only the last part is known.
+pub(crate) fn name_of(named: &Path) -> Result<String, Failure> {
+    Ok(match ImageRef::parse(named)? {
+        ImageRef::Placed { image, .. } => image.to_string(),
+        ImageRef::Path(path) => azud_core::name::ImageFile::parse(path)?.name().to_owned(),
+    })
+}
+
+fn is_named(claim: &Claim, named: &Path) -> Result<(), SignatureError> {
+    let wanted = name_of(named).unwrap_or_default();
+    let placed = matches!(ImageRef::parse(named), Ok(ImageRef::Placed { .. }));
+    let last = claim.name.rsplit('/').next().unwrap_or_default();
+    let is_it = claim.name == wanted || (!placed && last == wanted);
+    if is_it {
+        return Ok(());
+    }
+    let found = claim.name.clone();
+    Err(SignatureError::Other { found, wanted })
+}
+
+/// When the newest image of each name was signed that was used here.
+fn read(file: &Path) -> Result<BTreeMap<String, u64>, Failure> {
+    let text = match fs::read(file) {
+        Ok(text) => text,
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(BTreeMap::new()),
+        Err(error) => return Err(Failure::io(file, &error)),
+    };
+    serde_json::from_slice(&text).map_err(|error| Failure {
+        causes: vec![error.to_string()],
+        ..Failure::new(Code::BadConfig, file.display().to_string())
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use azud_image::signature::Claim;
+
+    use super::is_named;
+
+    #[test]
+    fn a_signature_is_for_one_name() {
+        let claim = Claim::new("aula1/win.img", &[0; 32], 0);
+        let is = |named: &str| is_named(&claim, Path::new(named)).is_ok();
+        assert!(is("REPO:aula1/win") && is("CACHE:aula1/win.img"));
+        assert!(
+            is("./win") && is("/mnt/x/win.img"),
+            "where it lies is unknown"
+        );
+        assert!(!is("REPO:aula2/win") && !is("REPO:win") && !is("./lin"));
+        assert!(!is("REPO:aula1/win.dsk") && !is("./in.img"));
+    }
+}

@@ -1,0 +1,235 @@
+//! Images that are signed, and computers that take no others.
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result, ensure};
+use azud_testkit::tools::{have, run};
+use serde_json::{Value, json};
+
+use crate::kit::text;
+use crate::server::{Room, refusal};
+use crate::{MIB, image, noise};
+
+/// A pair of keys of stock minisign, without a password; the public one.
+fn keys(room: &Room, name: &str) -> Result<(PathBuf, String)> {
+    let (secret, public) = (
+        room.dir().join(format!("{name}.key")),
+        room.dir().join(format!("{name}.pub")),
+    );
+    run(
+        "minisign",
+        &["-G", "-W", "-f", "-s", text(&secret), "-p", text(&public)],
+    )?;
+    fs::set_permissions(&secret, fs::Permissions::from_mode(0o600))?;
+    let public = fs::read_to_string(public)?;
+    let line = public.lines().last().context("a key")?.to_owned();
+    Ok((secret, line))
+}
+
+/// The client trusts these keys.
+fn trust(room: &Room, keys: &[&str]) -> Result<()> {
+    let config = format!("manager = '127.0.0.1'\n[trust]\nkeys = {}\n", json!(keys));
+    Ok(fs::write(room.dir().join("etc/azud.toml"), config)?)
+}
+
+fn sign(room: &Room, image: &Path, key: &Path, name: &str) -> Result<Value> {
+    let args = ["image", "sign", text(image), "--key", text(key)];
+    room.done(&[&args[..], &["--name", name, "--yes"]].concat())
+}
+
+fn signature(image: &Path) -> PathBuf {
+    let mut name = image.as_os_str().to_owned();
+    name.push(".minisig");
+    name.into()
+}
+
+#[test]
+fn stock_minisign_checks_what_azud_signs_and_the_other_way_round() -> Result<()> {
+    if !have(&["minisign"]) {
+        return Ok(());
+    }
+    let room = Room::new()?;
+    image(&room, "win.img", &noise(71, MIB))?;
+    fs::write(room.images().join("old.img"), noise(72, 3 * MIB))?;
+    let (key, public) = keys(&room, "ana")?;
+    for name in ["win.img", "old.img"] {
+        let image = room.images().join(name);
+        let signed = sign(&room, &image, &key, "aula1/win")?;
+        ensure!(signed["name"] == "aula1/win.img" && signed["key"] == public.as_str());
+        let index = room.dir().join("index");
+        let info = ["image", "info", text(&image), "--index-out", text(&index)];
+        // Of a file that is no image of anything there is no more to say.
+        room.run(&info)?;
+        let minisig = signature(&image);
+        let stock = [
+            "-V",
+            "-P",
+            &public,
+            "-m",
+            text(&index),
+            "-x",
+            text(&minisig),
+        ];
+        let said = run("minisign", &stock)?;
+        let said = String::from_utf8(said.stdout)?;
+        ensure!(said.contains("aula1/win.img"), "{said}");
+        // What stock minisign signs, with the comment that the format asks for, is as good.
+        let comment = fs::read_to_string(&minisig)?;
+        let comment = comment.lines().nth(2).context("a line")?;
+        let comment = comment.replace("trusted comment: ", "");
+        let by_hand = [
+            "-S",
+            "-s",
+            text(&key),
+            "-m",
+            text(&index),
+            "-x",
+            text(&minisig),
+        ];
+        run("minisign", &[&by_hand[..], &["-t", &comment]].concat())?;
+        fs::remove_file(&index)?;
+        trust(&room, &[&public])?;
+        let to = room.dir().join("to").join("win.img");
+        fs::create_dir_all(to.parent().context("a directory")?)?;
+        let update = [
+            "cache",
+            "update",
+            text(&to),
+            "--from",
+            text(&image),
+            "--yes",
+        ];
+        room.done(&update).context(name)?;
+    }
+    Ok(())
+}
+
+#[test]
+fn a_computer_with_keys_takes_signed_images_only() -> Result<()> {
+    if !have(&["minisign"]) {
+        return Ok(());
+    }
+    let room = Room::new()?;
+    image(&room, "aula1/win.img", &noise(73, MIB))?;
+    image(&room, "aula1/lin.img", &noise(74, MIB))?;
+    let (win, lin) = (
+        room.images().join("aula1/win.img"),
+        room.images().join("aula1/lin.img"),
+    );
+    let ((key, public), (other_key, other)) = (keys(&room, "ana")?, keys(&room, "eva")?);
+    let manager = room.serve()?;
+    room.know(&manager)?;
+    trust(&room, &[&public])?;
+    let cache = room.dir().join("cache");
+    fs::create_dir(&cache)?;
+    let here = cache.join("win.img");
+    let update = [
+        "cache",
+        "update",
+        text(&here),
+        "--from",
+        "REPO:aula1/win",
+        "--yes",
+    ];
+    refusal(&room.run(&update)?, "trust/unsigned")?;
+    sign(&room, &win, &other_key, "aula1/win")?;
+    refusal(&room.run(&update)?, "trust/bad-signature")?;
+    sign(&room, &win, &key, "aula1/lin")?;
+    refusal(&room.run(&update)?, "trust/other-image")?;
+    // The signature of one image beside another.
+    sign(&room, &lin, &key, "aula1/win")?;
+    fs::copy(signature(&lin), signature(&win))?;
+    refusal(&room.run(&update)?, "trust/bad-signature")?;
+    fs::write(signature(&win), "untrusted comment: none\n")?;
+    refusal(&room.run(&update)?, "trust/bad-signature")?;
+    ensure!(fs::read_dir(&cache)?.count() == 0, "nothing came");
+    sign(&room, &win, &key, "aula1/win")?;
+    room.done(&update)?;
+    let carried = fs::read(signature(&here))? == fs::read(signature(&win))?;
+    ensure!(carried, "the signature comes along");
+    // Either key is good enough.
+    trust(&room, &[&other, &public])?;
+    restores(&room, &here)
+}
+
+/// A restore asks the same of the image that came.
+fn restores(room: &Room, image: &Path) -> Result<()> {
+    let disk = room.dir().join("disk");
+    let restore = |image: &str| {
+        let args = ["image", "restore", image, text(&disk), "--yes"];
+        room.run(&args)
+    };
+    let renamed = image.with_file_name("renamed.img");
+    fs::copy(image, &renamed)?;
+    refusal(&restore(text(&renamed))?, "trust/unsigned")?;
+    fs::copy(signature(image), signature(&renamed))?;
+    refusal(&restore(text(&renamed))?, "trust/other-image")?;
+    refusal(&restore("-")?, "trust/unsigned")?;
+    let foreign = image.with_file_name("old.img");
+    fs::write(&foreign, noise(75, MIB))?;
+    refusal(&restore(text(&foreign))?, "trust/unsigned")?;
+    ensure!(!disk.exists(), "not a byte is written");
+    restore(text(image))?.done()?;
+    ensure!(disk.exists(), "it is restored");
+    Ok(())
+}
+
+#[test]
+fn an_older_image_is_not_taken_again() -> Result<()> {
+    if !have(&["minisign"]) {
+        return Ok(());
+    }
+    let room = Room::new()?;
+    image(&room, "win.img", &noise(76, MIB))?;
+    let there = room.images().join("win.img");
+    let (key, public) = keys(&room, "ana")?;
+    sign(&room, &there, &key, "win")?;
+    let old = [fs::read(&there)?, fs::read(signature(&there))?];
+    trust(&room, &[&public])?;
+    let here = room.dir().join("win.img");
+    let update = [
+        "cache",
+        "update",
+        text(&here),
+        "--from",
+        text(&there),
+        "--yes",
+    ];
+    room.done(&update)?;
+    image(&room, "win.img", &noise(77, MIB))?;
+    refusal(&room.run(&update)?, "trust/unsigned")?;
+    sign(&room, &there, &key, "win")?;
+    // Within the second in which the first was signed nothing is older.
+    sign(&room, &there, &key, "win")?;
+    sign(&room, &there, &key, "win")?;
+    room.done(&[&update[..], &["--dry-run"]].concat())?;
+    room.done(&update)?;
+    let newer = fs::read(&here)?;
+    fs::write(&there, &old[0])?;
+    fs::write(signature(&there), &old[1])?;
+    refusal(&room.run(&update)?, "trust/older-image")?;
+    ensure!(fs::read(&here)? == newer, "the newer one stays");
+    // If that is what is wanted, it is signed again.
+    std::thread::sleep(std::time::Duration::from_secs(3));
+    sign(&room, &there, &key, "win")?;
+    room.done(&update)?;
+    ensure!(fs::read(&here)? == old[0], "the old one is here again");
+    Ok(())
+}
+
+#[test]
+fn a_key_that_is_none_signs_nothing() -> Result<()> {
+    let room = Room::new()?;
+    image(&room, "win.img", &noise(78, MIB))?;
+    let (there, key) = (room.images().join("win.img"), room.dir().join("key"));
+    let args = ["image", "sign", text(&there), "--key", text(&key), "--yes"];
+    fs::write(&key, "untrusted comment: none\nRWRT\n")?;
+    refusal(&room.run(&args)?, "repo/open-secret")?;
+    fs::set_permissions(&key, fs::Permissions::from_mode(0o600))?;
+    let said = room.run(&[&args[..], &["--password-stdin"]].concat())?;
+    refusal(&said, "trust/bad-key")?;
+    ensure!(!signature(&there).exists());
+    Ok(())
+}
