@@ -37,7 +37,7 @@ pub(crate) struct Checked {
 pub(crate) fn verify(context: &Context, named: &Path) -> Result<(), Failure> {
     let path = file_of(context, named)?;
     let checking = Checking::begin(&path)?;
-    let checked = check(context, &path).inspect_err(|failure| {
+    let checked = examine(context, &path, &checking).inspect_err(|failure| {
         if failure.code == Code::Corrupt {
             checking.damaged(context, None, &[]);
         }
@@ -66,10 +66,13 @@ pub(crate) fn verify(context: &Context, named: &Path) -> Result<(), Failure> {
 /// `image/corrupt`, `image/truncated`, `image/locked`; `image/unknown-format` when nothing tells what its bytes
 /// should be.
 pub(crate) fn check(context: &Context, path: &Path) -> Result<Checked, Failure> {
+    examine(context, path, &Checking::begin(path)?)
+}
+
+fn examine(context: &Context, path: &Path, checking: &Checking) -> Result<Checked, Failure> {
     let image = ImageFile::parse(path)?;
     unlocked(path)?;
     let stored = Stored::open(path)?;
-    let checking = Checking::begin(path)?;
     let told = full_sum(&image.beside(FULL_SUM));
     let format = sniff(&stored)
         .map_err(|error| Failure::io(path, &error))?
