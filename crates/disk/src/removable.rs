@@ -56,6 +56,11 @@ pub fn media() -> Result<Vec<Medium>> {
     Ok(found)
 }
 
+/// Whether a device is on removable storage.
+pub(crate) fn is_removable(device: &BlockDev) -> bool {
+    kind(device).is_some()
+}
+
 /// What kind of removable storage a device is on, if any.
 fn kind(device: &BlockDev) -> Option<Media> {
     let disk = device.disk();

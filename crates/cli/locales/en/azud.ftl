@@ -889,6 +889,7 @@ word-mbr-type = partition type
 word-gpt-name = name in the table
 warn-several-caches = Several devices are caches: { $devices }. Commands need to be told which one is meant.
 warn-unformatted = { $device } has no file system yet: “azud cache init { $device }” formats it.
+warn-mounted-read-only = The cache is mounted already, read-only. To write to it, unmount it (“azud cache unmount”) and mount it again.
 warn-read-only-medium = The medium is write-protected: the cache is mounted read-only.
 warn-new-table = { $device } gets a new partition table.
 warn-images-lost = { $count ->

@@ -889,6 +889,7 @@ word-mbr-type = tipo de la partición
 word-gpt-name = nombre en la tabla
 warn-several-caches = Hay varios dispositivos que son caché: { $devices }. Hay que decir a las órdenes cuál es.
 warn-unformatted = { $device } aún no tiene sistema de ficheros: «azud cache init { $device }» lo formatea.
+warn-mounted-read-only = La caché ya está montada, en solo lectura. Para escribir en ella, desmóntela («azud cache unmount») y vuelva a montarla.
 warn-read-only-medium = El medio está protegido contra escritura: la caché se monta en solo lectura.
 warn-new-table = { $device } recibe una tabla de particiones nueva.
 warn-images-lost = { $count ->

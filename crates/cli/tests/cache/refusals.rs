@@ -6,9 +6,10 @@ use std::os::unix::fs::FileExt;
 use anyhow::{Context, Result, ensure};
 use azud_testkit::loops::Loop;
 use azud_testkit::tools::run;
+use serde_json::Value;
 
 use crate::bench::{MIB, Parted, Point, azud, done, refused};
-use crate::kit::text;
+use crate::kit::{self, Said, text};
 use crate::ready;
 
 /// Runs `azud cache init … --yes`, which must refuse and change nothing.
@@ -106,6 +107,11 @@ fn loop_two_labels_are_named_and_none_is_taken() -> Result<()> {
     for disk in &disks {
         ensure!(warned.contains(&disk.part(1)), "{warned}");
     }
+    // A stick with the label does not take the place of the computer's own, and does not bar it.
+    let mut find = kit::command(&["cache", "find", disks[0].name(), disks[1].name()]);
+    find.env("AZUD_REMOVABLE_LOOPS", disks[0].name());
+    let said = Said::of(&find.output()?)?;
+    ensure!(said.done()?["cache"] == disks[1].part(1), "{}", said.last());
     // Among all devices of the machine there are at least these two.
     for verb in ["mount", "status", "unmount"] {
         let said = azud(&["cache", verb])?;
@@ -124,6 +130,23 @@ fn loop_two_labels_are_named_and_none_is_taken() -> Result<()> {
     let mounted = done(&["cache", "mount", disks[1].name(), "--at", text(&at.0)])?;
     ensure!(mounted["device"] == disks[1].part(1), "{mounted}");
     done(&["cache", "unmount", disks[1].name()])?;
+
+    // One that is mounted where the cache belongs has been chosen.
+    let root = dir.path().join("root");
+    let at = Point(root.join("localhost"));
+    let at_home = |args: &[&str]| -> Result<Value> {
+        let mut command = kit::command(args);
+        command
+            .env("AZUD_ROOT", &root)
+            .env("AZUD_MNT", dir.path().join("mnt"));
+        Ok(Said::of(&command.output()?)?.done()?.clone())
+    };
+    at_home(&["cache", "mount", disks[0].name()])?;
+    for verb in ["status", "mount", "unmount"] {
+        let told = at_home(&["cache", verb]).with_context(|| verb.to_owned())?;
+        ensure!(told["device"] == disks[0].part(1), "{verb}: {told}");
+    }
+    ensure!(!at.0.exists(), "it is still mounted");
     Ok(())
 }
 
@@ -150,6 +173,14 @@ fn loop_a_corrupt_or_write_protected_cache_says_so() -> Result<()> {
     let said = azud(&["cache", "mount", window.name(), "--at", text(&at.0)])?;
     ensure!(said.done()?["read_only"] == true, "{}", said.last());
     ensure!(said.lines.iter().any(|line| line["warning"].is_string()));
+    // Whoever mounts it again is told that it cannot be written.
+    let said = azud(&["cache", "mount", window.name()])?;
+    ensure!(said.done()?["read_only"] == true, "{}", said.last());
+    let warned = said.lines.iter().find_map(|line| line["warning"].as_str());
+    ensure!(
+        warned.is_some_and(|it| it.contains("already")),
+        "{warned:?}"
+    );
     let status = done(&["cache", "status", window.name()])?;
     ensure!(
         status["read_only"] == true && status["clones"].is_null(),

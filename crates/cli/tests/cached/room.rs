@@ -205,6 +205,8 @@ fn loop_a_read_only_cache_says_so() -> Result<()> {
     assert_eq!(left(root)?.len(), 3);
     for (verb, args) in [
         ("pin", &["mid"][..]),
+        ("pin", &["mid", "--dry-run"]),
+        ("evict", &["mid", "--dry-run"]),
         ("evict", &["mid", "--yes"]),
         ("evict", &["--yes", "--budget", "0"]),
     ] {

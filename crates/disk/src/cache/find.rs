@@ -11,6 +11,7 @@ use crate::error::{DiskError, Result};
 use crate::extent::{Extent, of_device};
 use crate::mounting::{MountFacts, mounts_of};
 use crate::partition::{self, Table};
+use crate::removable::is_removable;
 use crate::sysfs::BlockDev;
 
 /// `OpenGnsys`' type of caches in an MBR, and that of its forerunner.
@@ -54,16 +55,25 @@ pub struct Hit {
     pub rule: Rule,
     /// Bytes.
     pub len: u64,
+    /// Whether it is on removable storage: what somebody plugs in does not take the place of the computer's own.
+    pub removable: bool,
     /// What is on it.
     pub signature: Signature,
     /// Where it is mounted.
     pub mounts: Vec<MountFacts>,
 }
 
+impl Hit {
+    /// How much it is the cache; less is stronger.
+    fn strength(&self) -> (bool, Rule) {
+        (self.removable, self.rule)
+    }
+}
+
 /// What a search found.
 #[derive(Debug, Default)]
 pub struct Found {
-    /// By strength of the rule, then by name.
+    /// The computer's own before what is plugged in, by strength of the rule, then by name.
     pub hits: Vec<Hit>,
     /// Devices that could not be looked at, and why.
     pub skipped: Vec<(PathBuf, DiskError)>,
@@ -163,6 +173,7 @@ impl Search {
             disk: device.partition().map(|(disk, ..)| disk.node()),
             rule,
             len: device.size().unwrap_or(0),
+            removable: is_removable(device),
             signature,
             mounts: mounts_of(&device.node()),
         });
@@ -186,7 +197,7 @@ impl Search {
                 self.add(&device, signature, Rule::TableName);
             }
         }
-        let key = |hit: &Hit| (hit.rule, hit.device.clone());
+        let key = |hit: &Hit| (hit.strength(), hit.device.clone());
         self.found.hits.sort_by_key(key);
         self.found
     }
@@ -198,13 +209,15 @@ fn names_it(table: &Table, number: u32, start: u64) -> bool {
     })
 }
 
-/// The one cache among the hits: the only one of the strongest rule that names any.
+/// The one cache among the hits: the only one of the strongest rule that names any, on the computer's own disks if
+/// there is one.
 ///
 /// # Errors
 /// [`DiskError::NoCache`], [`DiskError::SeveralCaches`].
 pub fn only(hits: &[Hit]) -> Result<&Hit> {
-    let rule = hits.iter().map(|hit| hit.rule).min();
-    let best: Vec<&Hit> = hits.iter().filter(|hit| Some(hit.rule) == rule).collect();
+    let strongest = hits.iter().map(Hit::strength).min();
+    let best = hits.iter().filter(|hit| Some(hit.strength()) == strongest);
+    let best: Vec<&Hit> = best.collect();
     match &best[..] {
         [] => Err(DiskError::NoCache),
         [hit] => Ok(hit),
@@ -265,6 +278,7 @@ mod tests {
             disk: None,
             rule,
             len: 1,
+            removable: false,
             signature: Signature::default(),
             mounts: Vec::new(),
         };
@@ -275,7 +289,14 @@ mod tests {
             hit("/dev/sdc1", Rule::PartLabel),
         );
         assert_eq!(only(&[a.clone(), b.clone(), c.clone()]).expect("one"), &a);
-        let error = only(&[b, c]).expect_err("two");
+        // What is plugged in counts where there is nothing else.
+        let stick = Hit {
+            removable: true,
+            ..hit("/dev/sdd1", Rule::FsLabel)
+        };
+        assert_eq!(only(&[stick.clone(), b.clone()]).expect("one"), &b);
+        assert_eq!(only(std::slice::from_ref(&stick)).expect("one"), &stick);
+        let error = only(&[b, c, stick]).expect_err("two");
         let text = error.to_string();
         assert!(
             text.contains("/dev/sdb4") && text.contains("/dev/sdc1"),

@@ -71,6 +71,7 @@ impl Args {
             show(context, &[]);
             return Ok(());
         }
+        cache.check_writable()?;
         let plan = self.plan(context, &cache, (&survey, &choice), &policy);
         let name = cache.root().display().to_string();
         if settle_removal(context, &plan, self.writing, &name)? == Step::Stop {

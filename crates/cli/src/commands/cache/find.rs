@@ -84,6 +84,7 @@ pub(super) fn hit_json(hit: &Hit) -> Value {
         "disk": hit.disk,
         "found_by": hit.rule.name(),
         "size": hit.len,
+        "removable": hit.removable,
         "fs": hit.signature.kind,
         "label": hit.signature.label,
         "uuid": hit.signature.uuid,

@@ -18,6 +18,7 @@ pub mod verify;
 use std::path::PathBuf;
 
 use azud_core::layout::Layout;
+use azud_disk::DiskError;
 use azud_disk::cache::{self, Hit};
 use clap::Subcommand;
 
@@ -90,7 +91,25 @@ fn the_cache(context: &Context, device: Option<&PathBuf>) -> Result<Hit, Failure
     let scope: Vec<PathBuf> = scope.into_iter().collect();
     let found = cache::find(&scope)?;
     warn_skipped(context, &found);
-    Ok(cache::only(&found.hits)?.clone())
+    match cache::only(&found.hits) {
+        // Somebody has chosen already.
+        Err(DiskError::SeveralCaches { devices }) => {
+            let at_home = at_home(&layout(context)?, &found.hits);
+            Ok(at_home.ok_or(DiskError::SeveralCaches { devices })?)
+        }
+        other => Ok(other?.clone()),
+    }
+}
+
+/// The one that is mounted where the cache belongs.
+fn at_home(layout: &Layout, hits: &[Hit]) -> Option<Hit> {
+    let is_at_home = |hit: &&Hit| {
+        let name = hit.device.strip_prefix("/dev").unwrap_or(&hit.device);
+        let home = layout.cache_mount(&name.to_string_lossy());
+        let home = std::fs::canonicalize(&home).unwrap_or(home);
+        hit.mounts.iter().any(|mount| mount.at == home)
+    };
+    hits.iter().find(is_at_home).cloned()
 }
 
 /// Brings the names of the cache in step with where it is mounted now. It is mounted, or not, all the same.

@@ -114,6 +114,10 @@ impl Args {
             .into());
         }
         let read_only = hit.mounts.first().is_some_and(|mount| mount.read_only);
+        if read_only && !self.read_only {
+            let text = context.catalog.text("warn-mounted-read-only");
+            context.output.warn(&context.catalog, &text);
+        }
         show(context, &hit.device, there, read_only);
         Ok(())
     }

@@ -34,6 +34,7 @@ impl Args {
     pub fn run(&self, context: &Context, pin: bool) -> Result<(), Failure> {
         let cache = self.place.open(context)?;
         let images = locate(&cache, &self.images)?;
+        cache.check_writable()?;
         let action = if pin { "cache-pin" } else { "cache-unpin" };
         let names = images.iter().map(|path| path.display().to_string());
         let plan = Plan::new(action).row("images", listed(names.collect()));

@@ -123,6 +123,7 @@ mod tests {
             disk: None,
             rule: Rule::FsLabel,
             len: 1,
+            removable: false,
             signature: Signature {
                 is_fs,
                 ..Signature::default()
