@@ -1,6 +1,6 @@
 //! What the fuzz targets do with their input: one function a parser, from any bytes.
 //!
-//! The targets of `fuzz_targets/` hand these functions what libFuzzer makes up; a test of `azud-image`
+//! The targets of `fuzz_targets/` hand these functions what libFuzzer makes up; a test of `azud`
 //! takes this same file as a module and replays what was found. Invariant: a function panics if and only
 //! if a promise of the engine is broken, whatever the bytes.
 #![allow(unreachable_pub, reason = "a library here, a module of a test there")]
@@ -15,6 +15,7 @@ mod names;
 mod native;
 mod seal;
 mod signature;
+mod texts;
 mod volume;
 
 pub use assembly::{journal, layout, ranges};
@@ -23,6 +24,7 @@ pub use format::{frame_walk, index, partclone_header};
 pub use names::names;
 pub use native::{container, pipe};
 pub use signature::signature;
+pub use texts::{arguments, config, info, lock, mountinfo, repoinfo, sfdisk};
 pub use volume::{fs_btrfs, fs_exfat, fs_ext, fs_fat, fs_ntfs, fs_swap, fs_xfs, try_bases};
 
 /// A target's function.
@@ -52,6 +54,13 @@ pub const TARGETS: &[(&str, Target)] = &[
     ("layout", layout),
     ("journal", journal),
     ("names", names),
+    ("lock", lock),
+    ("sfdisk", sfdisk),
+    ("mountinfo", mountinfo),
+    ("info", info),
+    ("repoinfo", repoinfo),
+    ("config", config),
+    ("arguments", arguments),
 ];
 
 /// Takes integers and bytes off the front of an input.

@@ -39,6 +39,9 @@ mod target;
 mod trust;
 mod volume;
 
+#[doc(hidden)]
+pub use compat::{UNDERSTOOD, Understands};
+
 use std::ffi::OsString;
 use std::io::IsTerminal;
 use std::path::Path;

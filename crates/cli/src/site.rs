@@ -115,12 +115,29 @@ impl Site {
         })
     }
 
+    /// The site that a configuration file of this content describes, where nothing else is said.
+    ///
+    /// # Errors
+    /// As [`Site::load`].
+    pub fn described(text: &str) -> Result<Self, Failure> {
+        let file = understand(text, Path::new(CONFIG))?;
+        Self::of(&SiteArgs::default(), |_| None, file)
+    }
+
     fn from(args: &SiteArgs, variable: impl Fn(&str) -> Option<OsString>) -> Result<Self, Failure> {
+        let file = read(variable("AZUD_CONFIG").map(PathBuf::from).as_deref())?;
+        Self::of(args, variable, file)
+    }
+
+    fn of(
+        args: &SiteArgs,
+        variable: impl Fn(&str) -> Option<OsString>,
+        file: File,
+    ) -> Result<Self, Failure> {
         let text = |name: &str| {
             let value = variable(name).map(OsString::into_string).transpose();
             value.map_err(|_| bad(name, "it is not UTF-8"))
         };
-        let file = read(variable("AZUD_CONFIG").map(PathBuf::from).as_deref())?;
         let layout = nearest(
             args.layout.map(Profile::from),
             text("AZUD_LAYOUT")?.map(|it| profile(&it)).transpose()?,
@@ -232,7 +249,11 @@ fn read(named: Option<&Path>) -> Result<File, Failure> {
         }
         Err(error) => return Err(bad(&path.display().to_string(), &error.to_string())),
     };
-    toml::from_str(&text).map_err(|error| {
+    understand(&text, path)
+}
+
+fn understand(text: &str, path: &Path) -> Result<File, Failure> {
+    toml::from_str(text).map_err(|error| {
         let place = error.span().map_or(0, |span| span.start);
         let before = &text.as_bytes()[..place.min(text.len())];
         let line = before.split(|byte| *byte == b'\n').count();

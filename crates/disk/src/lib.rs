@@ -39,7 +39,7 @@ pub use busy::check_unused;
 pub use disks::device_of;
 pub use error::{DiskError, Result};
 pub use facts::{DeviceFacts, Kind};
-pub use mounts::mount_points;
+pub use mounts::{mount_points, mount_points_in};
 pub use numbers::Numbers;
 pub use same::holds;
 pub use source::{Access, Source};

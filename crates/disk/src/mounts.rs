@@ -33,16 +33,23 @@ pub(crate) struct Mount {
 /// The mounts of this process' namespace.
 pub(crate) fn mounts() -> Vec<Mount> {
     let table = fs::read("/proc/self/mountinfo").unwrap_or_default();
-    table
-        .split(|byte| *byte == b'\n')
-        .filter_map(parse_mount)
-        .collect()
+    mounts_in(&table).collect()
+}
+
+fn mounts_in(table: &[u8]) -> impl Iterator<Item = Mount> {
+    table.split(|byte| *byte == b'\n').filter_map(parse_mount)
 }
 
 /// Where file systems are mounted, and of which type, oldest first.
 pub fn mount_points() -> Vec<(PathBuf, String)> {
-    let mounts = mounts().into_iter();
-    mounts.map(|mount| (mount.at, mount.fs_type)).collect()
+    mount_points_in(&fs::read("/proc/self/mountinfo").unwrap_or_default())
+}
+
+/// The same by a table that looks like the kernel's; lines that do not are passed over.
+pub fn mount_points_in(table: &[u8]) -> Vec<(PathBuf, String)> {
+    mounts_in(table)
+        .map(|mount| (mount.at, mount.fs_type))
+        .collect()
 }
 
 fn parse_mount(line: &[u8]) -> Option<Mount> {

@@ -17,7 +17,7 @@ use crate::place;
 
 /// What becomes of the former version.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Former {
+pub(super) enum Former {
     Stays,
     Goes,
     Returns,
@@ -26,7 +26,7 @@ enum Former {
 /// What an image's name may end with, in the order in which they are tried.
 const EXTENSIONS: [&str; 2] = [".img", ".img.diff"];
 
-fn parse(args: &[String]) -> Result<(Former, &str), Failure> {
+pub(super) fn parse(args: &[String]) -> Result<(Former, &str), Failure> {
     match args {
         [name] if !name.starts_with('-') => Ok((Former::Stays, name)),
         [option, name] if option == "-b" => Ok((Former::Goes, name)),

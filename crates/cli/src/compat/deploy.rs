@@ -27,14 +27,14 @@ enum How {
 
 /// `REPO|CACHE|IP name disk part [PROTOCOL [options]]`.
 #[derive(Debug, PartialEq, Eq)]
-struct Deploy {
+pub(super) struct Deploy {
     place: Where,
     image: SubPath,
     partition: Partition,
     how: How,
 }
 
-fn parse(args: &[String]) -> Result<Deploy, Failure> {
+pub(super) fn parse(args: &[String]) -> Result<Deploy, Failure> {
     let [place, name, disk, part, how @ ..] = args else {
         return Err(refuse(format!("{} arguments", args.len())));
     };

@@ -19,13 +19,13 @@ use crate::place;
 
 /// `disk part REPO|CACHE|IP name`.
 #[derive(Debug, PartialEq, Eq)]
-struct Create {
+pub(super) struct Create {
     partition: Partition,
     place: Where,
     image: SubPath,
 }
 
-fn parse_create(args: &[String]) -> Result<Create, Failure> {
+pub(super) fn parse_create(args: &[String]) -> Result<Create, Failure> {
     match args {
         [disk, part, place, name] => Ok(Create {
             partition: Partition::parse(disk, part)?,
@@ -38,14 +38,14 @@ fn parse_create(args: &[String]) -> Result<Create, Failure> {
 
 /// `REPO|CACHE|IP name disk part [PROTOCOL [options]]`.
 #[derive(Debug, PartialEq, Eq)]
-struct Restore {
+pub(super) struct Restore {
     place: Where,
     image: SubPath,
     partition: Partition,
     multicast: bool,
 }
 
-fn parse_restore(args: &[String]) -> Result<Restore, Failure> {
+pub(super) fn parse_restore(args: &[String]) -> Result<Restore, Failure> {
     let [place, name, disk, part, how @ ..] = args else {
         return Err(refuse(format!("{} arguments", args.len())));
     };

@@ -19,6 +19,7 @@ mod partition;
 mod remove;
 mod status;
 mod table;
+mod understood;
 mod update;
 mod volume;
 
@@ -37,6 +38,7 @@ use crate::site::SiteArgs;
 
 pub(crate) use status::Status;
 pub(crate) use table::{NAMES, Name};
+pub use understood::{UNDERSTOOD, Understands};
 
 /// A name being called.
 struct Call {

@@ -14,7 +14,7 @@ use crate::failure::Failure;
 use crate::place;
 
 /// `REPO|IP [protocol]`.
-fn parse_repo(args: &[String]) -> Result<(Where, Option<How>), Failure> {
+pub(super) fn parse_repo(args: &[String]) -> Result<(Where, Option<How>), Failure> {
     let (place, how) = match args {
         [place] => (place, None),
         [place, how] => (place, Some(how)),

@@ -15,7 +15,7 @@ use crate::failure::Failure;
 
 /// Where a cache is wanted, and how large.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Wanted {
+pub(super) struct Wanted {
     disk: u32,
     part: Option<u32>,
     /// Bytes, more than none.
@@ -46,7 +46,7 @@ fn kib(text: &str) -> Result<u64, Failure> {
     bytes.ok_or_else(|| refuse(format!("{text:?} is no size in KiB")))
 }
 
-fn parse_create(args: &[String]) -> Result<Wanted, Failure> {
+pub(super) fn parse_create(args: &[String]) -> Result<Wanted, Failure> {
     let (disk, part, size) = parse_size(args)?;
     match kib(size)? {
         0 => Err(refuse("a cache has a size")),
@@ -56,14 +56,14 @@ fn parse_create(args: &[String]) -> Result<Wanted, Failure> {
 
 /// What becomes of the cache.
 #[derive(Debug, PartialEq, Eq)]
-enum Init {
+pub(super) enum Init {
     Delete,
     Keep,
     Make(Wanted),
 }
 
 /// `[disk [part]] -1|0|sizeKB [NOMOUNT]`, and whether it is mounted afterwards.
-fn parse_init(args: &[String]) -> Result<(Init, bool), Failure> {
+pub(super) fn parse_init(args: &[String]) -> Result<(Init, bool), Failure> {
     let (args, mounts) = match args {
         [rest @ .., last] if last.eq_ignore_ascii_case("NOMOUNT") => (rest, false),
         all => (all, true),

@@ -27,7 +27,7 @@ fn protocol(word: &str) -> Option<&'static str> {
 
 /// An image to be brought into the cache.
 #[derive(Debug, PartialEq, Eq)]
-struct Update {
+pub(super) struct Update {
     from: Where,
     image: SubPath,
     protocol: Option<&'static str>,
@@ -51,7 +51,7 @@ fn with_extension(path: &str) -> Result<SubPath, Failure> {
 }
 
 /// `REPO|IP /path.ext PROTOCOL [options]`.
-fn parse_script(args: &[String]) -> Result<Update, Failure> {
+pub(super) fn parse_script(args: &[String]) -> Result<Update, Failure> {
     let [from, path, how, options @ ..] = args else {
         return Err(refuse(format!("{} arguments", args.len())));
     };
@@ -71,7 +71,7 @@ fn parse_script(args: &[String]) -> Result<Update, Failure> {
 }
 
 /// `SERVER SUBDIRECTORY IMAGE`.
-fn parse_design(args: &[String]) -> Result<Update, Failure> {
+pub(super) fn parse_design(args: &[String]) -> Result<Update, Failure> {
     let [from, folder, name] = args else {
         return Err(refuse(format!("{} arguments", args.len())));
     };
@@ -100,7 +100,7 @@ fn parse_design(args: &[String]) -> Result<Update, Failure> {
 }
 
 /// `REPO relpath [protocol|FULL]`.
-fn parse_question(args: &[String]) -> Result<SubPath, Failure> {
+pub(super) fn parse_question(args: &[String]) -> Result<SubPath, Failure> {
     let (container, path) = match args {
         [container, path] => (container, path),
         [container, path, how] if protocol(how).is_some() || how.eq_ignore_ascii_case("FULL") => {

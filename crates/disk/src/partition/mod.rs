@@ -15,7 +15,7 @@ pub use apply::create;
 pub use plan::{
     ALIGNMENT, MIN_SIZE, NewPartition, Place, PlanRefusal, RESERVED_AT_END, Wish, plan,
 };
-pub use read::read;
+pub use read::{parse, read};
 pub use remove::remove;
 
 /// The two kinds of table that Azud writes.

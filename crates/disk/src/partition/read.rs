@@ -75,7 +75,10 @@ fn bad(disk: &Path, why: &'static str) -> DiskError {
 }
 
 /// Understands what `sfdisk --json` printed.
-fn parse(json: &[u8]) -> std::result::Result<Table, &'static str> {
+///
+/// # Errors
+/// Why it is nothing to build on.
+pub fn parse(json: &[u8]) -> std::result::Result<Table, &'static str> {
     // Names of a GPT may be no Unicode, and sfdisk passes them on.
     let text = String::from_utf8_lossy(json);
     let printed: Printed =
