@@ -3,6 +3,7 @@
 //! Architecture invariant: pure. What to do is decided here ([`Plan`], [`Tracker`]) and written down here
 //! ([`journal`]); who reads, writes and syncs is the store.
 
+mod depth;
 pub mod journal;
 mod layout;
 mod plan;
@@ -10,6 +11,7 @@ mod source;
 mod space;
 mod track;
 
+pub use depth::Depth;
 pub use layout::{Layout, LayoutError, Piece};
 pub use plan::{MAX_RUN, Origin, Plan, Run};
 pub use source::{Source, SourceError};

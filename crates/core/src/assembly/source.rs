@@ -21,6 +21,11 @@ pub trait Source: Sync {
         None
     }
 
+    /// Whether requests wait for a network: more of them are worth having under way than there are processors.
+    fn is_far(&self) -> bool {
+        false
+    }
+
     /// Fills `buf` with the bytes at `offset`; called from several threads.
     ///
     /// # Errors

@@ -1,16 +1,16 @@
-//! The last look: the whole file once more, in order, for its sums and against every hash.
+//! The last look: the whole file once more, in order, for its sums and against every hash. It follows those who
+//! fill the file, so that it ends soon after they do.
 
-use std::fs::File;
 use std::os::unix::fs::FileExt;
 use std::path::Path;
-use std::sync::mpsc;
+use std::sync::mpsc::{self, SyncSender};
 use std::thread;
 
-use azud_core::assembly::{Layout, Piece};
-use azud_core::progress::Progress;
+use azud_core::assembly::Layout;
 
+use super::arrivals::Arrivals;
 use super::fill::is;
-use crate::error::{At, Result, StoreError};
+use crate::error::{At, Result};
 use crate::side::{SumPair, Sums};
 
 /// What the file is.
@@ -24,45 +24,52 @@ pub(super) struct Checked {
 /// Pieces between the thread that reads and the one that sums.
 const AHEAD: usize = 4;
 
-/// Reads the file.
-pub(super) fn check(
-    (file, path): (&File, &Path),
-    wanted: &Layout,
-    progress: &dyn Progress,
-) -> Result<Checked> {
+/// Reads the file behind those who fill it. `told` hears of every piece, in order, and may end the reading.
+/// `None` when what is missing does not come.
+pub(super) fn follow(
+    arrivals: &Arrivals,
+    (wanted, path): (&Layout, &Path),
+    told: &mut dyn FnMut(u64) -> Result<()>,
+) -> Result<Option<Checked>> {
     let (bytes, read) = mpsc::sync_channel::<Vec<u8>>(AHEAD);
     let mut sums = Sums::new();
     let bad = thread::scope(|scope| {
-        let reader = scope.spawn(move || {
-            let mut bad = Vec::new();
-            for (number, piece) in wanted.pieces().iter().enumerate() {
-                let mut buf = vec![0; piece.len as usize];
-                read_piece(file, path, piece, &mut buf)?;
-                if !is(piece, &buf) {
-                    bad.push(number);
-                }
-                if bytes.send(buf).is_err() {
-                    break;
-                }
-            }
-            Ok::<_, StoreError>(bad)
-        });
+        let reader = scope.spawn(move || read_pieces(arrivals, (wanted, path), &bytes));
         for buf in read {
             sums.update(&buf);
             // Who reads ends when nobody takes it any more.
-            progress.advance(buf.len() as u64)?;
+            told(buf.len() as u64)?;
         }
         reader
             .join()
             .unwrap_or_else(|panic| std::panic::resume_unwind(panic))
     })?;
     sums.update(wanted.ending());
-    Ok(Checked {
+    Ok(bad.map(|bad| Checked {
         sums: sums.finish(),
         bad,
-    })
+    }))
 }
 
-fn read_piece(file: &File, path: &Path, piece: &Piece, buf: &mut [u8]) -> Result<()> {
-    file.read_exact_at(buf, piece.offset).at("read", path)
+fn read_pieces(
+    arrivals: &Arrivals,
+    (wanted, path): (&Layout, &Path),
+    bytes: &SyncSender<Vec<u8>>,
+) -> Result<Option<Vec<usize>>> {
+    let mut bad = Vec::new();
+    for (number, piece) in wanted.pieces().iter().enumerate() {
+        let Ok(file) = arrivals.wait(number..number + 1) else {
+            return Ok(None);
+        };
+        let mut buf = vec![0; piece.len as usize];
+        let read = file.read_exact_at(&mut buf, piece.offset);
+        read.at("read", path)?;
+        if !is(piece, &buf) {
+            bad.push(number);
+        }
+        if bytes.send(buf).is_err() {
+            break;
+        }
+    }
+    Ok(Some(bad))
 }

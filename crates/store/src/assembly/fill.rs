@@ -13,6 +13,7 @@ use azud_core::assembly::{Layout, Origin, Piece, Run, Source, SourceError};
 use azud_core::io::ReadAt;
 use rustix::fs::copy_file_range;
 
+use super::arrivals::Arrivals;
 use super::local::{Local, failed};
 use crate::error::{At, Result, StoreError};
 
@@ -30,6 +31,7 @@ pub(super) struct Filler<'a> {
     pub(super) wanted: &'a Layout,
     pub(super) locals: &'a [Local],
     pub(super) source: &'a dyn Source,
+    pub(super) arrivals: &'a Arrivals,
     /// Bytes of a block that two files can share, if they can.
     pub(super) shares: Option<u64>,
 }
@@ -56,10 +58,10 @@ impl Filler<'_> {
     ) -> Result<()> {
         let next = AtomicUsize::new(0);
         let stop = AtomicBool::new(false);
-        let threads = thread::available_parallelism().map_or(2, usize::from);
+        let threads = self.threads();
         let (events, told) = mpsc::channel();
         thread::scope(|scope| {
-            for _ in 0..threads.min(MOST_THREADS).min(runs.len()) {
+            for _ in 0..threads.min(runs.len()) {
                 let events = events.clone();
                 let (next, stop) = (&next, &stop);
                 scope.spawn(move || {
@@ -99,6 +101,13 @@ impl Filler<'_> {
         })
     }
 
+    fn threads(&self) -> usize {
+        if self.source.is_far() {
+            return MOST_THREADS;
+        }
+        thread::available_parallelism().map_or(2, |cores| cores.get().min(MOST_THREADS))
+    }
+
     fn run(&self, run: &Run, buf: &mut Vec<u8>, tell: &mut dyn FnMut(Event)) -> Result<()> {
         let len = usize::try_from(run.len).expect("a run fits memory");
         buf.resize(len, 0);
@@ -121,6 +130,7 @@ impl Filler<'_> {
                 self.copy(run, buf, (&self.locals[file], offset))?;
             }
         }
+        self.arrivals.place(run.pieces());
         tell(Event::Placed(run.pieces(), run.origin));
         Ok(())
     }
@@ -138,6 +148,7 @@ impl Filler<'_> {
             let bytes = &buf[within(run, piece)];
             if readable && is(piece, bytes) {
                 self.write(bytes, piece.offset)?;
+                self.arrivals.place(number..number + 1);
                 tell(Event::Placed(number..number + 1, run.origin));
             } else {
                 tell(Event::Missing(number));

@@ -84,6 +84,12 @@ pub(super) fn candidates(image: &ImageFile) -> Result<Vec<PathBuf>> {
     Ok(former.chain(neighbours.map(|(_, path)| path)).collect())
 }
 
+impl From<Stored> for FileSource {
+    fn from(stored: Stored) -> Self {
+        Self { stored }
+    }
+}
+
 /// An image file as a source.
 #[derive(Debug)]
 pub struct FileSource {
@@ -116,6 +122,11 @@ impl FileSource {
             name: self.name(),
             source,
         })
+    }
+
+    /// Its bytes.
+    pub fn stored(&self) -> &Stored {
+        &self.stored
     }
 
     fn hash_ranges(&self) -> std::result::Result<Layout, SourceError> {

@@ -4,6 +4,7 @@
 //! An assembly lies in a directory of its own beside the image and outlives its process: the next one goes
 //! on where the journal says. [`azud_core::assembly`] decides, this module acts.
 
+mod arrivals;
 mod check;
 mod fill;
 mod former;
@@ -16,18 +17,23 @@ mod state;
 mod union;
 mod work;
 
+use std::sync::Arc;
+
 use azud_core::assembly::{Layout, RECORD_BYTES, Source};
 use azud_core::name::ImageFile;
 use azud_core::progress::Progress;
 
-use crate::error::Result;
+use crate::error::{At, Result};
 use crate::publish::{Staging, accompany};
 use crate::stage;
+use crate::stored::Stored;
+use arrivals::Ending;
 use look::View;
 
 pub(crate) use state::State;
 pub(crate) use union::Moved;
 
+pub use arrivals::{Arrivals, NotComing};
 pub use inbox::{Inbox, Incoming};
 pub use local::{FileSource, INDEX, identity, known_layout};
 pub use report::{Facts, Moving, Prospect, Report, Way};
@@ -39,6 +45,7 @@ pub struct Assembly<'a> {
     moving: Moving,
     wanted: Layout,
     prospect: Prospect,
+    arrivals: Arc<Arrivals>,
     step: u64,
 }
 
@@ -68,6 +75,7 @@ impl<'a> Assembly<'a> {
             image,
             source,
             moving,
+            arrivals: Arc::new(Arrivals::of(&wanted)),
             wanted,
             prospect,
             step: RECORD_BYTES,
@@ -109,15 +117,30 @@ impl<'a> Assembly<'a> {
         &self.wanted
     }
 
+    /// The image as it arrives, for whoever reads it meanwhile. When the work ends, nobody waits any more.
+    pub fn arrivals(&self) -> Arc<Arrivals> {
+        Arc::clone(&self.arrivals)
+    }
+
+    /// The image is here already.
+    fn nothing(&self, prospect: &Prospect, facts: &Facts) -> Result<Report> {
+        let path = self.image.path();
+        let stored = Stored::open(&path)?;
+        self.arrivals
+            .whole(stored.file().try_clone().at("open", &path)?);
+        accompany(self.image, &facts.carried, facts.now)?;
+        Ok(Report::nothing(prospect))
+    }
+
     /// Does it. When this fails, the old image can be restored as before, and the next run goes on.
     ///
     /// # Errors
     /// As [`Assembly::plan`]; [`crate::StoreError::NotFound`] for the directory; [`crate::StoreError::Locked`] when somebody else is at it;
     /// [`crate::StoreError::BadPiece`]; what the system says.
     pub fn run(self, facts: &Facts, progress: &dyn Progress) -> Result<Report> {
+        let _ending = Ending(&self.arrivals);
         if self.prospect.way == Way::Nothing {
-            accompany(self.image, &facts.carried, facts.now)?;
-            return Ok(Report::nothing(&self.prospect));
+            return self.nothing(&self.prospect, facts);
         }
         let staging = Staging::resume(self.image, facts.now)?;
         former::settle(&staging, self.image, (&self.wanted, self.step))?;
@@ -135,13 +158,16 @@ impl<'a> Assembly<'a> {
         let prospect = view.prospect(&self.wanted);
         if prospect.way == Way::Nothing {
             drop(staging);
-            accompany(self.image, &facts.carried, facts.now)?;
-            return Ok(Report::nothing(&prospect));
+            return self.nothing(&prospect, facts);
         }
         let mut work = work::Work::begin(self, &staging, view)?;
         let written = work.run(progress)?;
         let report = work.report(&prospect);
         let used_up = work.close();
+        // Whoever still reads needs the file open.
+        if Arc::strong_count(&self.arrivals) == 1 {
+            self.arrivals.close();
+        }
         let written = (&written, used_up.is_some());
         report::publish(staging, &self.wanted, written, facts, &report)
     }

@@ -3,12 +3,16 @@
 use std::fs::{File, OpenOptions};
 use std::os::unix::fs::FileExt;
 use std::path::PathBuf;
+use std::sync::mpsc::{self, Receiver};
+use std::thread;
 use std::time::{Duration, Instant};
 
-use azud_core::assembly::{Need, Origin, Plan, Run};
+use azud_core::assembly::{Layout, Need, Origin, Plan, Run};
 use azud_core::bitmap::Bitmap;
-use azud_core::progress::{Phase, Progress};
+use azud_core::progress::{Interrupted, Phase, Progress};
 
+use super::arrivals::Ending;
+use super::check::Checked;
 use super::fill::{Event, Filler};
 use super::look::View;
 use super::moving::{Old, can_punch};
@@ -69,6 +73,9 @@ impl<'a> Work<'a> {
                 (file, journal)
             }
         };
+        let same_file = file.try_clone().at("open", &path)?;
+        let arrivals = &assembly.arrivals;
+        arrivals.begin(same_file, journal.tracker().placed());
         let shares = view
             .locals
             .first()
@@ -147,6 +154,45 @@ impl<'a> Work<'a> {
 
     /// Until the file is whole and on the medium.
     pub(super) fn run(&mut self, progress: &dyn Progress) -> Result<Written> {
+        let mut checked = self.fill_followed(progress)?;
+        for _ in 1..LOOKS {
+            if let Some(written) = self.judge(checked) {
+                return Ok(written);
+            }
+            self.fetch_missing(progress)?;
+            checked = self.look(progress)?;
+        }
+        self.judge(checked).ok_or_else(|| {
+            StoreError::corrupt(&self.path, "the medium does not keep what it is given")
+        })
+    }
+
+    /// Fills the file, while somebody follows and looks at it.
+    fn fill_followed(&mut self, progress: &dyn Progress) -> Result<Checked> {
+        let assembly = self.assembly;
+        let (arrivals, wanted) = (&*assembly.arrivals, &assembly.wanted);
+        let path = self.path.clone();
+        let (tell, told) = mpsc::channel();
+        thread::scope(|scope| {
+            let mut tell = move |len| {
+                let sent = tell.send(len);
+                sent.map_err(|_| StoreError::Interrupted(Interrupted))
+            };
+            let path = &path;
+            let follower = scope.spawn(move || check::follow(arrivals, (wanted, path), &mut tell));
+            let ending = Ending(arrivals);
+            let done = self.fill_all(progress);
+            drop(ending);
+            let done = done.and_then(|()| rest(wanted, told, progress));
+            let checked = follower
+                .join()
+                .unwrap_or_else(|panic| std::panic::resume_unwind(panic));
+            done?;
+            checked?.ok_or(StoreError::Interrupted(Interrupted))
+        })
+    }
+
+    fn fill_all(&mut self, progress: &dyn Progress) -> Result<()> {
         let runs = self.view.plan.runs();
         progress.begin(Phase::Assemble, runs.iter().map(|run| run.len).sum());
         let (moves, others): (Vec<Run>, Vec<Run>) = runs.iter().partition(|run| self.moves(run));
@@ -155,16 +201,7 @@ impl<'a> Work<'a> {
         self.move_over(&moves, progress)?;
         self.fetch_missing(progress)?;
         progress.end();
-        self.end()?;
-        for _ in 1..LOOKS {
-            if let Some(written) = self.look(progress)? {
-                return Ok(written);
-            }
-            self.fetch_missing(progress)?;
-        }
-        self.look(progress)?.ok_or_else(|| {
-            StoreError::corrupt(&self.path, "the medium does not keep what it is given")
-        })
+        self.end()
     }
 
     fn fill(&mut self, runs: &[Run], progress: &dyn Progress) -> Result<()> {
@@ -183,6 +220,7 @@ impl<'a> Work<'a> {
             wanted: &assembly.wanted,
             locals: &view.locals,
             source: assembly.source,
+            arrivals: &assembly.arrivals,
             shares: self.shares,
         };
         let mut last = Instant::now();
@@ -281,23 +319,30 @@ impl<'a> Work<'a> {
         durable::sync_file(&self.file, &self.path)
     }
 
-    /// Looks at the whole file; `None` when pieces of it are not what they should be.
-    fn look(&mut self, progress: &dyn Progress) -> Result<Option<Written>> {
+    /// Looks at the whole file again.
+    fn look(&mut self, progress: &dyn Progress) -> Result<Checked> {
         let wanted = &self.assembly.wanted;
         progress.begin(Phase::Verify, wanted.ending_offset());
-        let checked = check::check((&self.file, &self.path), wanted, progress)?;
+        let mut told = |len| Ok(progress.advance(len)?);
+        let arrivals = &self.assembly.arrivals;
+        let checked = check::follow(arrivals, (wanted, &self.path), &mut told)?;
         progress.end();
+        checked.ok_or(StoreError::Interrupted(Interrupted))
+    }
+
+    /// What was written; `None` when pieces of it are not what they should be.
+    fn judge(&mut self, checked: Checked) -> Option<Written> {
         if checked.bad.is_empty() && self.journal.tracker().is_complete() {
-            return Ok(Some(Written {
-                len: wanted.size(),
+            return Some(Written {
+                len: self.assembly.wanted.size(),
                 sums: checked.sums,
-            }));
+            });
         }
         for number in checked.bad {
             self.journal.tracker_mut().lose(number);
             self.counts.missing.push(number);
         }
-        Ok(None)
+        None
     }
 
     pub(super) fn report(&self, prospect: &Prospect) -> Report {
@@ -316,6 +361,16 @@ impl<'a> Work<'a> {
     pub(super) fn close(self) -> Option<View> {
         self.old.is_some().then_some(self.view)
     }
+}
+
+/// Shows how far those are who follow, and waits for them.
+fn rest(wanted: &Layout, told: Receiver<u64>, progress: &dyn Progress) -> Result<()> {
+    progress.begin(Phase::Verify, wanted.ending_offset());
+    for len in told {
+        progress.advance(len)?;
+    }
+    progress.end();
+    Ok(())
 }
 
 /// Whether this file can share blocks with one that is made here; tried on one that is thrown away.

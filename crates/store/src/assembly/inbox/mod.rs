@@ -11,7 +11,7 @@ use std::io::Write;
 use std::ops::Range;
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::SystemTime;
 
 use azud_core::assembly::{Layout, Origin, Piece, RECORD_BYTES, Source, SourceError};
@@ -25,6 +25,7 @@ use self::kept::{
     ARRIVED, SENDER, SPARE, SPARE_ARRIVED, begun, by_offset, forget_spare, goes_on, logged, mark,
     set_aside, write_log,
 };
+use super::arrivals::Arrivals;
 use super::look::{self, View};
 use super::state::{Journal, State, WANTED};
 use super::{Assembly, Facts, Moving, Report, Way, is_half_moved};
@@ -255,6 +256,7 @@ impl Inbox {
             image: &image,
             source: &nobody,
             moving: Moving::Never,
+            arrivals: Arc::new(Arrivals::of(&wanted)),
             wanted,
             prospect,
             step: RECORD_BYTES,
