@@ -4,10 +4,12 @@
 //! test panics. Only test code depends on this crate.
 #![allow(clippy::print_stderr, reason = "skipped tests say so on the terminal")]
 
+pub mod cable;
 mod fuse;
 pub mod loops;
 pub mod memory;
 pub mod poison;
+pub mod proxy;
 pub mod sandbox;
 pub mod tools;
 pub mod tree;

@@ -1,0 +1,206 @@
+//! Harm to whole answers: TLS ends here, and begins anew towards the server.
+
+use std::io::{BufRead, BufReader, Write};
+use std::net::{SocketAddr, TcpStream};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread;
+use std::time::Duration;
+
+use anyhow::{Context, Result};
+use rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer, ServerName};
+use rustls::{
+    ClientConfig, ClientConnection, RootCertStore, ServerConfig, ServerConnection, StreamOwned,
+};
+
+use super::{Proxy, Shared};
+
+/// What becomes of an answer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Answer {
+    /// It passes.
+    Right,
+    /// It comes so much later.
+    Late(Duration),
+    /// It breaks off in the middle of its body.
+    CutShort,
+    /// A bit of its body is another.
+    Corrupt,
+    /// Its body is shorter, and it says so.
+    Shorter,
+    /// It says that it is another range.
+    OtherRange,
+    /// It is the one that was sent before, perhaps to somebody else.
+    Former,
+    /// The server has an error.
+    Error,
+}
+
+/// Who the proxy says it is, and whom it believes.
+#[derive(Debug, Clone)]
+pub struct Identity {
+    /// Its certificates, its own first.
+    pub chain: Vec<Vec<u8>>,
+    /// The key of its own.
+    pub key: Vec<u8>,
+    /// The authority of the server.
+    pub authority: Vec<u8>,
+}
+
+impl Proxy {
+    /// Stands before a server of HTTP over TLS; `harm` says what becomes of each answer with content, by its
+    /// number.
+    ///
+    /// # Errors
+    /// When nobody can listen, or with such certificates.
+    pub fn of_answers(
+        server: SocketAddr,
+        identity: &Identity,
+        harm: impl Fn(u64) -> Answer + Send + Sync + 'static,
+    ) -> Result<Self> {
+        let lines = Arc::new(Lines::new(server, identity, Box::new(harm))?);
+        Self::start(move |client, _, proxy| {
+            let (lines, proxy) = (Arc::clone(&lines), proxy.clone());
+            thread::spawn(move || {
+                // Whoever is cut off sees it.
+                let _ = lines.serve(client, &proxy);
+            });
+        })
+    }
+}
+
+struct Lines {
+    server: SocketAddr,
+    towards_clients: Arc<ServerConfig>,
+    towards_server: Arc<ClientConfig>,
+    harm: Box<dyn Fn(u64) -> Answer + Send + Sync>,
+    number: AtomicU64,
+    former: Mutex<Vec<u8>>,
+}
+
+/// An answer: head with its blank line, and body.
+struct Whole {
+    head: String,
+    body: Vec<u8>,
+}
+
+impl Lines {
+    fn new(
+        server: SocketAddr,
+        identity: &Identity,
+        harm: Box<dyn Fn(u64) -> Answer + Send + Sync>,
+    ) -> Result<Self> {
+        let provider = Arc::new(rustls::crypto::ring::default_provider());
+        let chain = identity.chain.iter().cloned().map(CertificateDer::from);
+        let key = PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(identity.key.clone()));
+        let towards_clients = ServerConfig::builder_with_provider(Arc::clone(&provider))
+            .with_safe_default_protocol_versions()?
+            .with_no_client_auth()
+            .with_single_cert(chain.collect(), key)?;
+        let mut roots = RootCertStore::empty();
+        roots.add(CertificateDer::from(identity.authority.clone()))?;
+        let towards_server = ClientConfig::builder_with_provider(provider)
+            .with_safe_default_protocol_versions()?
+            .with_root_certificates(roots)
+            .with_no_client_auth();
+        Ok(Self {
+            server,
+            towards_clients: Arc::new(towards_clients),
+            towards_server: Arc::new(towards_server),
+            harm,
+            number: AtomicU64::new(0),
+            former: Mutex::default(),
+        })
+    }
+
+    fn serve(&self, client: TcpStream, proxy: &Shared) -> Result<()> {
+        client.set_read_timeout(Some(Duration::from_mins(1)))?;
+        let upstream = TcpStream::connect(self.server)?;
+        let name = ServerName::from(self.server.ip());
+        let ours = ServerConnection::new(Arc::clone(&self.towards_clients))?;
+        let theirs = ClientConnection::new(Arc::clone(&self.towards_server), name)?;
+        let mut client = BufReader::new(StreamOwned::new(ours, client));
+        let mut upstream = BufReader::new(StreamOwned::new(theirs, upstream));
+        while !proxy.ended.load(Ordering::Relaxed) {
+            let request = head(&mut client)?;
+            upstream.get_mut().write_all(request.as_bytes())?;
+            let answer = whole(&mut upstream)?;
+            proxy
+                .bytes
+                .fetch_add(answer.body.len() as u64, Ordering::Relaxed);
+            if !self.answer(&answer, client.get_mut())? {
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    /// Sends an answer, harmed or not; whether the connection lives on.
+    fn answer(&self, answer: &Whole, to: &mut impl Write) -> Result<bool> {
+        let right = [answer.head.as_bytes(), &answer.body].concat();
+        let harm = if answer.body.is_empty() {
+            Answer::Right
+        } else {
+            (self.harm)(self.number.fetch_add(1, Ordering::Relaxed))
+        };
+        let mut former = self.former.lock().unwrap_or_else(PoisonError::into_inner);
+        let bytes = harmed(answer, &right, harm, &former);
+        *former = right;
+        drop(former);
+        if let Answer::Late(time) = harm {
+            thread::sleep(time);
+        }
+        to.write_all(&bytes)?;
+        to.flush()?;
+        Ok(harm != Answer::CutShort)
+    }
+}
+
+fn harmed(answer: &Whole, right: &[u8], harm: Answer, former: &[u8]) -> Vec<u8> {
+    let Whole { head, body } = answer;
+    match harm {
+        Answer::Right | Answer::Late(_) => right.to_vec(),
+        Answer::CutShort => right[..head.len() + body.len() / 2].to_vec(),
+        Answer::Corrupt => {
+            let mut bytes = right.to_vec();
+            bytes[head.len() + body.len() / 3] ^= 4;
+            bytes
+        }
+        Answer::Shorter => {
+            let len = body.len() / 2;
+            let said = format!("content-length: {}\r\n", body.len());
+            let says = format!("content-length: {len}\r\n");
+            [head.replace(&said, &says).as_bytes(), &body[..len]].concat()
+        }
+        Answer::OtherRange => {
+            let head = head.replace("content-range: bytes ", "content-range: bytes 1");
+            [head.as_bytes(), body].concat()
+        }
+        Answer::Former if former.is_empty() => right.to_vec(),
+        Answer::Former => former.to_vec(),
+        Answer::Error => {
+            b"HTTP/1.1 500 Internal Server Error\r\ncontent-length: 2\r\n\r\n{}".to_vec()
+        }
+    }
+}
+
+/// A head, to its blank line.
+fn head(from: &mut impl BufRead) -> Result<String> {
+    let mut head = String::new();
+    while !head.ends_with("\r\n\r\n") {
+        let len = from.read_line(&mut head)?;
+        anyhow::ensure!(len > 0 && head.len() < 64 << 10, "it ends");
+    }
+    Ok(head)
+}
+
+fn whole(from: &mut impl BufRead) -> Result<Whole> {
+    let head = head(from)?;
+    let len = head
+        .lines()
+        .find_map(|line| line.strip_prefix("content-length: "));
+    let len: usize = len.context("an answer without a length")?.trim().parse()?;
+    let mut body = vec![0; len];
+    from.read_exact(&mut body)?;
+    Ok(Whole { head, body })
+}
