@@ -41,9 +41,14 @@ impl Place {
 
 /// The cache's directory when no option says it.
 fn configured(context: &Context) -> Result<PathBuf, Failure> {
-    let variable = std::env::var_os("AZUD_CACHE").filter(|value| !value.is_empty());
-    let dir = variable.map_or_else(|| PathBuf::from("CACHE:"), PathBuf::from);
+    let dir = of_environment().unwrap_or_else(|| PathBuf::from("CACHE:"));
     place::folder(context, &dir)
+}
+
+/// The directory that the environment names.
+pub(crate) fn of_environment() -> Option<PathBuf> {
+    let variable = std::env::var_os("AZUD_CACHE").filter(|value| !value.is_empty());
+    variable.map(PathBuf::from)
 }
 
 /// The paths from the root of the images that a user names, with or without `CACHE:`.

@@ -31,6 +31,7 @@ pub mod progress;
 mod publish;
 pub mod receive;
 mod remote;
+mod restorable;
 mod sending;
 pub mod site;
 mod sums;

@@ -1,18 +1,24 @@
 //! Where an image that is received comes from: a file of this computer, or a manager.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
 
 use azud_core::assembly::Source;
 use azud_core::code::Code;
 use azud_core::reference::ImageRef;
 use azud_image::Native;
+use azud_store::Stored;
 use azud_store::assembly::FileSource;
 use azud_store::side::{Carried, FULL_SUM, INFO, InfoLine};
-use azud_transport::http::RemoteImage;
+use azud_transport::http::{Moment, Patience, RemoteImage};
 
 use crate::commands::{Context, repo};
 use crate::failure::Failure;
+use crate::i18n::Catalog;
+use crate::interrupt;
 use crate::opened::Opened;
+use crate::output::Output;
 use crate::receive::source_file;
 use crate::trust::MINISIG;
 
@@ -22,7 +28,7 @@ pub(crate) enum Origin {
     /// A file.
     File(PathBuf, FileSource),
     /// An image of a manager.
-    Manager(Box<RemoteImage>),
+    Manager(Arc<RemoteImage>),
 }
 
 impl Origin {
@@ -43,15 +49,22 @@ impl Origin {
         Ok(Self::File(path, source))
     }
 
-    fn of_manager(context: &Context, name: &Path) -> Result<Option<Self>, Failure> {
+    /// A file that is open.
+    pub(crate) fn of_stored(stored: Stored) -> Self {
+        Self::File(stored.path().to_owned(), stored.into())
+    }
+
+    /// An image of a manager that is known.
+    pub(crate) fn of_manager(context: &Context, name: &Path) -> Result<Option<Self>, Failure> {
         let ImageRef::Placed { place, image } = ImageRef::parse(name)? else {
             return Ok(None);
         };
         let Some(client) = repo::manager(context, &place)? else {
             return Ok(None);
         };
-        let image = RemoteImage::open(client, &image.to_string())?;
-        Ok(Some(Self::Manager(Box::new(image))))
+        let patience = patience(context, client.host());
+        let image = RemoteImage::open(client, &image.to_string(), patience)?;
+        Ok(Some(Self::Manager(Arc::new(image))))
     }
 
     /// What the assembly reads.
@@ -84,12 +97,7 @@ impl Origin {
             Self::File(path, _) => Opened::at(path)?.native,
             Self::Manager(image) => Native::open(&**image).map_err(Failure::from)?,
         };
-        let (facts, header) = (native.facts(), &native.geometry().header);
-        Ok(Some(InfoLine::native(
-            &facts.fs,
-            header.device_size,
-            &facts.host,
-        )))
+        Ok(Some(info_of(&native)))
     }
 
     /// What stands beside it and goes along.
@@ -111,6 +119,40 @@ impl Origin {
     pub(crate) fn claimed_sum(&self) -> Option<PathBuf> {
         Some(beside(self.path()?, FULL_SUM))
     }
+}
+
+/// The description of a native image.
+pub(crate) fn info_of(native: &Native) -> InfoLine {
+    let (facts, header) = (native.facts(), &native.geometry().header);
+    InfoLine::native(&facts.fs, header.device_size, &facts.host)
+}
+
+/// How long a manager that went away is waited for, in seconds.
+const PATIENCE: &str = "AZUD_PATIENCE";
+const USUAL: Duration = Duration::from_mins(1);
+
+/// Says that a manager does not answer, and goes on waiting unless the work is to end.
+pub(crate) fn patience(context: &Context, host: &str) -> Patience {
+    let asked = std::env::var(PATIENCE).ok();
+    let lasts = asked.and_then(|text| Some(Duration::from_secs(text.parse().ok()?)));
+    let lasts = lasts.unwrap_or(USUAL);
+    let (mode, lang, host) = (
+        context.output.mode(),
+        context.catalog.lang(),
+        host.to_owned(),
+    );
+    Patience::new(lasts, move |_, moment| {
+        if moment == Moment::Begins {
+            let catalog = Catalog::new(lang);
+            let values = [
+                ("host", host.as_str().into()),
+                ("seconds", lasts.as_secs().into()),
+            ];
+            let text = catalog.fmt("warn-waiting", &values);
+            Output::standard(mode).warn(&catalog, &text);
+        }
+        interrupt::go_on().is_ok()
+    })
 }
 
 fn beside(path: &Path, ending: &str) -> PathBuf {

@@ -71,6 +71,16 @@ pub(crate) fn locate(context: &Context, image: &Path) -> Result<Located, Failure
     }
 }
 
+/// Finds where an image is or would be below a directory, never outside of it.
+pub(crate) fn within(dir: &Path, image: &SubPath) -> Result<Located, Failure> {
+    let tree = Tree::open(dir, Path::new(""))?;
+    let spot = tree.spot(image)?;
+    Ok(Located {
+        image: spot.image,
+        missing: spot.missing.then(|| (tree, image.folder().clone())),
+    })
+}
+
 /// Finds where an image of a repository is or would be, and whether it is there.
 fn spot(context: &Context, place: &Where, image: &SubPath) -> Result<(Located, bool), Failure> {
     let found = namespace(context)?.resolve(place)?;

@@ -7,12 +7,13 @@ use std::time::Instant;
 
 use azud_core::assembly::Source;
 use azud_core::name::ImageFile;
+use azud_image::Native;
 use azud_store::StoreError;
 use azud_store::assembly::{Assembly, Facts, Moving, Prospect, Report, Way};
 use azud_store::cache::Gone;
 use azud_store::publish::Outcome;
 use azud_store::retention::Freed;
-use azud_store::side::read_sum;
+use azud_store::side::{InfoLine, read_sum};
 use serde_json::json;
 
 use self::room::{Home, Making};
@@ -22,9 +23,9 @@ use crate::commands::Context;
 use crate::confirm::{Step, settle};
 use crate::failure::Failure;
 use crate::human;
-use crate::keeping::{self, Keeping};
+use crate::keeping::{self, Keeping, Purging};
 use crate::opened::{is_itself, now};
-use crate::origin::Origin;
+use crate::origin::{Origin, info_of};
 use crate::place::{self, Located};
 use crate::plan::{Plan, Value};
 use crate::table;
@@ -73,6 +74,8 @@ pub(crate) struct Receiving<'a> {
     pub(crate) action: &'static str,
     pub(crate) from: &'a Origin,
     pub(crate) to: &'a Located,
+    /// The image, where it was opened already.
+    pub(crate) native: Option<&'a Native>,
     pub(crate) terms: Terms,
     /// What says that it may be received, where images have to be signed.
     pub(crate) trusted: Option<Trusted>,
@@ -87,13 +90,71 @@ pub(crate) fn source_file(context: &Context, name: &Path) -> Result<PathBuf, Fai
     Ok(ImageFile::parse(path)?.path())
 }
 
+/// What was found before a plan: what will be done, and what goes for it.
+pub(crate) struct Prepared<'a> {
+    home: Option<Home>,
+    assembly: Assembly<'a>,
+    making: Option<Making>,
+    purging: Purging,
+}
+
+impl Prepared<'_> {
+    /// What will be done.
+    pub(crate) fn prospect(&self) -> &Prospect {
+        self.assembly.prospect()
+    }
+
+    /// Adds to a plan what goes.
+    pub(crate) fn tell(&self, context: &Context, plan: Plan) -> Plan {
+        let plan = self.purging.tell(context, plan);
+        match &self.making {
+            Some(making) => making.show(context, plan),
+            None => plan,
+        }
+    }
+}
+
+/// An image that was received.
+#[derive(Debug)]
+pub(crate) struct Received {
+    pub(crate) report: Report,
+    pub(crate) gone: Vec<Gone>,
+    freed: Freed,
+}
+
+impl Received {
+    /// What went for it, as programs read it.
+    pub(crate) fn gone(&self) -> Vec<&Path> {
+        room::paths(&self.gone)
+    }
+}
+
 impl Receiving<'_> {
     /// Plans, shows the plan, makes room, receives, shows what was done.
     pub(crate) fn run(&self, context: &Context) -> Result<(), Failure> {
         let begun = Instant::now();
-        let source = self.from.source();
+        let prepared = self.prepare(context)?;
+        let plan = Plan::new(self.action).text("source", self.from.name());
+        let plan = prepared.tell(context, self.rows(context, plan, prepared.prospect()));
+        let step = match &prepared.home {
+            Some(home) if prepared.making.is_some() => home.settle(context, &plan, self)?,
+            _ => settle(context, &plan, self.terms.writing),
+        };
+        if step == Step::Stop {
+            return Ok(());
+        }
+        let received = self.carry_out(context, prepared, |assembly, facts| {
+            let progress = context.progress();
+            Ok(assembly.run(facts, &progress)?)
+        })?;
+        self.show(context, &received, begun);
+        Ok(())
+    }
+
+    /// Looks at what there is, and refuses what cannot be done.
+    pub(crate) fn prepare(&self, context: &Context) -> Result<Prepared<'_>, Failure> {
         let home = Home::of(context, self)?;
-        let assembly = self.look(home.as_ref(), source)?;
+        let assembly = self.look(home.as_ref(), self.from.source())?;
         let prospect = *assembly.prospect();
         if prospect.way != Way::Nothing {
             self.to.check_assembling()?;
@@ -104,26 +165,43 @@ impl Receiving<'_> {
             Some(home) => home.making(context, &prospect)?,
             None => None,
         };
-        let plan = purging.tell(context, self.plan(context, &prospect));
-        let step = if let (Some(home), Some(making)) = (&home, &making) {
-            home.settle(context, (plan, making), self)?
-        } else {
-            self.refuse_lack(&prospect)?;
-            settle(context, &plan, self.terms.writing)
-        };
-        if step == Step::Stop {
-            return Ok(());
+        match &making {
+            Some(making) if self.terms.no_evict => return Err(making.refuse(context)),
+            Some(_) => {}
+            None => self.refuse_lack(&prospect)?,
         }
-        trust::remember(self.trusted.as_ref())?;
-        let place = home.as_ref().and_then(Home::place);
-        let in_use = InUse::updating(context, place);
-        let mut gone = Vec::new();
-        let done = self.receive(
-            context,
-            (source, home.as_ref(), making),
+        Ok(Prepared {
+            home,
             assembly,
-            &mut gone,
-        );
+            making,
+            purging,
+        })
+    }
+
+    /// Makes room and receives, by way of `act`.
+    pub(crate) fn carry_out<'b>(
+        &'b self,
+        context: &Context,
+        prepared: Prepared<'b>,
+        act: impl FnOnce(Assembly<'b>, &Facts) -> Result<Report, Failure>,
+    ) -> Result<Received, Failure> {
+        trust::remember(self.trusted.as_ref())?;
+        let place = prepared.home.as_ref().and_then(Home::place);
+        let in_use = InUse::updating(context, place);
+        let purging = prepared.purging;
+        let mut gone = Vec::new();
+        let parts = (prepared.home, prepared.making, prepared.assembly);
+        let done = self
+            .make_room(context, parts, &mut gone)
+            .and_then(|assembly| {
+                let facts = Facts {
+                    info: self.info(assembly.wanted().is_native())?,
+                    carried: self.from.carried()?,
+                    now: now(),
+                };
+                self.to.prepare()?;
+                act(assembly, &facts)
+            });
         if done.is_err() && !gone.is_empty() {
             // What went is told even if the rest did not come.
             let names: Vec<String> = gone
@@ -138,8 +216,18 @@ impl Receiving<'_> {
         in_use.used(context);
         let freed = purging.carry_out(context, &self.to.image);
         self.compare_sums(context, &report);
-        self.show(context, (&report, &gone, freed), begun);
-        Ok(())
+        Ok(Received {
+            report,
+            gone,
+            freed,
+        })
+    }
+
+    fn info(&self, native: bool) -> Result<Option<InfoLine>, Failure> {
+        match self.native {
+            Some(native) => Ok(Some(info_of(native))),
+            None => self.from.info(native),
+        }
     }
 
     /// What is to be done; where a cache would hold more than it may with both images, parts move over.
@@ -171,41 +259,30 @@ impl Receiving<'_> {
         Err(lack.into())
     }
 
-    /// Makes room as long as something can go and has to, for what went may have held parts of the image; then
-    /// receives.
-    fn receive<'b>(
+    /// Makes room as long as something can go and has to, for what went may have held parts of the image.
+    fn make_room<'b>(
         &'b self,
         context: &Context,
-        (source, home, mut making): (&'b dyn Source, Option<&Home>, Option<Making>),
-        mut assembly: Assembly<'b>,
+        (home, mut making, mut assembly): (Option<Home>, Option<Making>, Assembly<'b>),
         gone: &mut Vec<Gone>,
-    ) -> Result<Report, Failure> {
+    ) -> Result<Assembly<'b>, Failure> {
         // As the plan said: room that was made for moving is not for a copy.
         let moving = match assembly.prospect().way {
             Way::Move => Moving::Always,
             _ => self.terms.moving.into(),
         };
-        while let (Some(home), Some(made)) = (home, &making) {
+        while let (Some(home), Some(made)) = (&home, &making) {
             home.make(context, made, gone)?;
-            assembly = Assembly::look(&self.to.image, source, moving)?;
+            assembly = Assembly::look(&self.to.image, self.from.source(), moving)?;
             making = home.making(context, assembly.prospect())?;
         }
-        let facts = Facts {
-            info: self.from.info(assembly.wanted().is_native())?,
-            carried: self.from.carried()?,
-            now: now(),
-        };
-        self.to.prepare()?;
-        let progress = context.progress();
-        let report = assembly.run(&facts, &progress);
-        drop(progress);
-        Ok(report?)
+        Ok(assembly)
     }
 
-    fn plan(&self, context: &Context, prospect: &Prospect) -> Plan {
+    /// Adds to a plan what is received and how.
+    pub(crate) fn rows(&self, context: &Context, plan: Plan, prospect: &Prospect) -> Plan {
         let image = self.to.image.path();
-        let mut plan = Plan::new(self.action)
-            .text("source", self.from.name())
+        let mut plan = plan
             .text("image", image.display().to_string())
             .text("identity", prospect.identity.to_string())
             .bytes("file-size", prospect.size)
@@ -240,12 +317,8 @@ impl Receiving<'_> {
         }
     }
 
-    fn show(
-        &self,
-        context: &Context,
-        (report, gone, freed): (&Report, &[Gone], Freed),
-        begun: Instant,
-    ) {
+    fn show(&self, context: &Context, received: &Received, begun: Instant) {
+        let Received { report, freed, .. } = received;
         let time = begun.elapsed();
         let former = match &report.outcome {
             Some(Outcome::Updated { former }) => Some(former),
@@ -262,7 +335,7 @@ impl Receiving<'_> {
             "from_here": report.local,
             "from_source": report.source,
             "damaged": report.damaged,
-            "evicted": room::paths(gone),
+            "evicted": received.gone(),
             "former": former,
             "purged": freed.bytes,
             "purged_versions": freed.versions,
@@ -282,14 +355,14 @@ impl Receiving<'_> {
                 (label("time"), human::duration(time)),
                 (label("rate"), human::rate(report.size, time)),
             ];
-            rows.extend(keeping::row(context, freed));
+            rows.extend(keeping::row(context, *freed));
             let done = context.catalog.text(&format!("result-{}", self.action));
             format!("{done}\n{}", table::rows(&rows))
         });
     }
 }
 
-const fn word(way: Way) -> &'static str {
+pub(crate) const fn word(way: Way) -> &'static str {
     match way {
         Way::Nothing => "nothing",
         Way::Copy => "copy",

@@ -6,7 +6,7 @@ use azud_core::code::Code;
 use azud_disk::{DeviceFacts, DiskError, Kind, holds};
 
 use crate::failure::Failure;
-use crate::opened::Opened;
+use crate::restorable::Restorable;
 
 /// What is at the target's path, if anything.
 pub(crate) fn existing(path: &Path) -> Result<Option<DeviceFacts>, Failure> {
@@ -72,10 +72,17 @@ pub(crate) fn refuse_device(device: &Path, image: &Path) -> Result<(), Failure> 
 }
 
 /// What can be refused before anything is shown or opened.
-pub(crate) fn refuse(device: &Path, facts: &DeviceFacts, opened: &Opened) -> Result<(), Failure> {
-    refuse_device(device, opened.stored.path())?;
-    refuse_small(facts, opened.native.minimum_size())?;
-    let sector = opened.native.facts().sector_size;
+pub(crate) fn refuse(
+    device: &Path,
+    facts: &DeviceFacts,
+    image: &Restorable,
+) -> Result<(), Failure> {
+    match image.origin.path() {
+        Some(path) => refuse_device(device, path)?,
+        None => azud_disk::check_unused(device)?,
+    }
+    refuse_small(facts, image.native.minimum_size())?;
+    let sector = image.native.facts().sector_size;
     if sector != 0 && facts.kind == Kind::BlockDevice && facts.logical_sector > sector {
         let what = format!(
             "{} has sectors of {} bytes, the image {sector}",

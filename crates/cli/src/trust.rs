@@ -16,8 +16,8 @@ use azud_store::assembly::FileSource;
 use crate::commands::Context;
 use crate::commands::serve::State;
 use crate::failure::Failure;
-use crate::opened::Opened;
 use crate::origin::Origin;
+use crate::restorable::Restorable;
 use crate::site::Site;
 
 /// Ending of a signature.
@@ -101,30 +101,40 @@ pub(crate) fn origin(
         name: origin.name(),
         source,
     })?;
-    let carried = origin.carried()?;
-    let signature = carried.iter().find(|one| one.ending == MINISIG);
-    let signature = signature.map(|one| one.content.as_slice());
-    trust.check(named, &layout, signature).map(Some)
+    let signature = carried(origin)?;
+    trust.check(named, &layout, signature.as_deref()).map(Some)
+}
+
+/// The signature that goes along with an image, if there is one.
+fn carried(origin: &Origin) -> Result<Option<Vec<u8>>, Failure> {
+    let carried = origin.carried()?.into_iter();
+    let mut carried = carried.filter(|one| one.ending == MINISIG);
+    Ok(carried.next().map(|one| one.content))
 }
 
 /// Refuses a native image that may not be restored.
 pub(crate) fn native(
     context: &Context,
     named: &Path,
-    opened: Option<&Opened>,
+    opened: Option<&Restorable>,
 ) -> Result<Option<Trusted>, Failure> {
     let Some(trust) = Trust::of(context)? else {
         return Ok(None);
     };
     // Of a stream nothing is known before it ends.
     let opened = opened.ok_or_else(|| Failure::new(Code::Unsigned, "-"))?;
-    let path = opened.stored.path();
     let about = |text: String| Failure::new(Code::Corrupt, text);
-    let layout = Layout::read_native(&opened.stored).map_err(|error| about(error.to_string()))?;
+    let (layout, signature) = match &opened.origin {
+        Origin::File(path, source) => {
+            let layout = Layout::read_native(source.stored());
+            let layout = layout.map_err(|error| about(error.to_string()))?;
+            (layout, beside(path)?)
+        }
+        Origin::Manager(image) => (image.layout().clone(), carried(&opened.origin)?),
+    };
     if layout.identity() != opened.native.identity() {
-        return Err(about(path.display().to_string()));
+        return Err(about(opened.origin.name()));
     }
-    let signature = beside(path)?;
     trust.check(named, &layout, signature.as_deref()).map(Some)
 }
 

@@ -11,7 +11,7 @@ use azud_core::io::{ReadAt, WriteAt};
 use azud_core::progress::Silent;
 use azud_image::capture::{Base, CaptureOptions, Captured, DeviceContent, capture, read_tails};
 use azud_image::fs::{FsKind, Volume};
-use azud_image::restore::{RestoreOptions, Unused, Writes, restore, restore_pipe};
+use azud_image::restore::{Distance, RestoreOptions, Unused, Writes, restore, restore_pipe};
 use azud_image::{DEFAULT_LEVEL, ImageError, Native, diff, verify, write_partclone};
 use azud_testkit::memory::Memory;
 use proptest::prelude::*;
@@ -101,6 +101,7 @@ const PLAIN: RestoreOptions = RestoreOptions {
     writes: Writes::Parallel,
     blank: false,
     target_sector: 0,
+    distance: Distance::Near,
 };
 
 const MODES: [RestoreOptions; 4] = [

@@ -247,6 +247,7 @@ term-or-mount-device-mnt-umount-mnt = o: mount DEVICE /mnt && umount /mnt
 term-or-mount-o-journal-path-journal-device-device-mnt-umount-mnt = o: mount -o journal_path=JOURNAL-DEVICE DEVICE /mnt && umount /mnt
 term-or-to-lose-what-it-had-open-mkswap-u-uuid-device-blkid-p-device-shows-the-uuid = o, si puede perderse lo que tenía abierto: mkswap -U UUID DEVICE (blkid -p DEVICE muestra el UUID)
 term-or-to-switch-hibernation-and-fast-start-up-off-for-good-as-administrator-powercfg-h-off-then-shut-down = o, para quitar del todo la hibernación y el inicio rápido, como administrador: powercfg /h off, y después apague
+term-other-bytes-than-its-index-says = otros bytes que los que dice su índice
 term-package = package
 term-permission-denied-os-error-13 = permiso denegado (error 13 del sistema)
 term-publishing = al publicar
@@ -294,6 +295,7 @@ term-the-frames-do-not-hold-the-bitmap-s-blocks = las tramas no contienen los bl
 term-the-frames-there-is-no-index = las tramas: no hay índice
 term-the-header = la cabecera
 term-the-header-s-checksum-or-bitmap-mode = la suma de la cabecera o el modo del mapa de bits
+term-the-image-is-not-received-any-further = la imagen no se sigue recibiendo
 term-the-index = el índice
 term-the-index-does-not-end-where-the-trailer-begins = el índice no acaba donde empieza el remate
 term-the-index-does-not-match-its-hash = el índice no concuerda con su resumen

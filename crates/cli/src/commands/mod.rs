@@ -4,6 +4,7 @@ pub mod aliases;
 pub mod cache;
 pub mod completions;
 pub mod demo;
+pub mod deploy;
 pub mod doctor;
 pub mod env;
 pub mod help;
@@ -48,6 +49,8 @@ pub enum Command {
     /// Works with images.
     #[command(subcommand)]
     Image(image::Verb),
+    /// Puts the newest image into the cache and on a device.
+    Deploy(deploy::Args),
     /// Looks for what is in the way.
     Doctor(doctor::Args),
     /// Prints the variables for scripts.
@@ -88,6 +91,7 @@ impl Command {
         match self {
             Self::Demo(args) => args.run(context),
             Self::Image(verb) => verb.run(context),
+            Self::Deploy(args) => args.run(context),
             Self::Doctor(args) => args.run(context),
             Self::Env(args) => args.run(context),
             Self::Cache(verb) => verb.run(context),

@@ -3,7 +3,9 @@
 use std::fs::File;
 use std::io::Read;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
+use azud_core::assembly::Source;
 use azud_core::code::Code;
 use azud_core::name::ImageFile;
 use azud_core::reference::ImageRef;
@@ -11,6 +13,7 @@ use azud_image::foreign::Foreign;
 use azud_image::sniff::{Format, Sniffed, sniff};
 use azud_store::Stored;
 use azud_store::lease::refuse_held;
+use azud_transport::http::{RemoteImage, Stream};
 
 use crate::commands::Context;
 use crate::failure::Failure;
@@ -46,16 +49,34 @@ pub(crate) fn open(path: &Path) -> Result<Foreign, Failure> {
     unlocked(path)?;
     let stored = Stored::open(path)?;
     let found = sniff(&stored).map_err(|error| Failure::io(path, &error))?;
-    if let Some(remedy) = remedy(&found, path) {
-        let what = format!("{}: {}", path.display(), found.format.word());
-        return Err(Failure {
-            remedy: Some(remedy),
-            ..Failure::new(Code::UnknownFormat, what)
-        });
-    }
+    refuse_others(&found, path)?;
     let mut again = || Ok(Box::new(File::open(path)?) as Box<dyn Read + Send>);
     let about = path.display().to_string();
     Foreign::open(&mut again).map_err(|error| Failure::from(error).about(&about))
+}
+
+/// Opens the image of another program that a manager has, for one reading.
+///
+/// # Errors
+/// As [`open`], and what the manager says.
+pub(crate) fn open_remote(image: &Arc<RemoteImage>) -> Result<Foreign, Failure> {
+    let name = image.name();
+    let path = Path::new(&name);
+    let found = sniff(&**image).map_err(|error| Failure::io(path, &error))?;
+    refuse_others(&found, path)?;
+    let mut again = || Ok(Box::new(Stream::of(Arc::clone(image))) as Box<dyn Read + Send>);
+    Foreign::open(&mut again).map_err(|error| Failure::from(error).about(&name))
+}
+
+fn refuse_others(found: &Sniffed, path: &Path) -> Result<(), Failure> {
+    let Some(remedy) = remedy(found, path) else {
+        return Ok(());
+    };
+    let what = format!("{}: {}", path.display(), found.format.word());
+    Err(Failure {
+        remedy: Some(remedy),
+        ..Failure::new(Code::UnknownFormat, what)
+    })
 }
 
 /// Refuses an image that has a lock.

@@ -136,27 +136,15 @@ impl Home {
         done.map_err(|error| told(context, error))
     }
 
-    /// Shows the plan with what goes, and asks.
+    /// Shows a plan that tells what goes, and asks.
     pub(super) fn settle(
         &self,
         context: &Context,
-        (plan, making): (Plan, &Making),
+        plan: &Plan,
         receiving: &Receiving<'_>,
     ) -> Result<Step, Failure> {
-        if receiving.terms.no_evict {
-            let needed = human::bytes(making.plan.frees);
-            let text = context
-                .catalog
-                .fmt("cache-no-evict", &[("needed", needed.into())]);
-            return Err(Failure::new(Code::NoRoom, text));
-        }
         let name = self.cache.root().display().to_string();
-        settle_removal(
-            context,
-            &making.show(context, plan),
-            receiving.terms.writing,
-            &name,
-        )
+        settle_removal(context, plan, receiving.terms.writing, &name)
     }
 }
 
@@ -176,8 +164,15 @@ fn no_room(context: &Context, survey: &Survey, short: Option<&Shortfall>) -> Fai
 }
 
 impl Making {
+    /// Why nothing may go.
+    pub(super) fn refuse(&self, context: &Context) -> Failure {
+        let needed = human::bytes(self.plan.frees);
+        let values = [("needed", needed.into())];
+        Failure::new(Code::NoRoom, context.catalog.fmt("cache-no-evict", &values))
+    }
+
     /// Adds what goes, and what would go before it but stays, with the reasons.
-    fn show(&self, context: &Context, plan: Plan) -> Plan {
+    pub(super) fn show(&self, context: &Context, plan: Plan) -> Plan {
         let going = self.plan.victims.iter().map(|&at| &self.survey.cached[at]);
         let going: Vec<&Cached> = going.collect();
         let text = |cached: &&Cached| {

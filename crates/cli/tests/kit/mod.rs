@@ -76,7 +76,11 @@ impl Said {
 
 /// The program, asked to speak JSON; nobody is there to answer.
 pub(crate) fn command<S: AsRef<OsStr>>(args: &[S]) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_azud"));
+    over(Command::new(env!("CARGO_BIN_EXE_azud")), args)
+}
+
+/// The same by way of another program, which is already told to start it.
+pub(crate) fn over<S: AsRef<OsStr>>(mut command: Command, args: &[S]) -> Command {
     command
         .args(args)
         .arg("--json")

@@ -1,5 +1,7 @@
 //! The manager and its clients, through the real program over real TLS on loopback.
 
+mod deploy;
+mod faults;
 mod hostile;
 mod kills;
 #[path = "../kit/mod.rs"]
@@ -8,6 +10,7 @@ mod login;
 mod pressure;
 mod raw;
 mod server;
+mod shaped;
 mod signed;
 mod tokens;
 mod upload;

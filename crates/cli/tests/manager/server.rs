@@ -7,14 +7,17 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
 use anyhow::{Context, Result, bail, ensure};
+use azud_testkit::cable::{Cable, Side};
 use azud_testkit::tools::run_any;
 use serde_json::Value;
 
-use crate::kit::{Said, command, text};
+use crate::kit::{Said, command, over, text};
 
 /// Both sides' files.
 pub(crate) struct Room {
     dir: tempfile::TempDir,
+    /// Between them, if it is not loopback.
+    pub(crate) cable: Option<Cable>,
 }
 
 /// A manager that runs; it is told to end when this is dropped.
@@ -27,14 +30,28 @@ pub(crate) struct Manager {
 
 impl Room {
     pub(crate) fn new() -> Result<Self> {
+        Self::over(None)
+    }
+
+    /// With a cable between manager and client.
+    pub(crate) fn over(cable: Option<Cable>) -> Result<Self> {
         let room = Self {
             dir: tempfile::tempdir()?,
+            cable,
         };
         for dir in ["images", "etc", "root"] {
             fs::create_dir(room.dir().join(dir))?;
         }
-        fs::write(room.dir().join("etc/azud.toml"), "manager = '127.0.0.1'\n")?;
+        let site = format!("manager = '{}'\n", room.host());
+        fs::write(room.dir().join("etc/azud.toml"), site)?;
         Ok(room)
+    }
+
+    fn host(&self) -> &'static str {
+        match self.cable {
+            Some(_) => Cable::SERVER,
+            None => "127.0.0.1",
+        }
     }
 
     pub(crate) fn dir(&self) -> &Path {
@@ -49,12 +66,24 @@ impl Room {
         self.dir().join("state")
     }
 
+    /// A command with the settings of this room.
     pub(crate) fn command(&self, args: &[&str]) -> Command {
-        let mut command = command(args);
+        let mut command = match &self.cable {
+            Some(cable) => {
+                let side = if args.first() == Some(&"serve") {
+                    Side::Server
+                } else {
+                    Side::Client
+                };
+                over(cable.command(side, env!("CARGO_BIN_EXE_azud")), args)
+            }
+            None => command(args),
+        };
         command
             .env("AZUD_CONFIG", self.dir().join("etc/azud.toml"))
             .env("AZUD_ROOT", self.dir().join("root"))
-            .env("AZUD_STATE", self.state());
+            .env("AZUD_STATE", self.state())
+            .env("AZUD_PATIENCE", "10");
         command
     }
 
@@ -83,7 +112,7 @@ impl Room {
     }
 
     fn start(&self, port: u16, more: &[&str]) -> Result<Manager> {
-        let listen = format!("127.0.0.1:{port}");
+        let listen = format!("{}:{port}", self.host());
         let mut serve = self.command(&[
             "serve",
             "--images",
@@ -115,15 +144,21 @@ impl Room {
 
     /// The same with a token of a role.
     pub(crate) fn know_as(&self, manager: &Manager, role: &str) -> Result<()> {
+        self.know_at(manager.port, &manager.pin, role)
+    }
+
+    /// The same by way of another port.
+    pub(crate) fn know_at(&self, port: u16, pin: &str, role: &str) -> Result<()> {
         let made = self.done(&["token", "create", "--role", role])?;
         let token = made["token"].as_str().context("a token")?;
         // What a killed run left is in nobody's way.
-        let kept = self.dir().join("etc/managers/127.0.0.1.token");
+        let host = self.host();
+        let kept = self.dir().join(format!("etc/managers/{host}.token"));
         fs::create_dir_all(self.dir().join("etc/managers"))?;
-        for left in ["127.0.0.1.part", "127.0.0.1.token.part"] {
-            fs::write(kept.with_file_name(left), "")?;
+        for left in ["part", "token.part"] {
+            fs::write(kept.with_file_name(format!("{host}.{left}")), "")?;
         }
-        self.introduce(manager, &manager.pin, token)?.done()?;
+        self.introduce_at(port, pin, token)?.done()?;
         ensure!(
             fs::metadata(kept)?.permissions().mode() & 0o777 == 0o600,
             "a secret is its owner's"
@@ -133,11 +168,15 @@ impl Room {
 
     /// The same with any pin and token.
     pub(crate) fn introduce(&self, manager: &Manager, pin: &str, token: &str) -> Result<Said> {
+        self.introduce_at(manager.port, pin, token)
+    }
+
+    fn introduce_at(&self, port: u16, pin: &str, token: &str) -> Result<Said> {
         let file = self.dir().join("token");
         let mut options = fs::File::options();
         options.write(true).create(true).truncate(true).mode(0o600);
         std::io::Write::write_all(&mut options.open(&file)?, token.as_bytes())?;
-        let port = manager.port.to_string();
+        let port = port.to_string();
         let args = [
             "repo",
             "add",

@@ -15,7 +15,7 @@ use azud_core::progress::Phase;
 use super::gate::Gate;
 use super::order::Order;
 use super::sink::{Piece, Sink};
-use super::{Job, Loader, Writes, worker_count};
+use super::{Job, Loader, Writes};
 use crate::error::ImageError;
 use crate::par::{Pipeline, each};
 use touched::Touched;
@@ -114,7 +114,7 @@ impl Pass<'_> {
             job.progress.advance(job.content_len(n))?;
             Ok::<_, ImageError>(())
         };
-        each(worker_count(job.native), work.len(), Worker::default, frame)
+        each(job.workers(), work.len(), Worker::default, frame)
     }
 
     /// What differs gathers and is written, ascending, while reading rests: the heads of a disk go to and fro once for
@@ -138,7 +138,7 @@ impl Pass<'_> {
         };
         let mut list = work.iter().copied();
         let (mut batch, mut gathered) = (Vec::new(), 0);
-        let threads = worker_count(job.native);
+        let threads = job.workers();
         let pipeline = Pipeline {
             threads,
             depth: 2 * threads,

@@ -10,6 +10,7 @@
 //! Invariant: nothing reaches the target but content whose frame matched its hash (from a file) or
 //! its zstd checksum (from a pipe, where the hashes are compared before the superblocks are written).
 
+mod alike;
 mod changed;
 mod foreign;
 mod gate;
@@ -25,6 +26,7 @@ use azud_core::format::index::{Facts, Frame};
 use azud_core::io::{PageBuf, ReadAt, WriteAt};
 use azud_core::progress::{Phase, Progress};
 
+pub use alike::is_alike;
 pub use foreign::{foreign_minimum_size, foreign_write_unit, restore_foreign};
 pub use order::Order;
 pub use pipe::{PIPE_WRITE_UNIT, restore_pipe};
@@ -58,6 +60,16 @@ pub enum Writes {
     Ascending,
 }
 
+/// How far away the image is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Distance {
+    /// On this computer.
+    #[default]
+    Near,
+    /// Behind a network: more frames are asked for at once than there are processors.
+    Far,
+}
+
 /// How to restore.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct RestoreOptions {
@@ -73,6 +85,8 @@ pub struct RestoreOptions {
     pub blank: bool,
     /// Logical sector size of the target in bytes; 0 where sectors do not matter.
     pub target_sector: u32,
+    /// Where the image is.
+    pub distance: Distance,
 }
 
 /// What a restore did. All in bytes of content unless the name says otherwise.
@@ -184,6 +198,14 @@ impl Default for Loader {
 
 /// Data frames are named by their positions in `starts`.
 impl Job<'_> {
+    /// How many frames are worked on at once.
+    fn workers(&self) -> usize {
+        match self.options.distance {
+            Distance::Near => worker_count(self.native),
+            Distance::Far => far_worker_count(self.native),
+        }
+    }
+
     fn block_size(&self) -> u64 {
         u64::from(self.native.geometry().header.block_size)
     }
@@ -239,7 +261,7 @@ impl Job<'_> {
         self.progress.begin(Phase::Restore, total);
         let turnstile = (self.options.writes == Writes::Ascending).then(Turnstile::default);
         let state = || (Loader::default(), PageBuf::new());
-        each(worker_count(self.native), count, state, |state, n| {
+        each(self.workers(), count, state, |state, n| {
             let ticket = turnstile.as_ref().map(|turnstile| turnstile.ticket(n));
             let (loader, content) = state;
             self.load(loader, n, content)?;
@@ -256,11 +278,16 @@ impl Job<'_> {
 
 /// Workers for a restore: more than cores, since some wait for the device, but within some 150 MB of buffers.
 fn worker_count(native: &Native) -> usize {
-    let largest = native
-        .frames()
-        .iter()
-        .map(|frame| frame.content_len as usize)
-        .max()
-        .unwrap_or(1);
-    ((50 << 20) / largest.max(1)).clamp(2, (cores() * 2).clamp(4, 16))
+    ((50 << 20) / largest(native)).clamp(2, (cores() * 2).clamp(4, 16))
+}
+
+/// Workers that wait for a network most of the time, within the same memory.
+fn far_worker_count(native: &Native) -> usize {
+    ((50 << 20) / largest(native)).clamp(2, 16)
+}
+
+fn largest(native: &Native) -> usize {
+    let lens = native.frames().iter();
+    let lens = lens.map(|frame| frame.content_len as usize);
+    lens.max().unwrap_or(1).max(1)
 }

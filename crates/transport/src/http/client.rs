@@ -9,7 +9,8 @@ use serde::de::DeserializeOwned;
 use sha2::{Digest, Sha256};
 use ureq::http::{Response, StatusCode};
 use ureq::tls::{Certificate, RootCerts, TlsConfig};
-use ureq::{Agent, Body};
+use ureq::typestate::WithoutBody;
+use ureq::{Agent, Body, RequestBuilder};
 
 use crate::error::{NetError, Result};
 
@@ -18,6 +19,10 @@ const CONNECT: Duration = Duration::from_secs(10);
 const ANSWER: Duration = Duration::from_mins(1);
 /// So long may a body take on its way.
 const SENDING: Duration = Duration::from_mins(5);
+/// A whole body may take so long, whoever else is served meanwhile.
+const BODY: Duration = Duration::from_mins(15);
+/// Who sends nothing for so long in the midst of an image is gone.
+const SILENCE: Duration = Duration::from_secs(20);
 const IDLE: usize = 16;
 /// The longest that a manager can make somebody wait before the next request.
 const LONGEST_PAUSE: Duration = Duration::from_secs(30);
@@ -99,10 +104,29 @@ impl Client {
         headers: &[(&str, &str)],
         name: &str,
     ) -> Result<Response<Body>> {
-        let mut request = self
-            .agent
-            .get(format!("{}{path}", self.base))
-            .header("Authorization", &self.bearer);
+        let request = self.agent.get(format!("{}{path}", self.base));
+        self.ask(request, headers, name)
+    }
+
+    /// The same for a part of an image: a manager that falls silent is not waited for.
+    pub(super) fn get_part(
+        &self,
+        path: &str,
+        headers: &[(&str, &str)],
+        name: &str,
+    ) -> Result<Response<Body>> {
+        let request = self.agent.get(format!("{}{path}", self.base));
+        let request = request.config().timeout_per_read(Some(SILENCE)).build();
+        self.ask(request, headers, name)
+    }
+
+    fn ask(
+        &self,
+        request: RequestBuilder<WithoutBody>,
+        headers: &[(&str, &str)],
+        name: &str,
+    ) -> Result<Response<Body>> {
+        let mut request = request.header("Authorization", &self.bearer);
         for (key, value) in headers {
             request = request.header(*key, *value);
         }
@@ -276,7 +300,7 @@ fn agent(tls: TlsConfig) -> Agent {
         .timeout_connect(Some(CONNECT))
         .timeout_send_body(Some(SENDING))
         .timeout_recv_response(Some(ANSWER))
-        .timeout_recv_body(Some(ANSWER))
+        .timeout_recv_body(Some(BODY))
         .user_agent(concat!("azud/", env!("CARGO_PKG_VERSION")))
         .build();
     config.into()

@@ -1,19 +1,20 @@
 //! An image of a manager, read by ranges.
 
 use std::io::{self, Read};
-use std::thread;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use azud_core::assembly::{Layout, Source, SourceError};
 use azud_core::format::Hash;
 use azud_core::io::ReadAt;
 
-use super::Client;
+use super::gather::Gather;
+use super::{Client, Patience};
 use crate::error::{NetError, Result};
 
+/// What does not match its hash is asked for so often.
+const TRIES: u32 = 3;
 /// The longest index that is taken: that of an image of many terabytes.
 const MAX_INDEX: u64 = 1 << 30;
-/// An index in the making, or a manager that restarts, is waited for so often and so long.
-const TRIES: u32 = 30;
 
 /// An image of a manager. It is the image that it was when it was opened: another one in its place is told
 /// as a change, never mixed in.
@@ -24,15 +25,21 @@ pub struct RemoteImage {
     pub(super) path: String,
     layout: Layout,
     pub(super) tag: String,
+    patience: Patience,
+    gather: Gather,
+    received: AtomicU64,
 }
 
 impl RemoteImage {
-    /// Asks for an image by its name in the repository, and for what it consists of.
+    /// Asks for an image by its name in the repository, and for what it consists of. An index in the making is
+    /// waited for, and so is, later on, a manager that went away.
     ///
     /// # Errors
     /// What the manager says, or what is wrong with its answer.
-    pub fn open(client: Client, name: &str) -> Result<Self> {
-        Self::of(client, name, TRIES)
+    pub fn open(client: Client, name: &str, patience: Patience) -> Result<Self> {
+        let path = path_of(name);
+        let layout = first_layout(&client, (&path, name), &patience)?;
+        Ok(Self::of((client, path, name), layout, patience))
     }
 
     /// The same, without waiting for an index in the making.
@@ -40,28 +47,63 @@ impl RemoteImage {
     /// # Errors
     /// As [`RemoteImage::open`]; [`NetError::Later`].
     pub fn glance(client: Client, name: &str) -> Result<Self> {
-        Self::of(client, name, 1)
+        let path = path_of(name);
+        let layout = layout(&client, &path, name)?;
+        Ok(Self::of((client, path, name), layout, Patience::default()))
     }
 
-    fn of(client: Client, name: &str, tries: u32) -> Result<Self> {
-        let path = path_of(name);
-        let layout = layout(&client, &path, (name, tries))?;
+    fn of(
+        (client, path, name): (Client, String, &str),
+        layout: Layout,
+        patience: Patience,
+    ) -> Self {
         let tag = layout
             .identity()
             .iter()
             .fold(String::new(), |text, byte| format!("{text}{byte:02x}"));
-        Ok(Self {
+        Self {
             tag: format!("\"{tag}\""),
             name: name.to_owned(),
             client,
             path,
+            received: AtomicU64::new(layout.description().len() as u64),
             layout,
-        })
+            patience,
+            gather: Gather::default(),
+        }
     }
 
     /// What it consists of.
     pub fn layout(&self) -> &Layout {
         &self.layout
+    }
+
+    /// Bytes of index and image that came so far.
+    pub fn received(&self) -> u64 {
+        self.received.load(Ordering::Relaxed)
+    }
+
+    /// Whether whole pieces in these bytes match their hashes.
+    pub(super) fn fits(&self, offset: u64, bytes: &[u8]) -> bool {
+        let pieces = self.layout.pieces();
+        let first = pieces.partition_point(|piece| piece.offset < offset);
+        let end = offset + bytes.len() as u64;
+        let inside = pieces[first..].iter().take_while(|it| it.end() <= end);
+        inside.fold(true, |fits, piece| {
+            let at = usize::try_from(piece.offset - offset).expect("within the bytes");
+            let part = &bytes[at..at + piece.len as usize];
+            fits && blake3::hash(part).as_bytes() == &piece.hash
+        })
+    }
+
+    /// What is wrong with bytes that do not fit.
+    pub(super) fn other_bytes(&self) -> NetError {
+        self.client.protocol("other bytes than its index says")
+    }
+
+    /// Fetches a range, again and again if need be.
+    fn fetch_surely(&self, offset: u64, buf: &mut [u8]) -> Result<()> {
+        self.patience.with(|| self.fetch(offset, buf))
     }
 
     fn fetch(&self, offset: u64, buf: &mut [u8]) -> Result<()> {
@@ -71,7 +113,7 @@ impl RemoteImage {
         let last = offset + buf.len() as u64 - 1;
         let asked = format!("bytes={offset}-{last}");
         let headers = [("Range", asked.as_str()), ("If-Match", self.tag.as_str())];
-        let response = self.client.get(&self.path, &headers, &self.name)?;
+        let response = self.client.get_part(&self.path, &headers, &self.name)?;
         let says = |key: &str| {
             response
                 .headers()
@@ -87,9 +129,14 @@ impl RemoteImage {
         if response.status().as_u16() != 206 || says("content-range") != Some(expected.as_str()) {
             return Err(self.client.protocol("another range than was asked for"));
         }
+        let len = says("content-length").is_none_or(|len| len == buf.len().to_string());
+        if !len {
+            return Err(self.client.protocol("another range than was asked for"));
+        }
         let mut body = response.into_body().into_reader();
         body.read_exact(buf)
             .map_err(|error| self.client.broken(error))?;
+        self.received.fetch_add(buf.len() as u64, Ordering::Relaxed);
         // To the end, so that the connection can be used again.
         match body.read(&mut [0]) {
             Ok(0) => Ok(()),
@@ -99,19 +146,21 @@ impl RemoteImage {
     }
 }
 
-/// Asks for the index, again while it is in the making.
-fn layout(client: &Client, path: &str, (name, most): (&str, u32)) -> Result<Layout> {
+/// Asks for the index the first time: it may be in the making, but a manager that is not there is told so at once.
+fn first_layout(
+    client: &Client,
+    (path, name): (&str, &str),
+    patience: &Patience,
+) -> Result<Layout> {
+    patience.with(|| match layout(client, path, name) {
+        Err(error) if !matches!(error, NetError::Later { .. }) => Ok(Err(error)),
+        other => other.map(Ok),
+    })?
+}
+
+fn layout(client: &Client, path: &str, name: &str) -> Result<Layout> {
     let index = format!("{path}/index");
-    let mut tries = 1;
-    let response = loop {
-        match client.get(&index, &[], name) {
-            Err(error @ NetError::Later { .. }) if tries < most => {
-                tries += 1;
-                thread::sleep(error.pause());
-            }
-            other => break other?,
-        }
-    };
+    let response = client.get(&index, &[], name)?;
     let mut bytes = Vec::new();
     let read = response
         .into_body()
@@ -131,12 +180,24 @@ impl Source for RemoteImage {
         Some(self.layout.size())
     }
 
+    fn is_far(&self) -> bool {
+        true
+    }
+
     fn read(&self, offset: u64, buf: &mut [u8]) -> std::result::Result<(), SourceError> {
-        Ok(self.fetch(offset, buf)?)
+        let done = self.fetch_surely(offset, buf);
+        done.map_err(|error| match error {
+            NetError::Changed { .. } => SourceError::Changed,
+            // It was waited for long enough.
+            error => SourceError::Permanent(io::Error::other(error)),
+        })
     }
 
     fn identity(&self) -> std::result::Result<Hash, SourceError> {
-        Ok(*layout(&self.client, &self.path, (&self.name, TRIES))?.identity())
+        let layout = self
+            .patience
+            .with(|| layout(&self.client, &self.path, &self.name));
+        Ok(*layout?.identity())
     }
 
     fn name(&self) -> String {
@@ -149,7 +210,8 @@ impl ReadAt for RemoteImage {
         self.layout.size()
     }
 
-    /// What the index says of the ending is not asked for again; the rest is, a few times if need be.
+    /// What the index says of the ending is not asked for again; what does not match it is, a few times. Whoever
+    /// reads holds the bytes against their hash all the same.
     fn read_exact_at(&self, buf: &mut [u8], offset: u64) -> io::Result<()> {
         let end = offset
             .checked_add(buf.len() as u64)
@@ -163,16 +225,15 @@ impl ReadAt for RemoteImage {
             buf.copy_from_slice(&ending[start..start + buf.len()]);
             return Ok(());
         }
-        let mut tries = 1;
-        loop {
-            match self.fetch(offset, buf) {
-                Err(error) if error.is_temporary() && tries < TRIES => {
-                    tries += 1;
-                    thread::sleep(error.pause());
-                }
-                other => return Ok(other?),
+        let fetch = |offset: u64, buf: &mut [u8]| self.fetch_surely(offset, buf);
+        self.gather.read((offset, buf), &fetch)?;
+        for _ in 1..TRIES {
+            if self.fits(offset, buf) {
+                break;
             }
+            self.fetch_surely(offset, buf)?;
         }
+        Ok(())
     }
 }
 

@@ -2,13 +2,18 @@
 
 mod catalogue;
 mod client;
+mod gather;
 mod image;
 mod login;
+mod patience;
 mod side;
+mod stream;
 mod upload;
 
 pub use catalogue::Listed;
 pub use client::{Client, Manager, authority, pin_of};
 pub use image::RemoteImage;
 pub use login::{Login, login};
+pub use patience::{Moment, Patience};
+pub use stream::Stream;
 pub use upload::{Pieces, Published, Upload, send, streaming};

@@ -36,6 +36,7 @@ impl Args {
             action: "cache-update",
             from: &from,
             to: &to,
+            native: None,
             terms: self.terms,
             trusted: trust::origin(context, &self.image, &from)?,
         };

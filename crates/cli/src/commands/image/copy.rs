@@ -53,6 +53,7 @@ impl Args {
             action: "image-copy",
             from: &from,
             to: &to,
+            native: None,
             terms: self.terms,
             trusted: None,
         };

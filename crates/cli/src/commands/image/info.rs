@@ -13,7 +13,7 @@ use serde_json::json;
 
 use crate::human;
 use crate::opened::Opened;
-use crate::origin::Origin;
+use crate::origin::{Origin, patience};
 use crate::remote::Remote;
 use crate::sums::{self, FalseSum};
 use crate::table;
@@ -66,7 +66,9 @@ impl Args {
 
     /// Of an image of a manager: its index, header and bitmap are fetched.
     fn there(context: &Context, image: &Remote) -> Result<(), Failure> {
-        let opened = RemoteImage::open(image.client.clone(), &image.name.to_string())?;
+        let patience = patience(context, image.client.host());
+        let name = image.name.to_string();
+        let opened = RemoteImage::open(image.client.clone(), &name, patience)?;
         let native = Native::open(&opened)?;
         let shown = Shown {
             name: image.shown(),

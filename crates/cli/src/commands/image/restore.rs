@@ -10,16 +10,18 @@ use azud_core::progress::Progress;
 use azud_disk::target::{Target, TargetOptions};
 use azud_disk::{DeviceFacts, Kind};
 use azud_image::restore::{
-    self as engine, PIPE_WRITE_UNIT, RestoreOptions, Restored, Writes, restore, restore_pipe,
+    self as engine, Distance, PIPE_WRITE_UNIT, RestoreOptions, Restored, Writes, restore,
+    restore_pipe,
 };
 
 use crate::cached::InUse;
 use crate::confirm::{Step, settle, settle_destructive};
 use crate::interrupt;
-use crate::opened::{Opened, spare_images};
+use crate::opened::spare_images;
 use crate::place;
 use crate::plan::{Plan, Value};
 use crate::present::Present;
+use crate::restorable::Restorable;
 use crate::target::{as_planned, existing, refuse};
 use crate::trust;
 
@@ -28,7 +30,7 @@ use clap::ValueEnum;
 mod foreign;
 mod outcome;
 
-use outcome::finished;
+pub(crate) use outcome::finished;
 
 use crate::args::{Special, Writing, path_or};
 use crate::commands::Context;
@@ -78,6 +80,20 @@ pub struct Args {
 }
 
 impl Args {
+    /// As `azud deploy` restores.
+    pub(crate) fn deploying(image: &Path, device: &Path, read_back: bool) -> Self {
+        Self {
+            image: Special::Path(image.to_owned()),
+            device: device.to_owned(),
+            changed_only: false,
+            read_back,
+            verify_first: false,
+            unused: Unused::Leave,
+            discard: false,
+            writing: Writing::default(),
+        }
+    }
+
     /// What becomes of space that the image does not use.
     pub fn unused(&self) -> Unused {
         if self.discard {
@@ -104,7 +120,7 @@ impl Args {
                 return Err(Failure::new(Code::Usage, why));
             }
             Special::Word => None,
-            Special::Path(path) => match Opened::named(context, path) {
+            Special::Path(path) => match Restorable::named(context, path) {
                 Err(failure) if failure.code == Code::NotNative => {
                     return self.run_foreign(context, path);
                 }
@@ -132,21 +148,22 @@ impl Args {
         let target = Target::open_agreed(&device, target_options(opened.as_ref()), |now| {
             as_planned(&device, facts.as_ref(), now)
         })?;
-        let used = InUse::begin(context, opened.as_ref().map(|opened| opened.stored.path()));
+        let used = InUse::begin(context, opened.as_ref().and_then(|it| it.origin.path()));
         let progress = context.progress();
         let done = match &opened {
             Some(opened) => {
-                let options = self.options(&target);
-                restore(&opened.native, &opened.stored, &target, &options, &progress)
-                    .map_err(Failure::from)
+                let options = self.options(&target, opened.distance());
+                let (native, file) = (&opened.native, opened.file());
+                restore(native, file, &target, &options, &progress).map_err(Failure::from)
             }
             None => self.read_pipe(&target, interrupt::stdin()?, &progress),
         };
         drop(progress);
         let (target, done) = finished(context, target, done)?;
-        let identity = opened.as_ref().map(Opened::identity);
+        let identity = opened.as_ref().map(Restorable::identity);
         used.restored(context, identity, target.facts(), &device);
-        self.show(context, &device, &done, begun);
+        let received = opened.as_ref().and_then(Restorable::received);
+        self.show(context, &device, (&done, received), begun);
         Ok(())
     }
 
@@ -159,10 +176,11 @@ impl Args {
     }
 
     /// Checks the image, if that is asked for.
-    fn verify(&self, context: &Context, opened: Option<&Opened>) -> Result<(), Failure> {
-        if let (true, Some(Opened { stored, native })) = (self.verify_first, opened) {
-            let about = |error| Failure::from(error).about(&stored.path().display().to_string());
-            azud_image::verify(native, stored, false, &context.progress()).map_err(about)?;
+    fn verify(&self, context: &Context, opened: Option<&Restorable>) -> Result<(), Failure> {
+        if let (true, Some(image)) = (self.verify_first, opened) {
+            let about = |error| Failure::from(error).about(&image.origin.name());
+            let progress = context.progress();
+            azud_image::verify(&image.native, image.file(), false, &progress).map_err(about)?;
         }
         Ok(())
     }
@@ -180,12 +198,12 @@ impl Args {
         Ok(restore_pipe(
             input,
             target,
-            &self.options(target),
+            &self.options(target, Distance::Near),
             progress,
         )?)
     }
 
-    fn options(&self, target: &Target) -> RestoreOptions {
+    pub(crate) fn options(&self, target: &Target, distance: Distance) -> RestoreOptions {
         RestoreOptions {
             changed_only: self.changed_only && !target.is_new_file(),
             read_back: self.read_back,
@@ -204,6 +222,7 @@ impl Args {
                 Kind::BlockDevice => target.facts().logical_sector,
                 Kind::RegularFile => 0,
             },
+            distance,
         }
     }
 
@@ -211,14 +230,14 @@ impl Args {
         &self,
         context: &Context,
         device: &Path,
-        opened: Option<&Opened>,
+        opened: Option<&Restorable>,
         facts: Option<&DeviceFacts>,
     ) -> Plan {
         let mut plan = Plan::new("image-restore");
         plan = match opened {
-            Some(Opened { stored, native }) => {
+            Some(Restorable { origin, native }) => {
                 let header = &native.geometry().header;
-                plan.text("image", stored.path().display().to_string())
+                plan.text("image", origin.name())
                     .text("file-system", native.facts().fs.clone())
                     .bytes("used", header.used_blocks * u64::from(header.block_size))
                     .bytes("minimum-size", native.minimum_size())
@@ -229,7 +248,16 @@ impl Args {
         if opened.is_some_and(|opened| opened.native.facts().dirty.is_some()) {
             plan = plan.warning(&context.catalog, "dirty-raw", &[]);
         }
-        self.plan_target(context, plan, device, (facts, new_size(opened)))
+        let target = (facts, new_size(opened), self.mode());
+        self.plan_target(context, plan, device, target)
+    }
+
+    fn mode(&self) -> &'static str {
+        if self.changed_only {
+            "changed-only"
+        } else {
+            "whole"
+        }
     }
 
     /// When the image is checked.
@@ -242,25 +270,18 @@ impl Args {
     }
 
     /// What becomes of the target, which is made of `new_size` bytes if there is none.
-    fn plan_target(
+    pub(crate) fn plan_target(
         &self,
         context: &Context,
         plan: Plan,
         device: &Path,
-        (facts, new_size): (Option<&DeviceFacts>, u64),
+        (facts, new_size, mode): (Option<&DeviceFacts>, u64, &'static str),
     ) -> Plan {
         let name = device.display().to_string();
         let mut plan = plan
             .text("target", name.as_str())
             .bytes("device-size", facts.map_or(new_size, |facts| facts.len))
-            .row(
-                "mode",
-                Value::Word(if self.changed_only {
-                    "changed-only"
-                } else {
-                    "whole"
-                }),
-            )
+            .row("mode", Value::Word(mode))
             .row(
                 "unused",
                 Value::Word(match self.unused() {
@@ -293,11 +314,11 @@ impl Args {
 }
 
 /// The size of a file that is made for an image: that of the device it was taken from.
-fn new_size(opened: Option<&Opened>) -> u64 {
+fn new_size(opened: Option<&Restorable>) -> u64 {
     opened.map_or(0, |opened| opened.native.geometry().header.device_size)
 }
 
-fn target_options(opened: Option<&Opened>) -> TargetOptions {
+pub(crate) fn target_options(opened: Option<&Restorable>) -> TargetOptions {
     let Some(opened) = opened else {
         return TargetOptions {
             create_len: None,

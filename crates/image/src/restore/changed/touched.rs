@@ -2,9 +2,9 @@
 
 use std::sync::Mutex;
 
+use super::super::Job;
 use super::super::order::Order;
 use super::super::sink::Sink;
-use super::super::{Job, worker_count};
 use super::Worker;
 use crate::error::ImageError;
 use crate::par::each;
@@ -47,7 +47,7 @@ pub(super) fn look(job: &Job<'_>, sink: &Sink<'_>, order: &Order) -> Result<Touc
         }
         Ok::<_, ImageError>(())
     };
-    each(worker_count(job.native), list.len(), Worker::default, frame)?;
+    each(job.workers(), list.len(), Worker::default, frame)?;
     let mut found = found.into_inner().expect("no holder panics");
     found.same.sort_unstable();
     found.different.sort_unstable();

@@ -1,12 +1,16 @@
 //! `azud image restore FOREIGN DEVICE`: the image of another program, as it is.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Instant;
 
+use azud_core::assembly::Source;
+use azud_core::code::Code;
 use azud_disk::DeviceFacts;
 use azud_disk::target::{Target, TargetOptions};
 use azud_image::foreign::Foreign;
-use azud_image::restore::{foreign_minimum_size, foreign_write_unit, restore_foreign};
+use azud_image::restore::{Distance, foreign_minimum_size, foreign_write_unit, restore_foreign};
+use azud_transport::http::RemoteImage;
 
 use super::outcome::finished;
 use super::{Args, DIRECT_FROM};
@@ -16,29 +20,93 @@ use crate::confirm::{Step, settle, settle_destructive};
 use crate::failure::Failure;
 use crate::foreign;
 use crate::opened::spare_images;
+use crate::origin::Origin;
 use crate::place;
 use crate::plan::Plan;
 use crate::target::{as_planned, existing, refuse_device, refuse_small};
-use crate::trust;
+use crate::trust::{self, Trusted};
+
+/// Where it is.
+enum From {
+    File(PathBuf),
+    Manager(Arc<RemoteImage>),
+}
+
+impl From {
+    fn named(context: &Context, named: &Path) -> Result<Self, Failure> {
+        match foreign::file_of(context, named) {
+            Err(failure) if failure.code == Code::PlaceNotMounted => {
+                match Origin::of_manager(context, named)? {
+                    Some(Origin::Manager(image)) => Ok(Self::Manager(image)),
+                    _ => Err(failure),
+                }
+            }
+            file => Ok(Self::File(file?)),
+        }
+    }
+
+    fn file(&self) -> Option<&Path> {
+        match self {
+            Self::File(path) => Some(path),
+            Self::Manager(_) => None,
+        }
+    }
+
+    fn trusted(&self, context: &Context, named: &Path) -> Result<Option<Trusted>, Failure> {
+        match self {
+            Self::File(path) => trust::foreign(context, named, path),
+            Self::Manager(image) => {
+                trust::origin(context, named, &Origin::Manager(Arc::clone(image)))
+            }
+        }
+    }
+
+    fn open(&self) -> Result<Foreign, Failure> {
+        match self {
+            Self::File(path) => foreign::open(path),
+            Self::Manager(image) => foreign::open_remote(image),
+        }
+    }
+
+    fn name(&self) -> String {
+        match self {
+            Self::File(path) => path.display().to_string(),
+            Self::Manager(image) => image.name(),
+        }
+    }
+
+    fn received(&self) -> Option<u64> {
+        match self {
+            Self::File(_) => None,
+            Self::Manager(image) => Some(image.received()),
+        }
+    }
+}
 
 impl Args {
     /// Restores an image that is not native.
     pub(super) fn run_foreign(&self, context: &Context, named: &Path) -> Result<(), Failure> {
         let begun = Instant::now();
-        let path = foreign::file_of(context, named)?;
+        let from = From::named(context, named)?;
+        if self.verify_first && from.file().is_none() {
+            let why = "--verify-first: what comes from a manager is checked as it comes";
+            return Err(Failure::new(Code::Usage, why));
+        }
         let device = place::device(&self.device)?;
         let facts = existing(&device)?;
-        if facts.is_some() {
-            refuse_device(&device, &path)?;
+        match (&facts, from.file()) {
+            (Some(_), Some(path)) => refuse_device(&device, path)?,
+            (Some(_), None) => azud_disk::check_unused(&device)?,
+            (None, _) => {}
         }
         spare_images(&device)?;
-        let trusted = trust::foreign(context, named, &path)?;
-        let image = foreign::open(&path)?;
+        let trusted = from.trusted(context, named)?;
+        let image = from.open()?;
         let needs = foreign_minimum_size(&image)?;
         if let Some(facts) = &facts {
             refuse_small(facts, needs)?;
         }
-        let plan = self.plan_foreign(context, &device, (&path, &image, needs), facts.as_ref());
+        let plan = self.plan_foreign(context, &device, (&from, &image, needs), facts.as_ref());
         let name = device.display().to_string();
         let step = match facts {
             Some(_) => settle_destructive(context, &plan, self.writing, &name)?,
@@ -48,20 +116,20 @@ impl Args {
             return Ok(());
         }
         trust::remember(trusted.as_ref())?;
-        if self.verify_first {
-            foreign::check(context, &path)?;
+        if let (true, Some(path)) = (self.verify_first, from.file()) {
+            foreign::check(context, path)?;
         }
         let target = Target::open_agreed(&device, target_options(&image, needs), |now| {
             as_planned(&device, facts.as_ref(), now)
         })?;
-        let used = InUse::begin(context, Some(&path));
+        let used = InUse::begin(context, from.file());
         let progress = context.progress();
-        let options = self.options(&target);
+        let options = self.options(&target, Distance::Near);
         let done = restore_foreign(image, &target, &options, &progress).map_err(Failure::from);
         drop(progress);
         let (target, done) = finished(context, target, done)?;
         used.restored(context, None, target.facts(), &device);
-        self.show(context, &device, &done, begun);
+        self.show(context, &device, (&done, from.received()), begun);
         Ok(())
     }
 
@@ -69,18 +137,19 @@ impl Args {
         &self,
         context: &Context,
         device: &Path,
-        (path, image, needs): (&Path, &Foreign, u64),
+        (from, image, needs): (&From, &Foreign, u64),
         facts: Option<&DeviceFacts>,
     ) -> Plan {
         let volume = image.volume();
         let plan = Plan::new("image-restore")
-            .text("image", path.display().to_string())
+            .text("image", from.name())
             .text("format", image.describe())
             .text("file-system", volume.kind.partclone_name())
             .bytes("used", volume.used_bytes())
             .bytes("minimum-size", needs)
             .row("image-check", self.checked("own-sums"));
-        self.plan_target(context, plan, device, (facts, new_size(image, needs)))
+        let target = (facts, new_size(image, needs), self.mode());
+        self.plan_target(context, plan, device, target)
     }
 }
 

@@ -16,7 +16,13 @@ use crate::table;
 
 impl Args {
     /// Shows what was done.
-    pub(super) fn show(&self, context: &Context, device: &Path, done: &Restored, begun: Instant) {
+    pub(super) fn show(
+        &self,
+        context: &Context,
+        device: &Path,
+        (done, received): (&Restored, Option<u64>),
+        begun: Instant,
+    ) {
         let time = begun.elapsed();
         if done.undiscarded {
             let text = context.catalog.text("warn-undiscarded");
@@ -29,12 +35,13 @@ impl Args {
             "written": done.written,
             "kept": done.kept,
             "fetched": done.fetched,
+            "from_source": received,
             "read_back": self.read_back,
             "seconds": time.as_secs_f64(),
         });
         context.output.result(&value, || {
             let label = |key: &str| context.catalog.text(&format!("label-{key}"));
-            let rows = [
+            let mut rows = vec![
                 (label("target"), device.display().to_string()),
                 (label("used"), human::bytes(done.content)),
                 (label("written"), human::bytes(done.written)),
@@ -42,6 +49,7 @@ impl Args {
                 (label("time"), human::duration(time)),
                 (label("rate"), human::rate(done.content, time)),
             ];
+            rows.extend(received.map(|bytes| (label("from-source"), human::bytes(bytes))));
             format!(
                 "{}\n{}",
                 context.catalog.text("result-image-restore"),
@@ -53,7 +61,7 @@ impl Args {
 
 /// After a failure nothing is left of a file that was made for this; of any other target that was written is told
 /// what it may be now.
-pub(super) fn finished(
+pub(crate) fn finished(
     context: &Context,
     target: Target,
     done: Result<Restored, Failure>,

@@ -1,0 +1,145 @@
+//! Deploying by way of the cache: frames go to the device as they arrive in the cache.
+
+use std::panic::resume_unwind;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
+
+use azud_core::code::Code;
+use azud_core::progress::{Interrupted, Phase, Progress};
+use azud_disk::target::Target;
+use azud_image::restore::{Distance, Restored, restore};
+use azud_store::assembly::{Assembly, Facts, Report};
+
+use super::Job;
+use super::shown::Done;
+use crate::cached::InUse;
+use crate::commands::Context;
+use crate::commands::image::restore::finished;
+use crate::confirm::Step;
+use crate::failure::Failure;
+use crate::interrupt;
+use crate::place::Located;
+use crate::plan::Plan;
+use crate::receive::{Prepared, Receiving};
+use crate::trust::Trusted;
+
+/// Brings the cache up to date and restores from what arrives there.
+pub(super) fn deploy(
+    job: &Job<'_>,
+    to: &Located,
+    trusted: Option<Trusted>,
+) -> Result<(), Failure> {
+    let context = job.context;
+    let receiving = Receiving {
+        action: "deploy",
+        from: &job.image.origin,
+        to,
+        native: Some(&job.image.native),
+        terms: job.args.terms,
+        trusted,
+    };
+    let prepared = receiving
+        .prepare(context)
+        .map_err(|failure| or_without(context, failure))?;
+    let plan = Plan::new("deploy").text("source", job.image.origin.name());
+    let plan = receiving.rows(context, plan, prepared.prospect());
+    let plan = prepared.tell(context, job.rows(plan));
+    if job.settle(&plan)? == Step::Stop {
+        return Ok(());
+    }
+    let target = job.open()?;
+    both(job, &receiving, prepared, target)
+}
+
+fn both(
+    job: &Job<'_>,
+    receiving: &Receiving<'_>,
+    prepared: Prepared<'_>,
+    target: Target,
+) -> Result<(), Failure> {
+    let context = job.context;
+    let mut restored = None;
+    let received = receiving.carry_out(context, prepared, |assembly, facts| {
+        let (report, done) = one_pass(job, assembly, facts, &target);
+        // Whoever failed first says why; the other was only told to stop.
+        match (report, done) {
+            (Err(report), Err(done)) if report.code == Code::Interrupted => Err(done),
+            (report, done) => {
+                restored = done.ok();
+                report
+            }
+        }
+    });
+    let restored = match (&received, restored) {
+        (Ok(_), None) => Err(Failure::new(Code::Interrupted, "")),
+        (Err(_), Some(restored)) => {
+            let values = [("device", job.device.display().to_string().into())];
+            let text = context.catalog.fmt("warn-not-cached", &values);
+            context.output.warn(&context.catalog, &text);
+            Ok(restored)
+        }
+        (Err(failure), None) => Err(failure.clone()),
+        (Ok(_), Some(restored)) => Ok(restored),
+    };
+    let (target, restored) = finished(context, target, restored)?;
+    let used = InUse::begin(context, Some(&receiving.to.image.path()));
+    let identity = job.image.identity();
+    used.restored(context, Some(identity), target.facts(), &job.device);
+    let received = received?;
+    job.show(&Done {
+        restored: &restored,
+        received: Some((&receiving.to.image, &received)),
+    });
+    Ok(())
+}
+
+/// Receives in a thread of its own, and restores what arrives.
+fn one_pass(
+    job: &Job<'_>,
+    assembly: Assembly<'_>,
+    facts: &Facts,
+    target: &Target,
+) -> (Result<Report, Failure>, Result<Restored, Failure>) {
+    let arrivals = assembly.arrivals();
+    let stop = AtomicBool::new(false);
+    let progress = job.context.progress();
+    thread::scope(|scope| {
+        let aside = Aside(&stop);
+        let receiver = scope.spawn(move || assembly.run(facts, &aside));
+        let done = job.options(target, Distance::Near).and_then(|options| {
+            let native = &job.image.native;
+            Ok(restore(native, &*arrivals, target, &options, &progress)?)
+        });
+        if done.is_err() {
+            stop.store(true, Ordering::Relaxed);
+        }
+        let report = receiver.join().unwrap_or_else(|panic| resume_unwind(panic));
+        (report.map_err(Failure::from), done)
+    })
+}
+
+/// Progress of work that another's bar stands for.
+struct Aside<'a>(&'a AtomicBool);
+
+impl Progress for Aside<'_> {
+    fn begin(&self, _: Phase, _: u64) {}
+
+    fn advance(&self, _: u64) -> Result<(), Interrupted> {
+        if self.0.load(Ordering::Relaxed) {
+            return Err(Interrupted);
+        }
+        interrupt::go_on()
+    }
+}
+
+/// Where the cache lacks room, the image can do without it.
+fn or_without(context: &Context, failure: Failure) -> Failure {
+    let lacks = [Code::NoRoom, Code::TooLittleRoom, Code::FileTooLarge];
+    if !lacks.contains(&failure.code) {
+        return failure;
+    }
+    let hint = failure.hint.clone();
+    let hint = hint.unwrap_or_else(|| context.catalog.hint(failure.code));
+    let other = context.catalog.text("deploy-without-cache");
+    failure.with_hint(format!("{hint}\n{other}"))
+}

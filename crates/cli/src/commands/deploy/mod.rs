@@ -1,0 +1,209 @@
+//! `azud deploy IMAGE DEVICE`: the newest image in the cache and on the device, in one pass.
+
+mod cached;
+mod shown;
+
+use std::ffi::OsStr;
+use std::path::{Path, PathBuf};
+use std::time::Instant;
+
+use azud_core::code::Code;
+use azud_core::reference::{ImageRef, SubPath, Where};
+use azud_disk::DeviceFacts;
+use azud_disk::target::Target;
+use azud_image::restore::{Distance, RestoreOptions, is_alike, restore};
+
+use super::Context;
+use super::image::restore::{Args as Restoring, finished, target_options};
+use crate::cached::InUse;
+use crate::confirm::{Step, settle, settle_destructive};
+use crate::failure::Failure;
+use crate::opened::spare_images;
+use crate::place::{self, Located};
+use crate::plan::{Plan, Value};
+use crate::receive::Terms;
+use crate::restorable::Restorable;
+use crate::target::{as_planned, existing, refuse};
+use crate::trust::{self, Trusted};
+
+use shown::Done;
+
+/// Arguments.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// The image.
+    pub image: PathBuf,
+    /// Device or file to write.
+    pub device: PathBuf,
+    /// The cache's directory.
+    #[arg(long, value_name = "DIR", conflicts_with = "no_cache")]
+    pub cache: Option<PathBuf>,
+    /// Leave the cache alone.
+    #[arg(long)]
+    pub no_cache: bool,
+    /// Read the medium again.
+    #[arg(long)]
+    pub read_back: bool,
+    /// Room and consent.
+    #[command(flatten)]
+    pub terms: Terms,
+}
+
+/// What is deployed where, as the plan shows it.
+struct Job<'a> {
+    context: &'a Context,
+    args: &'a Args,
+    image: &'a Restorable,
+    device: PathBuf,
+    facts: Option<DeviceFacts>,
+    restoring: Restoring,
+    begun: Instant,
+}
+
+impl Args {
+    /// Deploys the image.
+    ///
+    /// # Errors
+    /// When image or target are refused, damaged or fail.
+    pub fn run(&self, context: &Context) -> Result<(), Failure> {
+        let begun = Instant::now();
+        let image = Restorable::named(context, &self.image).map_err(|failure| {
+            if failure.code != Code::NotNative {
+                return failure;
+            }
+            failure.with_hint(context.catalog.text("deploy-foreign"))
+        })?;
+        let device = place::device(&self.device)?;
+        let facts = existing(&device)?;
+        if let Some(facts) = &facts {
+            refuse(&device, facts, &image)?;
+        }
+        let trusted = trust::native(context, &self.image, Some(&image))?;
+        spare_images(&device)?;
+        let to = self.cached(context)?;
+        let job = Job {
+            context,
+            args: self,
+            restoring: Restoring::deploying(&self.image, &device, self.read_back),
+            image: &image,
+            device,
+            facts,
+            begun,
+        };
+        match to {
+            Some(to) => cached::deploy(&job, &to, trusted),
+            None => job.directly(trusted.as_ref()),
+        }
+    }
+
+    /// Where the image is or would be in the cache; `None` where there is none, or the image comes from it.
+    fn cached(&self, context: &Context) -> Result<Option<Located>, Failure> {
+        if self.no_cache {
+            return Ok(None);
+        }
+        let image = match ImageRef::parse(&self.image)? {
+            ImageRef::Placed { place, image } => {
+                if place::namespace(context)?.meaning(&place) == Where::Cache {
+                    return Ok(None);
+                }
+                image
+            }
+            // A file of no repository has no place in the cache, unless that is asked for.
+            ImageRef::Path(path) if self.cache.is_some() => {
+                let name = path.file_name().and_then(OsStr::to_str).unwrap_or_default();
+                SubPath::parse(name)?
+            }
+            ImageRef::Path(_) => return Ok(None),
+        };
+        let other = self.cache.clone().or_else(crate::cached::of_environment);
+        if let Some(dir) = other {
+            return place::within(&place::folder(context, &dir)?, &image).map(Some);
+        }
+        let place = Where::Cache;
+        let name = ImageRef::Placed { place, image }.to_string();
+        match place::locate(context, Path::new(&name)) {
+            Err(failure) if is_no_cache(failure.code) => Ok(None),
+            located => located.map(Some),
+        }
+    }
+}
+
+const fn is_no_cache(code: Code) -> bool {
+    matches!(code, Code::PlaceNotMounted | Code::NoCache)
+}
+
+impl Job<'_> {
+    /// Adds to a plan what becomes of the target.
+    fn rows(&self, plan: Plan) -> Plan {
+        let native = &self.image.native;
+        let header = &native.geometry().header;
+        let plan = plan
+            .text("file-system", native.facts().fs.clone())
+            .bytes("used", header.used_blocks * u64::from(header.block_size))
+            .bytes("minimum-size", native.minimum_size());
+        let (facts, len) = (self.facts.as_ref(), header.device_size);
+        let mode = match facts {
+            Some(_) => "alike",
+            None => "whole",
+        };
+        self.restoring
+            .plan_target(self.context, plan, &self.device, (facts, len, mode))
+    }
+
+    /// Shows the plan, and asks for the device's name.
+    fn settle(&self, plan: &Plan) -> Result<Step, Failure> {
+        let writing = self.args.terms.writing;
+        match self.facts {
+            Some(_) => {
+                let name = self.device.display().to_string();
+                settle_destructive(self.context, plan, writing, &name)
+            }
+            None => Ok(settle(self.context, plan, writing)),
+        }
+    }
+
+    fn open(&self) -> Result<Target, Failure> {
+        let options = target_options(Some(self.image));
+        let agreed = |now: &DeviceFacts| as_planned(&self.device, self.facts.as_ref(), now);
+        Ok(Target::open_agreed(&self.device, options, agreed)?)
+    }
+
+    /// Compares only where that is likely to pay.
+    fn options(&self, target: &Target, distance: Distance) -> Result<RestoreOptions, Failure> {
+        Ok(RestoreOptions {
+            changed_only: !target.is_new_file() && is_alike(&self.image.native, target)?,
+            ..self.restoring.options(target, distance)
+        })
+    }
+
+    /// From the source to the device; what the device holds already is not fetched.
+    fn directly(&self, trusted: Option<&Trusted>) -> Result<(), Failure> {
+        let context = self.context;
+        let plan = Plan::new("deploy")
+            .text("source", self.image.origin.name())
+            .text("identity", self.image.identity().to_string())
+            .row("cache", Value::Word("none"));
+        if self.settle(&self.rows(plan))? == Step::Stop {
+            return Ok(());
+        }
+        trust::remember(trusted)?;
+        let target = self.open()?;
+        let used = InUse::begin(context, self.image.origin.path());
+        let progress = context.progress();
+        let done = self
+            .options(&target, self.image.distance())
+            .and_then(|options| {
+                let (native, file) = (&self.image.native, self.image.file());
+                Ok(restore(native, file, &target, &options, &progress)?)
+            });
+        drop(progress);
+        let (target, restored) = finished(context, target, done)?;
+        let identity = self.image.identity();
+        used.restored(context, Some(identity), target.facts(), &self.device);
+        self.show(&Done {
+            restored: &restored,
+            received: None,
+        });
+        Ok(())
+    }
+}

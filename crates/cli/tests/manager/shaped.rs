@@ -1,0 +1,136 @@
+//! Two computers on a cable of 1 Gbit: the manager on one, a disk on the other.
+
+use std::fs;
+
+use anyhow::{Context, Result, ensure};
+use azud_testkit::cable::{Cable, Side};
+use azud_testkit::loops::Mount;
+use azud_testkit::tools::{have, have_root, run};
+use serde_json::Value;
+
+use crate::kit::{self, Disk, text};
+use crate::server::{Manager, Room};
+use crate::{MIB, bytes, same};
+
+const VOLUME: u64 = 128;
+const NOISE: u64 = 60;
+
+fn can() -> bool {
+    have(&["ip", "tc", "mke2fs", "e2fsck", "debugfs", "blkid"]) && have_root()
+}
+
+/// A manager with an ext4 image, and a client's disk.
+struct Lab {
+    target: Disk,
+    room: Room,
+    _manager: Manager,
+}
+
+impl Lab {
+    fn new() -> Result<Self> {
+        let room = Room::over(Some(Cable::new(Some("1gbit"))?))?;
+        kit::ext4(&room.dir().join("volume"), VOLUME, NOISE)?;
+        fs::create_dir(room.images().join("aula1"))?;
+        capture(&room)?;
+        let manager = room.serve()?;
+        room.know(&manager)?;
+        let file = room.dir().join("disk");
+        let target = Disk::poisoned(file, VOLUME << 20)?;
+        Ok(Self {
+            target,
+            room,
+            _manager: manager,
+        })
+    }
+
+    /// A deployment, and the bytes that came over the cable for it.
+    fn deploy(&self, more: &[&str]) -> Result<(Value, u64)> {
+        let cable = self.room.cable.as_ref().context("a cable")?;
+        let before = cable.received(Side::Client)?;
+        let args = ["deploy", "REPO:aula1/ubuntu", self.target.name(), "--yes"];
+        let done = self.room.done(&[&args[..], more].concat())?;
+        let came = cable.received(Side::Client)? - before;
+        self.check()?;
+        Ok((done, came))
+    }
+
+    /// The disk holds what was captured.
+    fn check(&self) -> Result<()> {
+        run("e2fsck", &["-fn", self.target.name()])?;
+        let picture = |device: &std::path::Path, options| kit::picture_of(device, None, options);
+        let wanted = picture(&self.room.dir().join("volume"), "ro,loop")?;
+        ensure!(picture(self.target.path(), "ro")? == wanted, "other files");
+        Ok(())
+    }
+
+    /// One file of the volume is another, and the image is made anew.
+    fn change(&self) -> Result<()> {
+        let (volume, new) = (self.room.dir().join("volume"), self.room.dir().join("new"));
+        fs::write(&new, crate::noise(77, MIB))?;
+        let write = format!("write {} /a/noise7", text(&new));
+        for command in ["rm /a/noise7", &write] {
+            run("debugfs", &["-w", "-R", command, text(&volume)])?;
+        }
+        capture(&self.room)
+    }
+}
+
+fn capture(room: &Room) -> Result<()> {
+    let (volume, image) = (
+        room.dir().join("volume"),
+        room.images().join("aula1/ubuntu.img"),
+    );
+    kit::done(&["image", "create", text(&volume), text(&image), "--yes"]).map(drop)
+}
+
+#[test]
+fn loop_a_deployment_over_a_cable_moves_only_the_change_the_second_time() -> Result<()> {
+    if !can() {
+        return Ok(());
+    }
+    let lab = Lab::new()?;
+    let disk = Disk::blank(lab.room.dir().join("cache.disk"), 400 << 20)?;
+    run("mke2fs", &["-q", "-t", "ext4", "-m", "0", disk.name()])?;
+    let cache = Mount::new(disk.path(), None, "")?;
+    let cached = ["--cache", text(cache.path())];
+    let (first, came) = lab.deploy(&cached)?;
+    let there = lab.room.images().join("aula1/ubuntu.img");
+    let here = cache.path().join("aula1/ubuntu.img");
+    same(&there, &here)?;
+    let size = fs::metadata(&there)?.len();
+    ensure!(
+        bytes(&first, "from_source")? <= size && came > size,
+        "{first}"
+    );
+    lab.change()?;
+    let (second, came) = lab.deploy(&cached)?;
+    same(&there, &here)?;
+    // The file, its frames' neighbours, and the head.
+    ensure!(came < 12 * MIB as u64, "{came} bytes came: {second}");
+    ensure!(bytes(&second, "written")? < 4 * MIB as u64, "{second}");
+    // Without the cache the disk itself is the seed.
+    lab.change()?;
+    let (third, came) = lab.deploy(&["--no-cache"])?;
+    ensure!(came < 12 * MIB as u64, "{came} bytes came: {third}");
+    cache.unmount()
+}
+
+#[test]
+fn loop_a_cable_that_is_pulled_for_a_moment_is_waited_for() -> Result<()> {
+    if !can() {
+        return Ok(());
+    }
+    let lab = Lab::new()?;
+    let cable = lab.room.cable.as_ref().context("a cable")?;
+    std::thread::scope(|scope| {
+        let running = scope.spawn(|| lab.deploy(&["--no-cache"]));
+        std::thread::sleep(std::time::Duration::from_millis(300));
+        cable.plug(false)?;
+        std::thread::sleep(std::time::Duration::from_secs(1));
+        cable.plug(true)?;
+        running
+            .join()
+            .map_err(|_| anyhow::anyhow!("it panicked"))?
+            .map(drop)
+    })
+}

@@ -1,0 +1,154 @@
+//! How long a manager that went away is waited for, and who is told meanwhile.
+
+use std::fmt;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use crate::error::{NetError, Result};
+
+/// Between two tries.
+const PAUSE: Duration = Duration::from_millis(250);
+/// The longest pause.
+const MOST: Duration = Duration::from_secs(2);
+/// Without another word.
+const USUAL: Duration = Duration::from_mins(1);
+
+/// What one who waits is told; `false` ends the waiting.
+type Told = dyn Fn(&NetError, Moment) -> bool + Send + Sync;
+
+/// What happens to somebody who waits.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Moment {
+    /// The manager does not answer: the waiting begins.
+    Begins,
+    /// It still does not.
+    Lasts,
+}
+
+/// Asks again what may succeed later. What is shared between threads is one outage for all of them.
+#[derive(Clone)]
+pub struct Patience {
+    lasts: Duration,
+    told: Arc<Told>,
+    /// When the present outage began.
+    since: Arc<Mutex<Option<Instant>>>,
+}
+
+impl Default for Patience {
+    fn default() -> Self {
+        Self::new(USUAL, |_, _| true)
+    }
+}
+
+impl fmt::Debug for Patience {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Patience").field(&self.lasts).finish()
+    }
+}
+
+impl Patience {
+    /// Waits at most so long after the last answer; `told` hears of it and may end it.
+    pub fn new(
+        lasts: Duration,
+        told: impl Fn(&NetError, Moment) -> bool + Send + Sync + 'static,
+    ) -> Self {
+        Self {
+            lasts,
+            told: Arc::new(told),
+            since: Arc::default(),
+        }
+    }
+
+    /// Does what may have to be done again. It is tried twice at least.
+    pub(super) fn with<T>(&self, mut act: impl FnMut() -> Result<T>) -> Result<T> {
+        let mut pause = PAUSE;
+        loop {
+            let error = match act() {
+                Err(error) if error.is_temporary() => error,
+                other => {
+                    *self.lock() = None;
+                    return other;
+                }
+            };
+            let now = Instant::now();
+            let (moment, began) = {
+                let mut since = self.lock();
+                let moment = since.map_or(Moment::Begins, |_| Moment::Lasts);
+                (moment, *since.get_or_insert(now))
+            };
+            let over = moment == Moment::Lasts && now.duration_since(began) >= self.lasts;
+            if over || !(self.told)(&error, moment) {
+                return Err(error);
+            }
+            let wanted = match &error {
+                NetError::Later { after, .. } => *after,
+                _ => pause,
+            };
+            thread::sleep(wanted.min(self.lasts));
+            pause = (pause * 2).min(MOST);
+        }
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, Option<Instant>> {
+        self.since.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicUsize, Ordering};
+    use std::sync::{Arc, Mutex};
+    use std::time::Duration;
+
+    use super::{Moment, Patience};
+    use crate::error::NetError;
+
+    fn later() -> NetError {
+        NetError::Later {
+            host: "h".into(),
+            detail: String::new(),
+            after: Duration::from_millis(1),
+        }
+    }
+
+    #[test]
+    fn what_succeeds_later_is_asked_again_and_told_once() {
+        let told = Arc::new(Mutex::new(Vec::new()));
+        let heard = Arc::clone(&told);
+        let patience = Patience::new(Duration::from_mins(1), move |_, moment| {
+            heard.lock().unwrap().push(moment);
+            true
+        });
+        let mut tries = 0;
+        let done = patience.with(|| {
+            tries += 1;
+            if tries < 3 { Err(later()) } else { Ok(tries) }
+        });
+        assert_eq!(done.unwrap(), 3);
+        assert_eq!(*told.lock().unwrap(), [Moment::Begins, Moment::Lasts]);
+    }
+
+    #[test]
+    fn patience_ends_by_itself_by_refusal_and_by_what_never_succeeds() {
+        let tries = AtomicUsize::new(0);
+        let fail = || {
+            tries.fetch_add(1, Ordering::Relaxed);
+            Err::<(), _>(later())
+        };
+        Patience::new(Duration::ZERO, |_, _| true)
+            .with(fail)
+            .unwrap_err();
+        assert_eq!(tries.swap(0, Ordering::Relaxed), 2, "once more at least");
+        Patience::new(Duration::from_mins(1), |_, _| false)
+            .with(fail)
+            .unwrap_err();
+        assert_eq!(tries.load(Ordering::Relaxed), 1, "told not to wait");
+        let gone = || {
+            tries.fetch_add(1, Ordering::Relaxed);
+            Err::<(), _>(NetError::BadCertificate)
+        };
+        Patience::default().with(gone).unwrap_err();
+        assert_eq!(tries.load(Ordering::Relaxed), 2);
+    }
+}
