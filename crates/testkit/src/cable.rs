@@ -55,7 +55,8 @@ impl Cable {
         Ok(cable)
     }
 
-    fn name(&self, side: Side) -> &str {
+    /// The name of a computer, as `ip netns` knows it.
+    pub fn name(&self, side: Side) -> &str {
         match side {
             Side::Server => &self.server,
             Side::Client => &self.client,

@@ -28,17 +28,19 @@ impl Args {
             let text = context.catalog.text("warn-undiscarded");
             context.output.warn(&context.catalog, &text);
         }
-        let value = json!({
+        let mut value = json!({
             "action": "image-restore",
             "target": device,
             "content": done.content,
             "written": done.written,
             "kept": done.kept,
             "fetched": done.fetched,
-            "from_source": received,
             "read_back": self.read_back,
             "seconds": time.as_secs_f64(),
         });
+        if let Some(received) = received {
+            value["from_source"] = received.into();
+        }
         context.output.result(&value, || {
             let label = |key: &str| context.catalog.text(&format!("label-{key}"));
             let mut rows = vec![

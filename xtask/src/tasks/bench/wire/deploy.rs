@@ -1,0 +1,232 @@
+//! An image comes from a server into a cache and onto a disk, at once or one after the other.
+
+use std::cell::Cell;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, ensure};
+use azud_image::diff;
+use azud_testkit::cable::{Cable, Side as End};
+use azud_testkit::loops::Mount;
+use azud_testkit::tools::run;
+
+use super::super::change::{Spread, changed};
+use super::super::data;
+use super::super::disks::{Disk, Lab, Origin, check, native, text, warm};
+use super::super::measure::measure;
+use super::super::peers::{self, EXT_A1, OURS, image};
+use super::super::table::{Side, Table, Turn, float, mb};
+use super::room::{CLIENT, Room};
+
+const RATE: &str = "1gbit";
+/// Share of the files' bytes that changed, in percent.
+const CHANGED: u32 = 2;
+/// A deployment takes at most 1.1 times as long as its slowest part.
+const HOLD: f64 = 1.0 / 1.1;
+
+/// `$1` is the directory of the cache, `$2` the disk, `$3` the url of today's image.
+const DEPLOY: &str =
+    r#"client "$azud" --quiet deploy --yes --cache "$1" REPO:volume "$2"; sync -f "$1"; sync "$2""#;
+const DIRECT: &str =
+    r#"client "$azud" --quiet deploy --yes --no-cache REPO:volume "$2"; sync "$2""#;
+const DOWNLOAD: &str =
+    r#"client "$azud" --quiet image copy --yes REPO:volume "$1/volume.img"; sync -f "$1""#;
+const RESTORE: &str = r#"client "$azud" --quiet image restore --yes "$4" "$2"; sync "$2""#;
+const TODAY: &str = r#"client curl -sSf -o "$1/today" "$3"; sync -f "$1"
+zstd -dcq "$1/today" | partclone.restore -q -s - -o "$2" -L /dev/null; sync "$2""#;
+
+/// All tables; none when tools are missing.
+pub(in super::super) fn tables(lab: &Lab) -> Result<Vec<Table>> {
+    if !super::can("deploy") {
+        return Ok(Vec::new());
+    }
+    let origin = Origin::open(&data::ext4(&lab.options)?)?;
+    peers::create(lab, &origin, OURS, None)?;
+    EXT_A1.capture(lab, &origin)?;
+    fs::rename(lab.path(EXT_A1.image), lab.path(OURS).join(EXT_A1.image))?;
+    Ok(vec![first(lab, &origin)?, again(lab, &origin)?])
+}
+
+/// A cache and a disk, both fresh.
+struct Client {
+    mount: Mount,
+    _cache: Disk,
+    disk: Disk,
+}
+
+impl Client {
+    fn new(lab: &Lab, origin: &Origin) -> Result<Self> {
+        let size = fs::metadata(image(lab, OURS))?.len();
+        let cache = lab.disk((size * 3 + (256 << 20)).next_multiple_of(1 << 20))?;
+        run(
+            "mke2fs",
+            &["-q", "-F", "-t", "ext4", "-m", "0", cache.name()],
+        )?;
+        let mount = Mount::new(Path::new(cache.name()), None, "noatime")?;
+        Ok(Self {
+            mount,
+            _cache: cache,
+            disk: lab.disk(origin.volume.device_size)?,
+        })
+    }
+
+    /// Runs a script; how long it took until the first byte was on the disk.
+    fn turn(&self, room: &Room, script: &str, image: &Path) -> Result<(Turn, Option<Duration>)> {
+        let url = format!("http://{}/{}", Cable::SERVER, EXT_A1.image);
+        let own = [
+            text(self.mount.path())?,
+            self.disk.name(),
+            &url,
+            text(image)?,
+        ];
+        let args = [&room.args()?[..], &own].concat();
+        let before = self.disk.written()?;
+        let ended = &AtomicBool::new(false);
+        let (sample, first) = thread::scope(|scope| {
+            let begun = Instant::now();
+            let watcher = scope.spawn(move || {
+                while !ended.load(Ordering::Relaxed) {
+                    if self.disk.written().is_ok_and(|now| now > before) {
+                        return Some(begun.elapsed());
+                    }
+                    thread::sleep(Duration::from_millis(2));
+                }
+                None
+            });
+            let sample = measure(&[CLIENT, script].concat(), &args);
+            ended.store(true, Ordering::Relaxed);
+            (sample, watcher.join().ok().flatten())
+        });
+        let turn = Turn {
+            sample: sample?,
+            size: None,
+        };
+        Ok((turn, first))
+    }
+}
+
+fn first(lab: &Lab, origin: &Origin) -> Result<Table> {
+    let room = Room::new(lab, Some(RATE), &lab.path(OURS))?;
+    let ours = image(lab, OURS);
+    let ways = [
+        ("azud deploy, cache and disk", DEPLOY, None),
+        ("the download alone", DOWNLOAD, Some(HOLD)),
+        ("the restore alone", RESTORE, None),
+        ("azud deploy --no-cache", DIRECT, None),
+        ("curl, then zstd and partclone.restore", TODAY, Some(1.0)),
+    ];
+    let firsts: Vec<_> = ways.iter().map(|_| Cell::new(None)).collect();
+    let sides = ways
+        .iter()
+        .zip(&firsts)
+        .map(|((what, script, hold), seen)| {
+            let (room, ours) = (&room, &ours);
+            Side::new(*what, *hold, move |run_number| {
+                let client = Client::new(lab, origin)?;
+                warm(ours)?;
+                warm(&lab.path(OURS).join(EXT_A1.image))?;
+                let (turn, first) = client.turn(room, script, ours)?;
+                seen.set(first);
+                if run_number == 0 && *script != DOWNLOAD {
+                    check(&client.disk, origin, what, *script != TODAY)?;
+                }
+                client.mount.unmount()?;
+                Ok(turn)
+            })
+        });
+    let title = "deploy, 1 Gbit, cache and disk empty";
+    let sides = sides.collect();
+    let mut table = Table::measure(title, origin.used(), lab.options.runs, sides)?;
+    for ((what, ..), seen) in ways.iter().zip(&firsts) {
+        if let Some(first) = seen.get() {
+            let millis = first.as_millis();
+            table.note(format!("{what}: first byte on the disk after {millis} ms"));
+        }
+    }
+    note_manager(&mut table, &room)?;
+    Ok(table)
+}
+
+/// The image before and after a change, and the changed volume.
+struct Pair {
+    old: PathBuf,
+    new: PathBuf,
+    now: Origin,
+    /// Compressed frames that the former image has none of by content.
+    bound: u64,
+}
+
+impl Pair {
+    fn make(lab: &Lab, origin: &Origin) -> Result<Self> {
+        let old = lab.fresh_dir("old")?.join("volume.img");
+        fs::copy(image(lab, OURS), &old)?;
+        let change = (CHANGED, Spread::ALL[0]);
+        let file = changed(lab, &origin.file, "changed.ext4", change)?;
+        let now = Origin::open(&file)?;
+        peers::create(lab, &now, "newer", Some(&old))?;
+        let new = image(lab, "newer");
+        EXT_A1.capture(lab, &now)?;
+        let today = lab.path("newer").join(EXT_A1.image);
+        fs::rename(lab.path(EXT_A1.image), today)?;
+        Ok(Self {
+            bound: diff(&native(&old)?, &native(&new)?).new_compressed,
+            old,
+            new,
+            now,
+        })
+    }
+}
+
+fn again(lab: &Lab, origin: &Origin) -> Result<Table> {
+    let pair = &Pair::make(lab, origin)?;
+    let room = &Room::new(lab, Some(RATE), &lab.path("newer"))?;
+    let ways = [
+        ("azud deploy", DEPLOY),
+        ("azud deploy --no-cache", DIRECT),
+        ("curl, then zstd and partclone.restore", TODAY),
+    ];
+    let came: Vec<_> = ways.iter().map(|_| Cell::new(0)).collect();
+    let sides = ways.iter().zip(&came).map(|((what, script), came)| {
+        let hold = (*script == TODAY).then_some(1.0);
+        Side::new(*what, hold, move |run_number| {
+            let client = Client::new(lab, &pair.now)?;
+            fs::copy(&pair.old, client.mount.path().join("volume.img"))?;
+            peers::restore(lab, &pair.old, &client.disk, false)?;
+            warm(&pair.new)?;
+            let before = room.cable.received(End::Client)?;
+            let (turn, _) = client.turn(room, script, &pair.new)?;
+            came.set(room.cable.received(End::Client)? - before);
+            if run_number == 0 {
+                check(&client.disk, &pair.now, what, *script != TODAY)?;
+            }
+            client.mount.unmount()?;
+            Ok(turn)
+        })
+    });
+    let title = format!("deploy again, 1 Gbit, {CHANGED} % changed");
+    let sides = sides.collect();
+    let mut table = Table::measure(title, pair.now.used(), lab.options.runs, sides)?;
+    let absent = mb(pair.bound);
+    table.note(format!("compressed frames absent by content {absent} MB"));
+    for ((what, _), came) in ways.iter().zip(&came) {
+        let came = came.get();
+        table.note(format!(
+            "{what}: {} MB over the cable, with all that belongs to it ({:.2} × what is absent)",
+            mb(came),
+            float(came) / float(pair.bound.max(1))
+        ));
+    }
+    note_manager(&mut table, room)?;
+    fs::remove_file(&pair.now.file).context("the changed volume")?;
+    Ok(table)
+}
+
+fn note_manager(table: &mut Table, room: &Room) -> Result<()> {
+    let peak = float(room.manager_peak()?) / f64::from(1 << 20);
+    ensure!(peak > 0.0, "no peak");
+    table.note(format!("the manager had {peak:.0} MiB at most"));
+    Ok(())
+}
