@@ -9,6 +9,7 @@ use azud_core::code::Code;
 use azud_core::layout::{Layout, Profile};
 use azud_core::reference::Host;
 use azud_image::signature::TrustedKey;
+use azud_transport::http::Manager;
 use clap::ValueEnum;
 use serde::Deserialize;
 
@@ -54,6 +55,9 @@ pub struct SiteArgs {
     /// This machine is the manager.
     #[arg(long, global = true)]
     pub serving: bool,
+    /// A manager that is known for this run alone: the demonstration's.
+    #[arg(skip)]
+    pub met: Option<Manager>,
 }
 
 /// What the file says.

@@ -966,6 +966,9 @@ demo-restore = Restore the image, read it back, and let others judge
 demo-same-files = { $count } files, all equal
 demo-change = Change a few files and capture again: equal frames are taken over
 demo-follow = Bring the restored copy up to date: only blocks that differ are written
+demo-serve = Start a manager on loopback, and put the image into it
+demo-deploy = Deploy it to another PC: into its empty cache and onto its disk, in one pass
+demo-delta = A newer image: the cache fetches only what changed, and nothing comes twice
 demo-kept = The files are in { $dir }
 demo-step = Step
 demo-step-files = Files
@@ -975,6 +978,9 @@ demo-step-verify = Verify, decoding everything
 demo-step-restore = Restore and read back
 demo-step-recapture = Capture after changes
 demo-step-new = New in the second image
+demo-step-first = First deployment, from the manager
+demo-step-delta = Update of the cache, from the manager
+demo-step-again = Second deployment, from the manager
 demo-step-follow = Restore only what differs
 
 ## Repositories and removable storage

@@ -966,6 +966,9 @@ demo-restore = Restaurar la imagen, releerla y dejar que otros la juzguen
 demo-same-files = { $count } ficheros, todos iguales
 demo-change = Cambiar unos ficheros y capturar otra vez: las tramas iguales se aprovechan
 demo-follow = Poner al día la copia restaurada: solo se escriben los bloques que difieren
+demo-serve = Arrancar un gestor en la interfaz local y darle la imagen
+demo-deploy = Desplegarla en otro PC: en su caché vacía y en su disco, de una pasada
+demo-delta = Una imagen más nueva: la caché solo trae lo que cambió y nada viene dos veces
 demo-kept = Los ficheros están en { $dir }
 demo-step = Paso
 demo-step-files = Ficheros
@@ -975,6 +978,9 @@ demo-step-verify = Comprobación, descodificando todo
 demo-step-restore = Restauración y relectura
 demo-step-recapture = Captura tras los cambios
 demo-step-new = Lo nuevo de la segunda imagen
+demo-step-first = Primer despliegue, del gestor
+demo-step-delta = Actualización de la caché, del gestor
+demo-step-again = Segundo despliegue, del gestor
 demo-step-follow = Restauración de lo que difiere
 
 ## Repositorios y medios extraíbles

@@ -209,7 +209,10 @@ impl Manager {
 
 impl Drop for Manager {
     fn drop(&mut self) {
-        let _ = run_any("kill", &[&self.child.id().to_string()]);
+        // The number of one that has ended may be another's by now.
+        if let Ok(None) = self.child.try_wait() {
+            let _ = run_any("kill", &[&self.child.id().to_string()]);
+        }
         let _ = self.child.wait();
     }
 }

@@ -4,6 +4,7 @@
 //! Every step is the command a user would type, run through the same code.
 
 mod files;
+mod room;
 mod story;
 
 use std::path::PathBuf;

@@ -6,9 +6,11 @@ use std::time::{Duration, Instant};
 
 use azud_core::code::Code;
 use azud_disk::command::Tool;
-use serde_json::json;
+use azud_transport::http::Manager;
+use serde_json::{Value, json};
 
 use super::files::{broken, flip, gather, hashes, size};
+use super::room::{self, Kept};
 use crate::args;
 use crate::commands::Context;
 use crate::failure::Failure;
@@ -16,6 +18,7 @@ use crate::human;
 use crate::i18n::Catalog;
 use crate::opened::Opened;
 use crate::output::{Mode, Output};
+use crate::site::SiteArgs;
 use crate::table;
 
 /// Bytes of real files that the volume gets.
@@ -33,6 +36,8 @@ struct Story<'a> {
     context: &'a Context,
     dir: &'a Path,
     rows: Vec<Row>,
+    /// The manager, once it is there.
+    manager: Option<Manager>,
 }
 
 /// Tells the story in a directory.
@@ -41,12 +46,15 @@ pub(super) fn tell(context: &Context, dir: &Path) -> Result<(), Failure> {
         context,
         dir,
         rows: Vec::new(),
+        manager: None,
     };
     story.make_volume()?;
     story.capture_and_verify()?;
     story.notice_damage()?;
     story.restore()?;
     story.change_and_follow()?;
+    story.serve_and_deploy()?;
+    story.deploy_the_change()?;
     story.show();
     Ok(())
 }
@@ -72,41 +80,55 @@ impl Story<'_> {
 
     /// Runs a command as a user would type it, quietly; the time it took.
     fn azud(&self, words: &[&str]) -> Result<Duration, Failure> {
-        let line: Vec<String> = words
-            .iter()
-            .map(|word| word.replace(&format!("{}/", self.dir.display()), ""))
-            .collect();
-        self.context
-            .output
-            .note(&format!("  $ azud {}", line.join(" ")));
+        Ok(self.azud_telling(words)?.1)
+    }
+
+    /// The same, with what it says to programs.
+    fn azud_telling(&self, words: &[&str]) -> Result<(Value, Duration), Failure> {
+        self.note_line("azud", words);
         let typed: Vec<OsString> = std::iter::once("azud")
             .chain(words.iter().copied())
             .map(OsString::from)
             .collect();
         let parsed = args::parse(&typed, &self.context.catalog);
         let cli = parsed.map_err(|_| Failure::new(Code::Usage, words.join(" ")))?;
-        let output = Output::standard(Mode {
-            json: false,
+        let mode = Mode {
+            json: true,
             quiet: true,
-        });
+        };
+        let kept = Kept::default();
+        let output = Output::new(mode, Box::new(kept.clone()), Box::new(std::io::stderr()));
         let context = Context {
             catalog: Catalog::new(self.context.catalog.lang()),
             output,
-            site: cli.global.site,
+            site: self.site(),
         };
         let begun = Instant::now();
         cli.command.run(&context)?;
-        Ok(begun.elapsed())
+        Ok((kept.last(), begun.elapsed()))
+    }
+
+    /// Nothing of this computer's own repositories is touched.
+    fn site(&self) -> SiteArgs {
+        let hosts = self.manager.iter().map(|manager| manager.host.clone());
+        SiteArgs {
+            root: Some(self.dir.join("root")),
+            manager: hosts.collect(),
+            met: self.manager.clone(),
+            ..SiteArgs::default()
+        }
+    }
+
+    /// A line as a user would type it.
+    fn note_line(&self, program: &str, words: &[&str]) {
+        let here = format!("{}/", self.dir.display());
+        let line: Vec<String> = words.iter().map(|word| word.replace(&here, "")).collect();
+        let line = format!("  $ {program} {}", line.join(" "));
+        self.context.output.note(&line);
     }
 
     fn tool(&self, program: &str, words: &[&str]) -> Result<(), Failure> {
-        let line: Vec<String> = words
-            .iter()
-            .map(|word| word.replace(&format!("{}/", self.dir.display()), ""))
-            .collect();
-        self.context
-            .output
-            .note(&format!("  $ {program} {}", line.join(" ")));
+        self.note_line(program, words);
         Tool::find(program)?.args(words).run()?;
         Ok(())
     }
@@ -228,6 +250,43 @@ impl Story<'_> {
         self.check(&target, "tree")
     }
 
+    /// A manager, an empty cache, another PC.
+    fn serve_and_deploy(&mut self) -> Result<(), Failure> {
+        self.say("demo-serve");
+        self.note_line("azud", &["serve", "--images", "server"]);
+        self.manager = Some(room::manager(self.dir)?);
+        self.azud(&["image", "copy", &self.path("lab.img"), &self.path("server")])?;
+        self.say("demo-deploy");
+        let cache = self.path("cache");
+        std::fs::create_dir(&cache).map_err(|error| Failure::io(self.dir, &error))?;
+        let (bytes, time) = self.deploy()?;
+        self.row("first", bytes, time);
+        self.check(&self.path("pc2.ext4"), "tree")
+    }
+
+    /// Cache and PC follow a change.
+    fn deploy_the_change(&mut self) -> Result<(), Failure> {
+        self.say("demo-delta");
+        let volume = self.path("volume.ext4");
+        self.change(&volume)?;
+        self.azud(&["image", "create", &volume, &self.path("server/lab.img")])?;
+        let cached = self.path("cache/lab.img");
+        let words = ["cache", "update", &cached, "--from", "REPO:lab"];
+        let (said, time) = self.azud_telling(&words)?;
+        self.row("delta", said["from_source"].as_u64().unwrap_or(0), time);
+        let (bytes, time) = self.deploy()?;
+        self.row("again", bytes, time);
+        self.check(&self.path("pc2.ext4"), "tree")
+    }
+
+    /// Bytes that came from the manager, and the time.
+    fn deploy(&self) -> Result<(u64, Duration), Failure> {
+        let (target, cache) = (self.path("pc2.ext4"), self.path("cache"));
+        let words = ["deploy", "REPO:lab", &target, "--cache", &cache, "--yes"];
+        let (said, time) = self.azud_telling(&words)?;
+        Ok((said["from_source"].as_u64().unwrap_or(0), time))
+    }
+
     /// Replaces, removes and adds a few files, in the volume and in the tree it was made from.
     fn change(&self, volume: &str) -> Result<(), Failure> {
         let tree = self.dir.join("tree");
@@ -241,7 +300,8 @@ impl Story<'_> {
                 std::fs::remove_file(&host).map_err(failed)?;
                 continue;
             }
-            let content = format!("changed by azud demo, file {n}\n").repeat(5000);
+            let of = names.len();
+            let content = format!("changed by azud demo, file {n} of {of}\n").repeat(5000);
             std::fs::write(&host, content).map_err(failed)?;
             script.extend([
                 "write \"",

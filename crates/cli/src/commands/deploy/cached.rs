@@ -24,11 +24,7 @@ use crate::receive::{Prepared, Receiving};
 use crate::trust::Trusted;
 
 /// Brings the cache up to date and restores from what arrives there.
-pub(super) fn deploy(
-    job: &Job<'_>,
-    to: &Located,
-    trusted: Option<Trusted>,
-) -> Result<(), Failure> {
+pub(super) fn deploy(job: &Job<'_>, to: &Located, trusted: Option<Trusted>) -> Result<(), Failure> {
     let context = job.context;
     let receiving = Receiving {
         action: "deploy",

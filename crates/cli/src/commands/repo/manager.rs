@@ -94,6 +94,9 @@ impl Introduced {
 
 /// The client of the manager that a place is, if it is known as one.
 pub(crate) fn manager(context: &Context, place: &Where) -> Result<Option<Client>, Failure> {
+    if let (Some(met), Where::Manager) = (&context.site.met, place) {
+        return Ok(Some(Client::new(met)?));
+    }
     if !matches!(place, Where::Manager | Where::Host(_)) {
         return Ok(None);
     }
