@@ -6,7 +6,7 @@ use azud_core::assembly::{Layout, Plan as Pieces};
 use azud_core::bitmap::Bitmap;
 use azud_core::code::Code;
 use azud_core::progress::{Phase, Progress};
-use azud_store::side::InfoLine;
+use azud_store::side::{Carried, InfoLine};
 use azud_store::{Identity, StoreError};
 use azud_transport::NetError;
 use azud_transport::http::{Published, Upload, send};
@@ -55,12 +55,14 @@ impl Sending<'_> {
             return Ok(());
         }
         let info = self.from.info(layout.is_native())?;
-        let done = match self.attempt(context, (&layout, info.as_ref()), false) {
+        let carried = self.from.carried()?;
+        let what = (&layout, info.as_ref(), carried.as_slice());
+        let done = match self.attempt(context, what, false) {
             // Something that the manager has is damaged there: it is given all of it.
             Err(NetError::Said {
                 code: Code::Corrupt,
                 ..
-            }) => self.attempt(context, (&layout, info.as_ref()), true),
+            }) => self.attempt(context, what, true),
             other => other,
         };
         self.show(context, &layout, &done?, begun);
@@ -71,10 +73,13 @@ impl Sending<'_> {
     fn attempt(
         &self,
         context: &Context,
-        (layout, info): (&Layout, Option<&InfoLine>),
+        (layout, info, carried): (&Layout, Option<&InfoLine>, &[Carried]),
         all: bool,
     ) -> Result<Sent, NetError> {
-        let upload = self.to.open(layout.size(), info)?;
+        let mut upload = self.to.open(layout.size(), info)?;
+        for one in carried {
+            upload = upload.with(one.ending, one.content.clone());
+        }
         let resumed = upload.arrived();
         let progress = context.progress();
         let done = self.deliver(&upload, layout, (all, &progress));

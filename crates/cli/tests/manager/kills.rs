@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, ensure};
 
 use crate::kit::{self, Random, Said, soak, text, whole};
-use crate::server::Room;
+use crate::server::{Room, refusal};
 use crate::upload::tidy;
 use crate::{MIB, noise};
 
@@ -68,7 +68,12 @@ fn stress_whoever_is_killed_the_image_is_whole() -> Result<()> {
             whole(&there).with_context(case)?;
             manager = room.serve_at(port)?;
             let output = client.wait_with_output()?;
-            Said::of(&output)?.done().with_context(case)?;
+            let said = Said::of(&output)?;
+            // Before anything was begun, nothing is waited for.
+            if said.status == Some(1) {
+                refusal(&said, "repo/unreachable").with_context(case)?;
+                room.done(args).with_context(case)?;
+            }
         }
         whole(&there).with_context(case)?;
         ensure!(restored(&room)? == content, "{}: another volume", case());

@@ -67,7 +67,7 @@ fn a_copy_sends_what_the_manager_lacks() -> Result<()> {
     ensure!(
         history["versions"]
             .as_array()
-            .is_some_and(|all| all.len() == 1),
+            .is_some_and(|all| all.len() == 2),
         "{history}"
     );
     Ok(())
@@ -150,4 +150,69 @@ fn an_image_that_somebody_writes_is_locked() -> Result<()> {
     fs::remove_file(room.images().join("win.img.lock"))?;
     room.done(&copy)?;
     Ok(())
+}
+
+#[test]
+fn a_manager_tells_what_it_has_and_puts_it_away() -> Result<()> {
+    let (room, _manager) = room()?;
+    let here = image_of(&room, &noise(16, MIB))?;
+    room.done(&["image", "copy", text(&here), "REPO:aula1/win", "--yes"])?;
+    room.done(&["image", "copy", text(&here), "REPO:aula2/win", "--yes"])?;
+    let list = room.done(&["image", "list", "REPO:aula1"])?;
+    ensure!(
+        list["images"].as_array().is_some_and(|all| all.len() == 1),
+        "{list}"
+    );
+    ensure!(list["images"][0]["path"] == "aula1/win.img", "{list}");
+    let info = room.done(&["image", "info", "REPO:aula1/win"])?;
+    let own = kit::done(&["image", "info", text(&here)])?;
+    ensure!(
+        info["identity"] == own["identity"] && info["used"] == own["used"],
+        "{info}"
+    );
+    refusal(
+        &room.run(&["image", "rm", "REPO:aula1/none"])?,
+        "image/not-found",
+    )?;
+    room.done(&["image", "rm", "REPO:aula1/win"])?;
+    ensure!(!room.images().join("aula1/win.img").exists(), "still there");
+    let there = room.images().join("aula1/win.img");
+    kit::done(&["image", "rollback", text(&there), "--yes"])?;
+    same(&here, &there)
+}
+
+#[test]
+fn a_repository_is_imported_below_a_folder() -> Result<()> {
+    let (room, _manager) = room()?;
+    let mut content = noise(17, 8 * MIB);
+    let here = image_of(&room, &content)?;
+    room.done(&["image", "copy", text(&here), "REPO:aula1/win", "--yes"])?;
+    fs::write(room.images().join("old.img"), noise(18, MIB))?;
+    fs::write(room.images().join("notes.txt"), "no image")?;
+    let mirror = room.dir().join("mirror");
+    fs::create_dir(&mirror)?;
+    let import = ["repo", "import", "REPO:", text(&mirror), "--yes"];
+    let first = room.done(&import)?;
+    ensure!(
+        first["brought"]
+            .as_array()
+            .is_some_and(|all| all.len() == 2),
+        "{first}"
+    );
+    whole(&mirror.join("aula1/win.img"))?;
+    same(&room.images().join("old.img"), &mirror.join("old.img"))?;
+    content[MIB..2 * MIB].fill(3);
+    let here = image_of(&room, &content)?;
+    room.done(&["image", "copy", text(&here), "REPO:aula1/win", "--yes"])?;
+    let second = room.done(&import)?;
+    ensure!(second["unchanged"] == 1, "{second}");
+    ensure!(bytes(&second, "from_source")? < 4 * MIB as u64, "{second}");
+    same(&here, &mirror.join("aula1/win.img"))?;
+    // From a tree, too, and one that fails keeps no other from coming.
+    let other = room.dir().join("other");
+    fs::create_dir(&other)?;
+    fs::write(other.join("old.img.lock"), "")?;
+    let said = room.run(&["repo", "import", text(&mirror), text(&other), "--yes"])?;
+    refusal(&said, "image/locked")?;
+    same(&here, &other.join("aula1/win.img"))
 }

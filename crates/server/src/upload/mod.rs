@@ -104,7 +104,7 @@ impl Uploads {
         })?;
         let left = inbox.left();
         let arrived = left.iter().map(|piece| u64::from(piece.len)).sum();
-        let session = Session::new(name, opening.sender.clone(), info, (inbox, left));
+        let session = Session::new(name, opening, info, (inbox, left));
         self.sessions().insert(id.clone(), Arc::new(session));
         Ok(Opened { id, arrived })
     }

@@ -7,10 +7,10 @@ use axum::body::{Body, to_bytes};
 use axum::extract::{Extension, Path, Request, State};
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use axum::routing::{delete, get, post};
+use axum::routing::{delete, get, post, put};
 use axum::{Json, Router};
 use azud_core::code::Code;
-use azud_core::upload::{MAX_BATCH, MAX_DESCRIPTION, Opened, Opening, State as Standing};
+use azud_core::upload::{MAX_BATCH, Opened, Opening, State as Standing};
 use futures_util::StreamExt;
 use tokio::sync::mpsc;
 use tokio::time::timeout;
@@ -35,6 +35,7 @@ pub(crate) fn routes() -> Router<Arc<Shared>> {
         .route("/v1/uploads", post(open))
         .route("/v1/uploads/{id}", get(state).delete(close))
         .route("/v1/uploads/{id}/pieces", get(left).put(pieces))
+        .route("/v1/uploads/{id}/beside/{ending}", put(beside))
         .route("/v1/uploads/{id}/image", post(image))
 }
 
@@ -126,13 +127,29 @@ async fn pieces(
     Ok(StatusCode::NO_CONTENT)
 }
 
+/// Takes a side file that goes along with the image.
+async fn beside(
+    State(shared): State<Arc<Shared>>,
+    Path((id, ending)): Path<(String, String)>,
+    request: Request,
+) -> Result<StatusCode, Problem> {
+    let session = shared.uploads.find(&id)?;
+    let most = usize::try_from(session.longest_beside()).unwrap_or(usize::MAX);
+    let content = whole(request.into_body(), most, MORE_PATIENCE).await?;
+    if session.carry(&ending, content) {
+        Ok(StatusCode::NO_CONTENT)
+    } else {
+        Err(bad("no file of this ending goes along with an image"))
+    }
+}
+
 async fn image(
     State(shared): State<Arc<Shared>>,
     Path(id): Path<String>,
     request: Request,
 ) -> Result<(StatusCode, Json<Standing>), Problem> {
     let session = shared.uploads.find(&id)?;
-    let most = usize::try_from(MAX_DESCRIPTION).unwrap_or(usize::MAX);
+    let most = usize::try_from(session.longest_description()).unwrap_or(usize::MAX);
     let description = whole(request.into_body(), most, MORE_PATIENCE).await?;
     session.touch();
     if session.begin_work() {

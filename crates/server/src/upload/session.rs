@@ -8,11 +8,15 @@ use azud_core::assembly::{Layout, Piece};
 use azud_core::code::Code;
 use azud_core::progress::{Interrupted, Phase, Progress};
 use azud_core::reference::SubPath;
-use azud_core::upload::{RECORD_LEN, State, encode};
+use azud_core::upload::{MAX_BESIDE, MAX_DESCRIPTION, Opening, RECORD_LEN, State, encode};
 use azud_store::StoreError;
 use azud_store::assembly::{Facts, Inbox, Report, Way};
 use azud_store::publish::Outcome;
-use azud_store::side::InfoLine;
+use azud_store::side::{CARRIED, Carried, InfoLine};
+
+/// What small images may have.
+const LEAST_DESCRIPTION: u64 = 8 << 20;
+const LEAST_BESIDE: u64 = 64 << 10;
 
 /// An upload.
 #[derive(Debug)]
@@ -20,7 +24,10 @@ pub(super) struct Session {
     name: SubPath,
     sender: String,
     info: Option<InfoLine>,
+    /// The most bytes that the image can have.
+    bytes: u64,
     left: Vec<Piece>,
+    carried: Mutex<Vec<Carried>>,
     last: Mutex<Instant>,
     /// Taken when the image is put together, or the upload given up.
     pub(super) inbox: RwLock<Option<Inbox>>,
@@ -32,15 +39,17 @@ pub(super) struct Session {
 impl Session {
     pub(super) fn new(
         name: SubPath,
-        sender: String,
+        opening: &Opening,
         info: Option<InfoLine>,
         (inbox, left): (Inbox, Vec<Piece>),
     ) -> Self {
         Self {
             name,
-            sender,
+            sender: opening.sender.clone(),
             info,
+            bytes: opening.bytes,
             left,
+            carried: Mutex::default(),
             last: Mutex::new(Instant::now()),
             inbox: RwLock::new(Some(inbox)),
             state: Mutex::new(State::Receiving),
@@ -66,6 +75,27 @@ impl Session {
         matches!(*self.lock(), State::Working { .. })
     }
 
+    /// The longest description that an image of this size has: a frame holds at least a block.
+    pub(super) fn longest_description(&self) -> u64 {
+        (LEAST_DESCRIPTION + self.bytes / 32).min(MAX_DESCRIPTION)
+    }
+
+    /// The longest side file that goes along with an image of this size.
+    pub(super) fn longest_beside(&self) -> u64 {
+        (LEAST_BESIDE + self.bytes / 4096).min(MAX_BESIDE)
+    }
+
+    /// A side file that goes along; `false` if none of that ending does.
+    pub(super) fn carry(&self, ending: &str, content: Vec<u8>) -> bool {
+        let Some(ending) = CARRIED.into_iter().find(|one| *one == ending) else {
+            return false;
+        };
+        let mut carried = self.carried.lock().unwrap_or_else(PoisonError::into_inner);
+        carried.retain(|one| one.ending != ending);
+        carried.push(Carried { ending, content });
+        true
+    }
+
     /// Its client gave a sign of life.
     pub(super) fn touch(&self) {
         *self.last.lock().unwrap_or_else(PoisonError::into_inner) = Instant::now();
@@ -73,7 +103,8 @@ impl Session {
 
     pub(super) fn has_lapsed(&self, after: Duration) -> bool {
         let last = *self.last.lock().unwrap_or_else(PoisonError::into_inner);
-        !self.is_working() && last.elapsed() > after
+        // Nor does one whose pieces are just coming.
+        !self.is_working() && last.elapsed() > after && self.inbox.try_write().is_ok()
     }
 
     /// Unlocks the image; waits for pieces that are just coming.
@@ -163,7 +194,11 @@ impl Session {
         drop(held);
         let facts = Facts {
             info: self.info.clone(),
-            carried: Vec::new(),
+            carried: self
+                .carried
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner)
+                .clone(),
             now: SystemTime::now(),
         };
         let report = inbox.publish(wanted, &facts, self)?;

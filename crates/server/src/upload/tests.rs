@@ -157,12 +157,25 @@ async fn pieces_in_any_order_become_an_image() {
     let both = [record(1 << 20, &two), record(0, &one)].concat();
     assert_eq!(site.put(&id, both.clone()).await.0, StatusCode::NO_CONTENT);
     assert_eq!(site.put(&id, both).await.0, StatusCode::NO_CONTENT, "again");
+    let beside = |ending: &str| format!("PUT /v1/uploads/{id}/beside/{ending}");
+    let answer = site.ask(&beside(".minisig"), b"signed".to_vec()).await;
+    assert_eq!(answer.0, StatusCode::NO_CONTENT);
+    for (ending, bytes) in [(".info", 9), ("..%2Fx", 9), (".minisig", 1 << 20)] {
+        let answer = site.ask(&beside(ending), vec![0; bytes]).await;
+        refused(&answer, 400, "repo/bad-upload");
+    }
     let state = site.finish(&id, index.clone()).await;
     assert_eq!(state["state"], "done", "{state}");
     let file = std::fs::read(site.images().join("a/x.img")).unwrap();
     assert_eq!(file, [one, two].concat());
-    let beside = ["x.img", "x.img.full.sum", "x.img.index", "x.img.sum"];
-    assert_eq!(visible(&site.images().join("a")), beside);
+    let names = [
+        "x.img",
+        "x.img.full.sum",
+        "x.img.index",
+        "x.img.minisig",
+        "x.img.sum",
+    ];
+    assert_eq!(visible(&site.images().join("a")), names);
     // Once more, by somebody who does not know.
     let id = site.id("a/x", 2 << 20).await;
     assert_eq!(site.finish(&id, index).await["way"], "nothing");

@@ -17,6 +17,7 @@ mod peers;
 mod report;
 mod table;
 mod update;
+mod upload;
 mod wire;
 
 use anyhow::{Context, Result, ensure};
@@ -44,13 +45,14 @@ pub(super) fn run(args: &[String]) -> Result<()> {
     let user = run_tool("id", &["-u"])?.stdout;
     ensure!(user == b"0\n", "loop devices and mounts need root");
     let lab = Lab::new(options)?;
-    let groups: [(&str, Group); 6] = [
+    let groups: [(&str, Group); 7] = [
         ("ext4", engine::tables),
         ("ntfs", ntfs::tables),
         ("list", list::tables),
         ("update", update::tables),
         ("unicast", wire::unicast),
         ("deploy", wire::deploy),
+        ("upload", upload::tables),
     ];
     for (name, group) in groups {
         if lab.options.only.is_empty() || lab.options.only.iter().any(|only| only.starts_with(name))

@@ -14,7 +14,7 @@ bench frames DIR
   --targets DIR   where images and targets are made (DIR/work)
   --tree DIR      files for the volumes (/usr)
   --ext4 FILE     an ext4 volume that is there already; it is only read
-  --only LIST     ext4, ext4/capture, ext4/recapture, ext4/restore, ext4/verify, ext4/again, ntfs, list, update, unicast, deploy ...
+  --only LIST     ext4, ext4/capture, ext4/recapture, ext4/restore, ext4/verify, ext4/again, ntfs, list, update, unicast, deploy, upload ...
   --write         put the tables into docs/benchmarks.md, each group in place of its former ones";
 
 /// The options.

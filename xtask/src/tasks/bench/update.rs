@@ -199,7 +199,7 @@ fn ways(pair: &Pair, place: Place) -> Result<Vec<Way<'_>>> {
 }
 
 /// The number that follows these words, with or without commas.
-fn number_after(said: &str, words: &str) -> Option<u64> {
+pub(super) fn number_after(said: &str, words: &str) -> Option<u64> {
     let (_, rest) = said.rsplit_once(words)?;
     let digits = rest.trim_start().chars();
     let digits: String = digits
@@ -210,7 +210,7 @@ fn number_after(said: &str, words: &str) -> Option<u64> {
 }
 
 /// The last of the lines of JSON that azud printed.
-fn last_line(said: &str) -> Option<serde_json::Value> {
+pub(super) fn last_line(said: &str) -> Option<serde_json::Value> {
     serde_json::from_str(said.lines().last()?).ok()
 }
 

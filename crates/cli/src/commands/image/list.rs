@@ -2,7 +2,7 @@
 
 mod there;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use azud_core::code::Code;
 use azud_store::list::list;
@@ -78,14 +78,8 @@ impl Args {
 }
 
 /// Whatever lies in an images' directory is no image unless it is one, or says it is by name or `.info`.
-fn is_image(known: &Known) -> bool {
+pub(crate) fn is_image(known: &Known) -> bool {
     use azud_image::sniff::Format;
-    const ENDINGS: [&str; 6] = ["img", "dsk", "diff", "mbr", "gpt", "pgz"];
-    let ending = known
-        .entry
-        .path
-        .extension()
-        .and_then(|ending| ending.to_str());
     let is_made = matches!(
         known.found.as_ref().map(|found| found.format),
         Some(
@@ -96,10 +90,14 @@ fn is_image(known: &Known) -> bool {
                 | Format::Fsarchiver
         )
     );
-    known.entry.is_dir
-        || is_made
-        || known.claim().is_some()
-        || ending.is_some_and(|ending| ENDINGS.contains(&ending))
+    known.entry.is_dir || is_made || known.claim().is_some() || has_ending(&known.entry.path)
+}
+
+/// Whether a file says by its name that it is an image.
+pub(crate) fn has_ending(path: &Path) -> bool {
+    const ENDINGS: [&str; 6] = ["img", "dsk", "diff", "mbr", "gpt", "pgz"];
+    let ending = path.extension().and_then(|ending| ending.to_str());
+    ending.is_some_and(|ending| ENDINGS.contains(&ending))
 }
 
 fn cells(context: &Context, known: &Known) -> Vec<String> {

@@ -6,12 +6,14 @@ use azud_core::code::Code;
 use azud_image::{ImageError, Indexed, Native, verify};
 use azud_store::catalogue::By;
 use azud_store::{Identity, Stored};
-use serde_json::json;
+use azud_transport::http::RemoteImage;
+use serde_json::{Value, json};
 
 use crate::checked::Checking;
 use crate::commands::Context;
 use crate::failure::Failure;
 use crate::opened::index_of;
+use crate::remote::Remote;
 use crate::sums;
 
 /// Arguments.
@@ -34,17 +36,38 @@ impl Args {
             Err(failure) if failure.code == Code::NotNative => {
                 return crate::foreign::verify(context, &self.image);
             }
+            Err(failure) if failure.code == Code::PlaceNotMounted => {
+                let remote = Remote::named(context, &self.image)?;
+                return self.there(context, &remote.ok_or(failure)?);
+            }
             opened => opened?,
         };
-        let identity = Identity(*indexed.identity());
         let (native, full_sum) = sums::beside_work(context, (&stored, self.deep), || {
             self.check(context, (indexed, &stored))
         })?;
+        let image = stored.path().display().to_string();
+        self.show(context, (&image, &native), json!(full_sum));
+        Ok(())
+    }
+
+    /// Of an image of a manager: all of it is fetched.
+    fn there(&self, context: &Context, image: &Remote) -> Result<(), Failure> {
+        let remote = RemoteImage::open(image.client.clone(), &image.name.to_string())?;
+        let native = Native::open(&remote)?;
+        let progress = context.progress();
+        let done = verify(&native, &remote, self.deep, &progress);
+        drop(progress);
+        done.map_err(|error| Failure::from(error).about(&image.shown()))?;
+        self.show(context, (&image.shown(), &native), Value::Null);
+        Ok(())
+    }
+
+    fn show(&self, context: &Context, (image, native): (&str, &Native), full_sum: Value) {
         let frames = native.frames().len();
         let value = json!({
             "action": "image-verify",
-            "image": stored.path(),
-            "identity": identity.to_string(),
+            "image": image,
+            "identity": Identity(*native.identity()).to_string(),
             "frames": frames,
             "deep": self.deep,
             "full_sum": full_sum,
@@ -55,7 +78,6 @@ impl Args {
                 .fmt("count-frames", &[("count", frames.into())]);
             format!("{} ({count})", context.catalog.text("result-image-verify"))
         });
-        Ok(())
     }
 }
 

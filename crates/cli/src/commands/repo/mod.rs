@@ -2,6 +2,7 @@
 
 pub mod access;
 pub mod add;
+pub mod import;
 mod known;
 pub mod list;
 pub mod login;
@@ -37,6 +38,8 @@ pub enum Verb {
     Unmount(unmount::Args),
     /// Lists them.
     List(list::Args),
+    /// Brings the images of one.
+    Import(import::Args),
 }
 
 impl Verb {
@@ -50,6 +53,7 @@ impl Verb {
             Self::Mount(args) => args.run(context),
             Self::Unmount(args) => args.run(context),
             Self::List(args) => args.run(context),
+            Self::Import(args) => args.run(context),
         }
     }
 }

@@ -124,7 +124,12 @@ pub(super) fn set_aside(staging: &Staging) -> Result<()> {
     let spare = logged(&dir.join(SPARE_ARRIVED), &dir.join(SPARE));
     let better = bytes(&begun) > bytes(&spare);
     if better {
-        durable::sync_file(&File::open(staging.path()).at("open", dir)?, dir)?;
+        let path = staging.path();
+        let file = File::options().write(true).open(&path).at("open", &path)?;
+        // What was reserved is room for the next one.
+        let end = begun.last().map_or(0, Piece::end);
+        file.set_len(end).at("set the length of", &path)?;
+        durable::sync_file(&file, &path)?;
         durable::remove_file(&dir.join(SPARE_ARRIVED))?;
     }
     // From here on nothing is known of the file; that the directory is worth keeping, is.

@@ -216,6 +216,9 @@ impl Inbox {
         let (log, spare_log) = (dir.join(ARRIVED), dir.join(SPARE_ARRIVED));
         let (spare_path, swap) = (dir.join(SPARE), dir.join("swap"));
         let pieces: Vec<Piece> = self.held().pieces.values().map(|(one, _)| *one).collect();
+        // What was reserved is room for the other one.
+        let end = pieces.last().map_or(0, Piece::end);
+        self.file.set_len(end).at("set the length of", &self.path)?;
         // Between these steps no log says anything.
         durable::remove_file(&log)?;
         durable::remove_file(&spare_log)?;

@@ -2,5 +2,6 @@
 
 mod crash;
 mod faults;
+mod inbox;
 mod kit;
 mod ways;

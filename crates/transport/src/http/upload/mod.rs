@@ -21,6 +21,7 @@ pub use pieces::{Pieces, send, streaming};
 
 /// A manager that restarts, or is busy, is waited for so often and so long.
 const TRIES: u32 = 60;
+const FIRST_TRIES: u32 = 10;
 const PAUSE: Duration = Duration::from_secs(1);
 /// How often it is asked how far it is.
 const POLL: Duration = Duration::from_millis(100);
@@ -33,6 +34,7 @@ pub struct Upload {
     client: Client,
     opening: Opening,
     id: RwLock<String>,
+    beside: Vec<(String, Vec<u8>)>,
     sent: AtomicU64,
     arrived: u64,
 }
@@ -77,6 +79,11 @@ impl Upload {
                     tries += 1;
                     thread::sleep(PAUSE);
                 }
+                // It answered a moment ago.
+                Err(NetError::Unreachable { .. }) if tries < FIRST_TRIES => {
+                    tries += 1;
+                    thread::sleep(PAUSE);
+                }
                 other => break other?,
             }
         };
@@ -85,9 +92,17 @@ impl Upload {
             client,
             opening,
             id: RwLock::new(opened.id),
+            beside: Vec::new(),
             sent: AtomicU64::new(0),
             arrived: opened.arrived,
         })
+    }
+
+    /// A side file goes along, by its ending.
+    #[must_use]
+    pub fn with(mut self, ending: &str, content: Vec<u8>) -> Self {
+        self.beside.push((ending.to_owned(), content));
+        self
     }
 
     /// Whom it goes to.
@@ -193,6 +208,10 @@ impl Upload {
     ) -> Result<std::result::Result<Published, Vec<usize>>> {
         let name = &self.opening.name;
         let ended = self.patiently(|id| {
+            for (ending, content) in &self.beside {
+                let path = path(id, &format!("/beside/{ending}"));
+                self.client.send(Method::Put, &path, content, name)?;
+            }
             let path = path(id, "/image");
             self.client.send(Method::Post, &path, description, name)?;
             self.wait(id, progress)

@@ -1,0 +1,237 @@
+//! `azud repo import FROM TO`: the images of another repository, each at the same place below a folder.
+
+use std::path::{Path, PathBuf};
+use std::time::Instant;
+
+use azud_core::code::Code;
+use azud_core::reference::{FolderRef, SubPath};
+use azud_store::assembly::{Assembly, Facts, Moving, Report, Way};
+use azud_store::list::list;
+use azud_store::side::InfoLine;
+use azud_store::tree::Tree;
+use serde_json::{Value as Json, json};
+
+use super::manager;
+use crate::args::Writing;
+use crate::commands::Context;
+use crate::commands::image::list::{has_ending, is_image};
+use crate::confirm::{Step, settle};
+use crate::facts::know_all;
+use crate::failure::Failure;
+use crate::human;
+use crate::opened::now;
+use crate::origin::Origin;
+use crate::place;
+use crate::plan::{Plan, Value};
+use crate::table;
+
+/// Arguments.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// The repository, or a folder of it.
+    pub src: PathBuf,
+    /// The folder that gets its images.
+    pub dst: PathBuf,
+    /// Plan and consent.
+    #[command(flatten)]
+    pub writing: Writing,
+}
+
+/// An image to be brought.
+struct Item {
+    /// Its name below the folder.
+    name: String,
+    size: u64,
+    /// What it is called where it is.
+    from: PathBuf,
+    /// What is said of it there.
+    info: Option<InfoLine>,
+}
+
+/// What was done.
+#[derive(Default)]
+struct Tally {
+    brought: Vec<Json>,
+    unchanged: usize,
+    bytes: u64,
+    failed: Vec<(String, Failure)>,
+}
+
+impl Args {
+    /// Brings all images that are not there yet, or are others there.
+    ///
+    /// # Errors
+    /// When the repository cannot be listed, or an image cannot be brought; the others are brought all the same.
+    pub fn run(&self, context: &Context) -> Result<(), Failure> {
+        let begun = Instant::now();
+        let items = self.items(context)?;
+        let (tree, below) = self.target(context)?;
+        let plan = Plan::new("repo-import")
+            .text("source", self.src.display().to_string())
+            .text("images-at", self.dst.display().to_string())
+            .row("images", Value::Count(items.len() as u64))
+            .bytes("file-size", items.iter().map(|item| item.size).sum());
+        if settle(context, &plan, self.writing) == Step::Stop {
+            return Ok(());
+        }
+        let mut tally = Tally::default();
+        for item in &items {
+            match bring(context, item, (&tree, &below)) {
+                Ok(report) => tally.count(item, &report),
+                Err(failure) if failure.code == Code::Interrupted => return Err(failure),
+                Err(failure) => {
+                    let text = format!("{}: {}", item.name, failure.detail);
+                    context.output.warn(&context.catalog, &text);
+                    tally.failed.push((item.name.clone(), failure));
+                }
+            }
+        }
+        self.show(context, &tally, begun);
+        tally
+            .failed
+            .into_iter()
+            .next()
+            .map_or(Ok(()), |(_, failure)| Err(failure))
+    }
+
+    fn items(&self, context: &Context) -> Result<Vec<Item>, Failure> {
+        match place::folder(context, &self.src) {
+            Ok(dir) => of_tree(context, &dir),
+            Err(failure) if failure.code == Code::PlaceNotMounted => {
+                self.of_manager(context)?.ok_or(failure)
+            }
+            Err(failure) => Err(failure),
+        }
+    }
+
+    fn of_manager(&self, context: &Context) -> Result<Option<Vec<Item>>, Failure> {
+        let FolderRef::Placed { place, folder } = FolderRef::parse(&self.src)? else {
+            return Ok(None);
+        };
+        let Some(client) = manager(context, &place)? else {
+            return Ok(None);
+        };
+        let path = folder.path();
+        let items = client.images()?.into_iter().filter_map(|listed| {
+            let below = Path::new(&listed.name).strip_prefix(&path).ok()?;
+            let name = below.to_str().filter(|name| !name.is_empty())?.to_owned();
+            let info = listed.info.as_deref().and_then(InfoLine::parse);
+            let known = info.is_some() || listed.identity.is_some();
+            (known || has_ending(below)).then(|| Item {
+                from: format!("{place}:{}", listed.name).into(),
+                size: listed.size,
+                name,
+                info,
+            })
+        });
+        Ok(Some(items.collect()))
+    }
+
+    /// The tree that gets them, and the folder in it.
+    fn target(&self, context: &Context) -> Result<(Tree, String), Failure> {
+        match FolderRef::parse(&self.dst)? {
+            FolderRef::Path(path) => {
+                place::answers(&path)?;
+                Ok((Tree::open(&path, Path::new(""))?, String::new()))
+            }
+            FolderRef::Placed { place, folder } => {
+                let below = folder.components().iter();
+                let below = below.map(|part| format!("{part}/")).collect();
+                Ok((place::open(context, &place)?, below))
+            }
+        }
+    }
+
+    fn show(&self, context: &Context, tally: &Tally, begun: Instant) {
+        let time = begun.elapsed();
+        let failed: Vec<Json> = tally
+            .failed
+            .iter()
+            .map(|(name, failure)| json!({ "image": name, "code": failure.code.as_str() }))
+            .collect();
+        let value = json!({
+            "action": "repo-import",
+            "source": self.src,
+            "to": self.dst,
+            "brought": tally.brought,
+            "unchanged": tally.unchanged,
+            "from_source": tally.bytes,
+            "failed": failed,
+            "seconds": time.as_secs_f64(),
+        });
+        context.output.result(&value, || {
+            let label = |key: &str| context.catalog.text(&format!("label-{key}"));
+            let mut rows = vec![
+                (label("brought"), tally.brought.len().to_string()),
+                (label("unchanged"), tally.unchanged.to_string()),
+            ];
+            if !failed.is_empty() {
+                rows.push((label("not-brought"), failed.len().to_string()));
+            }
+            rows.extend([
+                (label("from-source"), human::bytes(tally.bytes)),
+                (label("time"), human::duration(time)),
+            ]);
+            let done = context.catalog.text("result-repo-import");
+            format!("{done}\n{}", table::rows(&rows))
+        });
+    }
+}
+
+impl Tally {
+    fn count(&mut self, item: &Item, report: &Report) {
+        if report.way == Way::Nothing {
+            self.unchanged += 1;
+            return;
+        }
+        self.bytes += report.source;
+        self.brought.push(json!({
+            "image": item.name,
+            "identity": report.identity.to_string(),
+            "file_size": report.size,
+            "from_source": report.source,
+        }));
+    }
+}
+
+fn of_tree(context: &Context, dir: &Path) -> Result<Vec<Item>, Failure> {
+    let listing = list(dir, now())?;
+    for (path, why) in &listing.skipped {
+        let text = format!("{}: {why}", path.display());
+        context.output.warn(&context.catalog, &text);
+    }
+    let known = know_all(dir, listing.images);
+    let images = known
+        .iter()
+        .filter(|one| !one.entry.is_dir && is_image(one));
+    Ok(images
+        .map(|one| Item {
+            name: one.entry.path.to_string_lossy().into_owned(),
+            size: one.entry.size,
+            from: dir.join(&one.entry.path),
+            info: None,
+        })
+        .collect())
+}
+
+/// Brings an image; what an earlier run or another image here has is not read again.
+fn bring(context: &Context, item: &Item, (tree, below): (&Tree, &str)) -> Result<Report, Failure> {
+    let name = SubPath::parse(&format!("{below}{}", item.name))?;
+    let origin = Origin::named(context, &item.from)?;
+    let mut spot = tree.spot(&name)?;
+    if spot.missing {
+        tree.make_folder(name.folder())?;
+        spot = tree.spot(&name)?;
+    }
+    let assembly = Assembly::plan(&spot.image, origin.source(), Moving::Never)?;
+    let info = origin.info(assembly.wanted().is_native())?;
+    let facts = Facts {
+        info: info.or_else(|| item.info.clone()),
+        carried: origin.carried()?,
+        now: now(),
+    };
+    let progress = context.progress();
+    let report = assembly.run(&facts, &progress);
+    drop(progress);
+    Ok(report?)
+}

@@ -1,0 +1,171 @@
+//! Pieces that are sent: what arrived outlives its sender, as far as it is right.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::time::SystemTime;
+
+use azud_core::assembly::{Layout, Piece};
+use azud_core::code::Code;
+use azud_core::format::ranges::RangeIndex;
+use azud_core::name::ImageFile;
+use azud_core::progress::Silent;
+use azud_store::assembly::{Facts, Inbox};
+
+const RANGE: usize = 1 << 20;
+const LIMIT: u64 = 16 << 20;
+
+/// A foreign image of ranges that are full of these bytes.
+fn image(fills: &[u8]) -> (Vec<u8>, Layout) {
+    let bytes: Vec<u8> = fills.iter().flat_map(|fill| vec![*fill; RANGE]).collect();
+    let hash = |range: &[u8]| *blake3::hash(range).as_bytes();
+    let index = RangeIndex {
+        size: bytes.len() as u64,
+        hashes: bytes.chunks(RANGE).map(hash).collect(),
+    };
+    let layout = Layout::parse(index.encode()).unwrap();
+    (bytes, layout)
+}
+
+struct Place {
+    dir: tempfile::TempDir,
+    image: ImageFile,
+}
+
+impl Place {
+    fn new() -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        let image = ImageFile::in_dir(dir.path(), "x.img").unwrap();
+        Self { dir, image }
+    }
+
+    fn open(&self, sender: &str) -> Inbox {
+        Inbox::open(&self.image, LIMIT, sender, SystemTime::now()).unwrap()
+    }
+
+    /// The directory of the assembly.
+    fn stage(&self) -> PathBuf {
+        let names = fs::read_dir(self.dir.path()).unwrap();
+        let mut paths = names.map(|name| name.unwrap().path());
+        let is_stage = |path: &PathBuf| path.display().to_string().contains(".azud-assembly-");
+        paths.find(is_stage).unwrap()
+    }
+}
+
+fn send(inbox: &Inbox, bytes: &[u8], piece: &Piece) {
+    let Some(mut coming) = inbox.begin(*piece).unwrap() else {
+        return;
+    };
+    let at = usize::try_from(piece.offset).unwrap();
+    coming.write(&bytes[at..at + piece.len as usize]).unwrap();
+    coming.finish().unwrap();
+}
+
+fn facts() -> Facts {
+    Facts {
+        info: None,
+        carried: Vec::new(),
+        now: SystemTime::now(),
+    }
+}
+
+fn publish(inbox: Inbox, layout: &Layout) {
+    let report = inbox.publish(layout.clone(), &facts(), &Silent).unwrap();
+    assert_eq!(report.identity.0, *layout.identity());
+}
+
+fn check(image: &Path, bytes: &[u8]) {
+    assert!(fs::read(image).unwrap() == bytes, "other bytes");
+}
+
+#[test]
+fn what_one_sender_left_serves_the_next() {
+    let place = Place::new();
+    let (bytes, layout) = image(&[1, 2, 3, 4, 5]);
+    let inbox = place.open("one");
+    for piece in &layout.pieces()[..3] {
+        send(&inbox, &bytes, piece);
+    }
+    drop(inbox);
+    // The same one goes on …
+    let mut inbox = place.open("one");
+    assert_eq!(inbox.left(), []);
+    assert_eq!(inbox.lacking(&layout).unwrap(), [3..5]);
+    send(&inbox, &bytes, &layout.pieces()[3]);
+    drop(inbox);
+    // … another one is told; its own image has some of it at other places.
+    let (other_bytes, other) = image(&[9, 1, 2, 3, 4]);
+    let mut inbox = place.open("two");
+    assert_eq!(inbox.left().len(), 4);
+    assert_eq!(inbox.lacking(&other).unwrap(), [0..1]);
+    send(&inbox, &other_bytes, &other.pieces()[0]);
+    assert_eq!(inbox.lacking(&other).unwrap(), []);
+    publish(inbox, &other);
+    check(&place.image.path(), &other_bytes);
+    let left = fs::read_dir(place.dir.path()).unwrap();
+    let left = left.map(|name| name.unwrap().file_name().into_string().unwrap());
+    assert!(!left.into_iter().any(|name| name.contains("assembly")));
+}
+
+#[test]
+fn a_log_is_believed_as_far_as_bytes_were_synced() {
+    let place = Place::new();
+    let (bytes, layout) = image(&[1, 2, 3]);
+    let inbox = place.open("one");
+    layout
+        .pieces()
+        .iter()
+        .for_each(|piece| send(&inbox, &bytes, piece));
+    drop(inbox);
+    // A power cut took a part of what was not synced yet, and of the log.
+    let (file, log) = (place.stage().join("x.img"), place.stage().join("arrived"));
+    let mut there = fs::read(&file).unwrap();
+    there[RANGE + 7] = 0;
+    fs::write(&file, there).unwrap();
+    let mut records = fs::read(&log).unwrap();
+    records.truncate(records.len() - 1);
+    fs::write(&log, records).unwrap();
+    let mut inbox = place.open("two");
+    assert_eq!(inbox.left(), layout.pieces()[..1]);
+    assert_eq!(inbox.lacking(&layout).unwrap(), [1..3]);
+    for piece in &layout.pieces()[1..] {
+        send(&inbox, &bytes, piece);
+    }
+    assert_eq!(inbox.lacking(&layout).unwrap(), []);
+    publish(inbox, &layout);
+    check(&place.image.path(), &bytes);
+}
+
+#[test]
+fn damage_that_nobody_could_see_is_found_and_everything_is_asked_for_anew() {
+    let place = Place::new();
+    let (bytes, layout) = image(&[1, 2, 3]);
+    let mut inbox = place.open("one");
+    layout
+        .pieces()
+        .iter()
+        .for_each(|piece| send(&inbox, &bytes, piece));
+    assert_eq!(inbox.lacking(&layout).unwrap(), []);
+    let file = place.stage().join("x.img");
+    let mut there = fs::read(&file).unwrap();
+    there[RANGE + 7] = 0;
+    fs::write(&file, there).unwrap();
+    let failed = inbox.publish(layout.clone(), &facts(), &Silent);
+    assert!(failed.is_err() && !place.image.path().exists());
+    let mut inbox = place.open("one");
+    assert_eq!(inbox.lacking(&layout).unwrap(), [0..3]);
+    layout
+        .pieces()
+        .iter()
+        .for_each(|piece| send(&inbox, &bytes, piece));
+    assert_eq!(inbox.lacking(&layout).unwrap(), []);
+    publish(inbox, &layout);
+    check(&place.image.path(), &bytes);
+}
+
+#[test]
+fn an_image_has_one_sender() {
+    let place = Place::new();
+    let _first = place.open("one");
+    let second = Inbox::open(&place.image, LIMIT, "one", SystemTime::now());
+    assert_eq!(second.unwrap_err().code(), Code::Locked);
+}
