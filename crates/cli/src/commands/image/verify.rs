@@ -46,7 +46,7 @@ impl Args {
             self.check(context, (indexed, &stored))
         })?;
         let image = stored.path().display().to_string();
-        self.show(context, (&image, &native), json!(full_sum));
+        self.show(context, (&image, &native), &json!(full_sum));
         Ok(())
     }
 
@@ -58,11 +58,11 @@ impl Args {
         let done = verify(&native, &remote, self.deep, &progress);
         drop(progress);
         done.map_err(|error| Failure::from(error).about(&image.shown()))?;
-        self.show(context, (&image.shown(), &native), Value::Null);
+        self.show(context, (&image.shown(), &native), &Value::Null);
         Ok(())
     }
 
-    fn show(&self, context: &Context, (image, native): (&str, &Native), full_sum: Value) {
+    fn show(&self, context: &Context, (image, native): (&str, &Native), full_sum: &Value) {
         let frames = native.frames().len();
         let value = json!({
             "action": "image-verify",

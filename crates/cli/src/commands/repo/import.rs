@@ -135,8 +135,10 @@ impl Args {
                 Ok((Tree::open(&path, Path::new(""))?, String::new()))
             }
             FolderRef::Placed { place, folder } => {
-                let below = folder.components().iter();
-                let below = below.map(|part| format!("{part}/")).collect();
+                let mut below = folder.components().join("/");
+                if !below.is_empty() {
+                    below.push('/');
+                }
                 Ok((place::open(context, &place)?, below))
             }
         }
