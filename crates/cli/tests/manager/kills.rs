@@ -68,13 +68,7 @@ fn stress_whoever_is_killed_the_image_is_whole() -> Result<()> {
             std::thread::sleep(Duration::from_millis(100));
             whole(&there).with_context(case)?;
             manager = room.serve_at(port)?;
-            let output = client.wait_with_output()?;
-            let said = Said::of(&output)?;
-            // Before anything was begun, nothing is waited for.
-            if said.status == Some(1) {
-                refusal(&said, "repo/unreachable").with_context(case)?;
-                room.done(args).with_context(case)?;
-            }
+            ended_well(&room, client, args).with_context(case)?;
         }
         whole(&there).with_context(case)?;
         ensure!(restored(&room)? == content, "{}: another volume", case());
@@ -88,6 +82,18 @@ fn start(room: &Room, args: &[&str]) -> Result<Child> {
     let mut command = room.command(args);
     command.stdout(Stdio::piped()).stderr(Stdio::piped());
     Ok(command.spawn()?)
+}
+
+/// A client whose manager came back.
+fn ended_well(room: &Room, client: Child, args: &[&str]) -> Result<()> {
+    let said = Said::of(&client.wait_with_output()?)?;
+    // Before anything was begun, nothing is waited for.
+    if said.status == Some(1) {
+        refusal(&said, "repo/unreachable")?;
+        room.done(args)?;
+        return Ok(());
+    }
+    said.done().map(drop)
 }
 
 /// What the manager's image makes of a volume.
