@@ -13,6 +13,7 @@ use crate::checked::Checking;
 use crate::commands::Context;
 use crate::failure::Failure;
 use crate::opened::index_of;
+use crate::origin::patience;
 use crate::remote::Remote;
 use crate::sums;
 
@@ -52,7 +53,9 @@ impl Args {
 
     /// Of an image of a manager: all of it is fetched.
     fn there(&self, context: &Context, image: &Remote) -> Result<(), Failure> {
-        let remote = RemoteImage::open(image.client.clone(), &image.name.to_string())?;
+        let patience = patience(context, image.client.host());
+        let name = image.name.to_string();
+        let remote = RemoteImage::open(image.client.clone(), &name, patience)?;
         let native = Native::open(&remote)?;
         let progress = context.progress();
         let done = verify(&native, &remote, self.deep, &progress);
