@@ -16,6 +16,7 @@ use tokio::sync::mpsc;
 use tokio::time::timeout;
 
 use super::receive::receive;
+use super::session::Session;
 use crate::grant::Grant;
 use crate::problem::Problem;
 use crate::routes::{Shared, blocking};
@@ -48,6 +49,30 @@ async fn whole(body: Body, most: usize, patience: Duration) -> Result<Vec<u8>, P
         Ok(Ok(bytes)) => Ok(bytes.to_vec()),
         Ok(Err(_)) => Err(bad("it is too long, or was cut off")),
         Err(_) => Err(bad("it did not come in time")),
+    }
+}
+
+/// The upload of an id, and the body that is for it. Who asks for one that is not there is heard out, so that it
+/// hears so.
+async fn found(
+    shared: &Shared,
+    id: &str,
+    request: Request,
+) -> Result<(Arc<Session>, Body), Problem> {
+    let body = request.into_body();
+    match shared.uploads.find(id) {
+        Ok(session) => Ok((session, body)),
+        Err(problem) => {
+            let mut bytes = 0;
+            let mut body = body.into_data_stream();
+            while let Ok(Some(Ok(chunk))) = timeout(PATIENCE, body.next()).await {
+                bytes += chunk.len() as u64;
+                if bytes > MAX_BATCH {
+                    break;
+                }
+            }
+            Err(problem)
+        }
     }
 }
 
@@ -105,11 +130,11 @@ async fn pieces(
     Path(id): Path<String>,
     request: Request,
 ) -> Result<StatusCode, Problem> {
-    let session = shared.uploads.find(&id)?;
+    let (session, body) = found(&shared, &id, request).await?;
     let (chunks, coming) = mpsc::channel(AHEAD);
     let work = blocking(move || receive(&session, coming));
     let feed = async move {
-        let mut body = request.into_body().into_data_stream();
+        let mut body = body.into_data_stream();
         let mut bytes = 0;
         while let Ok(Some(chunk)) = timeout(PATIENCE, body.next()).await {
             let chunk = chunk.map_err(|_| bad("it was cut off"))?;
@@ -133,9 +158,9 @@ async fn beside(
     Path((id, ending)): Path<(String, String)>,
     request: Request,
 ) -> Result<StatusCode, Problem> {
-    let session = shared.uploads.find(&id)?;
+    let (session, body) = found(&shared, &id, request).await?;
     let most = usize::try_from(session.longest_beside()).unwrap_or(usize::MAX);
-    let content = whole(request.into_body(), most, MORE_PATIENCE).await?;
+    let content = whole(body, most, MORE_PATIENCE).await?;
     if session.carry(&ending, content) {
         Ok(StatusCode::NO_CONTENT)
     } else {
@@ -148,9 +173,9 @@ async fn image(
     Path(id): Path<String>,
     request: Request,
 ) -> Result<(StatusCode, Json<Standing>), Problem> {
-    let session = shared.uploads.find(&id)?;
+    let (session, body) = found(&shared, &id, request).await?;
     let most = usize::try_from(session.longest_description()).unwrap_or(usize::MAX);
-    let description = whole(request.into_body(), most, MORE_PATIENCE).await?;
+    let description = whole(body, most, MORE_PATIENCE).await?;
     session.touch();
     if session.begin_work() {
         let working = Arc::clone(&session);

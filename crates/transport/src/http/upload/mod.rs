@@ -125,7 +125,7 @@ impl Upload {
         let mut tries = 1;
         loop {
             let id = self.id().clone();
-            let done = match work(&id) {
+            let done = match work(&id).map_err(|error| self.why(&id, error)) {
                 Err(NetError::Said {
                     code: Code::NoUpload,
                     ..
@@ -140,6 +140,18 @@ impl Upload {
                 other => return other,
             }
         }
+    }
+
+    /// What a manager says that closed the connection on a body without being heard.
+    fn why(&self, id: &str, error: NetError) -> NetError {
+        if !error.is_temporary() {
+            return error;
+        }
+        let asked = self.client.get(&path(id, ""), &[], &self.opening.name);
+        asked
+            .err()
+            .filter(|said| !said.is_temporary())
+            .unwrap_or(error)
     }
 
     fn id(&self) -> std::sync::RwLockReadGuard<'_, String> {
