@@ -60,8 +60,8 @@ fn stress_whoever_is_killed_the_image_is_whole() -> Result<()> {
             ended += u32::from(client.try_wait()?.is_some());
             client.kill()?;
             client.wait()?;
-            // The manager may be about to publish: the sums may be of the other image just now.
-            kit::done(&["image", "verify", text(&there)]).with_context(case)?;
+            // Every frame is right. The manager may be publishing: the sums beside may be another image's just now.
+            restored(&room).with_context(case)?;
             room.done(args).with_context(case)?;
         } else {
             manager.kill()?;
