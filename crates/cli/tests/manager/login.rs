@@ -55,6 +55,9 @@ fn a_person_gets_write_access_for_a_while_with_a_code() -> Result<()> {
     let manager = room.serve()?;
     refusal(&login(&room, "AAAA-AAAA", &[])?, "repo/unknown")?;
     room.know(&manager)?;
+    let one = room.images().join("one.img");
+    let send = ["image", "copy", text(&one), "REPO:new", "--yes"];
+    refusal(&room.run(&send)?, "repo/unauthorised")?;
     let code = code(&room, &["--note", "ana"])?;
     let said = login(&room, &code.to_lowercase(), &[])?;
     ensure!(said.done()?["role"] == "write", "{}", said.last());
@@ -71,6 +74,8 @@ fn a_person_gets_write_access_for_a_while_with_a_code() -> Result<()> {
         note.starts_with("ana ") && note.ends_with("127.0.0.1"),
         "{note}"
     );
+    room.done(&send)?;
+    ensure!(room.images().join("new.img").exists(), "it may write");
     // It is used, and good once.
     let to = room.dir().join("to.img");
     let copy = ["image", "copy", "REPO:one", text(&to), "--yes"];

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use crate::kit::text;
 use crate::raw::{Line, bearer};
 use crate::server::{Manager, Room, refusal};
-use crate::{MIB, image, noise};
+use crate::{MIB, image, noise, same};
 
 /// A room with two images and its manager.
 fn room() -> Result<(Room, Manager)> {
@@ -122,6 +122,20 @@ fn what_a_token_is_not_for_does_not_exist() -> Result<()> {
         }
     }
     Ok(())
+}
+
+#[test]
+fn nothing_is_made_where_a_token_is_not_for() -> Result<()> {
+    let (room, manager) = room()?;
+    let made = token(&room, &["--role", "write", "--images", "aula1/*"])?;
+    room.introduce(&manager, &manager.pin, secret(&made)?)?
+        .done()?;
+    let here = room.images().join("aula1/win.img");
+    let copy = |to| ["image", "copy", text(&here), to, "--yes"];
+    refusal(&room.run(&copy("REPO:aula2/new"))?, "repo/unauthorised")?;
+    ensure!(!room.images().join("aula2/new.img").exists(), "it came");
+    room.done(&copy("REPO:aula1/new"))?;
+    same(&here, &room.images().join("aula1/new.img"))
 }
 
 #[test]
