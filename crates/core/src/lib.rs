@@ -19,3 +19,5 @@ pub mod namespace;
 pub mod progress;
 pub mod reference;
 pub mod upload;
+pub mod report;
+pub mod room;

@@ -1,0 +1,242 @@
+//! What a computer tells the manager of its work.
+
+use serde::{Deserialize, Serialize};
+
+/// Longest name of a computer, in bytes: what the kernel allows.
+const HOST: usize = 64;
+/// Longest name of a job, a phase or a code, in bytes.
+const WORD: usize = 64;
+/// Longest name of an image, in bytes.
+const IMAGE: usize = 1024;
+/// Longest account of a failure, in bytes.
+const DETAIL: usize = 512;
+
+/// How a job is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum State {
+    /// At work.
+    Running,
+    /// It came to its end.
+    Done,
+    /// It failed; the report has a code.
+    Failed,
+}
+
+impl State {
+    /// The word for it.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Running => "running",
+            Self::Done => "done",
+            Self::Failed => "failed",
+        }
+    }
+}
+
+/// What a computer tells of its job. What a newer program adds is passed over.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Report {
+    /// The computer's name, as it calls itself.
+    pub host: String,
+    /// The command, such as `image-restore`.
+    pub job: String,
+    /// How it is.
+    pub state: State,
+    /// The image, as it was named on the command line.
+    pub image: String,
+    /// The image's identity in hexadecimal, once it is known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub identity: Option<String>,
+    /// What is being done, such as `restore`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub phase: Option<String>,
+    /// Bytes done of the phase.
+    #[serde(default)]
+    pub done: u64,
+    /// Bytes to do, 0 when unknown.
+    #[serde(default)]
+    pub total: u64,
+    /// Bytes per second, lately.
+    #[serde(default)]
+    pub rate: u64,
+    /// Seconds left, if that can be said.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub left: Option<u64>,
+    /// The stable code of a failure.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub code: Option<String>,
+    /// What failed, in English.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub detail: Option<String>,
+}
+
+/// A report that is not acceptable.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("{field} of a report is not acceptable")]
+pub struct BadReport {
+    /// What of it.
+    pub field: &'static str,
+}
+
+impl Report {
+    /// A job that has just begun. Names that are too long are cut, what cannot be printed is left out.
+    pub fn begun(host: &str, job: &str, image: &str) -> Self {
+        Self {
+            host: fitting(host, HOST),
+            job: fitting(job, WORD),
+            state: State::Running,
+            image: fitting(image, IMAGE),
+            identity: None,
+            phase: None,
+            done: 0,
+            total: 0,
+            rate: 0,
+            left: None,
+            code: None,
+            detail: None,
+        }
+    }
+
+    /// The job came to its end.
+    #[must_use]
+    pub fn finished(self) -> Self {
+        Self {
+            state: State::Done,
+            left: None,
+            ..self
+        }
+    }
+
+    /// The job failed.
+    #[must_use]
+    pub fn failed(self, code: &str, detail: &str) -> Self {
+        Self {
+            state: State::Failed,
+            left: None,
+            code: Some(fitting(code, WORD)),
+            detail: Some(fitting(detail, DETAIL)).filter(|text| !text.is_empty()),
+            ..self
+        }
+    }
+
+    /// Whether all of it may be kept and shown: whoever sent it may be anybody.
+    ///
+    /// # Errors
+    /// What is not acceptable.
+    pub fn check(&self) -> Result<(), BadReport> {
+        let bad = |field| Err(BadReport { field });
+        let printable = |text: &str, limit| {
+            text.len() <= limit && !text.is_empty() && !text.chars().any(char::is_control)
+        };
+        let word = |text: &str| {
+            let known = |byte: u8| byte.is_ascii_lowercase() || byte == b'-' || byte == b'/';
+            printable(text, WORD) && text.bytes().all(known)
+        };
+        let is_identity = |text: &str| {
+            let digit = |byte: u8| byte.is_ascii_digit() || (b'a'..=b'f').contains(&byte);
+            text.len() == 64 && text.bytes().all(digit)
+        };
+        if !printable(&self.host, HOST) {
+            return bad("host");
+        }
+        if !word(&self.job) {
+            return bad("job");
+        }
+        if !printable(&self.image, IMAGE) {
+            return bad("image");
+        }
+        if self.identity.as_deref().is_some_and(|it| !is_identity(it)) {
+            return bad("identity");
+        }
+        if self.phase.as_deref().is_some_and(|it| !word(it)) {
+            return bad("phase");
+        }
+        if self.code.as_deref().is_some_and(|it| !word(it)) {
+            return bad("code");
+        }
+        let detail = self.detail.as_deref();
+        if detail.is_some_and(|it| !printable(it, DETAIL)) {
+            return bad("detail");
+        }
+        Ok(())
+    }
+}
+
+/// The beginning of a text, without what cannot be printed.
+fn fitting(text: &str, limit: usize) -> String {
+    let mut fit = String::new();
+    for c in text.chars().map(|c| if c == '\n' { ' ' } else { c }) {
+        if fit.len() + c.len_utf8() > limit {
+            break;
+        }
+        if !c.is_control() {
+            fit.push(c);
+        }
+    }
+    fit
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{DETAIL, Report, State, fitting};
+
+    fn report() -> Report {
+        Report::begun("pc07", "image-restore", "REPO:aula1/win")
+    }
+
+    #[test]
+    fn what_is_made_here_is_acceptable() {
+        let long = "á\u{1b}".repeat(2000);
+        let made = Report::begun(&long, "image-restore", &long);
+        assert_eq!(made.check(), Ok(()));
+        let failed = made.failed("disk/no-space", &long);
+        assert_eq!(failed.check(), Ok(()));
+        assert_eq!(failed.state, State::Failed);
+        let nothing = report().failed("disk/io", "").finished();
+        assert_eq!((nothing.check(), nothing.detail), (Ok(()), None));
+    }
+
+    type Change = fn(&mut Report, String);
+
+    #[test]
+    fn what_could_play_tricks_is_refused() {
+        let whole = Report {
+            identity: Some("0f".repeat(32)),
+            phase: Some("read-back".to_owned()),
+            ..report().failed("disk/no-space", "/dev/sda1: full")
+        };
+        assert_eq!(whole.check(), Ok(()));
+        let long = "x".repeat(DETAIL + 1);
+        let fields: [(&str, Change); 7] = [
+            ("host", |report, text| report.host = text),
+            ("job", |report, text| report.job = text),
+            ("image", |report, text| report.image = text),
+            ("identity", |report, text| report.identity = Some(text)),
+            ("phase", |report, text| report.phase = Some(text)),
+            ("code", |report, text| report.code = Some(text)),
+            ("detail", |report, text| report.detail = Some(text)),
+        ];
+        for (field, change) in fields {
+            for text in [String::new(), "a\u{1b}[2J".to_owned(), long.repeat(3)] {
+                let mut report = whole.clone();
+                change(&mut report, text);
+                assert_eq!(report.check().unwrap_err().field, field);
+            }
+        }
+    }
+
+    #[test]
+    fn what_a_newer_program_adds_is_passed_over() {
+        let text = r#"{"host":"a","job":"deploy","state":"running","image":"REPO:x","new":[1]}"#;
+        let report: Report = serde_json::from_str(text).unwrap();
+        assert_eq!((report.total, report.phase), (0, None));
+        assert!(serde_json::from_str::<Report>(&text.replace("running", "resting")).is_err());
+    }
+
+    #[test]
+    fn texts_are_cut_between_letters() {
+        assert_eq!(fitting("añb", 2), "a");
+        assert_eq!(fitting("a\nb\u{7f}", 9), "a b");
+    }
+}

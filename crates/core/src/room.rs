@@ -1,0 +1,255 @@
+//! What the manager knows of the computers of a room: the newest that each told, and what failed before. Bounded,
+//! whoever reports whatever.
+
+use std::collections::{BTreeMap, VecDeque};
+
+use serde::{Deserialize, Serialize};
+
+use crate::report::{Report, State};
+
+/// So many computers are known.
+pub const HOSTS: usize = 4096;
+/// So many failures of each are remembered.
+pub const FAILURES: usize = 3;
+/// Seconds after which a computer may be forgotten for another.
+const FORGETTABLE: u64 = 600;
+/// Seconds without a word after which a computer at work counts as silent: it was switched off, most likely.
+pub const SILENT: u64 = 15;
+
+/// The image that a computer carries.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Carried {
+    /// The image, as it was named.
+    pub image: String,
+    /// Its identity, if that was told.
+    pub identity: Option<String>,
+    /// When it was restored, in seconds since 1970.
+    pub since: u64,
+}
+
+/// A job that failed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Failed {
+    /// The job.
+    pub job: String,
+    /// The image, as it was named.
+    pub image: String,
+    /// The stable code.
+    pub code: String,
+    /// What failed, in English.
+    pub detail: Option<String>,
+    /// When, in seconds since 1970.
+    pub when: u64,
+}
+
+/// A computer.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Computer {
+    /// Where it reported from.
+    pub address: String,
+    /// When, in seconds since 1970.
+    pub seen: u64,
+    /// The newest that it told.
+    pub report: Report,
+    /// What was restored on it last.
+    pub carries: Option<Carried>,
+    /// What failed, the newest first.
+    pub failures: VecDeque<Failed>,
+}
+
+impl Computer {
+    /// Whether it said that it is at work, and then nothing more. `now` in seconds since 1970.
+    pub fn is_silent(&self, now: u64) -> bool {
+        self.report.state == State::Running && now.saturating_sub(self.seen) > SILENT
+    }
+
+    /// As it is shown at a time, in seconds since 1970.
+    pub fn shown(&self, now: u64) -> Shown {
+        Shown {
+            age: now.saturating_sub(self.seen),
+            silent: self.is_silent(now),
+            computer: self.clone(),
+        }
+    }
+
+    fn note(&mut self, now: u64) {
+        let report = &self.report;
+        let restores = ["image-restore", "deploy"].contains(&report.job.as_str());
+        if report.state == State::Done && restores {
+            self.carries = Some(Carried {
+                image: report.image.clone(),
+                identity: report.identity.clone(),
+                since: now,
+            });
+        }
+        if let (State::Failed, Some(code)) = (report.state, &report.code) {
+            self.failures.push_front(Failed {
+                job: report.job.clone(),
+                image: report.image.clone(),
+                code: code.clone(),
+                detail: report.detail.clone(),
+                when: now,
+            });
+            self.failures.truncate(FAILURES);
+        }
+    }
+}
+
+/// A computer as the manager shows it: its clock counts, not that of whoever looks.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Shown {
+    /// Seconds since it reported.
+    pub age: u64,
+    /// Whether it is at work, but says nothing more.
+    pub silent: bool,
+    /// The computer.
+    #[serde(flatten)]
+    pub computer: Computer,
+}
+
+/// All computers, by name.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Room {
+    computers: BTreeMap<String, Computer>,
+}
+
+/// There are too many computers, all of them heard of lately.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("more than {HOSTS} computers report")]
+pub struct Full;
+
+impl Room {
+    /// Those that were written down; more than there may be are left out.
+    pub fn of(computers: Vec<Computer>) -> Self {
+        let fit = |computer: &Computer| computer.report.check().is_ok();
+        let named = computers
+            .into_iter()
+            .filter(fit)
+            .take(HOSTS)
+            .map(|mut computer| {
+                computer.failures.truncate(FAILURES);
+                (computer.report.host.clone(), computer)
+            });
+        Self {
+            computers: named.collect(),
+        }
+    }
+
+    /// Takes a report that was checked. A computer that was not heard of for long makes room for a new one.
+    ///
+    /// # Errors
+    /// [`Full`].
+    pub fn note(&mut self, report: Report, address: &str, now: u64) -> Result<&Computer, Full> {
+        let name = report.host.clone();
+        if !self.computers.contains_key(&name) && self.computers.len() >= HOSTS {
+            let oldest = self.computers.iter().min_by_key(|(_, it)| it.seen);
+            let forgettable = oldest.filter(|(_, it)| now.saturating_sub(it.seen) > FORGETTABLE);
+            let oldest = forgettable.map(|(name, _)| name.clone()).ok_or(Full)?;
+            self.computers.remove(&oldest);
+        }
+        let former = self.computers.remove(&name);
+        let (carries, failures) = former
+            .map(|former| (former.carries, former.failures))
+            .unwrap_or_default();
+        let mut computer = Computer {
+            address: address.to_owned(),
+            seen: now,
+            report,
+            carries,
+            failures,
+        };
+        computer.note(now);
+        Ok(self.computers.entry(name).or_insert(computer))
+    }
+
+    /// All of them, by name.
+    pub fn computers(&self) -> impl Iterator<Item = &Computer> {
+        self.computers.values()
+    }
+
+    /// How many of them are at work now.
+    pub fn at_work(&self, now: u64) -> usize {
+        let works = |it: &&Computer| it.report.state == State::Running && !it.is_silent(now);
+        self.computers().filter(works).count()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{FAILURES, FORGETTABLE, Full, HOSTS, Room, SILENT};
+    use crate::report::Report;
+
+    fn report(host: &str, job: &str) -> Report {
+        Report::begun(host, job, "REPO:aula1/win")
+    }
+
+    #[test]
+    fn the_newest_counts_and_failures_are_remembered() {
+        let mut room = Room::default();
+        for time in 0..5 {
+            let failed = report("pc1", "image-restore").failed("disk/no-space", "full");
+            room.note(failed, "10.0.0.1", time).unwrap();
+        }
+        let done = Report {
+            identity: Some("ab".repeat(32)),
+            ..report("pc1", "deploy").finished()
+        };
+        let one = room.note(done, "10.0.0.9", 7).unwrap();
+        assert_eq!((one.address.as_str(), one.seen), ("10.0.0.9", 7));
+        let times: Vec<u64> = one.failures.iter().map(|it| it.when).collect();
+        assert_eq!(times, [4, 3, 2]);
+        assert_eq!(times.len(), FAILURES);
+        let carries = one.carries.clone().unwrap();
+        assert_eq!(
+            (carries.image.as_str(), carries.since),
+            ("REPO:aula1/win", 7)
+        );
+        // A capture changes nothing about what it carries.
+        let captured = report("pc1", "image-create").finished();
+        let one = room.note(captured, "10.0.0.9", 8).unwrap();
+        assert_eq!(one.carries, Some(carries));
+        assert_eq!(room.computers().count(), 1);
+    }
+
+    #[test]
+    fn who_says_nothing_more_is_silent() {
+        let mut room = Room::default();
+        room.note(report("pc1", "deploy"), "a", 100).unwrap();
+        room.note(report("pc2", "deploy").finished(), "b", 100)
+            .unwrap();
+        assert_eq!(room.at_work(100 + SILENT), 1);
+        assert_eq!(room.at_work(101 + SILENT), 0);
+        let silent = room.computers().map(|it| it.is_silent(101 + SILENT));
+        assert_eq!(silent.collect::<Vec<_>>(), [true, false]);
+        assert_eq!(room.at_work(0), 1, "the clock went back");
+    }
+
+    #[test]
+    fn a_flood_of_names_does_not_drive_out_who_is_there() {
+        let mut room = Room::default();
+        for number in 0..HOSTS {
+            let name = format!("pc{number}");
+            let time = 1 + number as u64 % 2;
+            room.note(report(&name, "deploy"), "a", time).unwrap();
+        }
+        let new = || report("new", "deploy");
+        assert_eq!(room.note(new(), "b", FORGETTABLE + 1), Err(Full));
+        room.note(report("pc0", "deploy"), "a", 2).unwrap();
+        room.note(new(), "b", FORGETTABLE + 2).unwrap();
+        assert_eq!(room.computers().count(), HOSTS);
+        let is_there = |name: &str| room.computers().any(|it| it.report.host == name);
+        assert!(is_there("pc0") && is_there("new") && is_there("pc1"));
+    }
+
+    #[test]
+    fn what_was_written_down_comes_back() {
+        let mut room = Room::default();
+        let failed = report("pc1", "deploy").failed("disk/io", "no");
+        room.note(failed, "10.0.0.1", 5).unwrap();
+        let text = serde_json::to_string(&room.computers().collect::<Vec<_>>()).unwrap();
+        let mut kept = serde_json::from_str::<Vec<super::Computer>>(&text).unwrap();
+        assert_eq!(Room::of(kept.clone()), room);
+        kept[0].report.host = "\u{1b}".to_owned();
+        assert_eq!(Room::of(kept), Room::default());
+    }
+}
