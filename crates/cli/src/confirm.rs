@@ -176,6 +176,7 @@ mod tests {
     use crate::output::memory::output;
     use crate::plan::Plan;
     use crate::site::SiteArgs;
+    use crate::telling::Teller;
 
     struct Says(Option<&'static str>);
 
@@ -223,6 +224,7 @@ mod tests {
                 catalog: Catalog::new(Lang::En),
                 output,
                 site: SiteArgs::default(),
+                teller: Teller::default(),
             };
             let writing = Writing { dry_run, yes };
             let step = settle_destructive(&context, &plan, writing, "/dev/sdz9");

@@ -37,6 +37,7 @@ pub mod site;
 mod sums;
 pub mod table;
 mod target;
+pub mod telling;
 mod trust;
 mod volume;
 
@@ -56,6 +57,7 @@ use failure::Failure;
 use i18n::Catalog;
 use output::{Mode, Output};
 use site::SiteArgs;
+use telling::Teller;
 
 /// Runs the command of the process' arguments. The exit status is 0 when it was done, 1 when it
 /// failed, 2 when it was not understood, 128 and its number when a signal ended it; OpenGnsys' names have their own.
@@ -79,6 +81,7 @@ pub fn main() -> ExitCode {
                 catalog,
                 output,
                 site,
+                teller: Teller::heeded(),
             };
             let done = cli.command.run(&context);
             (context, done)
@@ -95,6 +98,7 @@ pub fn main() -> ExitCode {
                 catalog,
                 output,
                 site,
+                teller: Teller::default(),
             };
             (context, done)
         }
@@ -131,7 +135,9 @@ fn finish(context: &Context, done: Result<(), Failure>) -> ExitCode {
         let finished = context.output.finish();
         finished.map_err(|error| Failure::io(Path::new("/dev/stdout"), &error))
     });
-    match done.map_err(interrupt::told) {
+    let done = done.map_err(interrupt::told);
+    context.teller.end(done.as_ref().err());
+    match done {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {
             context.output.failure(&context.catalog, &failure);

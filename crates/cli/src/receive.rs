@@ -213,6 +213,7 @@ impl Receiving<'_> {
             context.output.warn(&context.catalog, &text);
         }
         let report = done?;
+        context.teller.identity(&report.identity);
         in_use.used(context);
         let freed = purging.carry_out(context, &self.to.image);
         self.compare_sums(context, &report);

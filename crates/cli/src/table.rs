@@ -15,6 +15,11 @@ pub fn rows<L: AsRef<str>, V: AsRef<str>>(rows: &[(L, V)]) -> String {
 
 /// A table with a head. The first column is aligned left, the others, meant for numbers, right.
 pub fn table(head: &[String], body: &[Vec<String>]) -> String {
+    aligned(head, body, &[0])
+}
+
+/// A table with a head. The columns in `texts` are aligned left, the others right.
+pub fn aligned(head: &[String], body: &[Vec<String>], texts: &[usize]) -> String {
     let all: Vec<Vec<String>> = std::iter::once(head)
         .chain(body.iter().map(Vec::as_slice))
         .map(|row| {
@@ -32,7 +37,7 @@ pub fn table(head: &[String], body: &[Vec<String>]) -> String {
         let cell = |(column, cell): (usize, &String)| {
             let missing = widths.get(column).map_or(0, |width| width - columns(cell));
             let blanks = " ".repeat(missing);
-            if column == 0 {
+            if texts.contains(&column) {
                 format!("{cell}{blanks}")
             } else {
                 format!("{blanks}{cell}")

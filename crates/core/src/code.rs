@@ -186,6 +186,8 @@ codes! {
     NoUpload = "repo/no-upload",
     /// The manager receives as many images as it can.
     TooManyUploads = "repo/too-many-uploads",
+    /// What a computer tells of its work is not acceptable.
+    BadReport = "repo/bad-report",
     /// Nobody can listen at the address.
     CannotListen = "server/cannot-listen",
     /// What should be a certificate is none.

@@ -18,6 +18,6 @@ pub mod name;
 pub mod namespace;
 pub mod progress;
 pub mod reference;
-pub mod upload;
 pub mod report;
 pub mod room;
+pub mod upload;

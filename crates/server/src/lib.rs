@@ -6,6 +6,7 @@
 mod authority;
 mod codes;
 mod error;
+mod events;
 mod gate;
 mod grant;
 mod library;
@@ -14,6 +15,7 @@ mod listen;
 mod login;
 mod patience;
 mod problem;
+mod reports;
 mod routes;
 mod side;
 mod state;
@@ -30,11 +32,14 @@ use tokio::signal::unix::{SignalKind, signal};
 
 pub use codes::{CODE_LASTS, Codes, Promise};
 pub use error::{Result, ServerError};
+pub use reports::{FILE as ROOM_FILE, written as written_room};
 pub use token::{Bounds, Role, Secret, Token, Tokens};
 
 use authority::Authority;
 use error::At;
+use events::Events;
 use library::Library;
+use reports::Reports;
 
 /// What to serve, and how.
 #[derive(Debug, Clone)]
@@ -85,6 +90,8 @@ pub fn serve(options: &Options, ready: impl FnOnce(&Ready)) -> Result<()> {
     let tokens = Tokens::in_dir(&options.state);
     let admin = first_token(&tokens).at("write", &options.state)?;
     let pin = authority.pin();
+    let events = Arc::new(Events::new());
+    let reports = Reports::open(&options.state, Arc::clone(&events));
     let api = routes::api(routes::Shared {
         library: Arc::new(Library::new(options.images.clone())),
         tokens,
@@ -93,10 +100,15 @@ pub fn serve(options: &Options, ready: impl FnOnce(&Ready)) -> Result<()> {
         bodies: Arc::default(),
         state: options.state.clone(),
         attempts: login::Attempts::default(),
+        reports: Arc::clone(&reports),
     });
     let runtime = Runtime::new().map_err(ServerError::Start)?;
     runtime.block_on(async {
         let stop = stopped().map_err(ServerError::Start)?;
+        let stop = async move {
+            stop.await;
+            events.close();
+        };
         let listeners = listen::bind(&options.listen).await?;
         let listen = listeners
             .iter()
@@ -104,6 +116,7 @@ pub fn serve(options: &Options, ready: impl FnOnce(&Ready)) -> Result<()> {
             .collect();
         ready(&Ready { listen, pin, admin });
         listen::serve(listeners, tls, (api, options.patience), stop).await;
+        reports.keep();
         Ok(())
     })
 }

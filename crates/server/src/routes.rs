@@ -28,6 +28,7 @@ use crate::library::{Found, Library, read};
 use crate::limits::{Bodies, PIECES, Peer, Sent};
 use crate::login::{self, Attempts};
 use crate::problem::Problem;
+use crate::reports::{self, Reports};
 use crate::side;
 use crate::token::Tokens;
 use crate::upload::{self, Uploads};
@@ -43,6 +44,7 @@ pub(crate) struct Shared {
     /// Where the manager keeps what is its own.
     pub(crate) state: PathBuf,
     pub(crate) attempts: Attempts,
+    pub(crate) reports: Arc<Reports>,
 }
 
 /// The whole API.
@@ -52,8 +54,9 @@ pub(crate) fn api(shared: Shared) -> Router {
         .route("/v1/images", get(images))
         .route("/v1/images/{name}", get(file))
         .route("/v1/images/{name}/index", get(index))
-        .merge(side::routes());
-    let write = upload::routes();
+        .merge(side::routes())
+        .merge(reports::telling(&shared.reports));
+    let write = upload::routes().merge(reports::watching(&shared.reports));
     let admin = Router::new();
     let roles = Roles {
         read: read.with_state(Arc::clone(&shared)),

@@ -176,6 +176,8 @@ error-repo-no-upload = The manager does not have what it was sent
     .hint = Run the same command again: what is there need not be sent again.
 error-repo-too-many-uploads = The manager receives as many images as it can
     .hint = Try again in a moment.
+error-repo-bad-report = A report of a computer's work that is not acceptable
+    .hint = Bring Azud on that computer to the manager's version.
 error-server-cannot-listen = Nobody can listen at the address
     .hint = Name an address of this computer and a port that is free; ss -ltn shows which are taken.
 error-server-bad-certificate = A certificate is damaged
@@ -650,6 +652,9 @@ help-token-revoke = Take a token back
 help-login = Come to a manager as a person, with a code that “azud token code” shows there
     .address = The manager; else REPO
     .out = Forget the login that there is
+help-room = Look after the computers that the manager knows of
+help-room-status = Show every computer: its image, how far its work is, what failed and what to do
+    .watch = Show it anew whenever it changes, until stopped
 help-storage = Mount and list USB sticks and discs
 help-storage-list = List what is plugged in, with the images of what is mounted
 help-storage-mount = Mount a medium, or all that are not mounted
@@ -1098,6 +1103,17 @@ compat-cache-damaged = It is a cache whose file system is not recognised: “azu
 compat-no-zstd = OpenGnsys 1 itself cannot restore this image; for it: azud image export { $image } OUT --to partclone --compress lzop
 compat-not-yet = This way of transfer is not here yet; UNICAST is.
 compat-synchronised = It is a synchronised image, which cannot be brought into the cache yet: “azud image create” makes one that can.
+
+## The room
+
+label-done = Done
+label-left = Time left
+label-seen = Heard of
+label-work = Work
+word-done = done
+word-failed = failed
+word-silent = no longer answers
+room-empty = No computer has reported yet.
 
 ## The manager
 

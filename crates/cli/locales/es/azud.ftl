@@ -176,6 +176,8 @@ error-repo-no-upload = El gestor no tiene lo que se le había enviado
     .hint = Ejecute la misma orden otra vez: lo que ya está allí no se vuelve a enviar.
 error-repo-too-many-uploads = El gestor ya recibe tantas imágenes como puede
     .hint = Vuelva a intentarlo dentro de un momento.
+error-repo-bad-report = El informe del trabajo de un equipo no es aceptable
+    .hint = Ponga en ese equipo la misma versión de Azud que en el gestor.
 error-server-cannot-listen = Nadie puede escuchar en esa dirección
     .hint = Indique una dirección de este equipo y un puerto libre; ss -ltn muestra los ocupados.
 error-server-bad-certificate = Un certificado está dañado
@@ -650,6 +652,9 @@ help-token-revoke = Revocar un token
 help-login = Entrar en un gestor como persona, con un código que muestra allí «azud token code»
     .address = El gestor; si no, REPO
     .out = Olvidar la sesión que haya
+help-room = Vigilar los equipos que el gestor conoce
+help-room-status = Mostrar cada equipo: su imagen, cuánto lleva, qué falló y qué hacer
+    .watch = Mostrarlo de nuevo cuando cambie, hasta que se detenga
 help-storage = Montar y listar memorias USB y discos ópticos
 help-storage-list = Listar lo conectado, con las imágenes de lo que está montado
 help-storage-mount = Montar un medio, o todos los que no lo estén
@@ -1098,6 +1103,17 @@ compat-cache-damaged = Es una caché cuyo sistema de ficheros no se reconoce: �
 compat-no-zstd = El propio OpenGnsys 1 no puede restaurar esta imagen; para él: azud image export { $image } SALIDA --to partclone --compress lzop
 compat-not-yet = Este modo de transferencia aún no existe; UNICAST sí.
 compat-synchronised = Es una imagen sincronizada, que aún no puede traerse a la caché: “azud image create” crea una que sí.
+
+## El aula
+
+label-done = Hecho
+label-left = Falta
+label-seen = Hace
+label-work = Trabajo
+word-done = terminado
+word-failed = falló
+word-silent = ya no responde
+room-empty = Ningún equipo ha informado todavía.
 
 ## The manager
 

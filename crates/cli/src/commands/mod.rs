@@ -11,6 +11,7 @@ pub mod help;
 pub mod image;
 pub mod man;
 pub mod repo;
+pub mod room;
 pub mod serve;
 pub mod storage;
 pub mod token;
@@ -22,6 +23,7 @@ use crate::i18n::Catalog;
 use crate::output::Output;
 use crate::progress::Reporter;
 use crate::site::SiteArgs;
+use crate::telling::Teller;
 
 /// What every command is given.
 #[derive(Debug)]
@@ -32,12 +34,14 @@ pub struct Context {
     pub output: Output,
     /// What the command line says of the site.
     pub site: SiteArgs,
+    /// Tells the manager.
+    pub teller: Teller,
 }
 
 impl Context {
     /// Progress for one stretch of work.
     pub fn progress(&self) -> Reporter<'_> {
-        Reporter::new(&self.catalog, &self.output)
+        Reporter::new(&self.catalog, &self.output).telling(&self.teller)
     }
 }
 
@@ -63,6 +67,9 @@ pub enum Command {
     Repo(repo::Verb),
     /// Comes to a manager as a person.
     Login(repo::login::Args),
+    /// Looks after the room.
+    #[command(subcommand)]
+    Room(room::Verb),
     /// Works with removable storage.
     #[command(subcommand)]
     Storage(storage::Verb),
@@ -97,6 +104,7 @@ impl Command {
             Self::Cache(verb) => verb.run(context),
             Self::Repo(verb) => verb.run(context),
             Self::Login(args) => args.run(context),
+            Self::Room(verb) => verb.run(context),
             Self::Storage(verb) => verb.run(context),
             Self::Serve(args) => args.run(context),
             Self::Token(verb) => verb.run(context),

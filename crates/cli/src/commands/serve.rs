@@ -14,6 +14,7 @@ use serde_json::json;
 use super::Context;
 use crate::args::size::duration;
 use crate::failure::Failure;
+use crate::interrupt;
 use crate::opened::host;
 use crate::site::Site;
 use crate::table;
@@ -30,6 +31,11 @@ pub struct State {
 }
 
 impl State {
+    /// Whether the command line says it.
+    pub(super) fn is_said(&self) -> bool {
+        self.state.is_some()
+    }
+
     /// What was said, else where such things belong.
     pub(crate) fn dir(&self) -> Result<PathBuf, Failure> {
         let variable = |name: &str| {
@@ -116,6 +122,8 @@ impl Args {
             state,
             addresses,
         };
+        // A signal is the server's: it lets answers under way end.
+        interrupt::begin_work();
         Ok(serve(&options, |ready| {
             show(context, &options.images, ready);
         })?)

@@ -35,6 +35,7 @@ use crate::i18n::{Catalog, Lang};
 use crate::interrupt;
 use crate::output::{Mode, Output};
 use crate::site::SiteArgs;
+use crate::telling::Teller;
 
 pub(crate) use status::Status;
 pub(crate) use table::{NAMES, Name};
@@ -114,6 +115,7 @@ pub(crate) fn main(name: &'static Name, args: &[OsString]) -> ExitCode {
             catalog: Catalog::new(lang),
             output: Output::aside(),
             site: SiteArgs::default(),
+            teller: Teller::heeded(),
         },
         answer: Output::standard(Mode::default()),
     };
@@ -132,6 +134,9 @@ pub(crate) fn main(name: &'static Name, args: &[OsString]) -> ExitCode {
         Err(error) => Err(Failure::io(Path::new("/dev/stdout"), &error).into()),
     });
     let failed = done.is_err();
+    if done.is_ok() {
+        call.context.teller.end(None);
+    }
     let status = done.unwrap_or_else(|refusal| tell(name, &call, refusal));
     let signal = failed.then(interrupt::status).flatten();
     ExitCode::from(signal.unwrap_or_else(|| status.number()))
@@ -167,6 +172,7 @@ fn help(name: &Name, call: &Call) {
 fn tell(name: &Name, call: &Call, refusal: Refusal) -> Status {
     let Refusal { status, failure } = refusal;
     let failure = interrupt::told(failure);
+    call.context.teller.end(Some(&failure));
     let known = |status: &Status| name.statuses.contains(status);
     let status = status
         .filter(known)

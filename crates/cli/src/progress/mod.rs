@@ -18,6 +18,7 @@ use crate::human;
 use crate::i18n::Catalog;
 use crate::interrupt;
 use crate::output::Output;
+use crate::telling::Teller;
 use meter::{Meter, Reading};
 
 /// Work that counts nothing is told of when it took so long.
@@ -61,6 +62,7 @@ struct Running {
 pub struct Reporter<'a> {
     catalog: &'a Catalog,
     output: &'a Output,
+    teller: Option<&'a Teller>,
     style: Style,
     start: Instant,
     done: AtomicU64,
@@ -82,6 +84,7 @@ impl<'a> Reporter<'a> {
         let reporter = Self {
             catalog,
             output,
+            teller: None,
             style,
             start: Instant::now(),
             done: AtomicU64::new(0),
@@ -90,6 +93,13 @@ impl<'a> Reporter<'a> {
         };
         reporter.schedule(Duration::ZERO);
         reporter
+    }
+
+    /// The manager is told as well.
+    #[must_use]
+    pub fn telling(mut self, teller: &'a Teller) -> Self {
+        self.teller = Some(teller);
+        self
     }
 
     fn begin_at(&self, phase: Phase, total: u64, now: Duration) {
@@ -237,10 +247,16 @@ fn millis(time: Duration) -> u64 {
 
 impl Progress for Reporter<'_> {
     fn begin(&self, phase: Phase, total: u64) {
+        if let Some(teller) = self.teller {
+            teller.phase(phase, total);
+        }
         self.begin_at(phase, total, self.start.elapsed());
     }
 
     fn advance(&self, bytes: u64) -> Result<(), Interrupted> {
+        if let Some(teller) = self.teller {
+            teller.advance(bytes);
+        }
         self.advance_at(bytes, self.start.elapsed());
         interrupt::go_on()
     }

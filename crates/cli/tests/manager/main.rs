@@ -10,6 +10,7 @@ mod kit;
 mod login;
 mod pressure;
 mod raw;
+mod reports;
 mod server;
 mod shaped;
 mod signed;

@@ -189,6 +189,21 @@ impl Client {
         Ok(bytes)
     }
 
+    /// Sends JSON, and waits no longer than `patience` for all of it.
+    pub(super) fn post(
+        &self,
+        path: &str,
+        body: &[u8],
+        patience: Duration,
+    ) -> Result<Response<Body>> {
+        let request = self.agent.post(format!("{}{path}", self.base));
+        let request = request.config().timeout_global(Some(patience)).build();
+        let request = request
+            .header("Authorization", &self.bearer)
+            .header("Content-Type", "application/json");
+        self.answered(request.send(body), path)
+    }
+
     fn refusal(&self, response: Response<Body>, name: &str) -> NetError {
         let status = response.status();
         let after = retry_after(&response);

@@ -6,6 +6,7 @@ mod gather;
 mod image;
 mod login;
 mod patience;
+mod room;
 mod side;
 mod stream;
 mod upload;

@@ -31,6 +31,9 @@ impl Args {
     /// # Errors
     /// When the source is damaged or there is no room.
     pub fn run(&self, context: &Context) -> Result<(), Failure> {
+        if !self.terms.writing.dry_run {
+            context.teller.begin(context, "cache-update", &self.image);
+        }
         let (from, to) = self.ends(context)?;
         let receiving = Receiving {
             action: "cache-update",

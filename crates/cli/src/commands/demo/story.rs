@@ -20,6 +20,7 @@ use crate::opened::Opened;
 use crate::output::{Mode, Output};
 use crate::site::SiteArgs;
 use crate::table;
+use crate::telling::Teller;
 
 /// Bytes of real files that the volume gets.
 const FILES: u64 = 384 << 20;
@@ -102,6 +103,7 @@ impl Story<'_> {
             catalog: Catalog::new(self.context.catalog.lang()),
             output,
             site: self.site(),
+            teller: Teller::default(),
         };
         let begun = Instant::now();
         cli.command.run(&context)?;

@@ -31,6 +31,9 @@ impl Args {
     /// # Errors
     /// When the source is damaged or there is no room.
     pub fn run(&self, context: &Context) -> Result<(), Failure> {
+        if !self.terms.writing.dry_run {
+            context.teller.begin(context, "image-copy", &self.src);
+        }
         let from = Origin::named(context, &self.src)?;
         place::answers(&self.dst)?;
         let to = match (self.same_place()?, name_of(&from, &self.src)?) {

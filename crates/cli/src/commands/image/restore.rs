@@ -114,6 +114,13 @@ impl Args {
     /// When image or target are refused, damaged or fail.
     pub fn run(&self, context: &Context) -> Result<(), Failure> {
         let begun = Instant::now();
+        if !self.writing.dry_run {
+            let image = match &self.image {
+                Special::Word => Path::new("-"),
+                Special::Path(path) => path,
+            };
+            context.teller.begin(context, "image-restore", image);
+        }
         let opened = match &self.image {
             Special::Word if self.verify_first => {
                 let why = "--verify-first: a stream cannot be read twice";
@@ -134,6 +141,9 @@ impl Args {
         }
         let trusted = trust::native(context, self.named(), opened.as_ref())?;
         spare_images(&device)?;
+        if let Some(opened) = &opened {
+            context.teller.identity(&opened.identity());
+        }
         let name = device.display().to_string();
         let plan = self.plan(context, &device, opened.as_ref(), facts.as_ref());
         let step = match facts {

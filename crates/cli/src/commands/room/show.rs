@@ -1,0 +1,213 @@
+//! Computers as people and programs see them.
+
+use std::time::Duration;
+
+use azud_core::code::Code;
+use azud_core::report::{Report, State};
+use azud_core::room::{Failed, Shown};
+use serde_json::{Value, json};
+
+use crate::commands::Context;
+use crate::human::{bytes, duration, percent, printable};
+use crate::table;
+
+/// For programs: what the manager tells, and what each failure means.
+pub(super) fn json(context: &Context, computers: &[Shown]) -> Value {
+    let mut value = json!({ "computers": computers });
+    let all = value["computers"].as_array_mut().into_iter().flatten();
+    let failures = all.flat_map(|it| it["failures"].as_array_mut().into_iter().flatten());
+    for failure in failures {
+        let code = failure["code"].as_str().and_then(code);
+        failure["summary"] = json!(code.map(|code| context.catalog.summary(code)));
+        failure["hint"] = json!(code.map(|code| context.catalog.hint(code)));
+    }
+    value
+}
+
+/// For people: a table, and below it what failed and what to do.
+pub(super) fn human(context: &Context, computers: &[Shown]) -> String {
+    let catalog = &context.catalog;
+    if computers.is_empty() {
+        return catalog.text("room-empty");
+    }
+    let head = ["host", "holds", "work", "done", "rate", "left", "seen"];
+    let head = head.map(|key| catalog.text(&format!("label-{key}")));
+    let body: Vec<_> = computers.iter().map(|it| row(context, it)).collect();
+    let mut text = table::aligned(&head, &body, &[0, 1, 2]);
+    for shown in computers {
+        let report = &shown.computer.report;
+        let newest = shown.computer.failures.front();
+        if let Some(failed) = newest.filter(|_| report.state != State::Done) {
+            text += "\n\n";
+            text += &account(context, &report.host, failed);
+        }
+    }
+    text
+}
+
+fn row(context: &Context, shown: &Shown) -> Vec<String> {
+    let none = || "-".to_owned();
+    let report = &shown.computer.report;
+    let carries = shown.computer.carries.as_ref();
+    let moving = report.state == State::Running && !shown.silent;
+    let share = (report.total > 0).then(|| percent(report.done, report.total));
+    let left = report.left.map(Duration::from_secs).map(duration);
+    let when_moving = |text: String| if moving { text } else { none() };
+    vec![
+        report.host.clone(),
+        carries.map_or_else(none, |it| it.image.clone()),
+        work(context, shown),
+        when_moving(share.unwrap_or_else(|| bytes(report.done))),
+        when_moving(bytes(report.rate) + "/s"),
+        when_moving(left.unwrap_or_else(none)),
+        duration(Duration::from_secs(shown.age.max(1))),
+    ]
+}
+
+/// `Restoring REPO:aula1/win`, `failed: image restore REPO:aula1/win`.
+fn work(context: &Context, shown: &Shown) -> String {
+    let report = &shown.computer.report;
+    let job = || report.job.replace('-', " ");
+    let state = match report.state {
+        State::Running if !shown.silent => {
+            let phase = phase(context, report).unwrap_or_else(job);
+            return format!("{phase} {}", report.image);
+        }
+        State::Running => "silent",
+        other => other.as_str(),
+    };
+    let state = context.catalog.text(&format!("word-{state}"));
+    format!("{state}: {} {}", job(), report.image)
+}
+
+/// The phase in words; none that a newer program has.
+fn phase(context: &Context, report: &Report) -> Option<String> {
+    let key = format!("phase-{}", report.phase.as_ref()?);
+    context.catalog.find(&key, &[])
+}
+
+/// What failed, what it means, what to do.
+fn account(context: &Context, host: &str, failed: &Failed) -> String {
+    let job = failed.job.replace('-', " ");
+    let code = code(&failed.code);
+    let what = code.map_or_else(String::new, |code| context.catalog.summary(code) + ": ");
+    let detail = failed.detail.as_deref().unwrap_or_default();
+    let mut text = format!("  {host}: {job} {}: {what}{detail}", failed.image);
+    text = printable(text.trim_end_matches([':', ' ']));
+    text += &[" [", &failed.code, "]"].concat();
+    if let Some(code) = code {
+        text += "\n    ";
+        text += &context.catalog.hint(code).replace('\n', "\n    ");
+    }
+    text
+}
+
+/// A code of this program; a newer client may have others.
+fn code(text: &str) -> Option<Code> {
+    Code::ALL.iter().copied().find(|code| code.as_str() == text)
+}
+
+#[cfg(test)]
+mod tests {
+    use azud_core::report::Report;
+    use azud_core::room::{Room, SILENT};
+
+    use super::{human, json};
+    use crate::commands::Context;
+    use crate::i18n::{Catalog, Lang};
+    use crate::output::memory::output;
+    use crate::site::SiteArgs;
+    use crate::telling::Teller;
+
+    fn context(lang: Lang) -> Context {
+        Context {
+            catalog: Catalog::new(lang),
+            output: output(false, false).0,
+            site: SiteArgs::default(),
+            teller: Teller::default(),
+        }
+    }
+
+    fn room() -> Room {
+        let mut room = Room::default();
+        let begun = |host| Report::begun(host, "image-restore", "REPO:aula1/win");
+        let half = Report {
+            phase: Some("restore".to_owned()),
+            done: 1 << 30,
+            total: 2 << 30,
+            rate: 128 << 20,
+            left: Some(8),
+            ..begun("pc1")
+        };
+        room.note(half, "10.0.0.1", 100 + SILENT).unwrap();
+        let full = begun("pc2").failed("disk/no-space", "/dev/sda2");
+        room.note(full, "10.0.0.2", 100).unwrap();
+        room.note(begun("pc3").finished(), "10.0.0.3", 100).unwrap();
+        room.note(begun("pc4"), "10.0.0.4", 100).unwrap();
+        room.note(begun("pc5").failed("new/code", ""), "b", 100)
+            .unwrap();
+        room
+    }
+
+    #[test]
+    fn people_see_how_far_each_computer_is_and_what_to_do() {
+        let now = 102 + SILENT;
+        let shown: Vec<_> = room().computers().map(|it| it.shown(now)).collect();
+        let text = human(&context(Lang::En), &shown);
+        let line = |host: &str| {
+            let found = text
+                .lines()
+                .find(|line| line.trim_start().starts_with(host));
+            found
+                .unwrap_or_else(|| panic!("{host} in {text}"))
+                .to_owned()
+        };
+        for word in [
+            "Restoring REPO:aula1/win",
+            "50.0 %",
+            "128 MiB/s",
+            "8.0 s",
+            "2.0 s",
+        ] {
+            assert!(line("pc1").contains(word), "{word}: {text}");
+        }
+        assert!(line("pc2").contains("failed: image restore"), "{text}");
+        assert!(line("pc3").contains("REPO:aula1/win  done"), "{text}");
+        assert!(
+            line("pc4").contains("no longer answers: image restore"),
+            "{text}"
+        );
+        assert!(
+            line("pc2:").ends_with("/dev/sda2 [disk/no-space]"),
+            "{text}"
+        );
+        assert!(
+            line("pc5:").ends_with("REPO:aula1/win [new/code]"),
+            "{text}"
+        );
+        let spanish = human(&context(Lang::Es), &shown);
+        assert!(
+            spanish.contains("ya no responde: image restore"),
+            "{spanish}"
+        );
+        assert!(human(&context(Lang::En), &[]).contains("No computer"));
+    }
+
+    #[test]
+    fn programs_get_the_remedy_as_well() {
+        let shown: Vec<_> = room().computers().map(|it| it.shown(102)).collect();
+        let value = json(&context(Lang::Es), &shown);
+        let failure = &value["computers"][1]["failures"][0];
+        assert_eq!(failure["code"], "disk/no-space");
+        assert!(
+            failure["hint"]
+                .as_str()
+                .is_some_and(|hint| !hint.is_empty())
+        );
+        assert_eq!(
+            value["computers"][4]["failures"][0]["hint"],
+            serde_json::Value::Null
+        );
+        assert_eq!(value["computers"][0]["report"]["total"], 2u64 << 30);
+    }
+}

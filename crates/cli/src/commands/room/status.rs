@@ -1,0 +1,137 @@
+//! `azud room status`.
+
+use std::io::IsTerminal;
+use std::path::PathBuf;
+use std::thread::sleep;
+use std::time::{Duration, UNIX_EPOCH};
+
+use azud_core::code::Code;
+use azud_core::reference::Where;
+use azud_core::room::{Room, Shown};
+use azud_server::{ROOM_FILE, written_room};
+use azud_transport::http::Client;
+use serde_json::Value;
+
+use super::show::{human, json};
+use crate::commands::serve::State;
+use crate::commands::{Context, repo};
+use crate::failure::Failure;
+use crate::opened::now;
+
+/// How often it is looked again.
+const INTERVAL: Duration = Duration::from_secs(1);
+/// To the top left, and nothing below.
+const CLEAR: &str = "\u{1b}[H\u{1b}[2J";
+
+/// Arguments.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// Show it anew whenever it changes, until stopped.
+    #[arg(long)]
+    watch: bool,
+    /// The manager's state, on the manager itself.
+    #[command(flatten)]
+    state: State,
+}
+
+/// Who knows of the computers.
+enum Source {
+    /// The manager is asked.
+    Manager(Client),
+    /// The manager is here: what it wrote down.
+    Here(PathBuf),
+}
+
+impl Source {
+    fn computers(&self) -> Result<Vec<Shown>, Failure> {
+        match self {
+            Self::Manager(client) => Ok(client.room()?),
+            Self::Here(dir) => {
+                let failed = |error| Failure::io(&dir.join(ROOM_FILE), &error);
+                let room = Room::of(written_room(dir).map_err(failed)?);
+                let seconds = now().duration_since(UNIX_EPOCH);
+                let now = seconds.map_or(0, |time| time.as_secs());
+                Ok(room.computers().map(|it| it.shown(now)).collect())
+            }
+        }
+    }
+}
+
+impl Args {
+    /// Shows the computers.
+    ///
+    /// # Errors
+    /// When there is no manager, or it does not let its room be seen.
+    pub fn run(&self, context: &Context) -> Result<(), Failure> {
+        let source = self.source(context)?;
+        let computers = source.computers()?;
+        if !self.watch {
+            context
+                .output
+                .answer(&json(context, &computers), || human(context, &computers));
+            return Ok(());
+        }
+        watch(context, &source, computers)
+    }
+
+    /// The manager that is known; on a computer where none is, that whose state lies here.
+    fn source(&self, context: &Context) -> Result<Source, Failure> {
+        if self.state.is_said() {
+            return Ok(Source::Here(self.state.dir()?));
+        }
+        let known = repo::manager(context, &Where::Manager);
+        if let Ok(Some(client)) = known {
+            return Ok(Source::Manager(client));
+        }
+        let here = self.state.dir().ok();
+        match here.filter(|dir| dir.join(ROOM_FILE).exists()) {
+            Some(dir) => Ok(Source::Here(dir)),
+            None => Err(known
+                .err()
+                .unwrap_or_else(|| Failure::new(Code::UnknownRepo, Where::Manager.to_string()))),
+        }
+    }
+}
+
+/// Shows the room whenever something changed. A manager that is away for a while is asked again.
+fn watch(context: &Context, source: &Source, first: Vec<Shown>) -> Result<(), Failure> {
+    let redraws = !context.output.mode().json && std::io::stdout().is_terminal();
+    let mut computers = first;
+    let mut shown = None;
+    let mut told = false;
+    loop {
+        let seen = without_age(&json(context, &computers));
+        if redraws || shown.as_ref() != Some(&seen) {
+            let clear = if redraws { CLEAR } else { "" };
+            context.output.answer(&json(context, &computers), || {
+                format!("{clear}{}", human(context, &computers))
+            });
+            shown = Some(seen);
+        }
+        sleep(INTERVAL);
+        match source.computers() {
+            Ok(new) => {
+                computers = new;
+                told = false;
+            }
+            Err(failure) if failure.code == Code::Unreachable => {
+                if !told {
+                    let summary = context.catalog.summary(failure.code);
+                    context.output.warn(&context.catalog, &summary);
+                }
+                told = true;
+            }
+            Err(failure) => return Err(failure),
+        }
+    }
+}
+
+/// That time passes is no change.
+fn without_age(value: &Value) -> Value {
+    let mut value = value.clone();
+    for computer in value["computers"].as_array_mut().into_iter().flatten() {
+        computer["age"] = Value::Null;
+        computer["seen"] = Value::Null;
+    }
+    value
+}

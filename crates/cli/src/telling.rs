@@ -1,0 +1,189 @@
+//! Telling the manager of this computer's work: the room is visible, and no work waits for that.
+//!
+//! Invariant: `advance` is an addition. A thread of its own looks at the counts from time to time and sends what it
+//! sees; what lies between is nobody's loss. Whether it arrives changes nothing about the work.
+
+use std::path::Path;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::time::{Duration, Instant};
+
+use azud_core::progress::Phase;
+use azud_core::reference::Where;
+use azud_core::report::Report;
+use azud_store::Identity;
+
+use crate::commands::{Context, repo};
+use crate::failure::Failure;
+use crate::opened::host;
+use crate::progress::meter::Meter;
+
+/// Between two reports.
+const PACE: Duration = Duration::from_millis(500);
+/// After one that did not arrive.
+const LULL: Duration = Duration::from_secs(10);
+/// The last report is waited for so long, if the one before arrived.
+const LAST_WORDS: Duration = Duration::from_secs(1);
+
+/// Tells the manager, if there is one that takes reports.
+#[derive(Debug, Default)]
+pub struct Teller {
+    heeded: bool,
+    work: OnceLock<Arc<Work>>,
+}
+
+/// What the command and the thread share.
+#[derive(Debug)]
+struct Work {
+    begun: Instant,
+    done: AtomicU64,
+    now: Mutex<Now>,
+    changed: Condvar,
+}
+
+#[derive(Debug)]
+struct Now {
+    report: Report,
+    meter: Meter,
+    /// The command is over.
+    last: bool,
+    /// The last report did not arrive.
+    trouble: bool,
+    /// Nothing more is sent.
+    silent: bool,
+}
+
+impl Teller {
+    /// One that tells; that of `Default` is for work that is nobody's business.
+    pub(crate) fn heeded() -> Self {
+        Self {
+            heeded: true,
+            ..Self::default()
+        }
+    }
+
+    /// A command works with this image from now on; one that is made of several tells each.
+    pub(crate) fn begin(&self, context: &Context, job: &str, image: &Path) {
+        if !self.heeded {
+            return;
+        }
+        let report = Report::begun(&host(), job, &image.to_string_lossy());
+        if let Some(work) = self.work.get() {
+            work.now().report = report;
+            return;
+        }
+        // Where no manager is known nobody is told.
+        let Ok(Some(client)) = repo::manager(context, &Where::Manager) else {
+            return;
+        };
+        let work = Arc::new(Work {
+            begun: Instant::now(),
+            done: AtomicU64::new(0),
+            now: Mutex::new(Now {
+                report,
+                meter: Meter::new(0, Duration::ZERO),
+                last: false,
+                trouble: false,
+                silent: false,
+            }),
+            changed: Condvar::new(),
+        });
+        let told = Arc::clone(&work);
+        let tell = move || told.tell(|report| client.report(report));
+        let thread = std::thread::Builder::new().name("reports".to_owned());
+        if thread.spawn(tell).is_ok() {
+            let _ = self.work.set(work);
+        }
+    }
+
+    /// Which image it is.
+    pub(crate) fn identity(&self, identity: &Identity) {
+        if let Some(work) = self.work.get() {
+            work.now().report.identity = Some(identity.to_string());
+        }
+    }
+
+    /// A phase begins.
+    pub(crate) fn phase(&self, phase: Phase, total: u64) {
+        if let Some(work) = self.work.get() {
+            let mut now = work.now();
+            work.done.store(0, Ordering::Relaxed);
+            now.meter = Meter::new(total, work.begun.elapsed());
+            now.report.phase = Some(phase.name().to_owned());
+        }
+    }
+
+    /// More bytes are done.
+    pub(crate) fn advance(&self, bytes: u64) {
+        if let Some(work) = self.work.get() {
+            work.done.fetch_add(bytes, Ordering::Relaxed);
+        }
+    }
+
+    /// The command is over. The last word is given a moment to arrive.
+    pub(crate) fn end(&self, failure: Option<&Failure>) {
+        if let Some(work) = self.work.get() {
+            work.end(failure);
+        }
+    }
+}
+
+impl Work {
+    fn now(&self) -> MutexGuard<'_, Now> {
+        self.now.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn end(&self, failure: Option<&Failure>) {
+        let mut now = self.now();
+        if now.last {
+            return;
+        }
+        self.read(&mut now);
+        let report = now.report.clone();
+        now.report = match failure {
+            None => report.finished(),
+            Some(failure) => report.failed(failure.code.as_str(), &failure.detail),
+        };
+        now.last = true;
+        self.changed.notify_all();
+        if !now.trouble {
+            let sent = |now: &mut Now| !now.silent && !now.trouble;
+            drop(self.changed.wait_timeout_while(now, LAST_WORDS, sent));
+        }
+    }
+
+    /// Brings the report up to date.
+    fn read(&self, now: &mut Now) {
+        let done = self.done.load(Ordering::Relaxed);
+        let reading = now.meter.read(self.begun.elapsed(), done);
+        now.report.done = reading.done;
+        now.report.total = reading.total;
+        now.report.rate = reading.rate;
+        now.report.left = reading.left.map(|left| left.as_secs());
+    }
+
+    /// Sends what there is to tell until the command is over, or the manager does not want it.
+    fn tell(&self, send: impl Fn(&Report) -> azud_transport::Result<()>) {
+        loop {
+            let (report, last) = {
+                let mut now = self.now();
+                if !now.last {
+                    self.read(&mut now);
+                }
+                (now.report.clone(), now.last)
+            };
+            let sent = send(&report);
+            let refused = sent.as_ref().is_err_and(|error| !error.is_temporary());
+            let mut now = self.now();
+            now.trouble = sent.is_err();
+            now.silent = last || refused;
+            self.changed.notify_all();
+            if now.silent {
+                return;
+            }
+            let pause = if now.trouble { LULL } else { PACE };
+            let goes_on = |now: &mut Now| !now.last;
+            drop(self.changed.wait_timeout_while(now, pause, goes_on));
+        }
+    }
+}

@@ -1,0 +1,164 @@
+//! What clients do is seen at the manager.
+
+use std::fs;
+use std::io::Write;
+use std::process::Stdio;
+use std::thread::sleep;
+use std::time::Duration;
+
+use anyhow::{Context, Result, ensure};
+use serde_json::Value;
+
+use crate::kit::text;
+use crate::server::{Manager, Room, refusal};
+use crate::{MIB, image, noise};
+
+/// Patience for what another process does in its own time.
+const TRIES: usize = 200;
+const NAP: Duration = Duration::from_millis(100);
+
+/// The only computer, as the manager that is asked shows it.
+fn computer(room: &Room) -> Result<Value> {
+    let said = room.done(&["room", "status"])?;
+    let computers = said["computers"].as_array().context("a list")?;
+    ensure!(computers.len() == 1, "{said}");
+    Ok(computers[0].clone())
+}
+
+/// Whoever introduces itself with the token of the first start may see the room.
+fn look_after(room: &Room) -> Result<Manager> {
+    let manager = room.serve()?;
+    room.introduce(&manager, &manager.pin, &manager.admin)?
+        .done()?;
+    Ok(manager)
+}
+
+#[test]
+fn the_room_shows_what_each_computer_did() -> Result<()> {
+    let room = Room::new()?;
+    image(&room, "aula1/win.img", &noise(11, MIB))?;
+    let manager = look_after(&room)?;
+    let none = room.done(&["room", "status"])?;
+    ensure!(
+        none["computers"].as_array().is_some_and(Vec::is_empty),
+        "{none}"
+    );
+    let (copy, disk) = (room.dir().join("win.img"), room.dir().join("disk"));
+    room.done(&["image", "copy", "REPO:aula1/win", text(&copy), "--yes"])?;
+    let seen = computer(&room)?;
+    let report = &seen["report"];
+    ensure!(
+        report["job"] == "image-copy" && report["state"] == "done",
+        "{seen}"
+    );
+    ensure!(report["image"] == "REPO:aula1/win", "{seen}");
+    ensure!(
+        report["identity"].as_str().is_some_and(|it| it.len() == 64),
+        "{seen}"
+    );
+    ensure!(
+        seen["address"] == "127.0.0.1" && seen["carries"].is_null(),
+        "{seen}"
+    );
+    room.done(&["image", "restore", text(&copy), text(&disk), "--yes"])?;
+    let restored = computer(&room)?;
+    ensure!(
+        restored["carries"]["identity"] == report["identity"],
+        "{restored}"
+    );
+    ensure!(restored["carries"]["image"] == text(&copy), "{restored}");
+    // A plan alone is no work.
+    let planned = ["image", "restore", "REPO:none", text(&disk), "--dry-run"];
+    room.run(&planned)?.refused()?;
+    ensure!(computer(&room)?["report"]["state"] == "done");
+    // What fails is seen with its remedy, and does not change what the computer carries.
+    let small = room.dir().join("small");
+    fs::write(&small, vec![0; 4096])?;
+    let said = room.run(&["image", "restore", text(&copy), text(&small), "--yes"])?;
+    refusal(&said, "disk/too-small")?;
+    let failed = computer(&room)?;
+    ensure!(failed["report"]["state"] == "failed", "{failed}");
+    ensure!(
+        failed["failures"][0]["code"] == "disk/too-small",
+        "{failed}"
+    );
+    ensure!(
+        failed["failures"][0]["hint"] == said.last()["error"]["hint"],
+        "{failed}"
+    );
+    ensure!(failed["carries"] == restored["carries"], "{failed}");
+    // It is still known after the manager was started anew.
+    let port = manager.port;
+    drop(manager);
+    let here = room.done(&["room", "status", "--state", text(&room.state())])?;
+    ensure!(
+        here["computers"][0]["failures"] == failed["failures"],
+        "{here}"
+    );
+    let _again = room.serve_at(port)?;
+    ensure!(computer(&room)?["report"] == failed["report"]);
+    Ok(())
+}
+
+#[test]
+fn work_is_seen_while_it_goes_on() -> Result<()> {
+    let room = Room::new()?;
+    image(&room, "win.img", &noise(12, 4 * MIB))?;
+    let _manager = look_after(&room)?;
+    let disk = room.dir().join("disk");
+    fs::File::create(&disk)?.set_len(8 * MIB as u64)?;
+    let mut restore = room.command(&["image", "restore", "-", text(&disk), "--yes"]);
+    let mut child = restore
+        .stdin(Stdio::piped())
+        .stdout(Stdio::null())
+        .spawn()?;
+    let bytes = fs::read(room.images().join("win.img"))?;
+    let mut pipe = child.stdin.take().context("a pipe")?;
+    let (first, rest) = bytes.split_at(bytes.len() - MIB);
+    pipe.write_all(first)?;
+    pipe.flush()?;
+    let seen = (0..TRIES).find_map(|_| {
+        sleep(NAP);
+        let seen = computer(&room).ok()?;
+        let done = seen["report"]["done"].as_u64()?;
+        (seen["report"]["phase"] == "restore" && done > 0).then_some(seen)
+    });
+    pipe.write_all(rest)?;
+    drop(pipe);
+    ensure!(child.wait()?.success());
+    let seen = seen.context("it was not seen at work")?;
+    ensure!(
+        seen["report"]["state"] == "running" && seen["silent"] == false,
+        "{seen}"
+    );
+    ensure!(computer(&room)?["report"]["state"] == "done");
+    Ok(())
+}
+
+#[test]
+fn readers_tell_of_themselves_but_see_nobody() -> Result<()> {
+    let room = Room::new()?;
+    image(&room, "win.img", &noise(13, MIB))?;
+    let manager = room.serve()?;
+    room.know(&manager)?;
+    let copy = room.dir().join("win.img");
+    room.done(&["image", "copy", "REPO:win", text(&copy), "--yes"])?;
+    refusal(&room.run(&["room", "status"])?, "repo/unauthorised")?;
+    drop(manager);
+    let here = room.done(&["room", "status", "--state", text(&room.state())])?;
+    ensure!(here["computers"][0]["report"]["state"] == "done", "{here}");
+    Ok(())
+}
+
+#[test]
+fn work_goes_on_when_nobody_takes_reports() -> Result<()> {
+    let room = Room::new()?;
+    image(&room, "win.img", &noise(14, MIB))?;
+    let manager = room.serve()?;
+    room.know(&manager)?;
+    drop(manager);
+    let disk = room.dir().join("disk");
+    let image = room.images().join("win.img");
+    room.done(&["image", "restore", text(&image), text(&disk), "--yes"])?;
+    refusal(&room.run(&["room", "status"])?, "repo/unreachable")
+}

@@ -1,0 +1,294 @@
+//! What computers tell of their work: taken, kept through restarts, shown to those who look after the room.
+
+use std::io::{self, ErrorKind};
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, Weak};
+use std::thread;
+use std::time::Duration;
+
+use axum::body::Bytes;
+use axum::extract::{DefaultBodyLimit, State};
+use axum::http::{StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use axum::routing::{get, post};
+use axum::{Extension, Router};
+use azud_core::code::Code;
+use azud_core::report::Report;
+use azud_core::room::{Computer, Room, Shown};
+use serde_json::json;
+
+use crate::events::Events;
+use crate::gate;
+use crate::limits::Peer;
+use crate::problem::Problem;
+use crate::state;
+
+/// No report is longer, in bytes.
+const LONGEST: usize = 8 << 10;
+/// How often what changed is written down: that much a crash may lose.
+const WRITING: Duration = Duration::from_secs(2);
+/// When a computer may try again that found no room, in seconds.
+const AGAIN_AFTER: u32 = 60;
+/// The file in the manager's state.
+pub const FILE: &str = "room.json";
+
+/// The reports of all computers.
+#[derive(Debug)]
+pub(crate) struct Reports {
+    file: PathBuf,
+    room: Mutex<Room>,
+    changed: AtomicBool,
+    taken: AtomicU64,
+    events: Arc<Events>,
+}
+
+impl Reports {
+    /// Those of a manager's state. What is damaged is set aside: the room tells anew what it is.
+    pub(crate) fn open(state: &Path, events: Arc<Events>) -> Arc<Self> {
+        let file = state.join(FILE);
+        let set_aside = |_| {
+            // If that fails, the next writing replaces it.
+            let _ = std::fs::rename(&file, file.with_extension("bad"));
+            Room::default()
+        };
+        let room = written(state).map_or_else(set_aside, Room::of);
+        let reports = Arc::new(Self {
+            file,
+            room: Mutex::new(room),
+            changed: AtomicBool::new(false),
+            taken: AtomicU64::new(0),
+            events,
+        });
+        let kept = Arc::downgrade(&reports);
+        thread::spawn(move || keep_writing(&kept));
+        reports
+    }
+
+    fn room(&self) -> MutexGuard<'_, Room> {
+        self.room.lock().expect("no holder panics")
+    }
+
+    /// Takes a report.
+    fn take(&self, report: Report, address: &str, now: u64) -> Result<(), Problem> {
+        let shown = match self.room().note(report, address, now) {
+            Ok(computer) => computer.shown(now),
+            Err(full) => {
+                let status = StatusCode::TOO_MANY_REQUESTS;
+                let problem = Problem::new(status, Code::Unreachable, full.to_string());
+                return Err(problem.retry_after(AGAIN_AFTER));
+            }
+        };
+        self.changed.store(true, Ordering::Release);
+        self.taken.fetch_add(1, Ordering::Relaxed);
+        self.events.tell("computer", &shown);
+        Ok(())
+    }
+
+    /// All computers, as JSON.
+    fn shown(&self, now: u64) -> String {
+        let room = self.room();
+        let computers: Vec<Shown> = room.computers().map(|it| it.shown(now)).collect();
+        drop(room);
+        json!({ "computers": computers }).to_string()
+    }
+
+    /// Writes down what changed. What cannot be written now is tried again.
+    pub(crate) fn keep(&self) {
+        if !self.changed.swap(false, Ordering::AcqRel) {
+            return;
+        }
+        let text = {
+            let room = self.room();
+            serde_json::to_vec(&room.computers().collect::<Vec<_>>())
+        };
+        let text = text.expect("our own types serialise");
+        if state::write(&self.file, &text).is_err() {
+            self.changed.store(true, Ordering::Release);
+        }
+    }
+}
+
+fn keep_writing(reports: &Weak<Reports>) {
+    loop {
+        thread::sleep(WRITING);
+        match reports.upgrade() {
+            Some(reports) => reports.keep(),
+            None => return,
+        }
+    }
+}
+
+/// What a manager wrote down of its room; it may be some seconds old.
+///
+/// # Errors
+/// When the file cannot be read or understood.
+pub fn written(state: &Path) -> io::Result<Vec<Computer>> {
+    match std::fs::read(state.join(FILE)) {
+        Ok(text) => serde_json::from_slice(&text).map_err(io::Error::from),
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(Vec::new()),
+        Err(error) => Err(error),
+    }
+}
+
+/// The route by which any client tells of its work.
+pub(crate) fn telling<S: Clone + Send + Sync + 'static>(reports: &Arc<Reports>) -> Router<S> {
+    Router::new()
+        .route("/v1/reports", post(tell))
+        .layer(DefaultBodyLimit::max(LONGEST))
+        .with_state(Arc::clone(reports))
+}
+
+/// The routes that show the room: who it concerns may change images, too.
+pub(crate) fn watching<S: Clone + Send + Sync + 'static>(reports: &Arc<Reports>) -> Router<S> {
+    Router::new()
+        .route("/v1/room", get(room))
+        .route("/v1/events", get(events))
+        .with_state(Arc::clone(reports))
+}
+
+async fn tell(
+    State(reports): State<Arc<Reports>>,
+    Extension(peer): Extension<Peer>,
+    body: Bytes,
+) -> Result<StatusCode, Problem> {
+    let bad = |text: String| Problem::new(StatusCode::BAD_REQUEST, Code::BadReport, text);
+    let report: Report = serde_json::from_slice(&body).map_err(|error| bad(error.to_string()))?;
+    report.check().map_err(|error| bad(error.to_string()))?;
+    reports.take(report, &peer.address.to_string(), gate::now())?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+async fn room(State(reports): State<Arc<Reports>>) -> Response {
+    let kind = (header::CONTENT_TYPE, "application/json");
+    ([kind], reports.shown(gate::now())).into_response()
+}
+
+async fn events(State(reports): State<Arc<Reports>>) -> Result<Response, Problem> {
+    let whole = Arc::clone(&reports);
+    reports.events.watch(move || whole.shown(gate::now()))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::IpAddr;
+    use std::sync::Arc;
+
+    use axum::body::Body;
+    use axum::http::{Request, StatusCode};
+    use azud_core::report::Report;
+    use futures_util::StreamExt;
+    use tower::ServiceExt;
+
+    use super::{FILE, Reports, telling, watching, written};
+    use crate::events::Events;
+    use crate::limits::Peers;
+
+    fn get(path: &str) -> Request<Body> {
+        Request::get(path).body(Body::empty()).unwrap()
+    }
+
+    fn post(body: impl Into<Body>) -> Request<Body> {
+        let request = Request::post("/v1/reports");
+        let peer: IpAddr = "10.0.0.7".parse().unwrap();
+        let (_, peer) = Arc::new(Peers::default()).enter(peer);
+        request.extension(peer).body(body.into()).unwrap()
+    }
+
+    #[tokio::test]
+    async fn who_watches_is_told_the_whole_and_then_what_is_new() {
+        let dir = tempfile::tempdir().unwrap();
+        let events = Arc::new(Events::new());
+        let reports = Reports::open(dir.path(), Arc::clone(&events));
+        let report = Report::begun("pc1", "deploy", "REPO:win");
+        reports.take(report, "10.0.0.1", 5).unwrap();
+        let watched = watching::<()>(&reports).oneshot(get("/v1/events")).await;
+        let mut told = watched.unwrap().into_body().into_data_stream();
+        let mut next = async || {
+            let bytes = told.next().await?.unwrap();
+            Some(String::from_utf8(bytes.to_vec()).unwrap())
+        };
+        let whole = next().await.unwrap();
+        assert!(whole.starts_with("event: room\n"), "{whole}");
+        assert!(whole.contains("pc1"), "{whole}");
+        let new = Report::begun("pc2", "deploy", "REPO:win");
+        let body = serde_json::to_string(&new).unwrap();
+        let taken = telling::<()>(&reports).oneshot(post(body)).await.unwrap();
+        assert_eq!(taken.status(), StatusCode::NO_CONTENT);
+        let one = next().await.unwrap();
+        assert!(one.starts_with("event: computer\n"), "{one}");
+        assert!(one.contains("pc2") && one.contains("10.0.0.7"), "{one}");
+        assert!(!one.contains("pc1"), "{one}");
+        events.close();
+        assert_eq!(next().await, None, "the manager ends");
+    }
+
+    #[tokio::test]
+    async fn too_many_watchers_are_told_to_come_later() {
+        let dir = tempfile::tempdir().unwrap();
+        let reports = Reports::open(dir.path(), Arc::new(Events::new()));
+        let watch = async || {
+            watching::<()>(&reports)
+                .oneshot(get("/v1/events"))
+                .await
+                .unwrap()
+        };
+        let mut watchers = Vec::new();
+        let refused = loop {
+            let answer = watch().await;
+            if answer.status() != StatusCode::OK {
+                break answer;
+            }
+            watchers.push(answer);
+        };
+        assert_eq!(refused.status(), StatusCode::SERVICE_UNAVAILABLE);
+        assert!(refused.headers().contains_key("retry-after"));
+        watchers.pop();
+        assert_eq!(watch().await.status(), StatusCode::OK, "one left");
+    }
+
+    #[tokio::test]
+    async fn what_is_no_report_is_refused() {
+        let dir = tempfile::tempdir().unwrap();
+        let reports = Reports::open(dir.path(), Arc::new(Events::new()));
+        let status = async |body: String| {
+            let answer = telling::<()>(&reports).oneshot(post(body)).await;
+            answer.unwrap().status()
+        };
+        let good = serde_json::to_string(&Report::begun("pc1", "deploy", "x")).unwrap();
+        for bad in [
+            String::new(),
+            "{}".to_owned(),
+            good.replace("pc1", ""),
+            good.replace("pc1", "\\u001b[2J"),
+            good.replace("deploy", "../../etc"),
+            good.replace(":0", ":-1"),
+        ] {
+            assert_eq!(status(bad.clone()).await, StatusCode::BAD_REQUEST, "{bad}");
+        }
+        let long = good.replace('x', &"x".repeat(1 << 20));
+        assert_eq!(status(long).await, StatusCode::PAYLOAD_TOO_LARGE);
+        assert_eq!(reports.shown(0), r#"{"computers":[]}"#);
+        assert_eq!(status(good).await, StatusCode::NO_CONTENT);
+    }
+
+    #[test]
+    fn the_room_outlives_the_manager() {
+        let dir = tempfile::tempdir().unwrap();
+        let open = || Reports::open(dir.path(), Arc::new(Events::new()));
+        let first = open();
+        let report = |host| Report::begun(host, "deploy", "REPO:win");
+        first.take(report("pc1"), "10.0.0.1", 5).unwrap();
+        let failed = report("pc2").failed("disk/no-space", "full");
+        first.take(failed, "10.0.0.2", 6).unwrap();
+        first.keep();
+        let shown = first.shown(9);
+        drop(first);
+        assert_eq!(written(dir.path()).unwrap().len(), 2);
+        assert_eq!(open().shown(9), shown);
+        std::fs::write(dir.path().join(FILE), "[{]").unwrap();
+        let anew = open();
+        assert_eq!(anew.shown(9), r#"{"computers":[]}"#);
+        assert!(dir.path().join("room.bad").exists());
+    }
+}
