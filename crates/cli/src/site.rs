@@ -67,8 +67,10 @@ struct File {
     root: Option<PathBuf>,
     layout: Option<String>,
     package: Option<String>,
-    manager: Option<Hosts>,
+    manager: Option<Texts>,
     serving: Option<bool>,
+    #[serde(default)]
+    serve: Serve,
     trust: Option<Trust>,
 }
 
@@ -79,12 +81,48 @@ struct Trust {
     keys: Vec<String>,
 }
 
-/// One host or several.
+/// What the file says of the manager that runs here.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Serve {
+    /// Where the images lie.
+    pub(crate) images: Option<PathBuf>,
+    listen: Option<Texts>,
+    /// Where the manager keeps what is its own.
+    pub(crate) state: Option<PathBuf>,
+}
+
+impl Serve {
+    /// What the file says.
+    ///
+    /// # Errors
+    /// `cli/bad-config`.
+    pub(crate) fn load() -> Result<Self, Failure> {
+        let named = std::env::var_os("AZUD_CONFIG").filter(|value| !value.is_empty());
+        Ok(read(named.map(PathBuf::from).as_deref())?.serve)
+    }
+
+    /// Where to listen.
+    pub(crate) fn listen(self) -> Vec<String> {
+        self.listen.map(Texts::all).unwrap_or_default()
+    }
+}
+
+/// One text or several.
 #[derive(Debug, Deserialize)]
 #[serde(untagged)]
-enum Hosts {
+enum Texts {
     One(String),
     Several(Vec<String>),
+}
+
+impl Texts {
+    fn all(self) -> Vec<String> {
+        match self {
+            Self::One(one) => vec![one],
+            Self::Several(several) => several,
+        }
+    }
 }
 
 /// The site.
@@ -179,7 +217,7 @@ impl Site {
     }
 }
 
-fn bad(what: &str, why: &str) -> Failure {
+pub(crate) fn bad(what: &str, why: &str) -> Failure {
     Failure {
         causes: vec![why.to_owned()],
         ..Failure::new(Code::BadConfig, what)
@@ -208,14 +246,12 @@ fn absolute(said: Said, root: PathBuf) -> Result<PathBuf, Failure> {
 fn managers(
     options: &[String],
     variable: Option<String>,
-    file: Option<Hosts>,
+    file: Option<Texts>,
 ) -> Result<Vec<Host>, Failure> {
     let texts: Vec<String> = match (options, variable, file) {
         ([_, ..], _, _) => options.to_vec(),
         ([], Some(list), _) => list.split(',').map(|it| it.trim().to_owned()).collect(),
-        ([], None, Some(Hosts::One(one))) => vec![one],
-        ([], None, Some(Hosts::Several(several))) => several,
-        ([], None, None) => Vec::new(),
+        ([], None, file) => file.map(Texts::all).unwrap_or_default(),
     };
     let hosts = texts.iter().map(|text| Host::parse(text));
     Ok(hosts.collect::<Result<_, _>>()?)

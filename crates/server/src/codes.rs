@@ -136,9 +136,7 @@ impl Codes {
 
     /// Keeps others from changing the file meanwhile.
     fn alone(&self) -> io::Result<File> {
-        let lock = state::secret_file().open(self.file.with_extension("lock"))?;
-        lock.lock()?;
-        Ok(lock)
+        state::lock(&self.file.with_extension("lock"))
     }
 }
 

@@ -11,8 +11,10 @@ use axum::response::{IntoResponse, Response};
 use azud_core::code::Code;
 use tower::ServiceExt;
 
+use crate::audit::Who;
 use crate::grant::{Grant, Refusal};
 use crate::limits::Peer;
+use crate::metrics::named;
 use crate::problem::Problem;
 use crate::routes::Shared;
 use crate::token::Role;
@@ -39,9 +41,7 @@ impl Gate {
         let write = read.clone().merge(roles.write);
         let admin = write.clone().merge(roles.admin);
         let whole = |routes: Router| {
-            routes
-                .route_layer(from_fn(only_own_images))
-                .fallback(nothing_there)
+            named(routes.route_layer(from_fn(only_own_images))).fallback(nothing_there)
         };
         Self {
             shared,
@@ -65,24 +65,31 @@ impl Gate {
             Role::Write => self.roles.write,
             Role::Admin => self.roles.admin,
         };
+        let who = bearer(request.headers()).and_then(Who::of_token);
         request.extensions_mut().insert(grant);
-        match routes.oneshot(request).await {
+        let mut response = match routes.oneshot(request).await {
             Ok(response) => response,
             Err(never) => match never {},
+        };
+        if let Some(who) = who {
+            response.extensions_mut().insert(who);
         }
+        response
     }
 
     fn grant(&self, headers: &HeaderMap, peer: Option<&Peer>) -> Result<Grant, Refusal> {
-        let text = headers
-            .get(header::AUTHORIZATION)
-            .and_then(|value| value.to_str().ok()?.split_once(' '))
-            .filter(|(scheme, _)| scheme.eq_ignore_ascii_case("Bearer"));
-        let (Some((_, token)), Some(peer)) = (text, peer) else {
+        let (Some(token), Some(peer)) = (bearer(headers), peer) else {
             return Err(Refusal::Unknown);
         };
-        let tokens = &self.shared.tokens;
-        tokens.grant(token.trim(), peer.address, now())
+        self.shared.tokens.grant(token, peer.address, now())
     }
+}
+
+/// The token that a request comes with.
+fn bearer(headers: &HeaderMap) -> Option<&str> {
+    let text = headers.get(header::AUTHORIZATION)?.to_str().ok()?;
+    let (scheme, token) = text.split_once(' ')?;
+    scheme.eq_ignore_ascii_case("Bearer").then(|| token.trim())
 }
 
 /// Seconds since 1970.

@@ -3,6 +3,7 @@
 //! Architecture invariants: asynchronous at the edge only (`listen`, `routes`), all that touches disks
 //! runs on threads that may block; images are found by the store and nowhere else; a secret is kept as a hash.
 
+mod audit;
 mod authority;
 mod codes;
 mod error;
@@ -13,6 +14,7 @@ mod library;
 mod limits;
 mod listen;
 mod login;
+mod metrics;
 mod patience;
 mod problem;
 mod reports;
@@ -27,6 +29,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+use sd_notify::NotifyState;
 use tokio::runtime::Runtime;
 use tokio::signal::unix::{SignalKind, signal};
 
@@ -35,6 +38,7 @@ pub use error::{Result, ServerError};
 pub use reports::{FILE as ROOM_FILE, written as written_room};
 pub use token::{Bounds, Role, Secret, Token, Tokens};
 
+use audit::{Audit, audited};
 use authority::Authority;
 use error::At;
 use events::Events;
@@ -48,7 +52,7 @@ pub struct Options {
     pub images: PathBuf,
     /// Where the manager keeps what is its own: authority, tokens.
     pub state: PathBuf,
-    /// Where to listen.
+    /// Where to listen, unless sockets are handed over (`LISTEN_FDS`).
     pub listen: Vec<SocketAddr>,
     /// Addresses by which clients reach it.
     pub addresses: Vec<IpAddr>,
@@ -56,6 +60,8 @@ pub struct Options {
     pub names: Vec<String>,
     /// A client that stands still for so long is cut.
     pub patience: Duration,
+    /// Whether a first token is made and shown; not where what is shown is kept for many to read.
+    pub first_token: bool,
 }
 
 /// A manager that listens.
@@ -88,10 +94,15 @@ pub fn serve(options: &Options, ready: impl FnOnce(&Ready)) -> Result<()> {
     let authority = Authority::of(&options.state)?;
     let tls = authority.server(&options.addresses, &options.names)?;
     let tokens = Tokens::in_dir(&options.state);
-    let admin = first_token(&tokens).at("write", &options.state)?;
+    let admin = if options.first_token {
+        first_token(&tokens).at("write", &options.state)?
+    } else {
+        None
+    };
     let pin = authority.pin();
     let events = Arc::new(Events::new());
     let reports = Reports::open(&options.state, Arc::clone(&events));
+    let audit = Audit::open(&options.state);
     let api = routes::api(routes::Shared {
         library: Arc::new(Library::new(options.images.clone())),
         tokens,
@@ -102,11 +113,13 @@ pub fn serve(options: &Options, ready: impl FnOnce(&Ready)) -> Result<()> {
         attempts: login::Attempts::default(),
         reports: Arc::clone(&reports),
     });
+    let api = audited(api, audit);
     let runtime = Runtime::new().map_err(ServerError::Start)?;
     runtime.block_on(async {
         let stop = stopped().map_err(ServerError::Start)?;
         let stop = async move {
             stop.await;
+            notify(NotifyState::Stopping);
             events.close();
         };
         let listeners = listen::bind(&options.listen).await?;
@@ -115,10 +128,16 @@ pub fn serve(options: &Options, ready: impl FnOnce(&Ready)) -> Result<()> {
             .filter_map(|listener| listener.local_addr().ok())
             .collect();
         ready(&Ready { listen, pin, admin });
+        notify(NotifyState::Ready);
         listen::serve(listeners, tls, (api, options.patience), stop).await;
         reports.keep();
         Ok(())
     })
+}
+
+/// Tells a supervisor; where there is none nobody misses it.
+fn notify(state: NotifyState<'_>) {
+    let _ = sd_notify::notify(&[state]);
 }
 
 /// Makes the first token, if there is none at all.

@@ -16,6 +16,7 @@ use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::graceful::{GracefulShutdown, Watcher};
+use listenfd::ListenFd;
 use rustls::ServerConfig;
 use socket2::{SockRef, TcpKeepalive};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -24,6 +25,7 @@ use tokio::time::{sleep, timeout};
 use tokio_rustls::TlsAcceptor;
 use tower::ServiceExt;
 
+use crate::error::ServerError;
 use crate::limits::{Peer, Peers, Room, Ticket};
 use crate::patience::{self, Patient};
 use crate::problem::Problem;
@@ -175,12 +177,27 @@ async fn accept(listeners: &[TcpListener]) -> Option<(TcpStream, SocketAddr)> {
     accepted.ok()
 }
 
-/// Binds all addresses, or none.
-pub(crate) async fn bind(addresses: &[SocketAddr]) -> crate::Result<Vec<TcpListener>> {
+fn handed_over() -> std::io::Result<Vec<TcpListener>> {
+    let mut handed = ListenFd::from_env();
     let mut listeners = Vec::new();
+    for number in 0..handed.len() {
+        if let Some(listener) = handed.take_tcp_listener(number)? {
+            listener.set_nonblocking(true)?;
+            listeners.push(TcpListener::from_std(listener)?);
+        }
+    }
+    Ok(listeners)
+}
+
+/// The sockets that a supervisor handed over; else binds all addresses, or none.
+pub(crate) async fn bind(addresses: &[SocketAddr]) -> crate::Result<Vec<TcpListener>> {
+    let mut listeners = handed_over().map_err(ServerError::Start)?;
+    if !listeners.is_empty() {
+        return Ok(listeners);
+    }
     for address in addresses {
         let bound = TcpListener::bind(address).await;
-        listeners.push(bound.map_err(|source| crate::ServerError::Listen {
+        listeners.push(bound.map_err(|source| ServerError::Listen {
             address: *address,
             source,
         })?);

@@ -85,6 +85,12 @@ impl Reports {
         Ok(())
     }
 
+    /// How many computers are at work, and how many reports were taken.
+    pub(crate) fn counts(&self) -> (usize, u64) {
+        let at_work = self.room().at_work(gate::now());
+        (at_work, self.taken.load(Ordering::Relaxed))
+    }
+
     /// All computers, as JSON.
     fn shown(&self, now: u64) -> String {
         let room = self.room();

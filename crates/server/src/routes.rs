@@ -27,6 +27,7 @@ use crate::grant::Grant;
 use crate::library::{Found, Library, read};
 use crate::limits::{Bodies, PIECES, Peer, Sent};
 use crate::login::{self, Attempts};
+use crate::metrics::{self, Metrics, counted, named};
 use crate::problem::Problem;
 use crate::reports::{self, Reports};
 use crate::side;
@@ -50,12 +51,14 @@ pub(crate) struct Shared {
 /// The whole API.
 pub(crate) fn api(shared: Shared) -> Router {
     let shared = Arc::new(shared);
+    let metrics = Arc::new(Metrics::default());
     let read = Router::new()
         .route("/v1/images", get(images))
         .route("/v1/images/{name}", get(file))
         .route("/v1/images/{name}/index", get(index))
         .merge(side::routes())
-        .merge(reports::telling(&shared.reports));
+        .merge(reports::telling(&shared.reports))
+        .merge(metrics::route(&metrics, &shared.reports));
     let write = upload::routes().merge(reports::watching(&shared.reports));
     let admin = Router::new();
     let roles = Roles {
@@ -64,12 +67,14 @@ pub(crate) fn api(shared: Shared) -> Router {
         admin: admin.with_state(Arc::clone(&shared)),
     };
     let gate = Gate::new(Arc::clone(&shared), roles);
-    Router::new()
+    let open = Router::new()
         .route("/health", get(health))
         .route("/v1/ca", get(authority))
-        .merge(login::routes())
+        .merge(login::routes());
+    let api = named(open)
         .fallback(move |request: Request| gate.pass(request))
-        .with_state(shared)
+        .with_state(shared);
+    counted(api, &metrics)
 }
 
 async fn health() -> Response {

@@ -1,9 +1,11 @@
 //! Files of a manager's own state: each is replaced by one rename, and nobody else may read them.
 
 use std::fs::{File, OpenOptions};
-use std::io::{self, Write};
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::io::{self, ErrorKind, Write};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, fchown};
 use std::path::Path;
+
+use rustix::fs::OFlags;
 
 /// Makes the directory if it is missing.
 pub(crate) fn prepare(dir: &Path) -> io::Result<()> {
@@ -13,17 +15,45 @@ pub(crate) fn prepare(dir: &Path) -> io::Result<()> {
         .create(dir)
 }
 
-/// Opens a file to be written that only its owner may read.
+/// Opens a file to be written that only its owner may read; no link is followed.
 pub(crate) fn secret_file() -> OpenOptions {
     let mut options = File::options();
     options.write(true).create(true).truncate(false).mode(0o600);
+    options.custom_flags(OFlags::NOFOLLOW.bits().cast_signed());
     options
+}
+
+/// The manager need not be root, who may work with its state beside it: a file belongs to whom its directory
+/// belongs to. Whose directory it is may have put anything there, so only what was opened is given away.
+fn belongs_there(file: &File, path: &Path) -> io::Result<()> {
+    let dir = path.parent().ok_or(ErrorKind::InvalidInput)?.metadata()?;
+    let meta = file.metadata()?;
+    if (dir.uid(), dir.gid()) == (meta.uid(), meta.gid()) {
+        return Ok(());
+    }
+    if !meta.is_file() || meta.nlink() != 1 {
+        return Err(ErrorKind::PermissionDenied.into());
+    }
+    // Who is not root made it in a directory of others, and keeps it.
+    match fchown(file, Some(dir.uid()), Some(dir.gid())) {
+        Err(error) if error.kind() != ErrorKind::PermissionDenied => Err(error),
+        _ => Ok(()),
+    }
+}
+
+/// Waits until nobody else holds the lock of this file.
+pub(crate) fn lock(path: &Path) -> io::Result<File> {
+    let lock = secret_file().open(path)?;
+    belongs_there(&lock, path)?;
+    lock.lock()?;
+    Ok(lock)
 }
 
 /// Writes a file by one rename; it is on the medium when this returns.
 pub(crate) fn write(path: &Path, bytes: &[u8]) -> io::Result<()> {
     let part = path.with_extension("part");
     let mut file = secret_file().open(&part)?;
+    belongs_there(&file, &part)?;
     file.set_len(0)?;
     file.write_all(bytes)?;
     file.sync_all()?;
@@ -31,5 +61,42 @@ pub(crate) fn write(path: &Path, bytes: &[u8]) -> io::Result<()> {
     match path.parent() {
         Some(dir) => File::open(dir)?.sync_all(),
         None => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+    use std::os::unix::fs::{MetadataExt, chown, symlink};
+
+    use super::{lock, write};
+
+    #[test]
+    fn nothing_outside_is_reached_through_a_link() {
+        let dir = tempfile::tempdir().unwrap();
+        let (state, other) = (dir.path().join("state"), dir.path().join("other"));
+        fs::create_dir(&state).unwrap();
+        fs::write(&other, "precious").unwrap();
+        for name in ["tokens.part", "tokens.lock"] {
+            symlink(&other, state.join(name)).unwrap();
+        }
+        assert!(write(&state.join("tokens.json"), b"[]").is_err());
+        assert!(lock(&state.join("tokens.lock")).is_err());
+        assert_eq!(fs::read_to_string(&other).unwrap(), "precious");
+    }
+
+    #[test]
+    fn what_root_makes_belongs_to_the_account() {
+        let dir = tempfile::tempdir().unwrap();
+        if chown(dir.path(), Some(12345), Some(12346)).is_err() {
+            return;
+        }
+        let file = dir.path().join("tokens.json");
+        write(&file, b"[]").unwrap();
+        drop(lock(&dir.path().join("tokens.lock")).unwrap());
+        for path in [file, dir.path().join("tokens.lock")] {
+            let meta = fs::metadata(path).unwrap();
+            assert_eq!((meta.uid(), meta.gid()), (12345, 12346));
+        }
     }
 }

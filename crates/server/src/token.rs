@@ -236,9 +236,7 @@ impl Tokens {
 
     /// Keeps other processes from changing the file meanwhile.
     fn alone(&self) -> io::Result<File> {
-        let lock = state::secret_file().open(self.file.with_extension("lock"))?;
-        lock.lock()?;
-        Ok(lock)
+        state::lock(&self.file.with_extension("lock"))
     }
 }
 

@@ -16,7 +16,7 @@ use crate::args::size::duration;
 use crate::failure::Failure;
 use crate::interrupt;
 use crate::opened::host;
-use crate::site::Site;
+use crate::site::{Serve, Site, bad};
 use crate::table;
 
 /// The manager's port.
@@ -44,6 +44,9 @@ impl State {
                 .map(PathBuf::from)
         };
         if let Some(dir) = self.state.clone().or_else(|| variable("AZUD_STATE")) {
+            return Ok(dir);
+        }
+        if let Some(dir) = Serve::load()?.state {
             return Ok(dir);
         }
         if is_root() {
@@ -91,15 +94,11 @@ impl Args {
     /// # Errors
     /// When it cannot listen, or images or state cannot be read.
     pub fn run(&self, context: &Context) -> Result<(), Failure> {
-        let images = match &self.images {
-            Some(dir) => dir.clone(),
-            None => Site::load(&context.site)?.layout.root().to_owned(),
-        };
-        let loopback = || vec![SocketAddr::new(Ipv4Addr::LOCALHOST.into(), PORT)];
+        let (images, listen) = self.settings(context)?;
         let state = self.state.dir()?;
         let mut addresses = own_addresses()?;
         addresses.extend(
-            self.listen
+            listen
                 .iter()
                 .map(SocketAddr::ip)
                 .filter(|ip| !ip.is_unspecified()),
@@ -111,22 +110,49 @@ impl Args {
         );
         let own = Host::parse(&host()).ok().map(|host| host.to_string());
         let options = Options {
-            listen: if self.listen.is_empty() {
-                loopback()
-            } else {
-                self.listen.clone()
-            },
+            listen,
             names: own.into_iter().chain(["localhost".to_owned()]).collect(),
             images,
             patience: self.patience,
             state,
             addresses,
+            // What systemd is shown it keeps, for more than root to read.
+            first_token: std::env::var_os("JOURNAL_STREAM").is_none(),
         };
         // A signal is the server's: it lets answers under way end.
         interrupt::begin_work();
         Ok(serve(&options, |ready| {
             show(context, &options.images, ready);
         })?)
+    }
+
+    /// Where the images lie and where to listen: options go before variables, those before the file.
+    fn settings(&self, context: &Context) -> Result<(PathBuf, Vec<SocketAddr>), Failure> {
+        let variable = |name| std::env::var_os(name).filter(|value| !value.is_empty());
+        let mut file = Serve::load()?;
+        let said = self.images.clone();
+        let said = said.or_else(|| variable("AZUD_IMAGES").map(PathBuf::from));
+        let images = match said.or(file.images.take()) {
+            Some(dir) => dir,
+            None => Site::load(&context.site)?.layout.root().to_owned(),
+        };
+        if !self.listen.is_empty() {
+            return Ok((images, self.listen.clone()));
+        }
+        let texts = match variable("AZUD_LISTEN") {
+            Some(list) => {
+                let list = list.to_string_lossy().into_owned();
+                list.split(',').map(|it| it.trim().to_owned()).collect()
+            }
+            None => file.listen(),
+        };
+        let understood =
+            |text: &String| address(text).map_err(|why| bad(&format!("listen {text:?}"), &why));
+        let mut listen: Vec<SocketAddr> = texts.iter().map(understood).collect::<Result<_, _>>()?;
+        if listen.is_empty() {
+            listen.push(SocketAddr::new(Ipv4Addr::LOCALHOST.into(), PORT));
+        }
+        Ok((images, listen))
     }
 }
 

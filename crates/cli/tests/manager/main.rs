@@ -12,6 +12,7 @@ mod pressure;
 mod raw;
 mod reports;
 mod server;
+mod service;
 mod shaped;
 mod signed;
 mod tokens;

@@ -171,7 +171,8 @@ impl Room {
         self.introduce_at(manager.port, pin, token)
     }
 
-    fn introduce_at(&self, port: u16, pin: &str, token: &str) -> Result<Said> {
+    /// The same with whatever listens at a port.
+    pub(crate) fn introduce_at(&self, port: u16, pin: &str, token: &str) -> Result<Said> {
         let file = self.dir().join("token");
         let mut options = fs::File::options();
         options.write(true).create(true).truncate(true).mode(0o600);
