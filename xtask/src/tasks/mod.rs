@@ -2,6 +2,7 @@
 
 mod bench;
 mod check;
+mod deb;
 mod machine;
 mod soak;
 mod vm;
@@ -34,6 +35,16 @@ pub(crate) const ALL: &[Task] = &[
         name: "check",
         about: "rules of the house: dependencies, sizes, words, links",
         run: check::run,
+    },
+    Task {
+        name: "deb",
+        about: "a Debian package of the program",
+        run: deb::run_task,
+    },
+    Task {
+        name: "deb-test",
+        about: "installs that package into a clean Debian root and starts it there",
+        run: deb::test::run_task,
     },
     Task {
         name: "soak",
