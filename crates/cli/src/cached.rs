@@ -188,6 +188,12 @@ fn or_here(dir: &Path) -> &Path {
     }
 }
 
+/// Whether the last check of a file found it damaged, as the cache that it lies in remembers.
+pub(crate) fn is_known_damaged(file: &Path) -> bool {
+    let damage = Cache::around(file).and_then(|(cache, path)| cache.known_damage(&path).ok()?);
+    damage.is_some()
+}
+
 /// The right to take an image away or put another into its place: nobody restores from it.
 ///
 /// # Errors

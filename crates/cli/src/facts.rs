@@ -10,6 +10,7 @@ use azud_store::side::InfoLine;
 use azud_store::{Identity, Stored};
 use serde_json::{Value, json};
 
+use crate::cached::is_known_damaged;
 use crate::opened::rfc3339;
 use crate::sums::{FalseSum, false_tail};
 
@@ -21,6 +22,8 @@ pub(crate) struct Known {
     pub(crate) found: Option<Sniffed>,
     /// Of a native image, that its `.sum` is another's. Its `.full.sum` would take reading all of it.
     pub(crate) false_sum: Option<FalseSum>,
+    /// Whether the last check in its cache found it damaged.
+    pub(crate) found_damaged: bool,
 }
 
 /// Looks at all images of a tree, on all cores.
@@ -56,6 +59,7 @@ impl Known {
         let looked = (!entry.is_dir).then(look).flatten();
         let (found, false_sum) = looked.unzip();
         Self {
+            found_damaged: !entry.is_dir && is_known_damaged(&root.join(&entry.path)),
             entry,
             found,
             false_sum: false_sum.flatten(),
@@ -96,7 +100,7 @@ impl Known {
         });
         let verified = self.entry.verified.map(|_| "verified");
         let problem = self.found.as_ref().and_then(|found| found.problem.as_ref());
-        let damaged = problem.map(|_| "damaged");
+        let damaged = (self.found_damaged || problem.is_some()).then_some("damaged");
         let untrue = (!self.contradictions().is_empty()).then_some("untrue");
         let false_sum = self.false_sum.as_ref().map(|_| "false-sum");
         [lock, verified, damaged, untrue, false_sum]
@@ -178,6 +182,7 @@ impl Known {
             "tool": found.and_then(|found| found.tool.clone()),
             "identity": self.identity(),
             "problem": found.and_then(|found| found.problem.clone()),
+            "found_damaged": self.found_damaged,
             "claimed": claimed,
             "untrue": untrue,
             "false_sum": self.false_sum.as_ref().map(FalseSum::json),

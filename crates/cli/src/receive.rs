@@ -9,7 +9,7 @@ use azud_core::assembly::Source;
 use azud_core::name::ImageFile;
 use azud_image::Native;
 use azud_store::StoreError;
-use azud_store::assembly::{Assembly, Facts, Moving, Prospect, Report, Way};
+use azud_store::assembly::{Assembly, Facts, Moving, Prospect, Report, Way, identity};
 use azud_store::cache::Gone;
 use azud_store::publish::Outcome;
 use azud_store::retention::Freed;
@@ -18,7 +18,7 @@ use serde_json::json;
 
 use self::room::{Home, Making};
 use crate::args::Writing;
-use crate::cached::InUse;
+use crate::cached::{InUse, is_known_damaged};
 use crate::commands::Context;
 use crate::confirm::{Step, settle};
 use crate::failure::Failure;
@@ -237,15 +237,28 @@ impl Receiving<'_> {
         home: Option<&Home>,
         source: &'b dyn Source,
     ) -> Result<Assembly<'b>, Failure> {
-        let image = &self.to.image;
-        let assembly = Assembly::look(image, source, self.terms.moving.into())?;
+        let assembly = self.assembly(home, source, self.terms.moving.into())?;
         if self.terms.moving == Move::Auto
             && let Some(home) = home
             && home.is_beyond_budget(assembly.prospect())?
         {
-            return Ok(Assembly::look(image, source, Moving::Always)?);
+            return self.assembly(Some(home), source, Moving::Always);
         }
         Ok(assembly)
+    }
+
+    /// An image that a check found damaged is not there already, though it be the wanted one.
+    fn assembly<'b>(
+        &'b self,
+        home: Option<&Home>,
+        source: &'b dyn Source,
+        moving: Moving,
+    ) -> Result<Assembly<'b>, Failure> {
+        let assembly = Assembly::look(&self.to.image, source, moving)?;
+        match home.and_then(Home::known_damage) {
+            Some(bad) => Ok(assembly.doubting(bad)?),
+            None => Ok(assembly),
+        }
     }
 
     fn refuse_lack(&self, prospect: &Prospect) -> Result<(), Failure> {
@@ -274,7 +287,7 @@ impl Receiving<'_> {
         };
         while let (Some(home), Some(made)) = (&home, &making) {
             home.make(context, made, gone)?;
-            assembly = Assembly::look(&self.to.image, self.from.source(), moving)?;
+            assembly = self.assembly(Some(home), self.from.source(), moving)?;
             making = home.making(context, assembly.prospect())?;
         }
         Ok(assembly)
@@ -298,7 +311,13 @@ impl Receiving<'_> {
             .bytes("room-needed", prospect.needs)
             .bytes("room", prospect.has);
         let values = [("image", image.display().to_string().into())];
+        let damaged = is_known_damaged(&image);
+        if damaged {
+            plan = plan.warning(&context.catalog, "damaged-here", &values);
+        }
         match prospect.way {
+            // What is damaged is no former version of itself.
+            _ if damaged && identity(&image) == Some(prospect.identity) => plan,
             Way::Move => plan.warning(&context.catalog, "moves", &values),
             _ if image.exists() => plan.warning(&context.catalog, "replaces", &values),
             _ => plan,

@@ -804,8 +804,10 @@ warn-destroys-disk = { $device } is a divided disk: { $count ->
     [one] the partition on it is lost
    *[other] all { $count } partitions on it are lost
 }, not one file system alone.
+warn-damaged-here = { $image } was found damaged: what of it is right is used again, the rest is fetched.
 warn-dirty-raw = The file system was not shut down cleanly: its device is captured whole. Check it after a restore.
 warn-left-out = { $name } is left out: { $size } that Windows makes anew (--keep-pagefile keeps it).
+warn-known-damaged = { $image } was found damaged: it is checked before anything is written.
 warn-moves = The former { $image } is not kept: parts of it become parts of the new one.
 warn-no-map = No known file system: the whole device is captured, except zeros and holes.
 warn-replaces = { $image } exists: it goes to the trash.
@@ -965,6 +967,7 @@ evicts-image = { $name } (last used { $used })
 evicts-former = { $name } (former version, of { $used })
 cache-no-room = { $needed } more would have to be free, { $could } could be
 cache-repair-hint = “azud cache repair { $image } --from COPY” fetches only what is damaged.
+cache-renew-hint = “azud cache update { $image } --from COPY” keeps what of it is right and fetches the rest.
 cache-verified = Checked: { $count }, damaged: { $bad }
 
 ## The demo

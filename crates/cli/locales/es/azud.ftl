@@ -804,8 +804,10 @@ warn-destroys-disk = { $device } es un disco particionado: { $count ->
     [one] se pierde la partición que tiene
    *[other] se pierden sus { $count } particiones
 }, no solo un sistema de ficheros.
+warn-damaged-here = { $image } se encontró dañada: se aprovecha lo que está bien y se trae el resto.
 warn-dirty-raw = El sistema de ficheros no se cerró correctamente: se captura el dispositivo entero. Revíselo después de restaurarlo.
 warn-left-out = No se incluye { $name }: { $size } que Windows vuelve a crear (--keep-pagefile lo conserva).
+warn-known-damaged = { $image } se encontró dañada: se comprueba antes de escribir nada.
 warn-moves = La { $image } anterior no se guarda: partes de ella pasan a la nueva.
 warn-no-map = No se reconoce el sistema de ficheros: se captura el dispositivo entero, salvo ceros y huecos.
 warn-replaces = { $image } ya existe: va a la papelera.
@@ -965,6 +967,7 @@ evicts-image = { $name } (último uso { $used })
 evicts-former = { $name } (versión anterior, de { $used })
 cache-no-room = haría falta liberar { $needed } más y solo se puede { $could }
 cache-repair-hint = «azud cache repair { $image } --from COPIA» trae solo lo dañado.
+cache-renew-hint = «azud cache update { $image } --from COPIA» conserva lo que está bien y trae el resto.
 cache-verified = Comprobadas: { $count }; dañadas: { $bad }
 
 ## La demostración

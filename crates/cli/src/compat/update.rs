@@ -11,6 +11,7 @@ use azud_store::assembly::{Assembly, FileSource, Moving, Way};
 use super::args::{place as parse_place, refuse};
 use super::container::mount_cache;
 use super::{Call, Done, Refusal, Status, agreed, not_yet};
+use crate::cached::is_known_damaged;
 use crate::commands::cache::update;
 use crate::failure::Failure;
 use crate::place;
@@ -168,6 +169,9 @@ pub(super) fn is_necessary(call: &Call) -> Done {
         return Ok(Status::Ok);
     }
     let source = FileSource::open(&from)?;
+    if is_known_damaged(&to.path()) {
+        return Ok(Status::Ok);
+    }
     match Assembly::plan(&to, &source, Moving::Never) {
         Ok(assembly) if assembly.prospect().way == Way::Nothing => Ok(Status::Format),
         Ok(_) => Ok(Status::Ok),

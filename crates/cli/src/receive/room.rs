@@ -65,6 +65,11 @@ impl Home {
         Some((self.cache.clone(), self.keep.last()?.clone()))
     }
 
+    /// What a check found damaged in the image that is there.
+    pub(super) fn known_damage(&self) -> Option<Vec<u64>> {
+        self.cache.known_damage(self.keep.last()?).ok()?
+    }
+
     /// Whether the cache would hold more than it may.
     pub(super) fn is_beyond_budget(&self, prospect: &Prospect) -> Result<bool, Failure> {
         match self.policy.budget {

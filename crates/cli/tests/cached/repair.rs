@@ -194,3 +194,106 @@ fn a_foreign_image_is_checked_by_its_sum_the_longest_unchecked_first() -> Result
     );
     Ok(())
 }
+
+/// `image restore IMAGE DEVICE`, agreed to.
+fn restored(image: &Path, device: &Path) -> Result<crate::kit::Said> {
+    azud(&["image", "restore", text(image), text(device), "--yes"])
+}
+
+#[test]
+fn what_was_found_damaged_is_not_there_already() -> Result<()> {
+    if !have(&["mke2fs", "md5sum"]) {
+        return Ok(());
+    }
+    let dir = tempfile::tempdir()?;
+    let (root, repo) = pair(dir.path())?;
+    let (image, from) = (root.join("aula/deb.img"), repo.join("aula/deb.img"));
+    let original = fs::read(&image)?;
+    let args = ["cache", "update", text(&image), "--from", text(&from)];
+    let update = |more: &[&str]| azud(&[&args[..], more].concat());
+    cache(&root, "verify", &[])?;
+    assert_eq!(update(&["--yes"])?.done()?["way"], "nothing");
+
+    flip(&image, original.len() / 2)?;
+    assert_eq!(refusal(&root, "verify", &["aula/deb"])?, "image/corrupt");
+    let list = done(&["image", "list", text(&root)])?;
+    assert_eq!(list["images"][0]["found_damaged"], true, "{list}");
+
+    // It is checked once more before the target is touched.
+    let target = dir.path().join("target");
+    fs::write(&target, vec![7; 64 << 20])?;
+    let said = restored(&image, &target)?;
+    assert_eq!(said.refused()?, "image/corrupt");
+    assert_eq!(said.plan()["rows"]["image_check"], "first");
+    ensure!(said.warned().contains(&"known-damaged"), "{:?}", said.lines);
+    ensure!(fs::read(&target)?.iter().all(|byte| *byte == 7));
+
+    let said = update(&["--yes"])?;
+    let done = said.done()?;
+    assert_eq!(done["way"], "copy");
+    ensure!(said.warned().contains(&"damaged-here"), "{:?}", said.lines);
+    let fetched = done["from_source"].as_u64().context("from_source")?;
+    ensure!(
+        fetched > 0 && fetched < original.len() as u64 / 4,
+        "{fetched}"
+    );
+    assert_eq!(said.plan()["rows"]["from_source"], fetched);
+    ensure!(fs::read(&image)? == original);
+    // The damaged one is no former version.
+    ensure!(!root.join("aula/.azud-trash").exists());
+    cache(&root, "verify", &[])?;
+    restored(&image, &target)?.done()?;
+    Ok(())
+}
+
+#[test]
+fn a_damaged_foreign_image_is_renewed_from_another_copy() -> Result<()> {
+    if !have(&["md5sum"]) {
+        return Ok(());
+    }
+    let dir = tempfile::tempdir()?;
+    let (root, repo) = (dir.path().join("cache"), dir.path().join("repo"));
+    let from = foreign(&repo, "b.img", 7, 3 << 20)?;
+    fs::create_dir_all(root.join(".azud-cache"))?;
+    let image = root.join("b.img");
+    let update = || {
+        done(&[
+            "cache",
+            "update",
+            text(&image),
+            "--from",
+            text(&from),
+            "--yes",
+        ])
+    };
+    update()?;
+    for side in [".full.sum", ".sum", ".info"] {
+        fs::copy(
+            repo.join(format!("b.img{side}")),
+            root.join(format!("b.img{side}")),
+        )?;
+    }
+    assert_eq!(update()?["way"], "nothing");
+    flip(&image, 2 << 20)?;
+    let said = azud(&["cache", "verify", "b", "--cache", text(&root)])?;
+    assert_eq!(said.refused()?, "image/corrupt");
+    let hint = said.last()["error"]["hint"].as_str().context("hint")?;
+    ensure!(hint.contains("azud cache update"), "{hint}");
+    let repaired = azud(&[
+        "cache",
+        "repair",
+        "b",
+        "--from",
+        text(&repo),
+        "--cache",
+        text(&root),
+    ])?;
+    assert_eq!(repaired.refused()?, "image/not-native");
+    let done = update()?;
+    assert_eq!(
+        (&done["way"], &done["from_source"]),
+        (&"copy".into(), &(1 << 20).into())
+    );
+    ensure!(fs::read(&image)? == fs::read(&from)?);
+    Ok(())
+}

@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
 use azud_core::assembly::{Layout, LayoutError, Source, SourceError};
+use azud_core::bitmap::Bitmap;
 use azud_core::format::Hash;
 use azud_core::format::ranges::{RANGE, RangeIndex};
 use azud_core::io::ReadAt;
@@ -41,6 +42,19 @@ impl Local {
     pub(super) fn of(stored: Stored) -> Option<Self> {
         let layout = known_layout(&stored)?;
         Some(Self { stored, layout })
+    }
+
+    /// Looks for nothing in pieces that are damaged.
+    pub(super) fn leave_out(&mut self, bad: &[u64]) {
+        if bad.is_empty() {
+            return;
+        }
+        let count = self.layout.pieces().len() as u64;
+        let mut there = Bitmap::full(count);
+        for &number in bad.iter().filter(|number| **number < count) {
+            there.clear(number);
+        }
+        self.layout = self.layout.clone().only(&there);
     }
 }
 

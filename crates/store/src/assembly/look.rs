@@ -47,12 +47,17 @@ pub(super) fn refuse_impossible(image: &ImageFile, size: u64) -> Result<()> {
 }
 
 impl View {
-    pub(super) fn of(image: &ImageFile, wanted: &Layout, moving: Moving) -> Result<Self> {
+    /// Where the image here is in doubt, with the numbers of pieces that are known to be damaged.
+    pub(super) fn of(
+        image: &ImageFile,
+        wanted: &Layout,
+        (moving, doubt): (Moving, Option<&[u64]>),
+    ) -> Result<Self> {
         let current = check_target(image)?.map(|_| Stored::open(&image.path()));
-        let current = current.transpose()?.and_then(Local::of);
-        let same = current
-            .as_ref()
-            .is_some_and(|local| local.layout.identity() == wanted.identity());
+        let mut current = current.transpose()?.and_then(Local::of);
+        if let Some(local) = &mut current {
+            local.leave_out(doubt.unwrap_or_default());
+        }
         let stage = assembly(image);
         let state =
             State::read(&stage).filter(|state| state.wanted.identity() == wanted.identity());
@@ -82,10 +87,17 @@ impl View {
             need,
             way: Way::Nothing,
         };
-        if !same {
+        // What is half moved is not whole without the new file, though it is the same image.
+        if doubt.is_some() || !view.replaces_itself(wanted) || view.is_half_moved() {
             view.way = view.choose(image, moving);
         }
         Ok(view)
+    }
+
+    /// Whether the image that is replaced is the wanted one: damaged, or it would stay.
+    pub(super) fn replaces_itself(&self, wanted: &Layout) -> bool {
+        let current = self.locals.first().filter(|_| self.replaces);
+        current.is_some_and(|local| local.layout.identity() == wanted.identity())
     }
 
     /// Whether pieces of the old image were given up for this one.
@@ -138,8 +150,12 @@ impl View {
     }
 
     /// As [`View::of`], where there is room enough.
-    pub(super) fn roomy(image: &ImageFile, wanted: &Layout, moving: Moving) -> Result<Self> {
-        Self::of(image, wanted, moving)?.refuse_lack(image)
+    pub(super) fn roomy(
+        image: &ImageFile,
+        wanted: &Layout,
+        asked: (Moving, Option<&[u64]>),
+    ) -> Result<Self> {
+        Self::of(image, wanted, asked)?.refuse_lack(image)
     }
 
     pub(super) fn prospect(&self, wanted: &Layout) -> Prospect {

@@ -43,6 +43,7 @@ pub struct Assembly<'a> {
     image: &'a ImageFile,
     source: &'a dyn Source,
     moving: Moving,
+    doubt: Option<Vec<u64>>,
     wanted: Layout,
     prospect: Prospect,
     arrivals: Arc<Arrivals>,
@@ -70,11 +71,12 @@ impl<'a> Assembly<'a> {
             .layout()
             .map_err(|error| local::failed(source, error))?;
         look::refuse_impossible(image, wanted.size())?;
-        let prospect = View::of(image, &wanted, moving)?.prospect(&wanted);
+        let prospect = View::of(image, &wanted, (moving, None))?.prospect(&wanted);
         Ok(Self {
             image,
             source,
             moving,
+            doubt: None,
             arrivals: Arc::new(Arrivals::of(&wanted)),
             wanted,
             prospect,
@@ -96,6 +98,21 @@ impl<'a> Assembly<'a> {
             return Err(crate::StoreError::TooLittleRoom { path, needs, has });
         }
         Ok(assembly)
+    }
+
+    /// The image here was found damaged, in these pieces as far as they can be told: it is not there already,
+    /// though it be the wanted one. What of it is right serves.
+    ///
+    /// # Errors
+    /// What the system says.
+    pub fn doubting(mut self, bad: Vec<u64>) -> Result<Self> {
+        self.doubt = Some(bad);
+        self.prospect = View::of(self.image, &self.wanted, self.asked())?.prospect(&self.wanted);
+        Ok(self)
+    }
+
+    fn asked(&self) -> (Moving, Option<&[u64]>) {
+        (self.moving, self.doubt.as_deref())
     }
 
     /// Writes down how far it is after every so many bytes, and moves no more at once.
@@ -150,16 +167,17 @@ impl<'a> Assembly<'a> {
     /// In a directory that is ready for the wanted image.
     fn run_in(&self, staging: Staging, facts: &Facts, progress: &dyn Progress) -> Result<Report> {
         // Under the lock, and with what another process may have done in between.
-        let view = View::roomy(self.image, &self.wanted, self.moving).or_else(|error| {
+        let view = View::roomy(self.image, &self.wanted, self.asked()).or_else(|error| {
             // What was begun for another image takes room as well.
             former::forget(&staging)?;
-            View::roomy(self.image, &self.wanted, self.moving).map_err(|_| error)
+            View::roomy(self.image, &self.wanted, self.asked()).map_err(|_| error)
         })?;
         let prospect = view.prospect(&self.wanted);
         if prospect.way == Way::Nothing {
             drop(staging);
             return self.nothing(&prospect, facts);
         }
+        let replaced = view.replaces_itself(&self.wanted);
         let mut work = work::Work::begin(self, &staging, view)?;
         let written = work.run(progress)?;
         let report = work.report(&prospect);
@@ -168,7 +186,7 @@ impl<'a> Assembly<'a> {
         if Arc::strong_count(&self.arrivals) == 1 {
             self.arrivals.close();
         }
-        let written = (&written, used_up.is_some());
+        let written = (&written, used_up.is_some() || replaced);
         report::publish(staging, &self.wanted, written, facts, &report)
     }
 }

@@ -229,6 +229,18 @@ impl Cache {
         Ok(self.record(path).0.identity(&stamp))
     }
 
+    /// The frames of an image that its last check found damaged, as far as they can be told; `None` if it found
+    /// nothing wrong, or another file.
+    ///
+    /// # Errors
+    /// What the system says of the file.
+    pub fn known_damage(&self, path: &Path) -> Result<Option<Vec<u64>>> {
+        let stamp = Stamp::of(&self.root.join(path))?;
+        let record = self.record(path).0;
+        let verified = record.verified(&stamp).filter(|verified| !verified.sound);
+        Ok(verified.map(|verified| verified.bad.clone()))
+    }
+
     /// The image is gone: nothing is known of it any more.
     pub(crate) fn forget(&self, path: &Path) -> Result<()> {
         durable::remove_file(&self.file(IMAGES, path.as_os_str().as_bytes(), ".json"))

@@ -11,6 +11,7 @@ use azud_store::side::{FULL_SUM, Sums, read_sum};
 use azud_store::{Identity, Stored};
 
 use super::throttle::Throttle;
+use crate::commands::Context;
 use crate::failure::Failure;
 
 /// Bytes that are read at once of an image without frames.
@@ -61,6 +62,17 @@ pub(super) fn check(
             bad: Vec::new(),
         }),
     }
+}
+
+/// Whether it is the image of another program: it has no frames.
+pub(super) fn is_foreign(stored: &Stored) -> bool {
+    Outline::open(stored).is_err_and(|error| error.code() == Code::NotNative)
+}
+
+/// How an image that has no frames is put right, by its file.
+pub(super) fn renew_hint(context: &Context, file: &Path) -> String {
+    let values = [("image", file.display().to_string().into())];
+    context.catalog.fmt("cache-renew-hint", &values)
 }
 
 /// The numbers of damaged frames, as they are remembered.

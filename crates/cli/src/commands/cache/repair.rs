@@ -11,7 +11,7 @@ use azud_store::side::{FULL_SUM, read_sum};
 use azud_store::{Identity, Stored};
 use serde_json::json;
 
-use super::check::numbers;
+use super::check::{numbers, renew_hint};
 use crate::args::Writing;
 use crate::cached::{Place, locate};
 use crate::commands::Context;
@@ -65,7 +65,13 @@ impl Args {
         cache.check_patchable(&path)?;
         let source = self.source(context, &path)?;
         let image = Copy::open(&cache.root().join(&path))?;
-        let outline = outline(&cache, &path, (&image, &source))?;
+        let outline = outline(&cache, &path, (&image, &source)).map_err(|failure| {
+            if failure.code == Code::NotNative {
+                let file = cache.root().join(&path);
+                return failure.with_hint(renew_hint(context, &file));
+            }
+            failure
+        })?;
         let progress = context.progress();
         let damage = outline.check(&image.stored, &progress)?;
         drop(progress);

@@ -10,7 +10,7 @@ use azud_store::cache::{Cache, Cached, Stamp, Verified};
 use azud_store::catalogue::By;
 use serde_json::json;
 
-use super::check::{Found, check};
+use super::check::{Found, check, is_foreign, renew_hint};
 use super::list::warn;
 use super::throttle::Throttle;
 use crate::args::size::{size, whole};
@@ -42,6 +42,8 @@ struct Checked {
     path: PathBuf,
     word: &'static str,
     bad: Vec<u64>,
+    /// Whether it has no frames that could be repaired one by one.
+    foreign: bool,
 }
 
 impl Args {
@@ -73,7 +75,7 @@ impl Args {
             one.tell(context);
             checked.push(one);
         }
-        show(context, &checked)
+        show(context, &cache, &checked)
     }
 
     fn is_due(&self, cached: &Cached, now: SystemTime) -> bool {
@@ -129,6 +131,7 @@ fn one(
     let word = if sound { "sound" } else { "damaged" };
     Ok(Checked {
         bad,
+        foreign: !sound && is_foreign(&stored),
         ..Checked::of(path, word)
     })
 }
@@ -139,6 +142,7 @@ impl Checked {
             path: path.to_owned(),
             word,
             bad: Vec::new(),
+            foreign: false,
         }
     }
 
@@ -174,7 +178,7 @@ impl Checked {
     }
 }
 
-fn show(context: &Context, checked: &[Checked]) -> Result<(), Failure> {
+fn show(context: &Context, cache: &Cache, checked: &[Checked]) -> Result<(), Failure> {
     let bad: Vec<&Checked> = checked.iter().filter(|checked| checked.is_bad()).collect();
     let value = json!({
         "action": "cache-verify",
@@ -192,10 +196,14 @@ fn show(context: &Context, checked: &[Checked]) -> Result<(), Failure> {
         return Ok(());
     };
     let names = bad.iter().map(|checked| checked.path.display().to_string());
-    let name = first.path.display().to_string();
-    let hint = context
-        .catalog
-        .fmt("cache-repair-hint", &[("image", name.into())]);
+    let hint = if first.foreign {
+        renew_hint(context, &cache.root().join(&first.path))
+    } else {
+        let name = first.path.display().to_string();
+        context
+            .catalog
+            .fmt("cache-repair-hint", &[("image", name.into())])
+    };
     let failure = Failure::new(Code::Corrupt, names.collect::<Vec<_>>().join(", "));
     Err(failure.with_hint(hint))
 }

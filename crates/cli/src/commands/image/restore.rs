@@ -14,7 +14,7 @@ use azud_image::restore::{
     restore_pipe,
 };
 
-use crate::cached::InUse;
+use crate::cached::{InUse, is_known_damaged};
 use crate::confirm::{Step, settle, settle_destructive};
 use crate::interrupt;
 use crate::opened::spare_images;
@@ -185,9 +185,16 @@ impl Args {
         }
     }
 
-    /// Checks the image, if that is asked for.
+    /// What a check found damaged is checked once more, though nobody asks for it.
+    fn is_checked_first(&self, file: Option<&Path>) -> bool {
+        self.verify_first || file.is_some_and(is_known_damaged)
+    }
+
+    /// Checks the image, if that is asked for or needed.
     fn verify(&self, context: &Context, opened: Option<&Restorable>) -> Result<(), Failure> {
-        if let (true, Some(image)) = (self.verify_first, opened) {
+        if let Some(image) = opened
+            && self.is_checked_first(image.origin.path())
+        {
             let about = |error| Failure::from(error).about(&image.origin.name());
             let progress = context.progress();
             azud_image::verify(&image.native, image.file(), false, &progress).map_err(about)?;
@@ -254,7 +261,8 @@ impl Args {
             }
             None => plan.row("image", Value::Word("stdin")),
         };
-        plan = plan.row("image-check", self.checked("as-reached"));
+        let file = opened.and_then(|opened| opened.origin.path());
+        plan = self.plan_check(context, plan, (file, "as-reached"));
         if opened.is_some_and(|opened| opened.native.facts().dirty.is_some()) {
             plan = plan.warning(&context.catalog, "dirty-raw", &[]);
         }
@@ -270,13 +278,23 @@ impl Args {
         }
     }
 
-    /// When the image is checked.
-    fn checked(&self, otherwise: &'static str) -> Value {
-        Value::Word(if self.verify_first {
-            "first"
-        } else {
-            otherwise
-        })
+    /// When the image is checked, and why if nobody asked.
+    fn plan_check(
+        &self,
+        context: &Context,
+        plan: Plan,
+        (file, otherwise): (Option<&Path>, &'static str),
+    ) -> Plan {
+        let first = self.is_checked_first(file);
+        let word = if first { "first" } else { otherwise };
+        let plan = plan.row("image-check", Value::Word(word));
+        match file.filter(|file| is_known_damaged(file)) {
+            Some(file) => {
+                let values = [("image", file.display().to_string().into())];
+                plan.warning(&context.catalog, "known-damaged", &values)
+            }
+            None => plan,
+        }
     }
 
     /// What becomes of the target, which is made of `new_size` bytes if there is none.

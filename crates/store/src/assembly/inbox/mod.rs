@@ -194,7 +194,7 @@ impl Inbox {
             }
         }
         journal.record((&self.file, &self.path), None)?;
-        let view = View::of(&self.image, wanted, Moving::Never)?;
+        let view = View::of(&self.image, wanted, (Moving::Never, None))?;
         let runs = view.plan.runs().iter();
         let missing = runs.filter(|run| run.origin == Origin::Source && view.way != Way::Nothing);
         Ok(missing.map(azud_core::assembly::Run::pieces).collect())
@@ -247,7 +247,7 @@ impl Inbox {
         let nobody = Nobody {
             dir: staging.dir().to_owned(),
         };
-        let prospect = View::of(&image, &wanted, Moving::Never)?.prospect(&wanted);
+        let prospect = View::of(&image, &wanted, (Moving::Never, None))?.prospect(&wanted);
         if prospect.way == Way::Nothing {
             // What arrived is of no more use.
             stage::empty(staging.dir(), &[])?;
@@ -259,6 +259,7 @@ impl Inbox {
             image: &image,
             source: &nobody,
             moving: Moving::Never,
+            doubt: None,
             arrivals: Arc::new(Arrivals::of(&wanted)),
             wanted,
             prospect,

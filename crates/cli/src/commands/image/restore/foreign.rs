@@ -116,7 +116,7 @@ impl Args {
             return Ok(());
         }
         trust::remember(trusted.as_ref())?;
-        if let (true, Some(path)) = (self.verify_first, from.file()) {
+        if let Some(path) = from.file().filter(|path| self.is_checked_first(Some(path))) {
             foreign::check(context, path)?;
         }
         let target = Target::open_agreed(&device, target_options(&image, needs), |now| {
@@ -146,8 +146,8 @@ impl Args {
             .text("format", image.describe())
             .text("file-system", volume.kind.partclone_name())
             .bytes("used", volume.used_bytes())
-            .bytes("minimum-size", needs)
-            .row("image-check", self.checked("own-sums"));
+            .bytes("minimum-size", needs);
+        let plan = self.plan_check(context, plan, (from.file(), "own-sums"));
         let target = (facts, new_size(image, needs), self.mode());
         self.plan_target(context, plan, device, target)
     }
