@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use azud_core::code::Code;
 use azud_core::name::ImageFile;
-use azud_core::namespace::Namespace;
+use azud_core::namespace::{Namespace, Tree as Found};
 use azud_core::reference::{DeviceRef, Folder, FolderRef, ImageRef, SubPath, Where};
 use azud_disk::remote::{reach, withdraw};
 use azud_store::beneath::Beneath;
@@ -84,6 +84,10 @@ pub(crate) fn within(dir: &Path, image: &SubPath) -> Result<Located, Failure> {
 /// Finds where an image of a repository is or would be, and whether it is there.
 fn spot(context: &Context, place: &Where, image: &SubPath) -> Result<(Located, bool), Failure> {
     let found = namespace(context)?.resolve(place)?;
+    if let Some(image) = at_top(&found, image) {
+        let missing = None;
+        return Ok((Located { image, missing }, true));
+    }
     let (tree, image) = match Tree::open(&found.mount, &found.inner) {
         // A cache that others formatted: its place for images is one more folder that is missing.
         Err(StoreError::NotFound(_)) if !found.inner.as_os_str().is_empty() => {
@@ -103,6 +107,24 @@ fn spot(context: &Context, place: &Where, image: &SubPath) -> Result<(Located, b
         missing: missing.then(|| (tree, image.folder().clone())),
     };
     Ok((located, exists))
+}
+
+/// The top of a medium whose images lie in a tree further down, as OpenGnsys has it: others may lie there too.
+pub(crate) fn top_of_medium(found: &Found) -> Option<Tree> {
+    let is_medium = matches!(found.place, Where::Removable(_));
+    let below = is_medium && !found.inner.as_os_str().is_empty();
+    below.then(|| Tree::open(&found.mount, Path::new("")).ok())?
+}
+
+/// An image at the top of a medium, unless the tree further down has one of this name.
+fn at_top(found: &Found, image: &SubPath) -> Option<ImageFile> {
+    let top = top_of_medium(found)?;
+    let there = |tree: &Tree| tree.spot(image).ok().filter(|spot| spot.exists);
+    let below = Tree::open(&found.mount, &found.inner).ok();
+    if below.is_some_and(|tree| there(&tree).is_some()) {
+        return None;
+    }
+    there(&top).map(|spot| spot.image)
 }
 
 /// The path of a file that must be there, if it is in a repository; of a plain path that is not asked.
@@ -146,9 +168,28 @@ pub(crate) fn folder(context: &Context, folder: &Path) -> Result<PathBuf, Failur
         FolderRef::Path(path) => answers(&path).map(|()| path),
         FolderRef::Placed { place, folder } => {
             let found = namespace(context)?.resolve(&place)?;
-            Ok(Tree::open(&found.mount, &found.inner)?.folder(&folder)?)
+            match Tree::open(&found.mount, &found.inner)?.folder(&folder) {
+                Err(error @ StoreError::NotFound(_)) => {
+                    let top = top_of_medium(&found);
+                    let there = top.and_then(|top| top.folder(&folder).ok());
+                    there.ok_or_else(|| error.into())
+                }
+                folder => Ok(folder?),
+            }
         }
     }
+}
+
+/// The top of a medium, if that is another folder than the one of its images, which is named.
+pub(crate) fn beside(context: &Context, folder: &Path) -> Result<Option<PathBuf>, Failure> {
+    let FolderRef::Placed { place, folder } = FolderRef::parse(folder)? else {
+        return Ok(None);
+    };
+    if !folder.is_top() || !matches!(place, Where::Removable(_)) {
+        return Ok(None);
+    }
+    let found = namespace(context)?.resolve(&place)?;
+    Ok(top_of_medium(&found).and_then(|top| top.folder(&folder).ok()))
 }
 
 /// The path of a device: numbers and serial numbers are looked up.

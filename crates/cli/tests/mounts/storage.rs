@@ -49,10 +49,7 @@ fn loop_a_stick_is_found_mounted_listed_and_unmounted() -> Result<()> {
     assert_eq!(target(&link).as_deref(), Some(at.as_path()));
     fs::write(link.join("written"), "x")?;
     let found = room.medium("USB-TOOLS")?;
-    assert_eq!(
-        images(&found),
-        ["opt/opengnsys/images/aula1/win.img", "top.img"]
-    );
+    assert_eq!(images(&found), ["aula1/win.img", "top.img"]);
     let listed = room.done(&["image", "list", "usb-tools:aula1"])?;
     assert_eq!(listed["images"][0]["path"], "win.img");
     room.done(&["storage", "unmount", "USB-TOOLS"])?;
@@ -177,5 +174,48 @@ fn loop_an_images_root_that_is_not_there_yet_is_made() -> Result<()> {
     assert!(variables["USB"].is_string(), "{variables}");
     assert!(room.path("root/USB-first").is_symlink());
     room.done(&["storage", "unmount", "first"])?;
+    room.tidy()
+}
+
+#[test]
+fn loop_the_names_that_a_list_prints_find_the_images() -> Result<()> {
+    if !have_root() || !have(&TOOLS) {
+        return Ok(());
+    }
+    let mut room = Room::new()?;
+    // One name twice: the tree's comes first, and is the only one that is listed.
+    let fill = format!("{FILL}; echo 6 >opt/opengnsys/images/both.img; echo seven >both.img");
+    let disk = stick(&room, "TOOLS", &fill)?;
+    room.loops = disk.name().to_owned();
+    room.done(&["storage", "mount", "tools"])?;
+    let found = room.medium("USB-TOOLS")?;
+    let listed = images(&found);
+    assert_eq!(listed, ["aula1/win.img", "both.img", "top.img"]);
+    let told = room.done(&["image", "list", "USB-TOOLS:"])?;
+    assert_eq!(images(&told), listed);
+    for (name, content) in [
+        ("aula1/win.img", "1\n"),
+        ("both.img", "6\n"),
+        ("top.img", "2\n"),
+        ("top", "2\n"),
+        ("opt/opengnsys/images/aula1/win", "1\n"),
+    ] {
+        let (from, to) = (format!("USB-TOOLS:{name}"), room.path("copy.img"));
+        room.done(&["image", "copy", &from, text(&to), "--yes"])?;
+        assert_eq!(fs::read_to_string(&to)?, content, "{name}");
+    }
+    let nowhere = room.path("nowhere.img");
+    let (code, _) = room.refused(&["image", "copy", "USB-TOOLS:none", text(&nowhere)])?;
+    assert_eq!(code, "image/not-found");
+    // What is made goes into the tree, what is there stays where it is.
+    let source = room.path("new.img");
+    fs::write(&source, "eleven bytes")?;
+    let tree = room.path("mnt/USB-TOOLS/opt/opengnsys/images");
+    for name in ["new", "top"] {
+        let to = format!("USB-TOOLS:{name}");
+        room.done(&["image", "copy", text(&source), &to, "--yes"])?;
+    }
+    assert!(tree.join("new.img").exists() && !tree.join("top.img").exists());
+    room.done(&["storage", "unmount", "tools"])?;
     room.tidy()
 }

@@ -37,7 +37,8 @@ impl Args {
             dir => dir?,
         };
         let listing = list(&dir, now())?;
-        let known = know_all(&dir, listing.images);
+        let mut known = know_all(&dir, listing.images);
+        known.extend(self.at_top(context, &known)?);
         let images: Vec<&Known> = known.iter().filter(|known| is_image(known)).collect();
         for (path, why) in &listing.skipped {
             context
@@ -74,6 +75,21 @@ impl Args {
             table::table(&head, &rows)
         });
         Ok(())
+    }
+}
+
+impl Args {
+    /// The images at the top of a medium whose other images lie further down; the same names find them.
+    fn at_top(&self, context: &Context, below: &[Known]) -> Result<Vec<Known>, Failure> {
+        let Some(top) = place::beside(context, &self.dir)? else {
+            return Ok(Vec::new());
+        };
+        let mut images = list(&top, now())?.images;
+        images.retain(|entry| {
+            let is_hidden = below.iter().any(|known| known.entry.path == entry.path);
+            entry.path.components().count() == 1 && !is_hidden
+        });
+        Ok(know_all(&top, images))
     }
 }
 

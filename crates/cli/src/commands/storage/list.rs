@@ -23,7 +23,7 @@ pub struct Args {}
 /// An image on a medium.
 #[derive(Debug)]
 struct Image {
-    /// From the top of the medium.
+    /// As a command takes it after the medium's name.
     path: PathBuf,
     size: u64,
 }
@@ -62,21 +62,22 @@ fn images(at: &Path, layout: &Layout) -> Vec<Image> {
     let own = |dir: &Path| std::fs::canonicalize(dir).is_ok_and(|dir| dir.starts_with(at));
     let mut found = Vec::new();
     if inner.is_dir() && own(&inner) {
-        found.extend(tree(&inner, layout.inner()));
-        let top = tree(at, Path::new(""));
-        found.extend(
-            top.into_iter()
-                .filter(|image| image.path.components().count() == 1),
-        );
+        found.extend(tree(&inner));
+        let mut top = tree(at);
+        top.retain(|image| {
+            let is_hidden = found.iter().any(|below: &Image| below.path == image.path);
+            image.path.components().count() == 1 && !is_hidden
+        });
+        found.extend(top);
     } else {
-        found.extend(tree(at, Path::new("")));
+        found.extend(tree(at));
     }
     found
 }
 
-/// The images in a folder, by path from the top of the medium. On removable storage lies much else, so only
-/// what has the name of an image counts.
-fn tree(dir: &Path, prefix: &Path) -> Vec<Image> {
+/// The images in a folder, by path from it. On removable storage lies much else, so only what has the name of an
+/// image counts.
+fn tree(dir: &Path) -> Vec<Image> {
     let Ok(listing) = list(dir, now()) else {
         return Vec::new();
     };
@@ -93,7 +94,7 @@ fn tree(dir: &Path, prefix: &Path) -> Vec<Image> {
         .filter(|entry| named(&entry.path));
     images
         .map(|entry| Image {
-            path: prefix.join(entry.path),
+            path: entry.path,
             size: entry.size,
         })
         .collect()
