@@ -25,6 +25,7 @@ pub(super) fn manager(dir: &Path) -> Result<Manager, Failure> {
         addresses: vec![Ipv4Addr::LOCALHOST.into()],
         names: vec!["localhost".to_owned()],
         patience: Duration::from_mins(1),
+        first_token: true,
     };
     let (tell, told) = mpsc::channel();
     thread::spawn(move || {
