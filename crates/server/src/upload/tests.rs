@@ -51,6 +51,10 @@ impl Site {
             bodies: Arc::default(),
             state: dir.path().to_owned(),
             attempts: Attempts::default(),
+            reports: crate::reports::Reports::open(
+                dir.path(),
+                Arc::new(crate::events::Events::new()),
+            ),
         });
         Self {
             dir,

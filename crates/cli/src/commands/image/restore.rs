@@ -115,11 +115,7 @@ impl Args {
     pub fn run(&self, context: &Context) -> Result<(), Failure> {
         let begun = Instant::now();
         if !self.writing.dry_run {
-            let image = match &self.image {
-                Special::Word => Path::new("-"),
-                Special::Path(path) => path,
-            };
-            context.teller.begin(context, "image-restore", image);
+            context.teller.begin(context, "image-restore", self.named());
         }
         let opened = match &self.image {
             Special::Word if self.verify_first => {
