@@ -280,7 +280,7 @@ fn listed(dir: &Path) -> Result<()> {
     );
     for row in rows {
         let all = "path file_size modified native format version compressor fs device_size used tool identity \
-                   problem claimed untrue false_sum lock side_files verified";
+                   problem claimed untrue false_sum found_damaged lock side_files verified";
         members(row, all)?;
         ensure!(row["fs"] == "EXTFS" && row["native"] == true, "{row}");
     }
