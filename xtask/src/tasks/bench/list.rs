@@ -1,9 +1,9 @@
 //! The list of a large tree of images that other programs made.
 
 use anyhow::Result;
-use azud_testkit::tools::{find, sh};
+use azud_testkit::tools::sh;
 
-use super::super::complain;
+use super::can;
 use super::disks::{Lab, text};
 use super::measure::measure;
 use super::table::{Side, Table, Turn};
@@ -17,11 +17,8 @@ for n in $(seq 9); do cp -r t/unit0 t/unit$n; done"#;
 
 /// The list against what others do for less: naming the files' types, and only their sizes.
 pub(super) fn tables(lab: &Lab) -> Result<Vec<Table>> {
-    for tool in ["lzop", "gzip", "xz", "file"] {
-        if find(tool).is_none() {
-            complain(&format!("bench: no list: {tool} is not installed"));
-            return Ok(Vec::new());
-        }
+    if !can("list", &["lzop", "gzip", "xz", "file"]) {
+        return Ok(Vec::new());
     }
     let dir = lab.fresh_dir("list")?;
     sh(TREE, &[text(&dir)?])?;

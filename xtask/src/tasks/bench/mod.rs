@@ -31,6 +31,15 @@ use table::Table;
 /// A group of tables over one volume or tree.
 type Group = fn(&Lab) -> Result<Vec<Table>>;
 
+/// Whether the tools of a group are here; says which one is not.
+fn can(group: &str, tools: &[&str]) -> bool {
+    let missing = tools.iter().find(|tool| find(tool).is_none());
+    if let Some(tool) = missing {
+        complain(&format!("bench: no {group}: {tool} is not installed"));
+    }
+    missing.is_none()
+}
+
 /// `bench frames DIR`, or everything against its peers.
 pub(super) fn run(args: &[String]) -> Result<()> {
     if let [word, dir] = args

@@ -1,9 +1,8 @@
 //! The tables over an NTFS volume.
 
 use anyhow::Result;
-use azud_testkit::tools::find;
 
-use super::super::complain;
+use super::can;
 use super::data;
 use super::disks::{Lab, Origin};
 use super::engine::{capture, prepare, restore};
@@ -12,11 +11,11 @@ use super::table::Table;
 
 /// All tables; none when tools are missing.
 pub(super) fn tables(lab: &Lab) -> Result<Vec<Table>> {
-    for tool in ["mkntfs", "ntfs-3g", "partclone.ntfs", "ntfsclone"] {
-        if find(tool).is_none() {
-            complain(&format!("bench: no NTFS: {tool} is not installed"));
-            return Ok(Vec::new());
-        }
+    if !can(
+        "NTFS",
+        &["mkntfs", "ntfs-3g", "partclone.ntfs", "ntfsclone"],
+    ) {
+        return Ok(Vec::new());
     }
     let origin = Origin::open(&data::ntfs(&lab.options)?)?;
     let wants = |table| lab.options.wants("ntfs", table);

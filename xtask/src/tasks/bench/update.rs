@@ -11,9 +11,9 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result, ensure};
 use azud_image::diff;
 use azud_testkit::loops::Mount;
-use azud_testkit::tools::{find, run, run_any, sh};
+use azud_testkit::tools::{run, run_any, sh};
 
-use super::super::complain;
+use super::can;
 use super::change::{Spread, changed};
 use super::data;
 use super::disks::{Disk, Lab, Origin, native, text, warm};
@@ -79,11 +79,11 @@ struct Pair {
 
 /// All tables; none when tools are missing.
 pub(super) fn tables(lab: &Lab) -> Result<Vec<Table>> {
-    for tool in ["rsync", "casync", "zsync", "zsyncmake", "nginx", "mkfs.xfs"] {
-        if find(tool).is_none() {
-            complain(&format!("bench: no update: {tool} is not installed"));
-            return Ok(Vec::new());
-        }
+    if !can(
+        "update",
+        &["rsync", "casync", "zsync", "zsyncmake", "nginx", "mkfs.xfs"],
+    ) {
+        return Ok(Vec::new());
     }
     let origin = Origin::open(&data::ext4(&lab.options)?)?;
     peers::create(lab, &origin, OURS, None)?;

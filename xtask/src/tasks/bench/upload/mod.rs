@@ -11,9 +11,9 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result};
 use azud_image::diff;
 use azud_testkit::loops::Mount;
-use azud_testkit::tools::{find, run};
+use azud_testkit::tools::run;
 
-use super::super::complain;
+use super::can;
 use super::change::{Spread, changed};
 use super::data;
 use super::disks::{Lab, Origin, native, text, warm};
@@ -60,11 +60,8 @@ fn by_rsync(said: &str) -> Option<u64> {
 
 /// All tables; none when tools are missing.
 pub(super) fn tables(lab: &Lab) -> Result<Vec<Table>> {
-    for tool in ["rsync", "mkfs.xfs"] {
-        if find(tool).is_none() {
-            complain(&format!("bench: no upload: {tool} is not installed"));
-            return Ok(Vec::new());
-        }
+    if !can("upload", &["rsync", "mkfs.xfs"]) {
+        return Ok(Vec::new());
     }
     let origin = Origin::open(&data::ext4(&lab.options)?)?;
     peers::create(lab, &origin, OURS, None)?;
