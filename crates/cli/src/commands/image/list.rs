@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use azud_core::code::Code;
 use azud_store::list::list;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::commands::Context;
 use crate::facts::{Known, know_all};
@@ -56,24 +56,18 @@ impl Args {
         }
         let value =
             json!({ "images": images.iter().map(|known| known.json()).collect::<Vec<_>>() });
-        context.output.answer(&value, || {
-            if images.is_empty() {
-                return context.catalog.fmt("count-images", &[("count", 0.into())]);
-            }
-            let head = [
-                "image",
-                "format",
-                "file-system",
-                "used",
-                "file-size",
-                "modified",
-                "state",
-                "identity",
-            ];
-            let head = head.map(|key| context.catalog.text(&format!("label-{key}")));
-            let rows: Vec<_> = images.iter().map(|known| cells(context, known)).collect();
-            table::table(&head, &rows)
-        });
+        let head = [
+            "image",
+            "format",
+            "file-system",
+            "used",
+            "file-size",
+            "modified",
+            "state",
+            "identity",
+        ];
+        let rows = || images.iter().map(|known| cells(context, known)).collect();
+        show(context, &value, head, rows);
         Ok(())
     }
 }
@@ -91,6 +85,23 @@ impl Args {
         });
         Ok(know_all(&top, images))
     }
+}
+
+/// Shows images in columns of these labels, or that there are none.
+fn show<const N: usize>(
+    context: &Context,
+    value: &Value,
+    head: [&str; N],
+    rows: impl FnOnce() -> Vec<Vec<String>>,
+) {
+    context.output.answer(value, || {
+        let rows = rows();
+        if rows.is_empty() {
+            return context.catalog.fmt("count-images", &[("count", 0.into())]);
+        }
+        let head = head.map(|key| context.catalog.text(&format!("label-{key}")));
+        table::table(&head, &rows)
+    });
 }
 
 /// Whatever lies in an images' directory is no image unless it is one, or says it is by name or `.info`.

@@ -12,7 +12,6 @@ use crate::commands::{Context, repo};
 use crate::failure::Failure;
 use crate::human::{self, printable};
 use crate::opened::rfc3339;
-use crate::table;
 
 /// Lists them; `None` where the place is no manager that is known.
 pub(super) fn list(context: &Context, dir: &Path) -> Result<Option<()>, Failure> {
@@ -25,23 +24,20 @@ pub(super) fn list(context: &Context, dir: &Path) -> Result<Option<()>, Failure>
     let mut images = client.images()?;
     images.retain(|listed| is_below(listed, &folder));
     let value = json!({ "images": images.iter().map(value).collect::<Vec<_>>() });
-    context.output.answer(&value, || {
-        if images.is_empty() {
-            return context.catalog.fmt("count-images", &[("count", 0.into())]);
-        }
-        let head = [
-            "image",
-            "format",
-            "file-system",
-            "file-size",
-            "modified",
-            "state",
-            "identity",
-        ];
-        let head = head.map(|key| context.catalog.text(&format!("label-{key}")));
-        let rows: Vec<_> = images.iter().map(|listed| cells(context, listed)).collect();
-        table::table(&head, &rows)
-    });
+    let head = [
+        "image",
+        "format",
+        "file-system",
+        "file-size",
+        "modified",
+        "state",
+        "identity",
+    ];
+    let rows = || {
+        let images = images.iter();
+        images.map(|listed| cells(context, listed)).collect()
+    };
+    super::show(context, &value, head, rows);
     Ok(Some(()))
 }
 
