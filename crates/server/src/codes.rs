@@ -2,7 +2,7 @@
 //! once and for minutes; only hashes of codes are kept.
 
 use std::fs::File;
-use std::io::{self, ErrorKind};
+use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -119,11 +119,7 @@ impl Codes {
 
     /// Those that are good; a clock that was set back makes none good for longer.
     fn good(&self, now: u64) -> io::Result<Vec<Kept>> {
-        let mut kept: Vec<Kept> = match std::fs::read(&self.file) {
-            Ok(text) => serde_json::from_slice(&text)?,
-            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Vec::new()),
-            Err(error) => return Err(error),
-        };
+        let mut kept: Vec<Kept> = state::read(&self.file)?;
         let lasts = CODE_LASTS.as_secs();
         kept.retain(|code| now >= code.made && now - code.made < lasts);
         Ok(kept)

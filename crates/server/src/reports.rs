@@ -1,6 +1,6 @@
 //! What computers tell of their work: taken, kept through restarts, shown to those who look after the room.
 
-use std::io::{self, ErrorKind};
+use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, Weak};
@@ -130,11 +130,7 @@ fn keep_writing(reports: &Weak<Reports>) {
 /// # Errors
 /// When the file cannot be read or understood.
 pub fn written(state: &Path) -> io::Result<Vec<Computer>> {
-    match std::fs::read(state.join(FILE)) {
-        Ok(text) => serde_json::from_slice(&text).map_err(io::Error::from),
-        Err(error) if error.kind() == ErrorKind::NotFound => Ok(Vec::new()),
-        Err(error) => Err(error),
-    }
+    state::read(&state.join(FILE))
 }
 
 /// The route by which any client tells of its work.

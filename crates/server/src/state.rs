@@ -6,6 +6,7 @@ use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, fchown};
 use std::path::Path;
 
 use rustix::fs::OFlags;
+use serde::de::DeserializeOwned;
 
 /// Makes the directory if it is missing.
 pub(crate) fn prepare(dir: &Path) -> io::Result<()> {
@@ -47,6 +48,24 @@ pub(crate) fn lock(path: &Path) -> io::Result<File> {
     belongs_there(&lock, path)?;
     lock.lock()?;
     Ok(lock)
+}
+
+/// What a file of JSON says; one that was never written says nothing.
+pub(crate) fn read<T: DeserializeOwned + Default>(path: &Path) -> io::Result<T> {
+    match std::fs::read(path) {
+        Ok(text) => serde_json::from_slice(&text).map_err(io::Error::from),
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(T::default()),
+        Err(error) => Err(error),
+    }
+}
+
+/// Random bytes in hexadecimal: who does not know them does not guess them.
+pub(crate) fn random<const N: usize>() -> io::Result<String> {
+    let mut bytes = [0; N];
+    getrandom::fill(&mut bytes).map_err(io::Error::other)?;
+    Ok(bytes
+        .iter()
+        .fold(String::new(), |text, byte| format!("{text}{byte:02x}")))
 }
 
 /// Writes a file by one rename; it is on the medium when this returns.

@@ -1,7 +1,7 @@
 //! Bearer tokens: who may do what. Only hashes of them are kept.
 
 use std::fs::File;
-use std::io::{self, ErrorKind};
+use std::io;
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
@@ -130,11 +130,7 @@ impl Tokens {
     /// # Errors
     /// When the file cannot be read or understood.
     pub fn list(&self) -> io::Result<Vec<Token>> {
-        match std::fs::read(&self.file) {
-            Ok(text) => serde_json::from_slice(&text).map_err(io::Error::from),
-            Err(error) if error.kind() == ErrorKind::NotFound => Ok(Vec::new()),
-            Err(error) => Err(error),
-        }
+        state::read(&self.file)
     }
 
     /// Makes one. Its secret cannot be read again.
@@ -150,7 +146,10 @@ impl Tokens {
     ) -> io::Result<(Token, Secret)> {
         let _alone = self.alone()?;
         let mut tokens = self.list()?;
-        let (id, secret) = (random::<ID_BYTES>()?, random::<SECRET_BYTES>()?);
+        let (id, secret) = (
+            state::random::<ID_BYTES>()?,
+            state::random::<SECRET_BYTES>()?,
+        );
         if tokens.iter().any(|token| token.id == id) {
             return Err(io::Error::other("an id came twice"));
         }
@@ -238,14 +237,6 @@ impl Tokens {
     fn alone(&self) -> io::Result<File> {
         state::lock(&self.file.with_extension("lock"))
     }
-}
-
-fn random<const N: usize>() -> io::Result<String> {
-    let mut bytes = [0; N];
-    getrandom::fill(&mut bytes).map_err(io::Error::other)?;
-    Ok(bytes
-        .iter()
-        .fold(String::new(), |text, byte| format!("{text}{byte:02x}")))
 }
 
 #[cfg(test)]

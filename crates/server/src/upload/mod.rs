@@ -22,6 +22,7 @@ use azud_store::trash::remove;
 use azud_store::tree::Tree;
 
 use crate::problem::Problem;
+use crate::state;
 use session::Session;
 
 pub(crate) use routes::routes;
@@ -95,7 +96,7 @@ impl Uploads {
             &opening.sender,
             SystemTime::now(),
         )?;
-        let id = random().map_err(|error| {
+        let id = state::random::<ID_BYTES>().map_err(|error| {
             Problem::new(
                 StatusCode::INTERNAL_SERVER_ERROR,
                 Code::Io,
@@ -185,13 +186,6 @@ fn sweep(uploads: &Weak<Uploads>) {
             session.give_up();
         }
     }
-}
-
-fn random() -> std::io::Result<String> {
-    let mut bytes = [0; ID_BYTES];
-    getrandom::fill(&mut bytes).map_err(std::io::Error::other)?;
-    let hex = bytes.iter();
-    Ok(hex.fold(String::new(), |text, byte| format!("{text}{byte:02x}")))
 }
 
 #[cfg(test)]
