@@ -89,6 +89,10 @@ impl Client {
         &self.host
     }
 
+    fn url(&self, path: &str) -> String {
+        format!("{}{path}", self.base)
+    }
+
     /// Asks whether the manager accepts the token.
     ///
     /// # Errors
@@ -104,7 +108,7 @@ impl Client {
         headers: &[(&str, &str)],
         name: &str,
     ) -> Result<Response<Body>> {
-        let request = self.agent.get(format!("{}{path}", self.base));
+        let request = self.agent.get(self.url(path));
         self.ask(request, headers, name)
     }
 
@@ -115,7 +119,7 @@ impl Client {
         headers: &[(&str, &str)],
         name: &str,
     ) -> Result<Response<Body>> {
-        let request = self.agent.get(format!("{}{path}", self.base));
+        let request = self.agent.get(self.url(path));
         let request = request.config().timeout_per_read(Some(SILENCE)).build();
         self.ask(request, headers, name)
     }
@@ -141,7 +145,7 @@ impl Client {
         body: &[u8],
         name: &str,
     ) -> Result<Response<Body>> {
-        let url = format!("{}{path}", self.base);
+        let url = self.url(path);
         let request = match method {
             Method::Post => self.agent.post(url),
             Method::Put => self.agent.put(url),
@@ -152,7 +156,7 @@ impl Client {
 
     /// Asks for something to be taken away.
     pub(super) fn delete(&self, path: &str, name: &str) -> Result<()> {
-        let request = self.agent.delete(format!("{}{path}", self.base));
+        let request = self.agent.delete(self.url(path));
         let request = request.header("Authorization", &self.bearer);
         self.answered(request.call(), name).map(drop)
     }
@@ -196,7 +200,7 @@ impl Client {
         body: &[u8],
         patience: Duration,
     ) -> Result<Response<Body>> {
-        let request = self.agent.post(format!("{}{path}", self.base));
+        let request = self.agent.post(self.url(path));
         let request = request.config().timeout_global(Some(patience)).build();
         let request = request
             .header("Authorization", &self.bearer)
