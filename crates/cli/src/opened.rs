@@ -1,7 +1,7 @@
 //! Images as commands name them: found, opened, told apart.
 
 use std::path::Path;
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use azud_core::code::Code;
 use azud_core::name::ImageFile;
@@ -114,6 +114,18 @@ pub fn spare_images(path: &Path) -> Result<(), Failure> {
 /// Now, for the store, which reads no clock.
 pub fn now() -> SystemTime {
     SystemTime::now()
+}
+
+/// The time so many seconds after the beginning of 1970; that beginning where no clock reaches so far.
+pub(crate) fn moment(seconds: u64) -> SystemTime {
+    let time = UNIX_EPOCH.checked_add(Duration::from_secs(seconds));
+    time.unwrap_or(UNIX_EPOCH)
+}
+
+/// Seconds since 1970; a time before that is none.
+pub(crate) fn seconds(time: SystemTime) -> u64 {
+    let since = time.duration_since(UNIX_EPOCH);
+    since.map_or(0, |time| time.as_secs())
 }
 
 /// Now, as images record it: RFC 3339 in UTC, to the millisecond, so that no two captures are the same.

@@ -155,7 +155,8 @@ pub(crate) fn patience(context: &Context, host: &str) -> Patience {
     })
 }
 
-fn beside(path: &Path, ending: &str) -> PathBuf {
+/// The file beside another one that has its name and an ending more.
+pub(crate) fn beside(path: &Path, ending: &str) -> PathBuf {
     let mut name = path.as_os_str().to_owned();
     name.push(ending);
     name.into()

@@ -1,7 +1,7 @@
 //! `azud token create|code|list|revoke`.
 
 use std::path::Path;
-use std::time::{Duration, UNIX_EPOCH};
+use std::time::Duration;
 
 use azud_core::access::{AccessError, NamePattern, Subnet};
 use azud_core::code::Code;
@@ -13,7 +13,7 @@ use super::Context;
 use super::serve::State;
 use crate::args::size::{BadValue, duration};
 use crate::failure::Failure;
-use crate::opened::{now, rfc3339};
+use crate::opened::{moment, now, rfc3339, seconds};
 use crate::table;
 
 /// What can be done with tokens.
@@ -113,7 +113,7 @@ impl Create {
     fn run(&self, context: &Context) -> Result<(), Failure> {
         let dir = self.state.dir()?;
         prepare(&dir)?;
-        let seconds = seconds();
+        let seconds = seconds(now());
         let bounds = Bounds {
             expires: self.expires.map(|it| seconds + it.as_secs()),
             subnets: self.subnet.clone(),
@@ -163,7 +163,7 @@ impl MakeCode {
             lasts: self.expires,
             note: self.note.clone(),
         };
-        let made = Codes::in_dir(&dir).create(&promise, seconds());
+        let made = Codes::in_dir(&dir).create(&promise, seconds(now()));
         let code = made.map_err(|error| Failure::io(&dir.join("codes.json"), &error))?;
         let value = json!({
             "action": "token-code",
@@ -247,15 +247,8 @@ impl Revoke {
     }
 }
 
-/// Now, in seconds since 1970.
-fn seconds() -> u64 {
-    let now = now().duration_since(UNIX_EPOCH);
-    now.map_or(0, |time| time.as_secs())
-}
-
 fn when(seconds: u64) -> String {
-    let time = UNIX_EPOCH.checked_add(Duration::from_secs(seconds));
-    rfc3339(time.unwrap_or(UNIX_EPOCH))
+    rfc3339(moment(seconds))
 }
 
 /// A token for scripts, without its secret.

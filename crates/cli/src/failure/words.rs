@@ -2,7 +2,6 @@
 //! variant, so that a new one asks for its words.
 
 use std::path::{Path, PathBuf};
-use std::time::{Duration, UNIX_EPOCH};
 
 use azud_core::assembly::SourceError;
 use azud_core::cache::Stays;
@@ -25,7 +24,7 @@ use azud_store::side::LOCK;
 use azud_transport::NetError;
 
 use super::Words;
-use crate::opened::rfc3339;
+use crate::opened::{moment, rfc3339};
 
 fn stays(image: &Path, why: &Stays) -> Words {
     let image = ("image", shown(image));
@@ -56,11 +55,10 @@ fn held(image: &Path, by: &Holder) -> Words {
         host, pid, since, ..
     } = by
     {
-        let since = UNIX_EPOCH.checked_add(Duration::from_secs(*since));
         words.values.extend([
             ("host", host.clone()),
             ("pid", pid.to_string()),
-            ("since", rfc3339(since.unwrap_or(UNIX_EPOCH))),
+            ("since", rfc3339(moment(*since))),
         ]);
     }
     words

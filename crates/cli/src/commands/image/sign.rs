@@ -2,7 +2,6 @@
 
 use std::io::Read;
 use std::path::{Path, PathBuf};
-use std::time::UNIX_EPOCH;
 
 use azud_core::code::Code;
 use azud_core::name::ImageFile;
@@ -17,7 +16,7 @@ use crate::args::Writing;
 use crate::commands::{Context, repo};
 use crate::confirm::{Step, settle};
 use crate::failure::Failure;
-use crate::opened::now;
+use crate::opened::{now, seconds};
 use crate::plan::Plan;
 use crate::receive::source_file;
 use crate::trust::{self, MINISIG, name_of};
@@ -66,11 +65,8 @@ impl Args {
         let key = self.open(&text)?;
         let described = (layout.description(), layout.identity());
         let former = former(&path, described, &key)?;
-        let clock = now()
-            .duration_since(UNIX_EPOCH)
-            .map_or(0, |time| time.as_secs());
         // Signing again always makes it the newest, whatever the clock says.
-        let date = clock.max(former.map_or(0, |former| former.saturating_add(1)));
+        let date = seconds(now()).max(former.map_or(0, |former| former.saturating_add(1)));
         let claim = Claim::new(&name, layout.identity(), date);
         let content = self.sign(&key, layout.description(), &claim)?.into_bytes();
         let carried = Carried {

@@ -3,7 +3,6 @@
 use std::fs;
 use std::io::{BufRead, ErrorKind, IsTerminal, Read};
 use std::path::PathBuf;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use azud_core::code::Code;
 use azud_transport::http::{Client, Login, Manager, login};
@@ -19,7 +18,7 @@ use crate::commands::Context;
 use crate::commands::serve::PORT;
 use crate::confirm::{Step, settle};
 use crate::failure::Failure;
-use crate::opened::{host, now, rfc3339};
+use crate::opened::{host, moment, now, rfc3339, seconds};
 use crate::plan::Plan;
 use crate::table;
 
@@ -169,8 +168,7 @@ fn keep(host: &str, login: &Login) -> Result<String, Failure> {
     };
     let text = serde_json::to_vec(&kept).expect("our own types serialise");
     replace(&file(host), &text, 0o600)?;
-    let time = UNIX_EPOCH.checked_add(Duration::from_secs(until));
-    Ok(rfc3339(time.unwrap_or(UNIX_EPOCH)))
+    Ok(rfc3339(moment(until)))
 }
 
 /// What somebody types at the terminal, else the first line of standard input; never an argument, which others see.
@@ -198,9 +196,4 @@ fn note() -> String {
 
 fn file(host: &str) -> PathBuf {
     files(host).1.with_extension("login")
-}
-
-fn seconds(time: SystemTime) -> u64 {
-    let since = time.duration_since(UNIX_EPOCH);
-    since.map_or(0, |time| time.as_secs())
 }

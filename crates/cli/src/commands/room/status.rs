@@ -3,7 +3,7 @@
 use std::io::IsTerminal;
 use std::path::PathBuf;
 use std::thread::sleep;
-use std::time::{Duration, UNIX_EPOCH};
+use std::time::Duration;
 
 use azud_core::code::Code;
 use azud_core::reference::Where;
@@ -16,7 +16,7 @@ use super::show::{human, json};
 use crate::commands::serve::State;
 use crate::commands::{Context, repo};
 use crate::failure::Failure;
-use crate::opened::now;
+use crate::opened::{now, seconds};
 
 /// How often it is looked again.
 const INTERVAL: Duration = Duration::from_secs(1);
@@ -49,8 +49,7 @@ impl Source {
             Self::Here(dir) => {
                 let failed = |error| Failure::io(&dir.join(ROOM_FILE), &error);
                 let room = Room::of(written_room(dir).map_err(failed)?);
-                let seconds = now().duration_since(UNIX_EPOCH);
-                let now = seconds.map_or(0, |time| time.as_secs());
+                let now = seconds(now());
                 Ok(room.computers().map(|it| it.shown(now)).collect())
             }
         }
