@@ -159,6 +159,16 @@ fn logical_partitions_and_the_rest_of_their_container_are_not_free() {
 }
 
 #[test]
+fn regression_an_entry_without_a_sector_divides_no_gap() {
+    for at in [GIB, GIB + 512] {
+        let taken = vec![entry(1, MIB..2 * MIB, "7"), entry(2, at..at, "83")];
+        let table = table(Scheme::Gpt, 512, taken);
+        let planned = range(&plan(4 * GIB, 512, Some(&table), ALL));
+        assert_eq!(planned, 2 * MIB..4 * GIB - RESERVED_AT_END);
+    }
+}
+
+#[test]
 fn an_mbr_ends_where_it_can_count_to_and_a_gpt_where_it_says() {
     let mbr = table(Scheme::Mbr, 512, vec![entry(1, MIB..GIB, "7")]);
     let planned = range(&plan(4 << 40, 512, Some(&mbr), ALL));
@@ -260,7 +270,9 @@ fn free(disk_len: u64, table: Option<&Table>) -> Vec<bool> {
         .unwrap_or(0..u64::MAX);
     let is_free = |mib: u64| {
         let (start, end) = (mib * MIB, (mib + 1) * MIB);
-        let taken = |entry: &Entry| entry.range.start < end && start < entry.range.end;
+        let taken = |entry: &Entry| {
+            !entry.range.is_empty() && entry.range.start < end && start < entry.range.end
+        };
         mib > 0
             && end <= limit
             && usable.start <= start

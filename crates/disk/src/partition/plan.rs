@@ -166,7 +166,9 @@ fn gaps(disk_len: u64, sector: u32, scheme: Scheme, table: Option<&Table>) -> Ve
     }
     // Logical partitions lie within the extended one, which is taken as a whole.
     let entries = table.map_or(&[][..], |table| &table.entries);
-    let mut taken: Vec<Range<u64>> = entries.iter().map(|entry| entry.range.clone()).collect();
+    let ranges = entries.iter().map(|entry| entry.range.clone());
+    // An entry without a sector takes no room and divides none.
+    let mut taken: Vec<Range<u64>> = ranges.filter(|range| !range.is_empty()).collect();
     taken.sort_by_key(|range| range.start);
     let mut gaps = Vec::new();
     let mut from = start;
