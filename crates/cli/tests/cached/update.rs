@@ -15,7 +15,7 @@ use azud_store::cache::Cache;
 use azud_testkit::loops::Mount;
 use azud_testkit::tools::{have, have_root, run, sh};
 
-use crate::kit::{Disk, Random, Said, azud, command, names, refused, soak, text};
+use crate::kit::{Disk, Kills, Said, azud, command, names, refused, text};
 use crate::{cache, foreign, listed, paths, refusal, used_at};
 
 const MIB: usize = 1 << 20;
@@ -305,18 +305,14 @@ fn loop_regression_a_half_evicted_image_is_not_paid_for_twice() -> Result<()> {
     Ok(())
 }
 
-const KILLS: u64 = 10;
-const KILLS_SOAK: u64 = 200;
-
 #[test]
 fn loop_a_killed_update_that_evicts_leaves_whole_images() -> Result<()> {
     if !programs() {
         return Ok(());
     }
-    let kills = if soak() { KILLS_SOAK } else { KILLS };
-    let mut random = Random::seeded(47);
-    let (mut running, mut between) = (0, 0);
-    for number in 0..kills {
+    // Moments are counted from the first eviction on.
+    let mut kills = Kills::of(Duration::from_millis(200), 47);
+    while let Some((_, moment)) = kills.next() {
         let full = Full::make()?;
         let new = full.source("new.img", 20)?;
         let image = full.root().join("aula/new.img");
@@ -334,7 +330,6 @@ fn loop_a_killed_update_that_evicts_leaves_whole_images() -> Result<()> {
             .stderr(Stdio::null())
             .spawn()?;
         // Once the first has gone, and a moment more.
-        let moment = Duration::from_micros(random.below(200_000));
         let first = full.root().join("b.img");
         while first.exists() && child.try_wait()?.is_none() {
             std::thread::sleep(Duration::from_micros(200));
@@ -342,9 +337,8 @@ fn loop_a_killed_update_that_evicts_leaves_whole_images() -> Result<()> {
         std::thread::sleep(moment);
         child.kill()?;
         let killed = child.wait()?.code().is_none();
-        running += u64::from(killed);
-        between += u64::from(killed && !image.exists());
-        let case = || format!("kill {number}, {moment:?} after the first went");
+        kills.note(killed, killed && !image.exists());
+        let case = || kills.case();
         cache(full.root(), "verify", &[]).with_context(case)?;
         let left = full.left()?;
         ensure!(
@@ -366,7 +360,5 @@ fn loop_a_killed_update_that_evicts_leaves_whole_images() -> Result<()> {
         );
         full.mount.unmount()?;
     }
-    println!("{running} of {kills} were running, {between} before the image was there");
-    ensure!(between > 0, "no kill came in between");
-    Ok(())
+    kills.judge("came before the image was there")
 }

@@ -5,6 +5,8 @@
     reason = "seeds are printed for whoever repeats a failure"
 )]
 
+mod kills;
+
 use std::ffi::OsStr;
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
@@ -15,6 +17,9 @@ use azud_testkit::loops::{Loop, Mount};
 use azud_testkit::tools::{run, sh};
 use azud_testkit::tree::{Picture, picture};
 use serde_json::Value;
+
+#[allow(unused_imports, reason = "only some tests kill")]
+pub(crate) use kills::{Kills, kill_after};
 
 /// What a run of the program said.
 #[derive(Debug)]

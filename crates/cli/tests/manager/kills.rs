@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
 
-use crate::kit::{self, Random, Said, soak, text, whole};
+use crate::kit::{self, Kills, Random, Said, text, whole};
 use crate::server::{Room, refusal};
 use crate::upload::tidy;
 use crate::{MIB, noise};
@@ -22,8 +22,7 @@ fn stress_whoever_is_killed_the_image_is_whole() -> Result<()> {
     let mut manager = room.serve()?;
     let port = manager.port;
     room.know_as(&manager, "write")?;
-    let mut random = Random::seeded(9);
-    let mut content = noise(random.next(), SIZE);
+    let mut content = noise(Random::seeded(9).next(), SIZE);
     let (volume, here) = (room.dir().join("volume"), room.dir().join("here.img"));
     fs::write(&volume, &content)?;
     let capture = ["image", "create", text(&volume), text(&here)];
@@ -40,11 +39,10 @@ fn stress_whoever_is_killed_the_image_is_whole() -> Result<()> {
     let copy = ["image", "copy", text(&here), "REPO:aula1/win"];
     let begun = Instant::now();
     room.done(&create)?;
-    let time = begun.elapsed();
-    let (mut ended, kills) = (0, if soak() { 200 } else { 10 });
-    for number in 0..kills {
-        let at = usize::try_from(random.below(38))? * MIB;
-        content[at..at + MIB].copy_from_slice(&noise(random.next(), MIB));
+    let mut kills = Kills::of(begun.elapsed(), 9);
+    while let Some((number, after)) = kills.next() {
+        let at = usize::try_from(kills.random.below(38))? * MIB;
+        content[at..at + MIB].copy_from_slice(&noise(kills.random.next(), MIB));
         fs::write(&volume, &content)?;
         kit::done(&[&capture[..], &["--keep-bytes", "0"]].concat())?;
         let args = if number % 4 < 2 {
@@ -52,12 +50,12 @@ fn stress_whoever_is_killed_the_image_is_whole() -> Result<()> {
         } else {
             &copy[..]
         };
-        let after = time.mul_f64(f64::from(u32::try_from(random.below(1000))?) / 1000.0);
-        let case = || format!("kill {number} after {after:?} of {time:?}");
         let mut client = start(&room, args)?;
         std::thread::sleep(after);
+        let running = client.try_wait()?.is_none();
+        kills.note(running, running);
+        let case = || kills.case();
         if number % 2 == 0 {
-            ended += u32::from(client.try_wait()?.is_some());
             client.kill()?;
             client.wait()?;
             // Every frame is right. The manager may be publishing: the sums beside may be another image's just now.
@@ -74,8 +72,7 @@ fn stress_whoever_is_killed_the_image_is_whole() -> Result<()> {
         ensure!(restored(&room)? == content, "{}: another volume", case());
         tidy(&room.images().join("aula1"), "win.img").with_context(case)?;
     }
-    ensure!(ended < kills, "no kill came in time");
-    Ok(())
+    kills.judge("came in time")
 }
 
 fn start(room: &Room, args: &[&str]) -> Result<Child> {
