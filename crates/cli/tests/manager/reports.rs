@@ -101,6 +101,30 @@ fn the_room_shows_what_each_computer_did() -> Result<()> {
 }
 
 #[test]
+fn a_deployment_is_told_and_its_plan_is_not() -> Result<()> {
+    let room = Room::new()?;
+    image(&room, "aula1/win.img", &noise(15, MIB))?;
+    let _manager = look_after(&room)?;
+    let disk = room.dir().join("disk");
+    let deploy = ["deploy", "REPO:aula1/win", text(&disk)];
+    room.done(&[&deploy[..], &["--dry-run"]].concat())?;
+    let nobody = room.done(&["room", "status"])?;
+    ensure!(
+        nobody["computers"].as_array().is_some_and(Vec::is_empty),
+        "{nobody}"
+    );
+    let done = room.done(&[&deploy[..], &["--yes"]].concat())?;
+    let seen = computer(&room)?;
+    let report = &seen["report"];
+    ensure!(
+        report["job"] == "deploy" && report["state"] == "done",
+        "{seen}"
+    );
+    ensure!(seen["carries"]["identity"] == done["identity"], "{seen}");
+    Ok(())
+}
+
+#[test]
 fn work_is_seen_while_it_goes_on() -> Result<()> {
     let room = Room::new()?;
     image(&room, "win.img", &noise(12, 4 * MIB))?;

@@ -67,12 +67,16 @@ impl Args {
     /// When image or target are refused, damaged or fail.
     pub fn run(&self, context: &Context) -> Result<(), Failure> {
         let begun = Instant::now();
+        if !self.terms.writing.dry_run {
+            context.teller.begin(context, "deploy", &self.image);
+        }
         let image = Restorable::named(context, &self.image).map_err(|failure| {
             if failure.code != Code::NotNative {
                 return failure;
             }
             failure.with_hint(context.catalog.text("deploy-foreign"))
         })?;
+        context.teller.identity(&image.identity());
         let device = place::device(&self.device)?;
         let facts = existing(&device)?;
         if let Some(facts) = &facts {
