@@ -107,6 +107,19 @@ pub struct Shown {
     pub computer: Computer,
 }
 
+impl Shown {
+    /// What of it concerns images that `sees` accepts; nothing if the computer works with another.
+    pub fn concerning(mut self, sees: impl Fn(&str) -> bool) -> Option<Self> {
+        let computer = &mut self.computer;
+        if !sees(&computer.report.image) {
+            return None;
+        }
+        computer.carries.take_if(|carried| !sees(&carried.image));
+        computer.failures.retain(|failed| sees(&failed.image));
+        Some(self)
+    }
+}
+
 /// All computers, by name.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Room {

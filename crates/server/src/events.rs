@@ -9,8 +9,8 @@ use axum::http::StatusCode;
 use axum::response::sse::{Event, KeepAlive, Sse};
 use axum::response::{IntoResponse, Response};
 use azud_core::code::Code;
+use azud_core::room::Shown;
 use futures_util::{Stream, StreamExt, stream};
-use serde::Serialize;
 use tokio::sync::broadcast::error::RecvError;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, broadcast, watch};
 
@@ -33,11 +33,19 @@ pub(crate) struct Events {
     watchers: Arc<Semaphore>,
 }
 
-/// An event: its kind and its JSON.
+/// A computer told something. Its JSON is made once for all who see the whole.
 #[derive(Debug)]
 struct Told {
-    kind: &'static str,
+    shown: Shown,
     data: String,
+}
+
+/// What a watcher is shown.
+pub(crate) struct View<W, P> {
+    /// All that there is, as JSON.
+    pub(crate) whole: W,
+    /// What of a computer is shown; `None` where the watcher sees everything.
+    pub(crate) part: Option<P>,
 }
 
 impl Events {
@@ -49,14 +57,14 @@ impl Events {
         }
     }
 
-    /// Tells all who watch.
-    pub(crate) fn tell(&self, kind: &'static str, data: &impl Serialize) {
+    /// Tells all who watch of a computer.
+    pub(crate) fn tell(&self, shown: Shown) {
         if self.told.receiver_count() == 0 {
             return;
         }
-        let data = serde_json::to_string(data).expect("our own types serialise");
+        let data = json(&shown);
         // Whoever left meanwhile misses nothing.
-        let _ = self.told.send(Arc::new(Told { kind, data }));
+        let _ = self.told.send(Arc::new(Told { shown, data }));
     }
 
     /// Lets all watchers go: the manager ends.
@@ -64,18 +72,19 @@ impl Events {
         self.closed.send_replace(true);
     }
 
-    /// The events from now on; `whole` is told at first, and whenever events were missed.
-    pub(crate) fn watch(
-        &self,
-        whole: impl Fn() -> String + Send + Sync + 'static,
-    ) -> Result<Response, Problem> {
+    /// The events from now on; the whole is told at first, and whenever events were missed.
+    pub(crate) fn watch<W, P>(&self, view: View<W, P>) -> Result<Response, Problem>
+    where
+        W: Fn() -> String + Send + Sync + 'static,
+        P: Fn(Shown) -> Option<Shown> + Send + Sync + 'static,
+    {
         let permit = Arc::clone(&self.watchers).try_acquire_owned();
         let permit = permit.map_err(|_| {
             let text = "too many watch already";
             Problem::new(StatusCode::SERVICE_UNAVAILABLE, Code::Unreachable, text)
                 .retry_after(AGAIN_AFTER)
         })?;
-        let events = stream(self.told.subscribe(), whole, permit);
+        let events = stream(self.told.subscribe(), view, permit);
         let events = events.take_until(until_closed(self.closed.subscribe()));
         let alive = KeepAlive::new().interval(SIGN_OF_LIFE);
         Ok(Sse::new(events).keep_alive(alive).into_response())
@@ -87,23 +96,59 @@ async fn until_closed(mut closed: watch::Receiver<bool>) {
     let _ = closed.wait_for(|closed| *closed).await;
 }
 
-fn stream(
+fn json(shown: &Shown) -> String {
+    serde_json::to_string(shown).expect("our own types serialise")
+}
+
+fn stream<W, P>(
     told: broadcast::Receiver<Arc<Told>>,
-    whole: impl Fn() -> String + Send + Sync + 'static,
+    view: View<W, P>,
     permit: OwnedSemaphorePermit,
-) -> impl Stream<Item = Result<Event, Infallible>> {
-    let room = move |whole: &dyn Fn() -> String| Event::default().event("room").data(whole());
-    let begin = (told, whole, true, permit);
-    stream::unfold(begin, move |(mut told, whole, anew, permit)| async move {
+) -> impl Stream<Item = Result<Event, Infallible>>
+where
+    W: Fn() -> String,
+    P: Fn(Shown) -> Option<Shown>,
+{
+    let begin = (told, view, true, permit);
+    stream::unfold(begin, async |(mut told, view, anew, permit)| {
         let event = if anew {
-            room(&whole)
+            view.room()
         } else {
-            match told.recv().await {
-                Ok(one) => Event::default().event(one.kind).data(&one.data),
-                Err(RecvError::Lagged(_)) => room(&whole),
-                Err(RecvError::Closed) => return None,
-            }
+            next(&mut told, &view).await?
         };
-        Some((Ok(event), (told, whole, false, permit)))
+        Some((Ok(event), (told, view, false, permit)))
     })
+}
+
+/// The next event that concerns the watcher; none when the manager ends.
+async fn next<W, P>(told: &mut broadcast::Receiver<Arc<Told>>, view: &View<W, P>) -> Option<Event>
+where
+    W: Fn() -> String,
+    P: Fn(Shown) -> Option<Shown>,
+{
+    loop {
+        match told.recv().await {
+            Ok(one) => {
+                if let Some(event) = view.computer(&one) {
+                    return Some(event);
+                }
+            }
+            Err(RecvError::Lagged(_)) => return Some(view.room()),
+            Err(RecvError::Closed) => return None,
+        }
+    }
+}
+
+impl<W: Fn() -> String, P: Fn(Shown) -> Option<Shown>> View<W, P> {
+    fn room(&self) -> Event {
+        Event::default().event("room").data((self.whole)())
+    }
+
+    fn computer(&self, told: &Told) -> Option<Event> {
+        let event = Event::default().event("computer");
+        match &self.part {
+            None => Some(event.data(&told.data)),
+            Some(part) => part(told.shown.clone()).map(|shown| event.data(json(&shown))),
+        }
+    }
 }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use azud_core::access::NamePattern;
-use azud_core::reference::SubPath;
+use azud_core::reference::{ImageRef, SubPath};
 
 use crate::token::Role;
 
@@ -41,9 +41,28 @@ impl Grant {
     /// Whether an image is there for the bearer, by its name in the repository. What cannot be a name is not
     /// there for a token that is bound to images.
     pub(crate) fn sees(&self, name: &str) -> bool {
-        if self.images.is_empty() {
+        if self.sees_all() {
             return true;
         }
-        SubPath::parse(name).is_ok_and(|name| self.images.iter().any(|it| it.matches(&name)))
+        SubPath::parse(name).is_ok_and(|name| self.matches(&name))
+    }
+
+    /// Whether the bearer sees what a computer does with an image, by what it was called there.
+    pub(crate) fn concerns(&self, reference: &str) -> bool {
+        self.sees_all()
+            || match ImageRef::parse(reference) {
+                Ok(ImageRef::Placed { image, .. }) => self.matches(&image),
+                // A file of the computer's own.
+                Ok(ImageRef::Path(_)) | Err(_) => false,
+            }
+    }
+
+    /// Whether no image is hidden from the bearer.
+    pub(crate) fn sees_all(&self) -> bool {
+        self.images.is_empty()
+    }
+
+    fn matches(&self, name: &SubPath) -> bool {
+        self.images.iter().any(|it| it.matches(name))
     }
 }

@@ -18,8 +18,9 @@ use azud_core::report::Report;
 use azud_core::room::{Computer, Room, Shown};
 use serde_json::json;
 
-use crate::events::Events;
+use crate::events::{Events, View};
 use crate::gate;
+use crate::grant::Grant;
 use crate::limits::Peer;
 use crate::problem::Problem;
 use crate::state;
@@ -81,7 +82,7 @@ impl Reports {
         };
         self.changed.store(true, Ordering::Release);
         self.taken.fetch_add(1, Ordering::Relaxed);
-        self.events.tell("computer", &shown);
+        self.events.tell(shown);
         Ok(())
     }
 
@@ -91,10 +92,11 @@ impl Reports {
         (at_work, self.taken.load(Ordering::Relaxed))
     }
 
-    /// All computers, as JSON.
-    fn shown(&self, now: u64) -> String {
+    /// All computers that the bearer of a token may see, as JSON.
+    fn shown(&self, now: u64, grant: &Grant) -> String {
         let room = self.room();
-        let computers: Vec<Shown> = room.computers().map(|it| it.shown(now)).collect();
+        let all = room.computers().map(|it| it.shown(now));
+        let computers: Vec<Shown> = all.filter_map(|it| part(it, grant)).collect();
         drop(room);
         json!({ "computers": computers }).to_string()
     }
@@ -161,14 +163,28 @@ async fn tell(
     Ok(StatusCode::NO_CONTENT)
 }
 
-async fn room(State(reports): State<Arc<Reports>>) -> Response {
-    let kind = (header::CONTENT_TYPE, "application/json");
-    ([kind], reports.shown(gate::now())).into_response()
+/// What of a computer concerns images that a token is good for.
+fn part(shown: Shown, grant: &Grant) -> Option<Shown> {
+    shown.concerning(|image| grant.concerns(image))
 }
 
-async fn events(State(reports): State<Arc<Reports>>) -> Result<Response, Problem> {
-    let whole = Arc::clone(&reports);
-    reports.events.watch(move || whole.shown(gate::now()))
+async fn room(
+    State(reports): State<Arc<Reports>>,
+    Extension(grant): Extension<Grant>,
+) -> Response {
+    let kind = (header::CONTENT_TYPE, "application/json");
+    ([kind], reports.shown(gate::now(), &grant)).into_response()
+}
+
+async fn events(
+    State(reports): State<Arc<Reports>>,
+    Extension(grant): Extension<Grant>,
+) -> Result<Response, Problem> {
+    let (all, bound) = (Arc::clone(&reports), grant.clone());
+    reports.events.watch(View {
+        whole: move || all.shown(gate::now(), &bound),
+        part: (!grant.sees_all()).then_some(move |shown| part(shown, &grant)),
+    })
 }
 
 #[cfg(test)]
@@ -184,10 +200,21 @@ mod tests {
 
     use super::{FILE, Reports, telling, watching, written};
     use crate::events::Events;
+    use crate::grant::Grant;
     use crate::limits::Peers;
+    use crate::token::Role;
+
+    fn all() -> Grant {
+        Grant::new(Role::Write, &[])
+    }
+
+    fn get_as(grant: Grant, path: &str) -> Request<Body> {
+        let request = Request::get(path).extension(grant);
+        request.body(Body::empty()).unwrap()
+    }
 
     fn get(path: &str) -> Request<Body> {
-        Request::get(path).body(Body::empty()).unwrap()
+        get_as(all(), path)
     }
 
     fn post(body: impl Into<Body>) -> Request<Body> {
@@ -223,6 +250,47 @@ mod tests {
         assert!(!one.contains("pc1"), "{one}");
         events.close();
         assert_eq!(next().await, None, "the manager ends");
+    }
+
+    #[tokio::test]
+    async fn a_token_that_is_bound_to_images_sees_only_who_works_with_them() {
+        let dir = tempfile::tempdir().unwrap();
+        let events = Arc::new(Events::new());
+        let reports = Reports::open(dir.path(), Arc::clone(&events));
+        let take = |host, image, time| {
+            let report = Report::begun(host, "deploy", image);
+            reports.take(report, "10.0.0.1", time).unwrap();
+        };
+        let failed = Report::begun("pc1", "deploy", "REPO:secret").failed("disk/no-space", "full");
+        reports.take(failed, "10.0.0.1", 3).unwrap();
+        let done = Report::begun("pc1", "deploy", "REPO:secret").finished();
+        reports.take(done, "10.0.0.1", 4).unwrap();
+        take("pc1", "REPO:win", 5);
+        take("pc2", "REPO:secret", 5);
+        take("pc3", "/tmp/secret.img", 5);
+        let bound = || Grant::new(Role::Write, &["win".parse().unwrap()]);
+        let seen = reports.shown(9, &bound());
+        assert!(seen.contains("pc1"), "{seen}");
+        for hidden in ["secret", "pc2", "pc3"] {
+            assert!(!seen.contains(hidden), "{hidden}: {seen}");
+            assert!(reports.shown(9, &all()).contains(hidden), "{hidden}");
+        }
+        let request = get_as(bound(), "/v1/events");
+        let watched = watching::<()>(&reports).oneshot(request).await;
+        let mut told = watched.unwrap().into_body().into_data_stream();
+        let mut next = async || {
+            let bytes = told.next().await.unwrap().unwrap();
+            String::from_utf8(bytes.to_vec()).unwrap()
+        };
+        let whole = next().await;
+        assert!(whole.contains("pc1"), "{whole}");
+        take("pc4", "REPO:secret", 6);
+        take("pc5", "CACHE:win", 6);
+        let one = next().await;
+        assert!(one.contains("pc5"), "{one}");
+        for hidden in ["secret", "pc4"] {
+            assert!(!whole.contains(hidden) && !one.contains(hidden), "{hidden}");
+        }
     }
 
     #[tokio::test]
@@ -270,7 +338,7 @@ mod tests {
         }
         let long = good.replace('x', &"x".repeat(1 << 20));
         assert_eq!(status(long).await, StatusCode::PAYLOAD_TOO_LARGE);
-        assert_eq!(reports.shown(0), r#"{"computers":[]}"#);
+        assert_eq!(reports.shown(0, &all()), r#"{"computers":[]}"#);
         assert_eq!(status(good).await, StatusCode::NO_CONTENT);
     }
 
@@ -284,13 +352,13 @@ mod tests {
         let failed = report("pc2").failed("disk/no-space", "full");
         first.take(failed, "10.0.0.2", 6).unwrap();
         first.keep();
-        let shown = first.shown(9);
+        let shown = first.shown(9, &all());
         drop(first);
         assert_eq!(written(dir.path()).unwrap().len(), 2);
-        assert_eq!(open().shown(9), shown);
+        assert_eq!(open().shown(9, &all()), shown);
         std::fs::write(dir.path().join(FILE), "[{]").unwrap();
         let anew = open();
-        assert_eq!(anew.shown(9), r#"{"computers":[]}"#);
+        assert_eq!(anew.shown(9, &all()), r#"{"computers":[]}"#);
         assert!(dir.path().join("room.bad").exists());
     }
 }
