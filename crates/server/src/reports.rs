@@ -168,10 +168,7 @@ fn part(shown: Shown, grant: &Grant) -> Option<Shown> {
     shown.concerning(|image| grant.concerns(image))
 }
 
-async fn room(
-    State(reports): State<Arc<Reports>>,
-    Extension(grant): Extension<Grant>,
-) -> Response {
+async fn room(State(reports): State<Arc<Reports>>, Extension(grant): Extension<Grant>) -> Response {
     let kind = (header::CONTENT_TYPE, "application/json");
     ([kind], reports.shown(gate::now(), &grant)).into_response()
 }

@@ -51,7 +51,9 @@ pub fn recover(dir: &Path, now: SystemTime) -> Result<Recovery> {
 
 /// As [`recover`], for readers: they do not wait, and what they may not change they leave.
 pub(crate) fn recover_for_reading(dir: &Path, now: SystemTime) {
-    let left = |dir: &Path| Ok::<_, StoreError>(!stages(dir)?.is_empty() || has_trash(dir));
+    let left = |dir: &Path| {
+        Ok::<_, StoreError>(!stages(dir)?.is_empty() || has_trash(dir) || lease::any(dir)?)
+    };
     if left(dir).unwrap_or(false)
         && let Ok(Some(_lock)) = DirLock::try_now(dir)
     {

@@ -291,6 +291,12 @@ test "$(cut -c1-32 "$1.sum")" = "$(tail -c 1048576 "$1" | md5sum | cut -c1-32)";
     Ok(identity.context("identity")?.to_owned())
 }
 
+/// Who is killed between making a lock and writing into it leaves an empty one, which goes after a minute.
+pub(crate) fn is_draft(dir: &Path, name: &str) -> bool {
+    let len = fs::metadata(dir.join(name)).map(|meta| meta.len());
+    name.starts_with(".azud-lease-") && len.is_ok_and(|len| len == 0)
+}
+
 /// Fails if a folder holds anything but `aula.img`, its side files, the lock, the trash and what checks left.
 pub(crate) fn tidy(dir: &Path) -> Result<()> {
     const KNOWN: [&str; 7] = [
@@ -303,7 +309,7 @@ pub(crate) fn tidy(dir: &Path) -> Result<()> {
         ".azud-catalogue",
     ];
     let mut found = names(dir)?;
-    found.retain(|name| !KNOWN.contains(&name.as_str()));
+    found.retain(|name| !KNOWN.contains(&name.as_str()) && !is_draft(dir, name));
     ensure!(found.is_empty(), "left behind: {found:?}");
     Ok(())
 }

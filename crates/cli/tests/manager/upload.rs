@@ -34,7 +34,7 @@ fn image_of(room: &Room, content: &[u8]) -> Result<PathBuf> {
 /// Nothing but what belongs to one image.
 pub(crate) fn tidy(dir: &Path, name: &str) -> Result<()> {
     let mut found = kit::names(dir)?;
-    found.retain(|one| !one.starts_with(name));
+    found.retain(|one| !one.starts_with(name) && !kit::is_draft(dir, one));
     found.retain(|one| ![".azud-trash", ".azud-lock", ".azud-catalogue"].contains(&one.as_str()));
     ensure!(found.is_empty(), "left behind: {found:?}");
     ensure!(!dir.join(format!("{name}.lock")).exists(), "still locked");

@@ -84,6 +84,15 @@ fn is_forgotten(mark: &Path, server_now: SystemTime) -> bool {
     server_now.duration_since(made).is_ok_and(|age| age > STALE)
 }
 
+/// Whether there is a lock in a directory, or one in the making.
+pub(crate) fn any(dir: &Path) -> Result<bool> {
+    let names = durable::names(dir)?;
+    let names = names.iter().filter_map(|name| name.to_str());
+    Ok(names
+        .into_iter()
+        .any(|name| name.starts_with(PREFIX) || (name.ends_with(LOCK) && !name.starts_with('.'))))
+}
+
 /// Removes the locks of owners that ended on this computer, and what their making left. One that cannot be
 /// removed is no obstacle to anybody.
 pub(crate) fn sweep(dir: &Path, now: SystemTime) -> Result<usize> {
@@ -95,9 +104,7 @@ pub(crate) fn sweep(dir: &Path, now: SystemTime) -> Result<usize> {
             let abandoned = if name.ends_with(MARK) {
                 is_forgotten(&path, now)
             } else if let Ok(Some(found)) = Found::read(&path) {
-                found
-                    .is_dead_here()
-                    .unwrap_or_else(|| found.is_ancient(now))
+                found.is_dead_here().unwrap_or_else(|| found.is_left(now))
             } else {
                 false
             };

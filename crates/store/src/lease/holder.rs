@@ -201,9 +201,11 @@ impl Found {
         }
     }
 
-    /// Whether nobody can be at work on a lock that is not in its place yet.
-    pub(super) fn is_ancient(&self, now: SystemTime) -> bool {
-        self.is_older(OWNERLESS, now)
+    /// Whether nobody can be at work on a lock that is not in its place yet. Between making one and writing into it
+    /// nothing is waited for.
+    pub(super) fn is_left(&self, now: SystemTime) -> bool {
+        let empty = self.content.is_empty();
+        self.is_older(if empty { STALE } else { OWNERLESS }, now)
     }
 
     fn is_older(&self, limit: Duration, now: SystemTime) -> bool {

@@ -93,6 +93,33 @@ fn a_dead_owner_of_this_computer_is_no_owner() {
 }
 
 #[test]
+fn whoever_only_reads_takes_the_lock_of_the_dead_away() {
+    let dir = tempfile::tempdir().unwrap();
+    let image = image(dir.path());
+    fs::write(image.path(), "an image").unwrap();
+    let mut owner = serde_json::to_value(Owner::this()).unwrap();
+    owner["pid"] = i32::MAX.into();
+    let claim = Claim {
+        owner: serde_json::from_value(owner).unwrap(),
+        token: "d0".into(),
+        since: 1_800_000_000,
+    };
+    let dead = serde_json::to_string(&claim).unwrap();
+    write(&image, &dead, Duration::ZERO);
+    crate::list::list(dir.path(), SystemTime::now()).unwrap();
+    assert_eq!(names(dir.path()), ["deb.img"]);
+}
+
+#[test]
+fn a_draft_that_nobody_wrote_into_stays_for_a_minute() {
+    let dir = tempfile::tempdir().unwrap();
+    fs::write(dir.path().join(format!("{PREFIX}d1")), "").unwrap();
+    let now = SystemTime::now();
+    assert_eq!(sweep(dir.path(), now).unwrap(), 0);
+    assert_eq!(sweep(dir.path(), now + STALE + SECOND).unwrap(), 1);
+}
+
+#[test]
 fn a_lease_of_this_process_that_nobody_holds_any_more_is_taken_over() {
     let dir = tempfile::tempdir().unwrap();
     let image = image(dir.path());
