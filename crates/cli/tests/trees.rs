@@ -312,6 +312,72 @@ fn an_image_that_agrees_with_its_full_sum_is_remembered_until_it_changes() -> Re
 }
 
 #[test]
+fn nothing_is_called_sound_that_nothing_vouches_for() -> Result<()> {
+    let Some(dir) = made()? else { return Ok(()) };
+    let root = dir.path().join("images");
+    sh(
+        "set -e; cd \"$1\"; partclone.extfs -c -a0 -s ext -o bare 2> /dev/null
+        cd images; cp ../bare bare.img; lzop -q -F ../bare -o fast.img; lzop -q ../bare -o slow.img; : | gzip > gone.img
+        head -c 99999 /dev/zero | tr '\\0' x > text.img
+        for name in gone text; do md5sum < $name.img | cut -c1-32 > $name.img.full.sum; done",
+        &[text(dir.path())],
+    )?;
+    let verify = |path: &str| azud(&["image", "verify", text(&root.join(path))]);
+    let sum = |name: &str, ending: &str, what: &str| {
+        let of =
+            format!("tail -c 1048576 \"$1/{name}\" | md5sum | cut -c1-32 > \"$1/{name}{ending}\"");
+        let whole = format!("md5sum < \"$1/{name}\" | cut -c1-32 > \"$1/{name}{ending}\"");
+        let script = if what == "tail" { of } else { whole };
+        sh(&script, &[text(&root)]).map(drop)
+    };
+    for (path, word) in [
+        ("none.img", "sound"),
+        ("slow.img", "sound"),
+        ("lab/ntfsgz.img", "sound"),
+        ("bare.img", "readable"),
+        ("fast.img", "readable"),
+        ("whole.dsk", "readable"),
+        ("lab/ntfs.img", "readable"),
+    ] {
+        let said = verify(path)?;
+        let said = said.done()?;
+        ensure!(said["result"] == word, "{path}: {said}");
+        ensure!(said["own_checks"] == (word == "sound"), "{path}: {said}");
+        let warned = said["warnings"] == serde_json::json!(["no-sums"]);
+        ensure!(warned == (word == "readable"), "{path}: {said}");
+    }
+    // The end alone does not cover a disk of 4 MiB.
+    sum("whole.dsk", ".sum", "tail")?;
+    let said = verify("whole.dsk")?;
+    let said = said.done()?;
+    ensure!(
+        said["result"] == "readable" && said["sum"] == true,
+        "{said}"
+    );
+    sum("whole.dsk", ".full.sum", "all")?;
+    let said = verify("whole.dsk")?;
+    let said = said.done()?;
+    ensure!(
+        said["result"] == "as-summed" && said["full_sum"] == true,
+        "{said}"
+    );
+    fs::write(root.join("whole.dsk.sum"), "0".repeat(32))?;
+    ensure!(verify("whole.dsk")?.refused()? == "image/false-sum");
+    fs::remove_file(root.join("whole.dsk.full.sum"))?;
+    ensure!(verify("whole.dsk")?.refused()? == "image/corrupt");
+    // What is no image is none whatever the sum beside it says.
+    for path in ["gone.img", "text.img"] {
+        let said = verify(path)?;
+        ensure!(
+            said.refused()? == "image/unknown-format",
+            "{path}: {}",
+            said.last()
+        );
+    }
+    Ok(())
+}
+
+#[test]
 fn ntfsclone_images_and_disks_become_native() -> Result<()> {
     let Some(dir) = made()? else { return Ok(()) };
     for (image, volume) in [("lab/ntfsgz.img", "ntfs"), ("packed.dsk", "disk")] {

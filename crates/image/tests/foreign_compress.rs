@@ -5,8 +5,9 @@ use std::path::Path;
 
 use azud_core::code::Code;
 use azud_image::foreign::Compressor;
+use azud_image::foreign::compress::open;
 use azud_testkit::tools::{have, sh};
-use foreign_kit::{Rng, peel};
+use foreign_kit::{Rng, drain, peel};
 
 mod foreign_kit;
 
@@ -52,6 +53,38 @@ fn members_one_after_another_are_one_content() {
         assert!(content == [&first[..], &second].concat(), "{tool}");
         assert_eq!(peel(&parts[1]).unwrap(), (compressor, Vec::new()), "{tool}");
     }
+}
+
+#[test]
+fn content_that_no_checksum_covers_is_told() {
+    if !tools() {
+        return;
+    }
+    let dir = tempfile::tempdir().unwrap();
+    let content = Rng(23).mixed(300_000);
+    let is_bare = |bytes: Vec<u8>| {
+        let mut opened = open(Box::new(std::io::Cursor::new(bytes))).unwrap();
+        let found = drain(&mut opened.reader, usize::MAX).unwrap();
+        assert!(found.len() % content.len() == 0 && found.starts_with(&content));
+        opened.bare.is_set()
+    };
+    assert!(is_bare(content.clone()));
+    for (with, without) in [
+        ("zstd -q --check", "zstd -q --no-check"),
+        ("xz -1", "xz -1 --check=none"),
+        ("lz4 -q", "lz4 -q --no-frame-crc"),
+        ("lz4 -q -BX --no-frame-crc", "lz4 -q -B4 --no-frame-crc"),
+        ("lzop -q", "lzop -q -F"),
+    ] {
+        let [with, without] = [with, without].map(|tool| pack(tool, &content, dir.path()));
+        assert!(!is_bare(with.clone()));
+        assert!(is_bare(without.clone()));
+        // One member is enough, wherever it is.
+        assert!(is_bare([&with[..], &without].concat()));
+        assert!(is_bare([without, with].concat()));
+    }
+    assert!(!is_bare(pack("gzip", &content, dir.path())));
+    assert!(!is_bare(pack("bzip2", &content, dir.path())));
 }
 
 #[test]

@@ -35,6 +35,7 @@ detail-foreign-read = no se puede leer la imagen
 detail-foreign-trailing = algo sigue al final de { $what }
 detail-compressed = los datos { $compressor } están dañados: { $what }
 detail-checksum = la imagen está dañada: la suma { $strip } no es correcta ({ $blocks } bloques desde el bloque en uso { $first })
+detail-empty-image = no contiene nada
 detail-unknown-format = no es ninguna imagen que se pueda leer aquí
 detail-unsupported = no se admite: { $what }
 detail-newer-foreign = la versión { $version } del formato { $format } es más nueva que este programa

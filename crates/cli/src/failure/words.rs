@@ -269,6 +269,7 @@ pub(super) fn foreign(error: &ForeignError) -> Words {
             ];
             Words::new("checksum", values)
         }
+        ForeignError::Empty => plain("empty-image"),
         ForeignError::UnknownFormat => plain("unknown-format"),
         ForeignError::Unsupported { what } => plain("unsupported").term("what", what),
         ForeignError::Newer { format, version } => Words::new(

@@ -6,13 +6,14 @@ use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use azud_core::code::Code;
+use azud_core::io::ReadAt;
 use azud_core::name::ImageFile;
 use azud_core::progress::{Phase, Progress};
 use azud_image::foreign::{Foreign, ForeignError};
 use azud_image::sniff::{Format, sniff};
 use azud_store::Stored;
 use azud_store::catalogue::By;
-use azud_store::side::{FULL_SUM, SumPair, Sums, full_sum};
+use azud_store::side::{FULL_SUM, SUM, SumPair, Sums, TAIL, full_sum, read_sum};
 use serde_json::json;
 
 use super::{file_of, open, unlocked};
@@ -20,14 +21,33 @@ use crate::checked::Checking;
 use crate::commands::Context;
 use crate::failure::Failure;
 
-/// What was found of an image that is right.
+/// What was found of an image that could be read.
 #[derive(Debug)]
 pub(crate) struct Checked {
     format: Format,
     md5: String,
-    /// Whether its `.full.sum` says the same; else its own checksums alone tell.
+    /// Whether its `.full.sum` says the same, or a `.sum` that covers all of it.
     told: bool,
+    /// Whether its `.sum` says the same of its end.
+    tail: bool,
+    /// Whether checksums of its own cover its content.
     own: bool,
+}
+
+impl Checked {
+    /// Whether anything vouches for the bytes.
+    pub(crate) const fn is_vouched(&self) -> bool {
+        self.told || self.own
+    }
+
+    /// What may be said of it, and no more: `sound`, `as-summed`, `readable`.
+    const fn word(&self) -> &'static str {
+        match (self.own, self.told) {
+            (true, _) => "sound",
+            (false, true) => "as-summed",
+            (false, false) => "readable",
+        }
+    }
 }
 
 /// Reads the image once. What agrees with a `.full.sum` is remembered beside it.
@@ -45,26 +65,44 @@ pub(crate) fn verify(context: &Context, named: &Path) -> Result<(), Failure> {
     if checked.told {
         checking.sound(context, By::Md5(checked.md5.clone()));
     }
-    let value = json!({
-        "action": "image-verify",
-        "image": path,
-        "format": checked.format.word(),
-        "md5": checked.md5,
-        "full_sum": checked.told,
-        "own_checks": checked.own,
-    });
-    context.output.result(&value, || {
-        let text = context.catalog.text("result-image-verify");
-        format!("{text} (MD5 {})", checked.md5)
-    });
+    checked.show(context, &path);
     Ok(())
+}
+
+impl Checked {
+    fn show(&self, context: &Context, path: &Path) {
+        let warnings: &[&str] = if self.is_vouched() { &[] } else { &["no-sums"] };
+        for word in warnings {
+            let text = context.catalog.text(&format!("warn-{word}"));
+            context.output.warn(&context.catalog, &text);
+        }
+        let value = json!({
+            "action": "image-verify",
+            "image": path,
+            "format": self.format.word(),
+            "result": self.word(),
+            "md5": self.md5,
+            "full_sum": self.told,
+            "sum": self.tail,
+            "own_checks": self.own,
+            "warnings": warnings,
+        });
+        context.output.result(&value, || {
+            let key = match self.word() {
+                "sound" => "result-image-verify",
+                "as-summed" => "result-image-verify-as-summed",
+                _ => "result-image-verify-readable",
+            };
+            format!("{} (MD5 {})", context.catalog.text(key), self.md5)
+        });
+    }
 }
 
 /// Reads an image once and compares it with its own checksums and its `.full.sum`.
 ///
 /// # Errors
-/// `image/corrupt`, `image/truncated`, `image/locked`; `image/unknown-format` when nothing tells what its bytes
-/// should be.
+/// `image/corrupt`, `image/truncated`, `image/locked`, `image/false-sum`; `image/unknown-format` when it is nothing
+/// that is known, or nothing of it can be read and no sum tells what its bytes should be.
 pub(crate) fn check(context: &Context, path: &Path) -> Result<Checked, Failure> {
     examine(context, path, &Checking::begin(path)?)
 }
@@ -73,39 +111,86 @@ fn examine(context: &Context, path: &Path, checking: &Checking) -> Result<Checke
     let image = ImageFile::parse(path)?;
     unlocked(path)?;
     let stored = Stored::open(path)?;
-    let told = full_sum(&image.beside(FULL_SUM));
+    let told = Told::beside(&image, stored.len());
     let format = sniff(&stored)
         .map_err(|error| Failure::io(path, &error))?
         .format;
     drop(stored);
-    let own = is_readable(format);
-    if !own && told.is_none() {
+    let can_read = is_readable(format);
+    // A sum that fits makes no image of what is none.
+    let is_nothing = matches!(format, Format::Unknown | Format::Empty);
+    if is_nothing || (!can_read && !told.is_all()) {
         // Why it cannot be read says more than that there is nothing to compare it with.
         open(path)?;
         let what = format!("{}: it has no {FULL_SUM}", path.display());
         return Err(Failure::new(Code::UnknownFormat, what));
     }
     let progress = context.progress();
-    let sums = read(path, own, &progress);
+    let read = read(path, can_read, &progress);
     drop(progress);
-    let SumPair { full, .. } =
-        sums.map_err(|failure| failure.about(&path.display().to_string()))?;
+    let (sums, own) = read.map_err(|failure| failure.about(&path.display().to_string()))?;
     if checking.is_changed()? {
         return Err(Failure::new(Code::Changed, path.display().to_string()));
     }
-    if let Some(told) = told.as_ref().filter(|told| **told != full) {
-        let what = format!(
-            "{}: its MD5 is {full}, its {FULL_SUM} says {told}",
-            path.display()
-        );
-        return Err(Failure::new(Code::Corrupt, what));
-    }
+    told.compare(path, &sums, own)?;
     Ok(Checked {
         format,
-        md5: full,
-        told: told.is_some(),
+        md5: sums.full,
+        told: told.is_all(),
+        tail: told.tail.is_some(),
         own,
     })
+}
+
+/// What the sums beside an image say.
+struct Told {
+    full: Option<String>,
+    tail: Option<String>,
+    /// Whether the image is so short that its end is all of it.
+    is_short: bool,
+}
+
+impl Told {
+    fn beside(image: &ImageFile, len: u64) -> Self {
+        Self {
+            full: full_sum(&image.beside(FULL_SUM)),
+            tail: read_sum(&image.beside(SUM)),
+            is_short: len <= TAIL as u64,
+        }
+    }
+
+    /// Whether they cover every byte.
+    const fn is_all(&self) -> bool {
+        self.full.is_some() || (self.is_short && self.tail.is_some())
+    }
+
+    /// What differs is damage, unless something else vouches for every byte: then the sum of the end is another's.
+    fn compare(&self, path: &Path, sums: &SumPair, own: bool) -> Result<(), Failure> {
+        let is_vouched = own || self.full.is_some();
+        let pairs = [
+            (&self.full, &sums.full, FULL_SUM, Code::Corrupt),
+            (
+                &self.tail,
+                &sums.tail,
+                SUM,
+                if is_vouched {
+                    Code::FalseSum
+                } else {
+                    Code::Corrupt
+                },
+            ),
+        ];
+        for (told, is, ending, code) in pairs {
+            if let Some(told) = told.as_ref().filter(|told| *told != is) {
+                let what = format!(
+                    "{}: its MD5 is {is}, its {ending} says {told}",
+                    path.display()
+                );
+                return Err(Failure::new(code, what));
+            }
+        }
+        Ok(())
+    }
 }
 
 const fn is_readable(format: Format) -> bool {
@@ -120,8 +205,9 @@ fn len(path: &Path) -> Result<u64, Failure> {
     Ok(meta.len())
 }
 
-/// Reads the file to its end, decoding it where that can be done, and sums its bytes as they pass.
-fn read(path: &Path, decode: bool, progress: &dyn Progress) -> Result<SumPair, Failure> {
+/// Reads the file to its end, decoding it where that can be done, and sums its bytes as they pass; and whether
+/// checksums of its own cover what was decoded.
+fn read(path: &Path, decode: bool, progress: &dyn Progress) -> Result<(SumPair, bool), Failure> {
     let sums = Arc::new(Mutex::new((Sums::new(), 0)));
     let mut again = || {
         // Some are read twice: each reading is summed anew.
@@ -133,21 +219,23 @@ fn read(path: &Path, decode: bool, progress: &dyn Progress) -> Result<SumPair, F
         };
         Ok(Box::new(tee) as Box<dyn Read + Send>)
     };
-    if decode {
-        let content = Foreign::open(&mut again)?;
+    let own = if decode {
+        let mut content = Foreign::open(&mut again)?;
         progress.begin(Phase::Verify, content.volume().used_bytes());
-        drain(content, progress).map_err(ForeignError::from_io)?;
+        drain(&mut content, progress).map_err(ForeignError::from_io)?;
+        content.is_summed()
     } else {
         let file = again().map_err(|error| Failure::io(path, &error))?;
         progress.begin(Phase::Verify, len(path)?);
         drain(file, progress).map_err(|error| Failure::io(path, &error))?;
-    }
+        false
+    };
     progress.end();
     let (sums, read) = sums.lock().unwrap_or_else(PoisonError::into_inner).clone();
     if read != len(path)? {
         return Err(Failure::new(Code::Changed, path.display().to_string()));
     }
-    Ok(sums.finish())
+    Ok((sums.finish(), own))
 }
 
 fn drain(mut content: impl Read, progress: &dyn Progress) -> io::Result<()> {

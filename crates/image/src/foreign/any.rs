@@ -4,7 +4,7 @@ use std::io::{self, Read};
 
 use azud_core::format::index::Tail;
 
-use super::compress::{self, Compressor};
+use super::compress::{self, Bare, Compressor};
 use super::ntfsclone::{self, NtfscloneReader};
 use super::partclone::{self, PartcloneReader};
 use super::{ForeignError, fill};
@@ -21,6 +21,8 @@ pub struct Foreign {
     tails: Vec<Tail>,
     compressor: Compressor,
     format: String,
+    summed: bool,
+    bare: Bare,
     ahead: io::Cursor<Vec<u8>>,
     reader: Box<dyn Read + Send>,
 }
@@ -51,32 +53,37 @@ impl Foreign {
             .take(HEAD_LEN as u64)
             .read_to_end(&mut head)
             .map_err(ForeignError::from_io)?;
-        let compressor = peeled.compressor;
+        let kind = |format: String, summed, bare| Kind {
+            format,
+            compressor: peeled.compressor,
+            summed,
+            bare,
+        };
+        if head.is_empty() {
+            return Err(ForeignError::Empty);
+        }
         if head.starts_with(ntfsclone::MAGIC) {
             let (volume, tails) = ntfsclone::read_map(io::Cursor::new(head).chain(peeled.reader))?;
-            let reader = NtfscloneReader::open(peel()?.reader, volume.used.clone())?;
-            let format = "ntfsclone".to_owned();
-            return Self::over(Box::new(reader), (volume, tails), (format, compressor));
+            let again = peel()?;
+            let reader = NtfscloneReader::open(again.reader, volume.used.clone())?;
+            let kind = kind("ntfsclone".to_owned(), false, again.bare);
+            return Self::over(Box::new(reader), (volume, tails), kind);
         }
         if sniff::is_disk(&head) {
             let len = head.len() as u64 + count(peeled.reader)?;
-            let reader = Exactly::new(peel()?.reader, len);
-            let format = "raw".to_owned();
-            return Self::over(
-                Box::new(reader),
-                (raw(len)?, Vec::new()),
-                (format, compressor),
-            );
+            let again = peel()?;
+            let reader = Exactly::new(again.reader, len);
+            let kind = kind("raw".to_owned(), false, again.bare);
+            return Self::over(Box::new(reader), (raw(len)?, Vec::new()), kind);
         }
         if !head.starts_with(partclone::MAGIC) {
             return Err(ForeignError::UnknownFormat);
         }
         let reader = PartcloneReader::open(io::Cursor::new(head).chain(peeled.reader))?;
-        let (volume, format) = (
-            reader.volume().clone(),
-            format!("partclone v{}", reader.version()),
-        );
-        Self::over(Box::new(reader), (volume, Vec::new()), (format, compressor))
+        let volume = reader.volume().clone();
+        let format = format!("partclone v{}", reader.version());
+        let kind = kind(format, reader.is_summed(), peeled.bare);
+        Self::over(Box::new(reader), (volume, Vec::new()), kind)
     }
 
     /// Reads the first used block ahead. partclone leaves out NTFS' backup boot sector, which is a copy of the
@@ -84,7 +91,7 @@ impl Foreign {
     fn over(
         mut reader: Box<dyn Read + Send>,
         (volume, mut tails): (Volume, Vec<Tail>),
-        (format, compressor): (String, Compressor),
+        kind: Kind,
     ) -> Result<Self, ForeignError> {
         let mut first = Vec::new();
         if !volume.used.is_empty() && volume.used.get(0) {
@@ -98,8 +105,10 @@ impl Foreign {
         Ok(Self {
             volume,
             tails,
-            compressor,
-            format,
+            compressor: kind.compressor,
+            format: kind.format,
+            summed: kind.summed,
+            bare: kind.bare,
             ahead: io::Cursor::new(first),
             reader,
         })
@@ -115,10 +124,24 @@ impl Foreign {
         &self.tails
     }
 
+    /// Whether checksums of its format or of its compressor cover all that was read so far. Without any, that an image
+    /// can be read to its end tells nothing of what is in it.
+    pub fn is_summed(&self) -> bool {
+        self.summed || !self.bare.is_set()
+    }
+
     /// Format and compressor in words: `partclone v2, gzip`.
     pub fn describe(&self) -> String {
         format!("{}, {}", self.format, self.compressor)
     }
+}
+
+/// What an image is, and what vouches for its content.
+struct Kind {
+    format: String,
+    compressor: Compressor,
+    summed: bool,
+    bare: Bare,
 }
 
 impl Read for Foreign {

@@ -67,6 +67,9 @@ pub enum ForeignError {
         /// How many blocks are under it.
         blocks: u64,
     },
+    /// Nothing at all.
+    #[error("there is nothing in it")]
+    Empty,
     /// None of the formats known here.
     #[error("this is no image that can be read here")]
     UnknownFormat,
@@ -107,7 +110,7 @@ impl ForeignError {
             | Self::Compressed { .. }
             | Self::Corrupt { .. }
             | Self::Checksum { .. } => Code::Corrupt,
-            Self::UnknownFormat | Self::Unsupported { .. } => Code::UnknownFormat,
+            Self::Empty | Self::UnknownFormat | Self::Unsupported { .. } => Code::UnknownFormat,
             Self::Newer { .. } => Code::Newer,
             Self::ForeignEndian => Code::ForeignEndian,
             Self::TooLarge { .. } => Code::TooLarge,

@@ -81,13 +81,16 @@ pub(crate) fn check(context: &Context, path: &Path) -> Result<bool, Failure> {
             let progress = context.progress();
             let done = verify(&native, &stored, false, &progress);
             drop(progress);
-            done.map_err(|error| Failure::from(error).about(&path.display().to_string()))
+            done.map(|()| true)
+                .map_err(|error| Failure::from(error).about(&path.display().to_string()))
         }
-        Err(failure) if failure.code == Code::NotNative => foreign::check(context, path).map(drop),
+        Err(failure) if failure.code == Code::NotNative => {
+            foreign::check(context, path).map(|checked| checked.is_vouched())
+        }
         Err(failure) => Err(failure),
     };
     match checked {
-        Ok(()) => Ok(true),
+        Ok(sound) => Ok(sound),
         Err(failure) if failure.code == Code::UnknownFormat => Ok(false),
         Err(failure) => {
             let hint = context.catalog.text("hint-rollback-other");

@@ -8,7 +8,7 @@ use std::io::{self, BufRead, Read};
 use lz4_flex::block;
 use twox_hash::XxHash32;
 
-use super::{Compressor, is_skippable};
+use super::{Bare, Compressor, is_skippable};
 use crate::foreign::{ForeignError, fill};
 
 pub(super) const MAGIC: [u8; 4] = [0x04, 0x22, 0x4D, 0x18];
@@ -37,12 +37,14 @@ pub(super) struct Decoder<R> {
     packed: Vec<u8>,
     content: Vec<u8>,
     given: usize,
+    bare: Bare,
 }
 
 impl<R: BufRead> Decoder<R> {
-    pub(super) fn new(input: R) -> Self {
+    pub(super) fn new(input: R, bare: Bare) -> Self {
         Self {
             input,
+            bare,
             frame: None,
             window: Vec::new(),
             packed: Vec::new(),
@@ -103,6 +105,8 @@ impl<R: BufRead> Decoder<R> {
         }
         if let Some(sum) = &mut frame.content_sum {
             sum.write(&self.content);
+        } else if !frame.block_sums {
+            self.bare.set();
         }
         if let Some(left) = &mut frame.content_left {
             *left = left

@@ -6,7 +6,7 @@
 
 use std::io::{self, BufRead, Read};
 
-use super::Compressor;
+use super::{Bare, Compressor};
 use crate::foreign::{ForeignError, fill};
 
 pub(crate) const MAGIC: [u8; 9] = [0x89, b'L', b'Z', b'O', 0, 0x0D, 0x0A, 0x1A, 0x0A];
@@ -46,12 +46,14 @@ pub(super) struct Decoder<R> {
     packed: Vec<u8>,
     content: Vec<u8>,
     given: usize,
+    bare: Bare,
 }
 
 impl<R: BufRead> Decoder<R> {
-    pub(super) fn new(input: R) -> Self {
+    pub(super) fn new(input: R, bare: Bare) -> Self {
         Self {
             input,
+            bare,
             flags: None,
             packed: Vec::new(),
             content: Vec::new(),
@@ -115,6 +117,9 @@ impl<R: BufRead> Decoder<R> {
             unpack(&self.packed, len, &mut self.content)?;
         }
         content_sums.check(&self.content, "the checksum of a block is wrong")?;
+        if content_sums.is_none() && packed_sums.is_none() {
+            self.bare.set();
+        }
         Ok(true)
     }
 }
@@ -193,6 +198,10 @@ impl Sums {
             adler: next(wanted[0])?,
             crc: next(wanted[1])?,
         })
+    }
+
+    fn is_none(&self) -> bool {
+        self.adler.is_none() && self.crc.is_none()
     }
 
     fn check(&self, bytes: &[u8], what: &str) -> Result<(), ForeignError> {

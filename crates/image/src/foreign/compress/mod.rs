@@ -8,10 +8,12 @@ use std::io::{self, BufRead, BufReader, Read};
 
 use super::ForeignError;
 
+mod bare;
 mod lz4;
 pub(crate) mod lzop;
 mod zstd;
 
+pub use bare::Bare;
 pub(crate) use lzop::peek as peek_lzop;
 
 /// What a decoder may use for its window or dictionary, in bytes. Every preset of `xz` and `zstd`
@@ -92,6 +94,8 @@ pub struct Opened {
     pub compressor: Compressor,
     /// The content.
     pub reader: Box<dyn Read + Send>,
+    /// Set once content passed that no checksum of the compressor covers; at once where there is none.
+    pub bare: Bare,
 }
 
 impl std::fmt::Debug for Opened {
@@ -118,30 +122,39 @@ pub fn open(reader: Box<dyn Read + Send>) -> Result<Opened, ForeignError> {
     let compressor = Compressor::detect(&head);
     let whole = io::Cursor::new(head).chain(source);
     let input = BufReader::with_capacity(BUFFER, whole);
+    let bare = Bare::default();
     let decoder: Box<dyn Read + Send> = match compressor {
-        Compressor::None => Box::new(input),
+        Compressor::None => {
+            bare.set();
+            Box::new(input)
+        }
         Compressor::Gzip => Box::new(flate2::bufread::MultiGzDecoder::new(input)),
-        Compressor::Zstd => Box::new(zstd::Decoder::new(input)?),
-        Compressor::Xz => Box::new(xz(input)?),
+        Compressor::Zstd => Box::new(zstd::Decoder::new(input, bare.clone())?),
+        Compressor::Xz => Box::new(xz(input, bare.clone())?),
         Compressor::Bzip2 => Box::new(bzip2::bufread::MultiBzDecoder::new(input)),
-        Compressor::Lz4 => Box::new(lz4::Decoder::new(input)),
-        Compressor::Lzop => Box::new(lzop::Decoder::new(input)),
+        Compressor::Lz4 => Box::new(lz4::Decoder::new(input, bare.clone())),
+        Compressor::Lzop => Box::new(lzop::Decoder::new(input, bare.clone())),
     };
     let reader = Box::new(Checked {
         decoder,
         compressor,
         failed: false,
     });
-    Ok(Opened { compressor, reader })
+    Ok(Opened {
+        compressor,
+        reader,
+        bare,
+    })
 }
 
-fn xz<R: BufRead>(input: R) -> Result<liblzma::bufread::XzDecoder<R>, ForeignError> {
-    use liblzma::stream::{CONCATENATED, Stream, TELL_UNSUPPORTED_CHECK};
+fn xz<R: BufRead>(input: R, bare: Bare) -> Result<bare::Xz<R>, ForeignError> {
+    use liblzma::stream::{CONCATENATED, Stream, TELL_NO_CHECK, TELL_UNSUPPORTED_CHECK};
     // A check that the library does not know would otherwise pass unverified.
-    let flags = CONCATENATED | TELL_UNSUPPORTED_CHECK;
+    let flags = CONCATENATED | TELL_UNSUPPORTED_CHECK | TELL_NO_CHECK;
     let stream = Stream::new_stream_decoder(MEMORY_LIMIT, flags)
         .map_err(|error| as_foreign(Compressor::Xz, error.into()))?;
-    Ok(liblzma::bufread::XzDecoder::new_stream(input, stream))
+    let decoder = liblzma::bufread::XzDecoder::new_stream(input, stream);
+    Ok(bare::Xz { decoder, bare })
 }
 
 /// Marks errors of the medium, so that they are told from those of a decoder.

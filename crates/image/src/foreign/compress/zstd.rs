@@ -4,7 +4,7 @@ use std::io::{self, BufRead, Read};
 
 use zstd_safe::{DCtx, DParameter, InBuffer, OutBuffer};
 
-use super::{Compressor, window_too_large};
+use super::{Bare, Compressor, window_too_large};
 use crate::foreign::ForeignError;
 
 pub(super) const MAGIC: [u8; 4] = [0x28, 0xB5, 0x2F, 0xFD];
@@ -12,15 +12,41 @@ pub(super) const MAGIC: [u8; 4] = [0x28, 0xB5, 0x2F, 0xFD];
 /// As `zstd -d` without `--long` has it.
 const WINDOW_LOG: u32 = 27;
 
+/// The byte after a frame's magic number describes the frame; this bit says that a checksum ends it.
+const CHECKSUM: u8 = 4;
+
+/// The first bytes of the frame that is being read.
+#[derive(Default)]
+struct Start {
+    bytes: [u8; MAGIC.len() + 1],
+    len: usize,
+}
+
+impl Start {
+    /// Takes over what is missing from what was consumed; true as soon as this is a frame without a checksum.
+    fn is_bare(&mut self, consumed: &[u8]) -> bool {
+        if self.len == self.bytes.len() {
+            return false;
+        }
+        let len = consumed.len().min(self.bytes.len() - self.len);
+        self.bytes[self.len..self.len + len].copy_from_slice(&consumed[..len]);
+        self.len += len;
+        let [magic @ .., description] = self.bytes;
+        self.len == self.bytes.len() && magic == MAGIC && description & CHECKSUM == 0
+    }
+}
+
 /// A streaming decoder; the end of the input is accepted only between frames.
 pub(super) struct Decoder<R> {
     input: R,
     context: DCtx<'static>,
     within_frame: bool,
+    start: Start,
+    bare: Bare,
 }
 
 impl<R: BufRead> Decoder<R> {
-    pub(super) fn new(input: R) -> Result<Self, ForeignError> {
+    pub(super) fn new(input: R, bare: Bare) -> Result<Self, ForeignError> {
         let mut context = DCtx::create();
         context
             .set_parameter(DParameter::WindowLogMax(WINDOW_LOG))
@@ -29,6 +55,8 @@ impl<R: BufRead> Decoder<R> {
             input,
             context,
             within_frame: false,
+            start: Start::default(),
+            bare,
         })
     }
 }
@@ -45,9 +73,15 @@ impl<R: BufRead> Read for Decoder<R> {
             let mut to = OutBuffer::around(&mut *buf);
             let hint = self.context.decompress_stream(&mut to, &mut from);
             let (consumed, produced) = (from.pos(), to.pos());
+            if self.start.is_bare(&input[..consumed]) {
+                self.bare.set();
+            }
             self.input.consume(consumed);
             // The hint is 0 exactly when a frame is complete and all of it was given out.
             self.within_frame = hint.map_err(error)? != 0;
+            if !self.within_frame {
+                self.start = Start::default();
+            }
             if produced > 0 {
                 return Ok(produced);
             }

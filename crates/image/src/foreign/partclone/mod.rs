@@ -92,6 +92,12 @@ impl<R: Read> PartcloneReader<R> {
         self.version
     }
 
+    /// Whether header, map and content are all covered by checksums. The first format has none of header and map, and
+    /// its usual writer took but one byte of each block into account.
+    pub fn is_summed(&self) -> bool {
+        !matches!(self.checksum, Checksum::None | Checksum::V1)
+    }
+
     /// How the content is protected.
     pub fn checksum(&self) -> Checksum {
         self.checksum

@@ -147,7 +147,12 @@ impl Args {
             .text("file-system", volume.kind.partclone_name())
             .bytes("used", volume.used_bytes())
             .bytes("minimum-size", needs);
-        let plan = self.plan_check(context, plan, (from.file(), "own-sums"));
+        let by = if image.is_summed() {
+            "own-sums"
+        } else {
+            "no-sums"
+        };
+        let plan = self.plan_check(context, plan, (from.file(), by));
         let target = (facts, new_size(image, needs), self.mode());
         self.plan_target(context, plan, device, target)
     }
