@@ -60,6 +60,18 @@ pub enum Writes {
     Ascending,
 }
 
+/// What is done with long runs of zeros.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Zeros {
+    /// They are written as anything else.
+    #[default]
+    Write,
+    /// They become holes where the target can make some: it is a file that holds something.
+    Punch,
+    /// Nothing: the target is a new file and reads as zeros.
+    Skip,
+}
+
 /// How far away the image is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Distance {
@@ -81,8 +93,8 @@ pub struct RestoreOptions {
     pub unused: Unused,
     /// Order of the data writes.
     pub writes: Writes,
-    /// The target is a new file and reads as zeros: zeros need not be written.
-    pub blank: bool,
+    /// What becomes of long runs of zeros.
+    pub zeros: Zeros,
     /// Logical sector size of the target in bytes; 0 where sectors do not matter.
     pub target_sector: u32,
     /// Where the image is.

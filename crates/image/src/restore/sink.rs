@@ -10,7 +10,7 @@ use azud_core::io::{PageBuf, WriteAt};
 
 use super::order::Order;
 use super::read_back::read_content;
-use super::{RestoreOptions, Unused};
+use super::{RestoreOptions, Unused, Zeros};
 use crate::error::ImageError;
 use crate::native::Geometry;
 
@@ -68,7 +68,7 @@ impl<'a> Sink<'a> {
 
     /// Wipes what would be accepted, flushes, then treats unused blocks as asked.
     pub(super) fn prepare(&self) -> Result<(), ImageError> {
-        if !self.options.blank {
+        if self.options.zeros != Zeros::Skip {
             for range in self.order.withheld.iter() {
                 self.write_zeros(range.clone())?;
             }
@@ -231,7 +231,7 @@ impl<'a> Sink<'a> {
     }
 
     fn write(&self, offset: u64, bytes: &[u8]) -> Result<(), ImageError> {
-        if !self.options.blank {
+        if self.options.zeros == Zeros::Write {
             return self.write_now(offset, bytes);
         }
         let pieces = |zero: bool, from: usize| {
@@ -245,11 +245,27 @@ impl<'a> Sink<'a> {
                 .find(|at| is_zero(at) == zero)
         };
         let mut at = 0;
-        while let Some(from) = pieces(false, at) {
+        while at < bytes.len() {
+            let from = pieces(false, at).unwrap_or(bytes.len());
+            self.write_hole(offset + at as u64, (from - at) as u64)?;
             let to = pieces(true, from).unwrap_or(bytes.len());
-            self.write_now(offset + from as u64, &bytes[from..to])?;
+            if from < to {
+                self.write_now(offset + from as u64, &bytes[from..to])?;
+            }
             at = to;
         }
+        Ok(())
+    }
+
+    /// Zeros where a blank target has them already; else a hole, or zeros where the target can make none.
+    fn write_hole(&self, offset: u64, len: u64) -> Result<(), ImageError> {
+        if self.options.zeros == Zeros::Skip || len == 0 {
+            return Ok(());
+        }
+        self.target
+            .zero(offset, len)
+            .map_err(ImageError::target("zero", offset))?;
+        self.written.fetch_add(len, Ordering::Relaxed);
         Ok(())
     }
 

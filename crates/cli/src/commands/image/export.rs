@@ -8,7 +8,7 @@ use azud_core::name::ImageFile;
 use azud_core::progress::Progress;
 use azud_disk::qemu::qemu_img_convert;
 use azud_disk::target::{Target, TargetOptions};
-use azud_image::restore::{RestoreOptions, restore, write_unit};
+use azud_image::restore::{RestoreOptions, Zeros, restore, write_unit};
 use azud_image::{ImageError, Packing, write_packed};
 use azud_store::export::{Draft, Export};
 use azud_store::lease::refuse_certain;
@@ -235,7 +235,11 @@ fn raw(opened: &Opened, export: Export, progress: &dyn Progress) -> Result<Draft
         },
     )?;
     let options = RestoreOptions {
-        blank: target.is_new_file(),
+        zeros: if target.is_new_file() {
+            Zeros::Skip
+        } else {
+            Zeros::Punch
+        },
         ..RestoreOptions::default()
     };
     restore(&opened.native, &opened.stored, &target, &options, progress)?;

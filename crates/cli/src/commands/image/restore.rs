@@ -10,7 +10,7 @@ use azud_core::progress::Progress;
 use azud_disk::target::{Target, TargetOptions};
 use azud_disk::{DeviceFacts, Kind};
 use azud_image::restore::{
-    self as engine, Distance, PIPE_WRITE_UNIT, RestoreOptions, Restored, Writes, restore,
+    self as engine, Distance, PIPE_WRITE_UNIT, RestoreOptions, Restored, Writes, Zeros, restore,
     restore_pipe,
 };
 
@@ -230,7 +230,11 @@ impl Args {
             } else {
                 Writes::Parallel
             },
-            blank: target.is_new_file(),
+            zeros: match target.facts().kind {
+                Kind::RegularFile if target.is_new_file() => Zeros::Skip,
+                Kind::RegularFile => Zeros::Punch,
+                Kind::BlockDevice => Zeros::Write,
+            },
             target_sector: match target.facts().kind {
                 Kind::BlockDevice => target.facts().logical_sector,
                 Kind::RegularFile => 0,
