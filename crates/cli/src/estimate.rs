@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use azud_core::format::index::Facts;
 use azud_core::io::ReadAt;
 use azud_image::fs::Volume;
 use azud_store::room::Room;
@@ -35,13 +36,13 @@ impl Estimate {
         }
     }
 
-    /// Of the image of a volume, which is like another image, or like a half of what it holds.
+    /// Of the image of a volume, which is like another image of it, or like a half of what it holds.
     pub(crate) fn of_image(volume: &Volume, like: Option<&Path>) -> Self {
         let used = volume.used_bytes();
         // What cannot be compressed grows a little; map and index come to it.
         let most = used + used / 128 + volume.used.len() / 8 + (1 << 20);
         let likely = like
-            .and_then(|path| ratio(path, used))
+            .and_then(|path| ratio(path, volume))
             .unwrap_or(used / TYPICAL);
         Self {
             least: 0,
@@ -73,20 +74,69 @@ impl Estimate {
     }
 }
 
-/// What `used` bytes become if they are compressed as well as those of an image.
-fn ratio(path: &Path, used: u64) -> Option<u64> {
+/// What the bytes of a volume become if they are compressed as well as those of an image of it; `None` for an image
+/// of another one, which tells nothing.
+fn ratio(path: &Path, volume: &Volume) -> Option<u64> {
     let Opened { stored, native } = Opened::at(path).ok()?;
+    if !is_of(native.facts(), native.geometry().header.device_size, volume) {
+        return None;
+    }
     let header = &native.geometry().header;
     let its = header.used_blocks * u64::from(header.block_size);
-    let likely = u128::from(used) * u128::from(stored.len());
+    let likely = u128::from(volume.used_bytes()) * u128::from(stored.len());
     u64::try_from(likely.checked_div(its.into())?).ok()
+}
+
+/// Whether an image says that it is of this volume: by the file system and its UUID; by its size where none has one.
+fn is_of(facts: &Facts, device_size: u64, volume: &Volume) -> bool {
+    let same = match (&facts.uuid, &volume.uuid) {
+        (Some(its), Some(uuid)) => its == uuid,
+        (None, None) => device_size == volume.device_size,
+        _ => false,
+    };
+    same && facts.fs == volume.kind.partclone_name()
 }
 
 #[cfg(test)]
 mod tests {
+    use std::io::Read;
+
+    use azud_core::format::index::Facts;
+    use azud_core::progress::Silent;
+    use azud_image::capture::{CaptureOptions, capture};
     use azud_image::fs::raw;
 
     use super::Estimate;
+
+    #[test]
+    fn an_image_of_another_volume_tells_nothing() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("base.img");
+        let mut volume = raw::map(8 << 20);
+        volume.uuid = Some("one".to_owned());
+        let options = CaptureOptions {
+            level: 1,
+            base: None,
+            lengths: None,
+            facts: Facts::default(),
+        };
+        let mut file = std::fs::File::create(&path).unwrap();
+        let zeros = std::io::repeat(0).take(8 << 20);
+        capture(&volume, Vec::new(), zeros, &options, (&mut file, &Silent)).unwrap();
+        let likely = |volume: &_| Estimate::of_image(volume, Some(&path)).likely;
+        assert!(likely(&volume) < 1 << 20, "zeros compress well");
+        // The same volume, grown: its UUID tells.
+        let mut other = raw::map(16 << 20);
+        other.uuid = Some("one".to_owned());
+        assert!(likely(&other) < 1 << 20);
+        other.uuid = Some("two".to_owned());
+        assert_eq!(likely(&other), 8 << 20);
+        volume.uuid = None;
+        assert_eq!(likely(&volume), 4 << 20);
+        volume.uuid = Some("one".to_owned());
+        volume.kind = azud_image::fs::FsKind::Ext;
+        assert_eq!(likely(&volume), 4 << 20);
+    }
 
     #[test]
     fn a_bound_is_above_what_is_likely() {
