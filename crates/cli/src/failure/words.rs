@@ -17,14 +17,17 @@ use azud_image::ImageError;
 use azud_image::foreign::ForeignError;
 use azud_image::fs::FsError;
 use azud_image::signature::SignatureError;
-use azud_server::ServerError;
 use azud_store::StoreError;
 use azud_store::lease::Holder;
 use azud_store::side::LOCK;
-use azud_transport::NetError;
 
 use super::Words;
 use crate::opened::{moment, rfc3339};
+
+mod net;
+
+use net::upload;
+pub(super) use net::{net, server};
 
 fn stays(image: &Path, why: &Stays) -> Words {
     let image = ("image", shown(image));
@@ -430,68 +433,6 @@ pub(super) fn cause(error: &(dyn std::error::Error + 'static)) -> Option<Words> 
     let found = found.or_else(|| error.downcast_ref().map(disk));
     let found = found.or_else(|| error.downcast_ref().map(image));
     found.or_else(|| error.downcast_ref().map(foreign))
-}
-
-/// Of what a client sends.
-fn upload(error: &StoreError) -> Words {
-    match error {
-        StoreError::BadUpload { path, reason } => of("bad-upload", path).term("reason", reason),
-        StoreError::Coming(path) => of("coming", path),
-        other => store(other),
-    }
-}
-
-pub(super) fn net(error: &NetError) -> Words {
-    let host = |key, host: &str| Words::new(key, [("host", host.to_owned())]);
-    match error {
-        NetError::Unreachable { host: it, .. } => host("net-unreachable", it),
-        NetError::Untrusted { host: it } => host("net-untrusted", it),
-        NetError::WrongPin {
-            host: it,
-            found,
-            wanted,
-        } => host("net-wrong-pin", it)
-            .with("found", found.clone())
-            .with("wanted", wanted.clone()),
-        NetError::Unauthorised { host: it } => host("net-unauthorised", it),
-        NetError::BadLogin { host: it } => host("net-bad-login", it),
-        NetError::TokenExpired { host: it } => host("net-token-expired", it),
-        NetError::TokenElsewhere { host: it } => host("net-token-elsewhere", it),
-        NetError::NotFound { name } => Words::new("net-not-found", [("name", name.clone())]),
-        NetError::Changed { name } => Words::new("net-changed", [("name", name.clone())]),
-        NetError::Later {
-            host: it, detail, ..
-        } => host("net-later", it).with("detail", detail.clone()),
-        NetError::Refused {
-            host: it,
-            status,
-            detail,
-        } => host("net-refused", it)
-            .with("status", status.to_string())
-            .with("detail", detail.clone()),
-        NetError::Said {
-            host: it, detail, ..
-        } => host("net-said", it).with("detail", detail.clone()),
-        NetError::Lost { host: it, bytes } => host("net-lost", it).with("bytes", bytes.to_string()),
-        NetError::Interrupted(_) => interrupted(),
-        NetError::Source { name, .. } => Words::new("net-source", [("name", name.clone())]),
-        NetError::Protocol { host: it, what } => host("net-protocol", it).term("what", what),
-        NetError::BadCertificate => plain("net-bad-certificate"),
-    }
-}
-
-pub(super) fn server(error: &ServerError) -> Words {
-    match error {
-        ServerError::Io { action, path, .. } => of("store-io", path).term("op", action),
-        ServerError::Listen { address, .. } => {
-            Words::new("server-listen", [("address", address.to_string())])
-        }
-        ServerError::BadCertificate(path) => of("server-bad-certificate", path),
-        ServerError::Certificate(_) => plain("server-certificate"),
-        ServerError::Tls(_) => plain("server-tls"),
-        ServerError::Start(_) => plain("server-start"),
-        ServerError::Store(error) => store(error),
-    }
 }
 
 fn refusal(error: &PlanRefusal) -> Words {
