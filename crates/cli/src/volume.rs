@@ -4,7 +4,7 @@ use std::io;
 use std::path::Path;
 
 use azud_core::io::ReadAt;
-use azud_disk::{DeviceFacts, Source, partclone};
+use azud_disk::{DeviceFacts, Holes, Source, partclone};
 use azud_image::foreign::ForeignError;
 use azud_image::foreign::partclone::read_map;
 use azud_image::fs::{self, FsError, FsKind, MapOptions, Volume, raw, signature};
@@ -49,6 +49,10 @@ pub(crate) struct Found {
     pub(crate) by: &'static str,
     /// Why the file system was not clean, if it was captured all the same.
     pub(crate) dirty: Option<String>,
+    /// What volumes are packed in, by blkid's name for it, if it is captured whole and is that.
+    pub(crate) packed: Option<&'static str>,
+    /// What of a file that is captured whole need not be read.
+    pub(crate) holes: Holes,
 }
 
 /// partclone's programs for file systems that are not read natively, by blkid's name for them.
@@ -65,6 +69,18 @@ const EXTRACTORS: &[(&str, &str)] = &[
     ("minix", "partclone.minix"),
 ];
 
+/// What volumes are packed in, by blkid's name for it.
+const PACKED: [&str; 5] = [
+    "crypto_LUKS",
+    "BitLocker",
+    "LVM2_member",
+    "linux_raid_member",
+    "zfs_member",
+];
+
+/// So much of a device's end may hold a signature.
+const TAIL: u64 = 1 << 20;
+
 /// Finds the map of a source.
 ///
 /// # Errors
@@ -78,24 +94,30 @@ pub(crate) fn find(source: &mut Source, choices: Choices) -> Result<Found, Failu
             volume,
             by: "native",
             dirty: None,
+            packed: None,
+            holes: Holes::default(),
         }),
-        Ok(None) if choices.engine == Some(Engine::Native) => Ok(whole(source, None)),
+        Ok(None) if choices.engine == Some(Engine::Native) => whole(source, None),
         Ok(None) => unknown(source),
         Err(error @ (FsError::Dirty { .. } | FsError::Hibernated { .. }))
             if choices.dirty.is_some() =>
         {
-            Ok(whole(source, Some(error.to_string())))
+            whole(source, Some(error.to_string()))
         }
         Err(error) => Err(error.into()),
     }
 }
 
-fn whole(source: &Source, dirty: Option<String>) -> Found {
-    Found {
+fn whole(source: &Source, dirty: Option<String>) -> Result<Found, Failure> {
+    let names = signatures(source)?;
+    let packed = PACKED.iter().find(|name| names.contains(name));
+    Ok(Found {
+        packed: packed.copied(),
         volume: raw::map(source.len()),
         by: "raw",
         dirty,
-    }
+        holes: source.holes()?,
+    })
 }
 
 /// Not read natively: partclone where it knows the signature, else the whole device.
@@ -105,13 +127,18 @@ fn unknown(source: &mut Source) -> Result<Found, Failure> {
     if known {
         by_partclone(source)
     } else {
-        Ok(whole(source, None))
+        whole(source, None)
     }
 }
 
 fn signatures(source: &Source) -> Result<Vec<&'static str>, Failure> {
     let head = fs::read_head(source)?;
-    let found = signature::foreign(&head, &[], source.len());
+    let len = source.len().min(TAIL);
+    let mut tail = vec![0; usize::try_from(len).expect("at most TAIL")];
+    source
+        .read_exact_at(&mut tail, source.len() - len)
+        .map_err(|error| Failure::io(source.path(), &error))?;
+    let found = signature::foreign(&head, &tail, source.len());
     Ok(found.into_iter().map(|signature| signature.name).collect())
 }
 
@@ -125,6 +152,8 @@ fn by_partclone(source: &mut Source) -> Result<Found, Failure> {
         volume,
         by: "partclone",
         dirty: None,
+        packed: None,
+        holes: Holes::default(),
     })
 }
 

@@ -16,6 +16,7 @@ use crate::busy::check_unused;
 use crate::direct::Direct;
 use crate::error::{DiskError, Result};
 use crate::facts::{DeviceFacts, Kind, kind_of};
+use crate::holes::Holes;
 use crate::{neighbours, sys};
 
 /// What must stay as it was at the opening.
@@ -157,6 +158,26 @@ impl Source {
             end,
             whole: self.facts.kind == Kind::BlockDevice,
         }
+    }
+
+    /// The holes of a file, ascending: they read as zeros and need no reading. A device tells none.
+    ///
+    /// # Errors
+    /// When it cannot be asked.
+    pub fn holes(&self) -> Result<Holes> {
+        let io = |error| DiskError::at(&self.path, "looking for holes", error);
+        let (mut holes, mut at) = (Vec::new(), 0);
+        for data in self.data_ranges(0..self.seen.len) {
+            let data = data.map_err(io)?;
+            if at < data.start {
+                holes.push(at..data.start);
+            }
+            at = data.end;
+        }
+        if at < self.seen.len {
+            holes.push(at..self.seen.len);
+        }
+        Ok(Holes(holes))
     }
 
     /// Whether it is still what was opened: same size, same file or medium, content not touched.

@@ -213,6 +213,7 @@ term-logfile-is-of-version-2-0-windows-kept-metadata-in-memory-fast-start-up-or-
 term-logfile-is-too-short-to-be-one = $LogFile es demasiado corto para serlo
 term-look-at = mirar
 term-looking = al mirar
+term-looking-for-holes = al buscar huecos
 term-make = crear
 term-make-the-directory = crear el directorio
 term-make-the-link = crear el enlace

@@ -102,7 +102,8 @@ impl Args {
         let cold = source.facts().kind == Kind::BlockDevice;
         let bulk = source.bulk(if cold { Access::Direct } else { Access::Cached })?;
         let tails = read_tails(&source, &found.volume)?;
-        let content = DeviceContent::new(&bulk, &found.volume.used, found.volume.block_size);
+        let read = found.holes.around(&bulk);
+        let content = DeviceContent::new(&read, &found.volume.used, found.volume.block_size);
         let made = Made {
             action: "image-create",
             image,
@@ -205,7 +206,11 @@ impl Args {
             .text("file-system", volume.kind.partclone_name())
             .row("engine", Value::Word(found.by))
             .bytes("device-size", volume.device_size)
-            .bytes("used", volume.used_bytes())
+            .bytes("used", volume.used_bytes());
+        if found.by == "raw" {
+            plan = plan.bytes("holes", found.holes.bytes());
+        }
+        plan = plan
             .text("image", image)
             .row(
                 "level",
@@ -221,11 +226,25 @@ impl Args {
         }
         if found.dirty.is_some() {
             plan.warning(&context.catalog, "dirty-raw", &[])
+        } else if let Some(packed) = found.packed {
+            let device = [("device", device.display().to_string().into())];
+            plan.warning(&context.catalog, warning_of(packed), &device)
         } else if found.by == "raw" {
             plan.warning(&context.catalog, "no-map", &[])
         } else {
             plan
         }
+    }
+}
+
+/// How to get at the volumes that are packed in what is captured whole.
+fn warning_of(packed: &str) -> &'static str {
+    match packed {
+        "crypto_LUKS" => "packed-luks",
+        "BitLocker" => "packed-bitlocker",
+        "LVM2_member" => "packed-lvm",
+        "linux_raid_member" => "packed-raid",
+        _ => "packed-zfs",
     }
 }
 

@@ -145,7 +145,8 @@ impl Args {
         let bulk = source.bulk(if cold { Access::Direct } else { Access::Cached })?;
         let volume = &found.volume;
         let tails = read_tails(source, volume)?;
-        let content = DeviceContent::new(&bulk, &volume.used, volume.block_size);
+        let read = found.holes.around(&bulk);
+        let content = DeviceContent::new(&read, &volume.used, volume.block_size);
         let progress = context.progress();
         progress.begin(Phase::Capture, volume.used_bytes());
         let made = streaming(upload, |pieces| {
