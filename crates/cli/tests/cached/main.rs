@@ -20,7 +20,12 @@ use serde_json::Value;
 pub(crate) fn foreign(root: &Path, path: &str, fill: u8, bytes: usize) -> Result<PathBuf> {
     let full = root.join(path);
     fs::create_dir_all(full.parent().context("a directory")?)?;
-    fs::write(&full, vec![fill; bytes])?;
+    let mut content = vec![fill; bytes];
+    // By its first bytes an archive of fsarchiver: what is no image at all is not copied.
+    for (byte, magic) in content.iter_mut().zip(*b"FsA0") {
+        *byte = magic;
+    }
+    fs::write(&full, content)?;
     let script = r#"md5sum < "$1" | cut -c1-32 > "$1.full.sum"; tail -c 1048576 "$1" | md5sum | cut -c1-32 > "$1.sum"
 echo PARTCLONE:LZOP:EXTFS:1000:pc1 > "$1.info"; sync "$1" "$1.full.sum" "$1.sum" "$1.info""#;
     azud_testkit::tools::sh(script, &[text(&full)])?;

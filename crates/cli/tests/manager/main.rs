@@ -100,7 +100,9 @@ fn an_image_comes_whole_and_its_change_alone() -> Result<()> {
 #[test]
 fn a_foreign_image_comes_when_its_index_is_made() -> Result<()> {
     let room = Room::new()?;
-    let foreign = noise(2, 5 * MIB);
+    // An archive of fsarchiver, by its first bytes.
+    let mut foreign = noise(2, 5 * MIB);
+    foreign[..4].copy_from_slice(b"FsA0");
     fs::write(room.images().join("old.img"), &foreign)?;
     let manager = room.serve()?;
     room.know(&manager)?;

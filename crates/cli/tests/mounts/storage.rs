@@ -25,7 +25,7 @@ fn stick(room: &Room, label: &str, script: &str) -> Result<Disk> {
 
 /// A tree of images as OpenGnsys' media have it, images beside it, and much else.
 const FILL: &str = "cd \"$1\"; mkdir -p opt/opengnsys/images/aula1 photos
-    echo 1 >opt/opengnsys/images/aula1/win.img; echo 2 >top.img; echo 3 >photos/not-mine.img
+    echo FsA0 1 >opt/opengnsys/images/aula1/win.img; echo FsA0 2 >top.img; echo 3 >photos/not-mine.img
     echo 4 >letter.txt; echo 5 >opt/opengnsys/images/aula1/win.img.sum";
 
 #[test]
@@ -184,7 +184,7 @@ fn loop_the_names_that_a_list_prints_find_the_images() -> Result<()> {
     }
     let mut room = Room::new()?;
     // One name twice: the tree's comes first, and is the only one that is listed.
-    let fill = format!("{FILL}; echo 6 >opt/opengnsys/images/both.img; echo seven >both.img");
+    let fill = format!("{FILL}; echo FsA0 6 >opt/opengnsys/images/both.img; echo seven >both.img");
     let disk = stick(&room, "TOOLS", &fill)?;
     room.loops = disk.name().to_owned();
     room.done(&["storage", "mount", "tools"])?;
@@ -194,11 +194,11 @@ fn loop_the_names_that_a_list_prints_find_the_images() -> Result<()> {
     let told = room.done(&["image", "list", "USB-TOOLS:"])?;
     assert_eq!(images(&told), listed);
     for (name, content) in [
-        ("aula1/win.img", "1\n"),
-        ("both.img", "6\n"),
-        ("top.img", "2\n"),
-        ("top", "2\n"),
-        ("opt/opengnsys/images/aula1/win", "1\n"),
+        ("aula1/win.img", "FsA0 1\n"),
+        ("both.img", "FsA0 6\n"),
+        ("top.img", "FsA0 2\n"),
+        ("top", "FsA0 2\n"),
+        ("opt/opengnsys/images/aula1/win", "FsA0 1\n"),
     ] {
         let (from, to) = (format!("USB-TOOLS:{name}"), room.path("copy.img"));
         room.done(&["image", "copy", &from, text(&to), "--yes"])?;
@@ -209,7 +209,7 @@ fn loop_the_names_that_a_list_prints_find_the_images() -> Result<()> {
     assert_eq!(code, "image/not-found");
     // What is made goes into the tree, what is there stays where it is.
     let source = room.path("new.img");
-    fs::write(&source, "eleven bytes")?;
+    fs::write(&source, "FsA0 and eleven bytes")?;
     let tree = room.path("mnt/USB-TOOLS/opt/opengnsys/images");
     for name in ["new", "top"] {
         let to = format!("USB-TOOLS:{name}");

@@ -3,7 +3,10 @@
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
+use azud_core::assembly::Source;
 use azud_core::reference::ImageRef;
+use azud_image::foreign::ForeignError;
+use azud_image::sniff::{Format, sniff};
 
 use crate::commands::Context;
 use crate::failure::Failure;
@@ -35,6 +38,7 @@ impl Args {
             context.teller.begin(context, "image-copy", &self.src);
         }
         let from = Origin::named(context, &self.src)?;
+        refuse_others(&from)?;
         place::answers(&self.dst)?;
         let to = match (self.same_place()?, name_of(&from, &self.src)?) {
             (Some(to), _) => to,
@@ -75,6 +79,24 @@ impl Args {
         }
         Ok(Some(to.into()))
     }
+}
+
+/// Refuses what is no image, by its bytes.
+fn refuse_others(from: &Origin) -> Result<(), Failure> {
+    let found = match from {
+        Origin::File(path, source) => {
+            sniff(source.stored()).map_err(|error| Failure::io(path, &error))?
+        }
+        Origin::Manager(image) => {
+            sniff(&**image).map_err(|error| Failure::io(Path::new(&image.name()), &error))?
+        }
+    };
+    let error = match found.format {
+        Format::Empty => ForeignError::Empty,
+        Format::Unknown => ForeignError::UnknownFormat,
+        _ => return Ok(()),
+    };
+    Err(Failure::from(error).about(&from.name()))
 }
 
 /// The name of the file that is copied.
