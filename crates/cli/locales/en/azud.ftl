@@ -137,7 +137,7 @@ error-cache-ambiguous = Several devices are caches
 error-cache-exists = There is a cache already
     .hint = To lose all its images, name its partition and add --reformat.
 error-cache-no-file-system = The cache's partition has no file system that is recognised
-    .hint = If it is new, “azud cache init DEVICE” formats it; if it held images, try to repair it first (e2fsck -b 32768 DEVICE).
+    .hint = Look first: “blkid -p DEVICE” and “wipefs DEVICE” show what is on it, “e2fsck -fn DEVICE” (xfs_repair -n, btrfs check) checks it without a change. “azud cache init DEVICE” formats what is blank; with --reformat also what is not, and all images in it are lost then.
 error-mount-unsupported = The kernel cannot mount such a file system
     .hint = Load the kernel's module (modprobe), or use a kernel that has it.
 error-mount-bad-place = Nothing can be mounted there
@@ -396,9 +396,14 @@ doctor-cache-read-only = The cache { $device } is mounted at { $path }, read-onl
 doctor-cache-unmounted = The cache { $device } is not mounted
     .why = CACHE means nothing until then.
     .remedy = sudo azud cache mount
-doctor-cache-unformatted = The cache { $device } has no file system that is recognised
+doctor-cache-unformatted = The cache { $device } is blank: it has no file system yet
     .why = It cannot be mounted.
     .remedy = sudo azud cache init { $device }
+doctor-cache-unrecognised = The cache { $device } has no file system that is recognised, though it is not blank
+    .why = It cannot be mounted. Images may be in it that a repair brings back.
+    .remedy = sudo blkid -p { $device }; sudo wipefs { $device } (it only shows)
+      sudo e2fsck -fn { $device } (it changes nothing; XFS: xfs_repair -n, btrfs: btrfs check)
+      Only if neither helps, as all images in it are lost: sudo azud cache init { $device } --reformat
 doctor-cache-several = Several devices are caches: { $devices }
     .why = Nothing is chosen where two could be meant, so no command finds the cache.
     .remedy = Rename one, for instance: sudo e2label { $second } OLDCACHE
@@ -924,7 +929,7 @@ word-partlabel = partition name
 word-mbr-type = partition type
 word-gpt-name = name in the table
 warn-several-caches = Several devices are caches: { $devices }. Commands need to be told which one is meant.
-warn-unformatted = { $device } has no file system yet: “azud cache init { $device }” formats it.
+warn-unformatted = { $device } has no file system that is recognised.
 warn-mounted-read-only = The cache is mounted already, read-only. To write to it, unmount it (“azud cache unmount”) and mount it again.
 warn-read-only-medium = The medium is write-protected: the cache is mounted read-only.
 warn-new-table = { $device } gets a new partition table.
@@ -933,6 +938,11 @@ warn-images-lost = { $count ->
    *[other] { $count } images ({ $size }) in it will be lost.
 }
 warn-images-unknown = It is a cache, and what images it holds cannot be told.
+hint-cache-blank = Nothing is on it: “azud cache init { $device }” formats it.
+hint-cache-unrecognised = It is not blank and may hold images: do not format it yet.
+    Look what is on it: blkid -p { $device }; wipefs { $device } (it only shows)
+    Check it without a change: e2fsck -fn { $device } (XFS: xfs_repair -n, btrfs: btrfs check)
+    Only if neither helps, as all images in it are lost: azud cache init { $device } --reformat
 hint-reformat = To lose all its images: azud cache init { $device } --reformat
 confirm-removal-prompt = These images leave { $device } for good. To go on, type its name:
 plan-cache-evict = Remove images from the cache
@@ -1112,7 +1122,6 @@ compat-ogDeleteCache = removes the cache’s partition with all that it holds
 compat-ogFormatCache = formats the cache’s partition and mounts it
 compat-ogGetCacheSpace = prints the KiB that a cache may have
 compat-cache-goes = { $device } goes with all that it holds.
-compat-cache-damaged = It is a cache whose file system is not recognised: “azud cache init { $device } --reformat” gives it up.
 compat-no-zstd = OpenGnsys 1 itself cannot restore this image; for it: azud image export { $image } OUT --to partclone --compress lzop
 compat-not-yet = This way of transfer is not here yet; UNICAST is.
 compat-synchronised = It is a synchronised image, which cannot be brought into the cache yet: “azud image create” makes one that can.

@@ -137,7 +137,7 @@ error-cache-ambiguous = Hay varios dispositivos que son caché
 error-cache-exists = Ya hay una caché
     .hint = Para perder todas sus imágenes, indique su partición y añada --reformat.
 error-cache-no-file-system = No se reconoce el sistema de ficheros de la partición de la caché
-    .hint = Si es nueva, «azud cache init DISPOSITIVO» la formatea; si contenía imágenes, intente antes repararla (e2fsck -b 32768 DISPOSITIVO).
+    .hint = Mire antes: «blkid -p DISPOSITIVO» y «wipefs DISPOSITIVO» muestran lo que contiene, «e2fsck -fn DISPOSITIVO» (xfs_repair -n, btrfs check) lo revisa sin cambiar nada. «azud cache init DISPOSITIVO» formatea lo que está en blanco; con --reformat también lo que no, y entonces se pierden todas sus imágenes.
 error-mount-unsupported = El núcleo no sabe montar ese sistema de ficheros
     .hint = Cargue el módulo del núcleo (modprobe), o use un núcleo que lo tenga.
 error-mount-bad-place = Ahí no se puede montar nada
@@ -396,9 +396,14 @@ doctor-cache-read-only = La caché { $device } está montada en { $path }, de so
 doctor-cache-unmounted = La caché { $device } no está montada
     .why = Hasta entonces CACHE no significa nada.
     .remedy = sudo azud cache mount
-doctor-cache-unformatted = La caché { $device } no tiene un sistema de ficheros reconocible
+doctor-cache-unformatted = La caché { $device } está en blanco: aún no tiene sistema de ficheros
     .why = No se puede montar.
     .remedy = sudo azud cache init { $device }
+doctor-cache-unrecognised = La caché { $device } no tiene un sistema de ficheros reconocible, pero no está en blanco
+    .why = No se puede montar. Puede contener imágenes que una reparación recupere.
+    .remedy = sudo blkid -p { $device }; sudo wipefs { $device } (solo muestra)
+      sudo e2fsck -fn { $device } (no cambia nada; XFS: xfs_repair -n, btrfs: btrfs check)
+      Solo si nada de eso ayuda, pues se pierden todas sus imágenes: sudo azud cache init { $device } --reformat
 doctor-cache-several = Varios dispositivos son cachés: { $devices }
     .why = No se elige nada donde podrían ser dos, así que ninguna orden encuentra la caché.
     .remedy = Cambie la etiqueta de una, por ejemplo: sudo e2label { $second } OLDCACHE
@@ -924,7 +929,7 @@ word-partlabel = nombre de la partición
 word-mbr-type = tipo de la partición
 word-gpt-name = nombre en la tabla
 warn-several-caches = Hay varios dispositivos que son caché: { $devices }. Hay que decir a las órdenes cuál es.
-warn-unformatted = { $device } aún no tiene sistema de ficheros: «azud cache init { $device }» lo formatea.
+warn-unformatted = No se reconoce ningún sistema de ficheros en { $device }.
 warn-mounted-read-only = La caché ya está montada, en solo lectura. Para escribir en ella, desmóntela («azud cache unmount») y vuelva a montarla.
 warn-read-only-medium = El medio está protegido contra escritura: la caché se monta en solo lectura.
 warn-new-table = { $device } recibe una tabla de particiones nueva.
@@ -933,6 +938,11 @@ warn-images-lost = { $count ->
    *[other] Se perderán { $count } imágenes ({ $size }) que contiene.
 }
 warn-images-unknown = Es una caché, y no se puede saber qué imágenes contiene.
+hint-cache-blank = No contiene nada: «azud cache init { $device }» lo formatea.
+hint-cache-unrecognised = No está en blanco y puede contener imágenes: no lo formatee todavía.
+    Mire lo que contiene: blkid -p { $device }; wipefs { $device } (solo muestra)
+    Revíselo sin cambiar nada: e2fsck -fn { $device } (XFS: xfs_repair -n, btrfs: btrfs check)
+    Solo si nada de eso ayuda, pues se pierden todas sus imágenes: azud cache init { $device } --reformat
 hint-reformat = Para perder todas sus imágenes: azud cache init { $device } --reformat
 confirm-removal-prompt = Estas imágenes dejan { $device } para siempre. Para seguir, escriba su nombre:
 plan-cache-evict = Retirar imágenes de la caché
@@ -1112,7 +1122,6 @@ compat-ogDeleteCache = quita la partición de la caché con todo su contenido
 compat-ogFormatCache = formatea la partición de la caché y la monta
 compat-ogGetCacheSpace = muestra los KiB que puede tener una caché
 compat-cache-goes = { $device } desaparece con todo su contenido.
-compat-cache-damaged = Es una caché cuyo sistema de ficheros no se reconoce: “azud cache init { $device } --reformat” la da por perdida.
 compat-no-zstd = El propio OpenGnsys 1 no puede restaurar esta imagen; para él: azud image export { $image } SALIDA --to partclone --compress lzop
 compat-not-yet = Este modo de transferencia aún no existe; UNICAST sí.
 compat-synchronised = Es una imagen sincronizada, que aún no puede traerse a la caché: “azud image create” crea una que sí.

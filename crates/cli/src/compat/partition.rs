@@ -10,7 +10,7 @@ use azud_disk::{DeviceFacts, DiskError, Numbers};
 use super::args::{none, refuse};
 use super::container::{AGREED, disks, mount_cache, the_cache};
 use super::{Call, Done, Refusal, Status, cache};
-use crate::commands::cache::init;
+use crate::commands::cache::{init, unrecognised_hint};
 use crate::failure::Failure;
 
 /// Where a cache is wanted, and how large.
@@ -167,8 +167,7 @@ fn bring_about(call: &Call, wanted: &Wanted, former: Option<Hit>) -> Result<(), 
                 return Ok(());
             }
             if !blank(&hit.device)? {
-                let values = [("device", hit.device.display().to_string().into())];
-                let hint = call.context.catalog.fmt("compat-cache-damaged", &values);
+                let hint = unrecognised_hint(&call.context, &hit.device);
                 let name = hit.device.display().to_string();
                 return Err(Failure::new(Code::IsCache, name).with_hint(hint).into());
             }

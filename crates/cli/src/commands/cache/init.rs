@@ -12,7 +12,7 @@ use azud_disk::{DeviceFacts, DiskError, Kind};
 use clap::ValueEnum;
 use serde_json::json;
 
-use super::layout;
+use super::{layout, unrecognised_hint};
 use crate::args::Writing;
 use crate::args::size::size;
 use crate::commands::Context;
@@ -152,11 +152,14 @@ fn canonical(device: &Path) -> Result<PathBuf, Failure> {
     })
 }
 
-/// There is a cache, and the user did not say that it may go.
-fn exists(context: &Context, device: &Path) -> Failure {
+/// There is a cache, and the user did not say that it may go. `sound` says that it could be looked into.
+fn exists(context: &Context, device: &Path, sound: bool) -> Failure {
     let name = device.display().to_string();
-    let hint = context
-        .catalog
-        .fmt("hint-reformat", &[("device", name.clone().into())]);
+    let hint = if sound {
+        let values = [("device", name.clone().into())];
+        context.catalog.fmt("hint-reformat", &values)
+    } else {
+        unrecognised_hint(context, device)
+    };
     Failure::new(Code::IsCache, name).with_hint(hint)
 }

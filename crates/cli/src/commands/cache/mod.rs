@@ -15,8 +15,9 @@ pub mod unmount;
 pub mod update;
 pub mod verify;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
+use azud_core::code::Code;
 use azud_core::layout::Layout;
 use azud_disk::DiskError;
 use azud_disk::cache::{self, Hit};
@@ -110,6 +111,23 @@ fn at_home(layout: &Layout, hits: &[Hit]) -> Option<Hit> {
         hit.mounts.iter().any(|mount| mount.at == home)
     };
     hits.iter().find(is_at_home).cloned()
+}
+
+/// What can be done about a cache without a file system that is recognised. Formatting is named first only where
+/// nothing is on it: what held images may be repaired.
+pub(crate) fn unrecognised_hint(context: &Context, device: &Path) -> String {
+    let key = match cache::blank(device) {
+        Ok(true) => "hint-cache-blank",
+        Ok(false) | Err(_) => "hint-cache-unrecognised",
+    };
+    let name = device.display().to_string();
+    context.catalog.fmt(key, &[("device", name.into())])
+}
+
+/// The cache has no file system that is recognised.
+fn unrecognised(context: &Context, device: &Path) -> Failure {
+    Failure::new(Code::CacheUnformatted, device.display().to_string())
+        .with_hint(unrecognised_hint(context, device))
 }
 
 /// Brings the names of the cache in step with where it is mounted now. It is mounted, or not, all the same.

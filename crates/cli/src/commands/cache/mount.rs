@@ -2,13 +2,12 @@
 
 use std::path::{Path, PathBuf};
 
-use azud_core::code::Code;
 use azud_disk::DiskError;
 use azud_disk::cache::{Hit, furnish};
 use azud_disk::mounting::{Kind, Mounted, Mounting, mount};
 use serde_json::json;
 
-use super::{keep_in_step, layout, the_cache};
+use super::{keep_in_step, layout, the_cache, unrecognised};
 use crate::args::Writing;
 use crate::commands::Context;
 use crate::confirm::{Step, settle};
@@ -44,7 +43,7 @@ impl Args {
             Some(at) => at.clone(),
             None => layout.cache_mount(&name.to_string_lossy()),
         };
-        let fs = file_system(&hit)?;
+        let fs = file_system(context, &hit)?;
         if let Some(there) = hit.mounts.first() {
             return self.mounted_already(context, &hit, &there.at, &at);
         }
@@ -124,11 +123,10 @@ impl Args {
 }
 
 /// Its type, if it can be mounted.
-fn file_system(hit: &Hit) -> Result<&str, Failure> {
-    let device = hit.device.display().to_string();
+fn file_system<'a>(context: &Context, hit: &'a Hit) -> Result<&'a str, Failure> {
     match &hit.signature.kind {
         Some(kind) if hit.signature.is_fs && !hit.signature.ambivalent => Ok(kind),
-        _ => Err(Failure::new(Code::CacheUnformatted, device)),
+        _ => Err(unrecognised(context, &hit.device)),
     }
 }
 

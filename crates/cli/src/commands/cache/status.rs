@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use super::find::hit_json;
 use super::tree::images;
-use super::{layout, the_cache};
+use super::{layout, the_cache, unrecognised_hint};
 use crate::commands::Context;
 use crate::failure::Failure;
 use crate::human;
@@ -105,11 +105,14 @@ fn describe(
 
 /// What keeps it from being of use.
 fn advise(context: &Context, hit: &Hit) {
-    if !hit.signature.is_fs {
+    if !hit.signature.is_fs || hit.signature.ambivalent {
         let device = hit.device.display().to_string();
-        let text = context
+        let what = context
             .catalog
             .fmt("warn-unformatted", &[("device", device.into())]);
-        context.output.warn(&context.catalog, &text);
+        let advice = unrecognised_hint(context, &hit.device);
+        context
+            .output
+            .warn(&context.catalog, &format!("{what}\n{advice}"));
     }
 }

@@ -15,6 +15,8 @@ pub(super) struct Facts {
     pub(super) found: Result<Found, DiskError>,
     /// What the one cache offers where it is mounted.
     pub(super) offers: Offers,
+    /// Whether nothing at all is on the one cache, where it has no file system that is recognised.
+    pub(super) blank: bool,
 }
 
 /// What was tried on the mounted cache; `None` where it cannot be tried.
@@ -29,16 +31,17 @@ impl Facts {
     pub(super) fn gather(serving: bool) -> Self {
         let found = cache::find(&[]);
         let hits = found.as_ref().map(|found| found.hits.as_slice());
-        let mount = hits
-            .ok()
-            .and_then(|hits| cache::only(hits).ok()?.mounts.first());
+        let only = hits.ok().and_then(|hits| cache::only(hits).ok());
+        let mount = only.and_then(|hit| hit.mounts.first());
         let offers = mount.map(|mount| Offers {
             clones: cache::clones(&mount.at),
             direct: direct_io(&mount.at),
         });
+        let blank = |hit: &Hit| !recognised(hit) && cache::blank(&hit.device).unwrap_or(false);
         Self {
             serving,
             offers: offers.unwrap_or_default(),
+            blank: only.is_some_and(blank),
             found,
         }
     }
@@ -72,8 +75,13 @@ impl Facts {
 
     fn judge_hit(&self, hit: &Hit) -> Vec<Finding> {
         let told = |finding: Finding| finding.with("device", hit.device.display());
-        if !hit.signature.is_fs || hit.signature.ambivalent {
-            return vec![told(Finding::problem("cache-unformatted"))];
+        if !recognised(hit) {
+            let key = if self.blank {
+                "cache-unformatted"
+            } else {
+                "cache-unrecognised"
+            };
+            return vec![told(Finding::problem(key))];
         }
         let Some(mount) = hit.mounts.first() else {
             return vec![told(Finding::warning("cache-unmounted"))];
@@ -93,6 +101,11 @@ impl Facts {
     }
 }
 
+/// Whether its file system is known without doubt.
+fn recognised(hit: &Hit) -> bool {
+    hit.signature.is_fs && !hit.signature.ambivalent
+}
+
 fn judge_mount(mount: &MountFacts) -> Finding {
     let finding = if mount.read_only {
         Finding::problem("cache-read-only")
@@ -110,6 +123,7 @@ mod tests {
 
     use super::super::finding::{State, keys};
     use super::{Facts, Offers};
+    use crate::i18n::{Catalog, Lang};
 
     fn hit(device: &str, is_fs: bool, mounted: Option<bool>) -> Hit {
         let mount = mounted.map(|read_only| MountFacts {
@@ -141,6 +155,7 @@ mod tests {
             serving,
             found: Ok(found),
             offers,
+            blank: true,
         };
         keys(&facts.judge())
     }
@@ -161,6 +176,34 @@ mod tests {
         assert_eq!(
             told(false, off, none),
             [(State::Warning, "cache-unmounted")]
+        );
+    }
+
+    #[test]
+    fn only_a_blank_one_is_to_be_formatted() {
+        let judged = |blank| {
+            let hits = vec![hit("/dev/a1", false, None)];
+            let skipped = Vec::new();
+            let found = Ok(Found { hits, skipped });
+            let (serving, offers) = (false, Offers::default());
+            let facts = Facts {
+                serving,
+                found,
+                offers,
+                blank,
+            };
+            facts.judge()
+        };
+        for catalog in Lang::ALL.map(Catalog::new) {
+            let remedy = |blank| judged(blank)[0].remedy(&catalog).expect("a remedy");
+            assert!(remedy(true).starts_with("sudo azud cache init"));
+            let careful = remedy(false);
+            let at = |word| careful.find(word).expect(word);
+            assert!(at("blkid") < at("e2fsck -fn") && at("e2fsck -fn") < at("--reformat"));
+        }
+        assert_eq!(
+            keys(&judged(false)),
+            [(State::Problem, "cache-unrecognised")]
         );
     }
 
@@ -201,6 +244,7 @@ mod tests {
             serving: true,
             found,
             offers: Offers::default(),
+            blank: false,
         };
         let expected = [
             (State::Unknown, "device-unknown"),

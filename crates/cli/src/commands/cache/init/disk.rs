@@ -7,7 +7,7 @@ use azud_disk::cache::{self, CacheFs, LABEL, Signature};
 use azud_disk::partition::{self, NewPartition, Place, Table, Wish, plan};
 use azud_disk::{DeviceFacts, DiskError, check_unused};
 
-use super::super::layout;
+use super::super::{layout, unrecognised};
 use super::{Args, exists};
 use crate::commands::Context;
 use crate::confirm::{Step, settle_table};
@@ -26,10 +26,10 @@ pub(super) fn create(
     if let Some(hit) = caches.hits.first() {
         if hit.signature.kind.is_none() && cache::blank(&hit.device)? {
             // A partition of an earlier run that was interrupted, or made by hand.
-            let name = hit.device.display().to_string();
-            return Err(Failure::new(Code::CacheUnformatted, name));
+            return Err(unrecognised(context, &hit.device));
         }
-        return Err(exists(context, &hit.device));
+        let sound = hit.signature.is_fs && !hit.signature.ambivalent;
+        return Err(exists(context, &hit.device, sound));
     }
     let table = partition::read(disk)?;
     if table.is_none() {

@@ -27,7 +27,7 @@ pub(super) fn init(
     let inner = layout(context)?.inner().to_owned();
     let held = survey(device, signature, &inner)?;
     if held.is_cache && !args.reformat {
-        return Err(exists(context, device));
+        return Err(exists(context, device, held.images.is_some()));
     }
     let mut plan = Plan::new("cache-format")
         .text("device", name.clone())
