@@ -65,6 +65,19 @@ pub fn settle_removal(
     settle_asking(context, plan, writing, (place, "confirm-removal-prompt"))
 }
 
+/// As [`settle_removal`], where the last copy of what a partition runs is among the images.
+///
+/// # Errors
+/// As [`settle_destructive`].
+pub fn settle_last_copy(
+    context: &Context,
+    plan: &Plan,
+    writing: Writing,
+    place: &str,
+) -> Result<Step, Failure> {
+    settle_asking(context, plan, writing, (place, "confirm-last-copy-prompt"))
+}
+
 /// As [`settle_destructive`], for work that changes a disk's partition table and nothing else on it.
 ///
 /// # Errors

@@ -9,7 +9,7 @@ use anyhow::{Context, Result, ensure};
 use azud_testkit::loops::Mount;
 use azud_testkit::tools::{have, have_root, run};
 
-use crate::kit::{Disk, command, done, ext4, text};
+use crate::kit::{Disk, azud, command, done, ext4, text};
 use crate::{cache, listed, refusal, used_at};
 
 fn image_of(dir: &Path, root: &Path, name: &str, noise: u64) -> Result<()> {
@@ -50,6 +50,36 @@ fn while_it_runs(
     Ok((refused, seen))
 }
 
+/// Plans and consent say what is given up; another image goes for real, and nothing is left of it.
+fn a_last_copy_goes_by_its_name(root: &Path) -> Result<()> {
+    let evict = ["cache", "evict", "--cache", text(root), "deb"];
+    let given_up = [&evict[..], &["--even-last-copy"]].concat();
+    let said = azud(&[&given_up[..], &["--dry-run"]].concat())?;
+    said.done()?;
+    ensure!(
+        said.warned() == ["last-copy", "evicts"],
+        "{:?}",
+        said.warned()
+    );
+    assert_eq!(azud(&given_up)?.refused()?, "cli/not-confirmed");
+    // It is for images that are named; what goes to make room never is a last copy.
+    let room = ["--yes", "--even-last-copy", "--free", "1G"];
+    let said = azud(&[&evict[..4], &room].concat())?;
+    ensure!(said.status == Some(2), "{}", said.last());
+    let [deb, win] = ["deb.img", "win.img"].map(|name| root.join(name));
+    let removed = ["image", "rm", text(&deb), "--dry-run"];
+    let said = azud(&removed)?;
+    said.done()?;
+    ensure!(
+        said.warned() == ["removes-last-copy"],
+        "{:?}",
+        said.warned()
+    );
+    let other = ["image", "rm", text(&win), "--dry-run"];
+    ensure!(azud(&other)?.warned().is_empty());
+    Ok(())
+}
+
 #[test]
 fn loop_what_is_restored_is_in_use_and_then_the_last_copy() -> Result<()> {
     if !have(&["mke2fs", "blkid"]) || !have_root() {
@@ -82,6 +112,7 @@ fn loop_what_is_restored_is_in_use_and_then_the_last_copy() -> Result<()> {
         refusal(&root, "evict", &["--yes", "deb"])?,
         "cache/last-copy"
     );
+    a_last_copy_goes_by_its_name(&root)?;
     let gone = cache(
         &root,
         "evict",
@@ -103,6 +134,8 @@ fn loop_what_is_restored_is_in_use_and_then_the_last_copy() -> Result<()> {
         refusal(&root, "evict", &["--yes", "new"])?,
         "cache/last-copy"
     );
+    cache(&root, "evict", &["--yes", "new", "--even-last-copy"])?;
+    ensure!(!root.join("new.img").exists());
     Ok(())
 }
 

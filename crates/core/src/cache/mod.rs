@@ -95,25 +95,37 @@ impl Policy {
     }
 }
 
-/// Why the item at `at` may not go, if so, once those of `gone` have gone.
-pub(crate) fn stays(items: &[Item], at: usize, gone: &[bool]) -> Option<Stays> {
-    let item = &items[at];
+/// Why an item may not go, whatever becomes of the others.
+fn held_fast(item: &Item) -> Option<Stays> {
     if item.in_use {
-        return Some(Stays::InUse);
+        Some(Stays::InUse)
+    } else if item.half_moved {
+        Some(Stays::HalfMoved)
+    } else if item.pinned {
+        Some(Stays::Pinned)
+    } else {
+        None
     }
-    if item.half_moved {
-        return Some(Stays::HalfMoved);
-    }
-    if item.pinned {
-        return Some(Stays::Pinned);
-    }
-    let partition = item.runs_on.first()?;
+}
+
+/// Whether nothing stands in for the item at `at` once those of `gone` have gone, though a partition runs it.
+fn is_last(items: &[Item], at: usize, gone: &[bool]) -> bool {
+    let item = &items[at];
     let stands_in = |(other, gone): (&Item, &bool)| {
         !gone && !other.damaged && item.identity.is_some() && other.identity == item.identity
     };
     let mut others = items.iter().zip(gone).enumerate();
-    let another = others.any(|(number, pair)| number != at && stands_in(pair));
-    (!another).then(|| Stays::LastCopy(partition.clone()))
+    !item.runs_on.is_empty() && !others.any(|(number, pair)| number != at && stands_in(pair))
+}
+
+/// Why the item at `at` may not go, if so, once those of `gone` have gone.
+pub(crate) fn stays(items: &[Item], at: usize, gone: &[bool]) -> Option<Stays> {
+    let item = &items[at];
+    let last = || {
+        let partition = item.runs_on.first().filter(|_| is_last(items, at, gone))?;
+        Some(Stays::LastCopy(partition.clone()))
+    };
+    held_fast(item).or_else(last)
 }
 
 /// Why each of these items, named by their places, may not go together with those before it; the first
@@ -130,4 +142,26 @@ pub fn may_go(items: &[Item], wanted: &[usize]) -> Result<(), (usize, Stays)> {
         gone[at] = true;
     }
     Ok(())
+}
+
+/// As [`may_go`], where somebody said that last copies may go too; [`last_copies`] says which are some.
+///
+/// # Errors
+/// As [`may_go`], but never [`Stays::LastCopy`].
+pub fn may_go_even_last(items: &[Item], wanted: &[usize]) -> Result<(), (usize, Stays)> {
+    let mut held = wanted
+        .iter()
+        .filter_map(|&at| Some((at, held_fast(&items[at])?)));
+    held.next().map_or(Ok(()), Err)
+}
+
+/// Which of these items, gone in this order, are the last copies of what partitions run.
+pub fn last_copies(items: &[Item], wanted: &[usize]) -> Vec<usize> {
+    let mut gone = vec![false; items.len()];
+    let last = wanted.iter().copied().filter(|&at| {
+        let last = is_last(items, at, &gone);
+        gone[at] = true;
+        last
+    });
+    last.collect()
 }

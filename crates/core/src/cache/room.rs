@@ -149,7 +149,7 @@ fn choose(
 
 #[cfg(test)]
 mod tests {
-    use super::super::{Item, Policy, Sort, Space, Stays, may_go};
+    use super::super::{Item, Policy, Sort, Space, Stays, last_copies, may_go, may_go_even_last};
     use super::{EvictionPlan, order, plan_room};
     use proptest::prelude::*;
 
@@ -286,6 +286,17 @@ mod tests {
             may_go(&items, &[1, 0]),
             Err((0, Stays::LastCopy("part7".into())))
         );
+    }
+
+    #[test]
+    fn a_last_copy_goes_where_somebody_says_so_and_nothing_else_does() {
+        let mut items = [running("a", 1, 10, 7), running("b", 2, 10, 7)];
+        assert_eq!(last_copies(&items, &[1, 0]), [0], "in the order of going");
+        assert_eq!(last_copies(&items, &[1]), [0; 0]);
+        assert_eq!(may_go_even_last(&items, &[1, 0]), Ok(()));
+        items[0].pinned = true;
+        let kept = may_go_even_last(&items, &[1, 0]);
+        assert_eq!(kept, Err((0, Stays::Pinned)));
     }
 
     #[test]

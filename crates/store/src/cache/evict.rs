@@ -8,7 +8,7 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 use std::time::{Duration, SystemTime};
 
-use azud_core::cache::may_go;
+use azud_core::cache::{Item, Stays, may_go, may_go_even_last};
 use azud_core::name::ImageFile;
 
 use super::survey::{Cached, Survey};
@@ -24,6 +24,9 @@ use crate::side::KEPT;
 /// So often nothing more may have come free before no more is expected: XFS frees in the background.
 const PATIENCE: u32 = 10;
 const NAP: Duration = Duration::from_millis(20);
+
+/// Whether the item at a place may go.
+type Rule = fn(&[Item], &[usize]) -> std::result::Result<(), (usize, Stays)>;
 
 /// What an eviction gave back.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -42,6 +45,29 @@ impl Cache {
     /// [`StoreError::Stays`], [`StoreError::NotFound`] (gone already), [`StoreError::ReadOnly`],
     /// [`StoreError::Locked`], or what the system says.
     pub fn evict(&self, path: &Path, now: SystemTime, identify: &Identify<'_>) -> Result<Freed> {
+        self.evict_by(may_go, path, now, identify)
+    }
+
+    /// As [`Cache::evict`], for an image that somebody gives up although it is the last copy of what a partition runs.
+    ///
+    /// # Errors
+    /// As [`Cache::evict`].
+    pub fn evict_even_last(
+        &self,
+        path: &Path,
+        now: SystemTime,
+        identify: &Identify<'_>,
+    ) -> Result<Freed> {
+        self.evict_by(may_go_even_last, path, now, identify)
+    }
+
+    fn evict_by(
+        &self,
+        rule: Rule,
+        path: &Path,
+        now: SystemTime,
+        identify: &Identify<'_>,
+    ) -> Result<Freed> {
         let lock = self.lock_if_any()?;
         if lock.is_some() {
             self.leased(now, true)?;
@@ -49,7 +75,7 @@ impl Cache {
         }
         let survey = self.survey(now, identify)?;
         let at = find(&survey, path).ok_or_else(|| StoreError::NotFound(self.root.join(path)))?;
-        may_go(&survey.items(), &[at]).map_err(|(_, why)| StoreError::Stays {
+        rule(&survey.items(), &[at]).map_err(|(_, why)| StoreError::Stays {
             image: path.to_owned(),
             why,
         })?;

@@ -134,6 +134,16 @@ fn pinned_leased_and_last_copies_stay_and_say_why() {
     put(scene.root(), "copy.img", 3, at(4));
     scene.evict("aula/new.img").unwrap();
     assert_eq!(why(scene.evict("copy.img")), last);
+    // Somebody gives it up; what is pinned stays even so.
+    let given_up = |path| {
+        let done = cache.evict_even_last(Path::new(path), at(10), &identify);
+        done.map(drop)
+    };
+    assert!(cache.pin(Path::new("copy.img")).unwrap());
+    assert_eq!(why(given_up("copy.img")), Stays::Pinned);
+    assert!(cache.unpin(Path::new("copy.img")).unwrap());
+    given_up("copy.img").unwrap();
+    put(scene.root(), "copy.img", 3, at(4));
     cache.forget_installed("partuuid=1").unwrap();
     scene.evict("copy.img").unwrap();
     assert!(cache.unpin(old).unwrap() && !cache.unpin(old).unwrap());

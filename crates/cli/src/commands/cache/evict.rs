@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use azud_core::cache::{Policy, Sort, may_go, plan_room};
+use azud_core::cache::{Policy, Sort, last_copies, may_go, may_go_even_last, plan_room};
 use azud_store::StoreError;
 use azud_store::cache::{Cache, Gone, NoRoom, Room, Survey};
 use serde_json::json;
@@ -14,7 +14,7 @@ use crate::args::size::size;
 use crate::cached::stays::told;
 use crate::cached::{Place, locate, policy};
 use crate::commands::Context;
-use crate::confirm::{Step, settle_removal};
+use crate::confirm::{Step, settle_last_copy, settle_removal};
 use crate::failure::Failure;
 use crate::human;
 use crate::opened::{identify, now};
@@ -36,6 +36,9 @@ pub struct Args {
     /// What stays free.
     #[arg(long, value_name = "SIZE", value_parser = size, conflicts_with = "images")]
     pub floor: Option<u64>,
+    /// Also the last copy of what a partition runs.
+    #[arg(long, requires = "images", conflicts_with_all = ["free", "budget", "floor"])]
+    pub even_last_copy: bool,
     /// Which cache.
     #[command(flatten)]
     pub place: Place,
@@ -47,6 +50,8 @@ pub struct Args {
 /// What goes, by its places in the survey, and how much that gives back.
 struct Choice {
     victims: Vec<usize>,
+    /// Those that are the last copies of what partitions run.
+    last: Vec<usize>,
     frees: u64,
     certain: bool,
 }
@@ -65,7 +70,7 @@ impl Args {
         let choice = if images.is_empty() {
             self.for_room(context, &survey, &policy)?
         } else {
-            named(&survey, &images)?
+            named(&survey, &images, self.even_last_copy)?
         };
         if choice.victims.is_empty() {
             show(context, &[]);
@@ -74,7 +79,12 @@ impl Args {
         cache.check_writable()?;
         let plan = self.plan(context, &cache, (&survey, &choice), &policy);
         let name = cache.root().display().to_string();
-        if settle_removal(context, &plan, self.writing, &name)? == Step::Stop {
+        let settle = if choice.last.is_empty() {
+            settle_removal
+        } else {
+            settle_last_copy
+        };
+        if settle(context, &plan, self.writing, &name)? == Step::Stop {
             return Ok(());
         }
         let mut gone = Vec::new();
@@ -106,6 +116,7 @@ impl Args {
         let need = self.free.unwrap_or(0);
         match plan_room(need, &survey.items(), survey.space, policy) {
             Ok(plan) => Ok(Choice {
+                last: Vec::new(),
                 frees: plan.frees,
                 certain: plan.certain,
                 victims: plan.victims,
@@ -145,19 +156,28 @@ impl Args {
         if !choice.certain {
             plan = plan.warning(&context.catalog, "uncertain", &[]);
         }
+        for &at in &choice.last {
+            let cached = &survey.cached[at];
+            let values = [
+                ("image", cached.path.display().to_string().into()),
+                ("partition", cached.runs_on.join(", ").into()),
+            ];
+            plan = plan.warning(&context.catalog, "last-copy", &values);
+        }
         plan.warning(&context.catalog, "evicts", &[])
     }
 }
 
 /// The images that were named, with their former versions as far as those may go.
-fn named(survey: &Survey, images: &[PathBuf]) -> Result<Choice, Failure> {
+fn named(survey: &Survey, images: &[PathBuf], even_last: bool) -> Result<Choice, Failure> {
+    let rule = if even_last { may_go_even_last } else { may_go };
     let items = survey.items();
     let mut victims = Vec::new();
     for path in images {
         let at = survey.cached.iter().position(|cached| cached.path == *path);
         victims.push(at.ok_or_else(|| StoreError::NotFound(path.clone()))?);
     }
-    may_go(&items, &victims).map_err(|(at, why)| StoreError::Stays {
+    rule(&items, &victims).map_err(|(at, why)| StoreError::Stays {
         image: survey.cached[at].path.clone(),
         why,
     })?;
@@ -167,7 +187,9 @@ fn named(survey: &Survey, images: &[PathBuf]) -> Result<Choice, Failure> {
             .is_some_and(|image| images.contains(&image));
         if cached.sort == Sort::Former && of_these {
             victims.push(at);
-            if may_go(&items, &victims).is_err() {
+            let held = may_go_even_last(&items, &victims).is_err();
+            // Nobody named it: as a last copy it stays.
+            if held || last_copies(&items, &victims).contains(&at) {
                 victims.pop();
             }
         }
@@ -178,6 +200,7 @@ fn named(survey: &Survey, images: &[PathBuf]) -> Result<Choice, Failure> {
     let frees = bytes(|item| item.bytes);
     Ok(Choice {
         certain: bytes(|item| item.surely) == frees,
+        last: last_copies(&items, &victims),
         frees,
         victims,
     })
@@ -190,7 +213,12 @@ fn carry_out(
 ) -> Result<(), StoreError> {
     for &at in &choice.victims {
         let path = survey.cached[at].path.clone();
-        let freed = cache.evict(&path, now(), &identify)?;
+        // What became the last copy since the plan was shown is not given up.
+        let freed = if choice.last.contains(&at) {
+            cache.evict_even_last(&path, now(), &identify)?
+        } else {
+            cache.evict(&path, now(), &identify)?
+        };
         gone.push(Gone { path, freed });
     }
     Ok(())

@@ -2,6 +2,9 @@
 
 use std::path::PathBuf;
 
+use azud_core::cache::last_copies;
+use azud_core::name::ImageFile;
+use azud_store::cache::Cache;
 use azud_store::trash::remove;
 use azud_store::{StoreError, publish};
 use serde_json::json;
@@ -41,6 +44,13 @@ impl Args {
         let plan = Plan::new("image-rm")
             .text("image", image.path().display().to_string())
             .bytes("file-size", size);
+        let plan = match runs_on(&image) {
+            Some(partition) => {
+                let values = [("partition", partition.into())];
+                plan.warning(&context.catalog, "removes-last-copy", &values)
+            }
+            None => plan,
+        };
         if settle(context, &plan, self.writing) == Step::Stop {
             return Ok(());
         }
@@ -73,4 +83,17 @@ impl Args {
             .result(&value, || context.catalog.text("result-image-rm"));
         Ok(())
     }
+}
+
+/// The partitions that run an image of which no other copy is in its cache.
+fn runs_on(image: &ImageFile) -> Option<String> {
+    let (cache, path) = Cache::around(&image.path())?;
+    // What cannot be told keeps nobody from removing an image.
+    let survey = cache.survey(now(), &identify).ok()?;
+    let at = survey
+        .cached
+        .iter()
+        .position(|cached| cached.path == path)?;
+    let last = !last_copies(&survey.items(), &[at]).is_empty();
+    last.then(|| survey.cached[at].runs_on.join(", "))
 }
