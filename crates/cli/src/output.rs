@@ -214,7 +214,13 @@ fn failure_text(catalog: &Catalog, failure: &Failure) -> String {
 }
 
 fn message(catalog: &Catalog, failure: &Failure) -> String {
-    let summary = catalog.summary(failure.code);
+    let parts = [catalog.summary(failure.code), detail(catalog, failure)];
+    let parts = parts.into_iter().filter(|part| !part.is_empty());
+    parts.collect::<Vec<_>>().join(": ")
+}
+
+/// What failed in this case, in the user's language.
+pub(crate) fn detail(catalog: &Catalog, failure: &Failure) -> String {
     let about = failure.words.as_ref().and_then(|words| words.about.clone());
     let said = failure
         .words
@@ -224,7 +230,7 @@ fn message(catalog: &Catalog, failure: &Failure) -> String {
         Some(said) => (about, said),
         None => (None, catalog.term(&failure.detail)),
     };
-    let parts = [Some(summary), about, Some(detail)];
+    let parts = [about, Some(detail)];
     let parts = parts.into_iter().flatten().filter(|part| !part.is_empty());
     parts.collect::<Vec<_>>().join(": ")
 }

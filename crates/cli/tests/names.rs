@@ -283,6 +283,41 @@ fn loop_a_mounted_cache_is_the_cache_and_its_empty_mount_point_is_not() -> Resul
     Ok(())
 }
 
+/// A live system's root is often read-only.
+#[test]
+fn loop_a_read_only_root_has_variables() -> Result<()> {
+    if !have(&["mkfs.ext4", "mount"]) || !have_root() {
+        return Ok(());
+    }
+    let machine = Machine::client()?;
+    let disk = Disk::blank(machine.dir.path().join("disk"), 16 << 20)?;
+    run("mkfs.ext4", &["-q", "-F", disk.name()])?;
+    let root = machine.root.clone();
+    {
+        let _root = MountedAt::new(disk.name(), &root)?;
+        fs::create_dir_all(machine.repo().join("aula1"))?;
+        fs::create_dir_all(machine.cache())?;
+    }
+    let _root = MountedAt::new(disk.name(), &root)?;
+    run("mount", &["-o", "remount,ro", text(&root)])?;
+    for shell in ["sh", "fish"] {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_azud"));
+        command.args(["env", "--shell", shell, "--lang", "en"]);
+        let output = machine.on(&mut command).output()?;
+        let said = String::from_utf8(output.stdout)?;
+        let errors = String::from_utf8(output.stderr)?;
+        ensure!(output.status.success(), "{said} {errors}");
+        for part in [MANAGER, "REPOMAN", text(&root.join("localhost"))] {
+            ensure!(said.contains(part), "no {part}: {said}");
+        }
+        ensure!(
+            errors.contains("REPO") && errors.contains("read-only"),
+            "{errors}"
+        );
+    }
+    Ok(())
+}
+
 /// Whoever may not write still reads the variables, as long as what they name is there.
 #[test]
 fn users_without_rights_get_variables_that_hold() -> Result<()> {
@@ -304,7 +339,13 @@ fn users_without_rights_get_variables_that_hold() -> Result<()> {
             .args(["env", "--json"]);
         Said::of(&machine.on(&mut command).output()?)
     };
-    ensure!(as_nobody()?.refused()? == "disk/permission");
+    // What leads through links that nobody made is not set, and that is told; all else is there.
+    let said = as_nobody()?;
+    let variables = &said.done()?["variables"];
+    ensure!(variables["REPO"].is_null() && variables["IPSERVIDOR"] == MANAGER);
+    ensure!(variables["CACHE"].is_string(), "{variables}");
+    let warned = said.lines[0]["warning"].as_str().context("a warning")?;
+    ensure!(warned.contains("REPO"), "{warned}");
     machine.done(&["env"])?;
     ensure!(as_nobody()?.done()?["variables"]["REPO"].is_string());
     // An alias that is missing is only told.

@@ -1063,6 +1063,7 @@ storage-nameless = It has no label or UUID of its own that a directory could be 
 warn-pulled = { $medium } was pulled while it was mounted: it is unmounted now, and what was not yet written to it is lost.
 warn-names = Aliases are not in step: { $what }
 warn-base-silent = { $path } does not answer: what is mounted there is not shown.
+warn-no-views = These variables are not set, as the links that they lead through cannot be made: { $names } ({ $why })
 warn-silent = { $path } does not answer: its variables are not set.
 storage-watching = Watching removable storage; Ctrl-C ends it
 repo-is-here = This computer is the manager: its repository is here already.

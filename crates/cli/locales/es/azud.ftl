@@ -1063,6 +1063,7 @@ storage-nameless = No tiene etiqueta ni UUID propios con los que nombrar un dire
 warn-pulled = { $medium } se retiró estando montado: ya está desmontado, y lo que no se había escrito se ha perdido.
 warn-names = Los alias no están al día: { $what }
 warn-base-silent = { $path } no responde: no se muestra lo que está montado ahí.
+warn-no-views = Estas variables no se definen, porque no se pueden crear los enlaces por los que llevan: { $names } ({ $why })
 warn-silent = { $path } no responde: sus variables no se definen.
 storage-watching = Vigilando el almacenamiento extraíble; Ctrl-C termina
 repo-is-here = Este equipo es el gestor: su repositorio ya está aquí.

@@ -1,11 +1,12 @@
 //! `azud env`.
 
-use azud_core::namespace::Variable;
+use azud_core::namespace::{Namespace, Variable, View};
 use clap::ValueEnum;
 use serde_json::{Map, Value, json};
 
 use super::Context;
 use crate::failure::Failure;
+use crate::output::detail;
 use crate::place;
 
 /// For whom the variables are written.
@@ -27,10 +28,10 @@ pub struct Args {
 
 impl Args {
     /// Prints where the repositories are, for `eval "$(azud env)"`. The views that the values name are made
-    /// first.
+    /// first; what would lead through one that cannot be made is not set.
     ///
     /// # Errors
-    /// When a view is missing and cannot be made, or the configuration is not understood.
+    /// When the configuration is not understood, or what holds the names does not answer.
     pub fn run(&self, context: &Context) -> Result<(), Failure> {
         let variables = variables(context)?;
         let members: Map<String, Value> = variables
@@ -61,18 +62,36 @@ fn variables(context: &Context) -> Result<Vec<Variable>, Failure> {
         let text = context.catalog.fmt("warn-silent", &values);
         context.output.warn(&context.catalog, &text);
     }
-    if let Err(failure) = place::keep_in_step(&namespace) {
-        // Nor can the views be looked at then.
-        namespace.check_base()?;
-        let stands = |view: &azud_core::namespace::View| {
-            std::fs::read_link(view.dir.join(&view.inner)).ok().as_ref() == Some(&view.target)
-        };
-        if !namespace.views().iter().all(stands) {
-            return Err(failure);
-        }
-        context.output.warn(&context.catalog, &failure.detail);
-    }
-    Ok(namespace.environment())
+    let Err(failure) = place::keep_in_step(&namespace) else {
+        return Ok(namespace.environment());
+    };
+    // Nor can the views be looked at then.
+    namespace.check_base()?;
+    let stands = |view: &View| {
+        std::fs::read_link(view.dir.join(&view.inner)).is_ok_and(|to| to == view.target)
+    };
+    let variables = namespace.environment_where(&stands);
+    warn(context, &failure, &unset(&namespace, &variables));
+    Ok(variables)
+}
+
+/// What would have a value if all views were there.
+fn unset(namespace: &Namespace, variables: &[Variable]) -> Vec<String> {
+    let whole = namespace.environment().into_iter();
+    let both = whole.zip(variables);
+    let unset = both.filter(|(whole, there)| whole.value.is_some() && there.value.is_none());
+    unset.map(|(whole, _)| whole.name).collect()
+}
+
+fn warn(context: &Context, failure: &Failure, unset: &[String]) {
+    let why = detail(&context.catalog, failure);
+    let text = if unset.is_empty() {
+        why
+    } else {
+        let values = [("names", unset.join(", ").into()), ("why", why.into())];
+        context.catalog.fmt("warn-no-views", &values)
+    };
+    context.output.warn(&context.catalog, &text);
 }
 
 impl Syntax {

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::path::Path;
 
-use super::{Namespace, Tree};
+use super::{Namespace, Tree, View};
 use crate::layout::Profile;
 use crate::reference::{Host, Media, Where};
 
@@ -22,11 +22,17 @@ impl Namespace {
     /// Under `opengnsys`, `"$REPO$REPOMAN"/sub/img` and `"$CACHE$REPOMAN"/sub/img` name images, and so do the
     /// others: values end in a slash. Under `eac` it is `$REPO/sub/img` and `$CACHE$REPO/sub/img`.
     pub fn environment(&self) -> Vec<Variable> {
+        self.environment_where(&|_| true)
+    }
+
+    /// As [`Namespace::environment`], where only some of the views are there: what would lead through another has no
+    /// value.
+    pub fn environment_where(&self, stands: &dyn Fn(&View) -> bool) -> Vec<Variable> {
         let trees = self.trees();
         let mut list = List::default();
         let value_of = |wanted: &dyn Fn(&Where) -> bool| {
             let tree = trees.iter().find(|tree| wanted(&tree.place));
-            tree.map(|tree| self.value(tree))
+            tree.and_then(|tree| self.value(tree, stands))
         };
         list.add("REPO", value_of(&|place| *place == Where::Manager));
         list.add("CACHE", value_of(&|place| *place == Where::Cache));
@@ -57,24 +63,25 @@ impl Namespace {
                 Where::Removable(medium) => medium.to_string(),
                 Where::Manager | Where::Cache => continue,
             };
-            list.add(&name, Some(self.value(tree)));
+            list.add(&name, self.value(tree, stands));
         }
         list.variables
     }
 
     /// What a tree's variable says.
-    fn value(&self, tree: &Tree) -> String {
+    fn value(&self, tree: &Tree, stands: &dyn Fn(&View) -> bool) -> Option<String> {
         let start = match self.view(tree) {
+            Some(view) if !stands(&view) => return None,
             Some(view) => view.dir,
             None if self.layout().profile() == Profile::Eac && tree.place != Where::Cache => {
                 tree.path()
             }
             None => tree.mount.clone(),
         };
-        match self.layout().profile() {
+        Some(match self.layout().profile() {
             Profile::OpenGnsys => text(&start) + "/",
             Profile::Eac => text(&start),
-        }
+        })
     }
 
     /// The manager's address: as configured, else on the serving machine the first that others can reach.

@@ -257,6 +257,19 @@ fn variables_and_repoman_make_the_path_of_an_image() {
 }
 
 #[test]
+fn what_leads_through_a_missing_view_has_no_value() {
+    let namespace = Namespace::new(client());
+    let whole = namespace.environment();
+    let some = namespace.environment_where(&|_| false);
+    for (whole, some) in whole.iter().zip(&some) {
+        assert_eq!(whole.name, some.name);
+        let by_view = ["REPO", "USB", "USB_Tools"].contains(&whole.name.as_str());
+        let kept = whole.value.as_ref().filter(|_| !by_view);
+        assert_eq!(some.value.as_ref(), kept, "{}", whole.name);
+    }
+}
+
+#[test]
 fn variables_of_the_older_layout() {
     let facts = eac();
     let (repo, cache) = (value(&facts, "REPO"), value(&facts, "CACHE"));
