@@ -15,6 +15,7 @@ use crate::args::size;
 use crate::commands::Context;
 use crate::failure::Failure;
 use crate::opened::now;
+use crate::output::told;
 use crate::place;
 
 /// Which cache.
@@ -232,9 +233,8 @@ pub(crate) fn tell<T>(context: &Context, done: azud_store::Result<T>) -> Option<
         Ok(value) => Some(value),
         Err(error) => {
             if !matches!(error.code(), Code::ReadOnly | Code::Permission) {
-                let text = context
-                    .catalog
-                    .fmt("warn-cache-state", &[("why", error.to_string().into())]);
+                let values = [("why", told(&context.catalog, &error).into())];
+                let text = context.catalog.fmt("warn-cache-state", &values);
                 context.output.warn(&context.catalog, &text);
             }
             None

@@ -11,6 +11,7 @@ use azud_store::{Identity, Stored};
 use serde_json::{Value, json};
 
 use crate::cached::is_known_damaged;
+use crate::i18n::Catalog;
 use crate::opened::rfc3339;
 use crate::sums::{FalseSum, false_tail};
 
@@ -71,17 +72,22 @@ impl Known {
         self.entry.info.as_ref().or(self.entry.listed.as_ref())
     }
 
-    /// The format in a word, with the compressor's behind a `+`.
-    pub(crate) fn format(&self) -> String {
+    /// The format in a word of the user's language, with the compressor's name behind a `+`.
+    pub(crate) fn format(&self, catalog: &Catalog) -> String {
+        let word = |format: Format| {
+            // Names of programs and formats are the same in all languages.
+            let said = catalog.find(&format!("format-{}", format.word()), &[]);
+            said.unwrap_or_else(|| format.word().to_owned())
+        };
         match &self.found {
-            _ if self.entry.is_dir => "directory".to_owned(),
-            None => "unreadable".to_owned(),
+            _ if self.entry.is_dir => catalog.text("format-directory"),
+            None => catalog.text("format-unreadable"),
             Some(Sniffed {
                 format, compressor, ..
             }) => match compressor {
-                Compressor::None => format.word().to_owned(),
-                _ if *format == Format::Native => format.word().to_owned(),
-                compressor => format!("{}+{compressor}", format.word()),
+                Compressor::None => word(*format),
+                _ if *format == Format::Native => word(*format),
+                compressor => format!("{}+{compressor}", word(*format)),
             },
         }
     }

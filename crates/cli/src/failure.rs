@@ -273,6 +273,29 @@ impl Failure {
         }
     }
 
+    /// An error that goes on to be somebody else's.
+    pub fn of<E: Coded>(error: &E) -> Self {
+        let mut causes = Vec::new();
+        let mut causes_words = Vec::new();
+        let mut cause = error.source();
+        while let Some(error) = cause {
+            causes.push(error.to_string());
+            causes_words.push(words::cause(error));
+            cause = error.source();
+        }
+        Self {
+            code: error.code(),
+            detail: error.to_string(),
+            words: error.words().map(|mut words| {
+                words.causes = causes_words;
+                Box::new(words)
+            }),
+            causes,
+            remedy: error.remedy(),
+            hint: None,
+        }
+    }
+
     /// The same failure with a better hint, in the user's language.
     #[must_use]
     pub fn with_hint(self, hint: impl Into<String>) -> Self {
@@ -304,25 +327,7 @@ impl Failure {
 
 impl<E: Coded> From<E> for Failure {
     fn from(error: E) -> Self {
-        let mut causes = Vec::new();
-        let mut causes_words = Vec::new();
-        let mut cause = error.source();
-        while let Some(error) = cause {
-            causes.push(error.to_string());
-            causes_words.push(words::cause(error));
-            cause = error.source();
-        }
-        Self {
-            code: error.code(),
-            detail: error.to_string(),
-            words: error.words().map(|mut words| {
-                words.causes = causes_words;
-                Box::new(words)
-            }),
-            causes,
-            remedy: error.remedy(),
-            hint: None,
-        }
+        Self::of(&error)
     }
 }
 

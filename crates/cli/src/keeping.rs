@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use azud_core::name::ImageFile;
+use azud_store::StoreError;
 use azud_store::retention::{self, Freed, Purge, Retention};
 use fluent_bundle::FluentValue;
 use serde_json::json;
@@ -10,6 +11,7 @@ use serde_json::json;
 use crate::commands::Context;
 use crate::human;
 use crate::opened::{now, rfc3339};
+use crate::output::told;
 use crate::plan::{Plan, Value};
 
 /// How long and how many former versions of an image are kept.
@@ -41,7 +43,7 @@ impl Keeping {
         };
         let purges = retention::due(image, &own, joins, now()).unwrap_or_else(|error| {
             // Nothing goes then, which keeps nobody from making an image.
-            context.output.warn(&context.catalog, &error.to_string());
+            warn(context, &error);
             Vec::new()
         });
         Purging { own, purges }
@@ -105,7 +107,7 @@ impl Purging {
             retention::apply(image.dir(), &due, now())
         };
         purge().unwrap_or_else(|error| {
-            context.output.warn(&context.catalog, &error.to_string());
+            warn(context, &error);
             Freed::default()
         })
     }
@@ -123,4 +125,10 @@ pub(crate) fn row(context: &Context, freed: Freed) -> Option<(String, String)> {
             context.catalog.fmt("purged", &values),
         )
     })
+}
+
+/// What kept former versions from being looked at, or from going.
+fn warn(context: &Context, error: &StoreError) {
+    let text = told(&context.catalog, error);
+    context.output.warn(&context.catalog, &text);
 }

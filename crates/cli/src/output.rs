@@ -22,7 +22,7 @@ use fluent_bundle::FluentValue;
 use serde::Serialize;
 use serde_json::{Value, json};
 
-use crate::failure::{Failure, Words};
+use crate::failure::{Coded, Failure, Words};
 use crate::human::printable;
 use crate::i18n::Catalog;
 
@@ -217,6 +217,11 @@ fn message(catalog: &Catalog, failure: &Failure) -> String {
     let parts = [catalog.summary(failure.code), detail(catalog, failure)];
     let parts = parts.into_iter().filter(|part| !part.is_empty());
     parts.collect::<Vec<_>>().join(": ")
+}
+
+/// What an error says, in the user's language.
+pub(crate) fn told<E: Coded>(catalog: &Catalog, error: &E) -> String {
+    detail(catalog, &Failure::of(error))
 }
 
 /// What failed in this case, in the user's language.

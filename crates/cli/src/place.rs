@@ -16,6 +16,7 @@ use azud_store::{StoreError, links, publish};
 use crate::commands::Context;
 use crate::failure::Failure;
 use crate::opened::now;
+use crate::output::detail;
 use crate::site::Site;
 
 /// Where an image is or is to be.
@@ -247,7 +248,7 @@ pub(crate) fn clear(context: &Context, namespace: &Namespace) -> Vec<Where> {
 /// as a warning.
 pub(crate) fn follow(context: &Context, namespace: &Namespace) {
     if let Err(failure) = keep_in_step(namespace) {
-        let values = [("what", failure.detail.into())];
+        let values = [("what", detail(&context.catalog, &failure).into())];
         let text = context.catalog.fmt("warn-names", &values);
         context.output.warn(&context.catalog, &text);
     }

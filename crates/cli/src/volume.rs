@@ -12,6 +12,7 @@ use azud_image::fs::{self, FsError, FsKind, MapOptions, Volume, raw, signature};
 use clap::ValueEnum;
 
 use crate::failure::Failure;
+use crate::i18n::Catalog;
 
 /// Who reads the file system's map.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -108,6 +109,24 @@ pub(crate) fn find(source: &mut Source, choices: Choices) -> Result<Found, Failu
     }
 }
 
+/// Why a source was captured whole, as an image keeps it (in the engine's words), in the user's language.
+pub(crate) fn unclean(catalog: &Catalog, kept: &str) -> String {
+    let say = |between: &str, key: &str, name: &str| {
+        let (fs, why) = kept.split_once(between)?;
+        let values = [("fs", fs.into()), (name, catalog.term(why).into())];
+        catalog.find(key, &values)
+    };
+    say(" was not shut down cleanly: ", "detail-dirty", "why")
+        .or_else(|| {
+            say(
+                " belongs to a hibernated system: ",
+                "detail-hibernated",
+                "what",
+            )
+        })
+        .unwrap_or_else(|| kept.to_owned())
+}
+
 fn whole(source: &Source, dirty: Option<String>) -> Result<Found, Failure> {
     let names = signatures(source)?;
     let packed = PACKED.iter().find(|name| names.contains(name));
@@ -202,5 +221,41 @@ pub(crate) fn source_facts(
         disk_guid: facts.table_id.clone(),
         partition_guid: facts.partition_id.clone(),
         logical_sector: Some(facts.logical_sector),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use azud_image::fs::FsError;
+
+    use super::unclean;
+    use crate::i18n::{Catalog, Lang};
+
+    #[test]
+    fn why_it_was_captured_whole_is_told_in_the_users_language() {
+        let dirty = FsError::Dirty {
+            fs: "FAT",
+            why: "the dirty bit in the boot sector is set".to_owned(),
+            remedy: "",
+        };
+        let asleep = FsError::Hibernated {
+            fs: "NTFS",
+            why: "hiberfil.sys begins with 'hibr': hibernation or fast start-up".to_owned(),
+            remedy: "",
+        };
+        for (error, es) in [
+            (dirty, "FAT no se cerró bien: el sector"),
+            (
+                asleep,
+                "NTFS es de un sistema hibernado: hiberfil.sys empieza",
+            ),
+        ] {
+            let kept = error.to_string();
+            assert_eq!(unclean(&Catalog::new(Lang::En), &kept), kept);
+            let said = unclean(&Catalog::new(Lang::Es), &kept);
+            assert!(said.starts_with(es), "{said}");
+        }
+        let other = "whatever a later version says";
+        assert_eq!(unclean(&Catalog::new(Lang::Es), other), other);
     }
 }

@@ -117,3 +117,66 @@ fn a_remedy_is_told_in_the_language_of_the_user() -> Result<()> {
     );
     Ok(())
 }
+
+/// What a command prints for people who read Spanish.
+fn in_spanish(args: &[&str]) -> Result<String> {
+    let output = Command::new(env!("CARGO_BIN_EXE_azud"))
+        .args(args)
+        .args(["--lang", "es"])
+        .env("AZUD_CONFIG", "/dev/null")
+        .output()?;
+    let said = String::from_utf8([output.stdout, output.stderr].concat())?;
+    ensure!(output.status.success(), "{said}");
+    Ok(said)
+}
+
+#[test]
+fn what_is_told_of_foreign_images_is_in_the_users_language() -> Result<()> {
+    if !azud_testkit::tools::have(&["mke2fs"]) {
+        return Ok(());
+    }
+    let dir = tempfile::tempdir()?;
+    let image = dir.path().join("sync.img");
+    kit::ext4(&image, 8, 0)?;
+    std::fs::write(
+        dir.path().join("sync.img.info"),
+        "PARTCLONE:LZOP:NTFS:1000:pc1\n",
+    )?;
+    for (lock, owner) in [
+        (
+            "mounted",
+            "un servidor que tiene montado su sistema de ficheros",
+        ),
+        ("", "una herramienta que no dice quién es"),
+    ] {
+        std::fs::write(dir.path().join("sync.img.lock"), lock)?;
+        let said = in_spanish(&["image", "info", text(&image)])?;
+        ensure!(said.contains(owner), "{said}");
+        for fact in [
+            "programa: ",
+            "compresor: ",
+            "sistema de ficheros: ",
+            "tamaño en KiB: ",
+        ] {
+            ensure!(said.contains(fact), "no {fact}: {said}");
+        }
+        ensure!(!said.contains("server") && !said.contains("filesystem: "));
+    }
+    let list = in_spanish(&["image", "list", text(dir.path())])?;
+    ensure!(list.contains("sistema de ficheros"), "{list}");
+    Ok(())
+}
+
+#[test]
+fn room_that_lacks_is_told_in_sizes_that_people_read() -> Result<()> {
+    let dir = tempfile::tempdir()?;
+    let evict = ["cache", "evict", "--cache", text(dir.path()), "--yes"];
+    let evict = [&evict[..], &["--free", "900T"]].concat();
+    for (lang, words) in [("en", "more would have to be free"), ("es", "haría falta")] {
+        let error = error(&evict, lang)?;
+        ensure!(error["code"] == "cache/no-room", "{error}");
+        let said = word(&error, "message")?;
+        ensure!(said.contains("TiB") && said.contains(words), "{said}");
+    }
+    Ok(())
+}

@@ -46,6 +46,7 @@ pub(crate) fn told(context: &Context, error: StoreError) -> Failure {
     );
     Failure {
         detail,
+        words: None,
         remedy: (!stay.is_empty()).then(|| table::rows(&stay)),
         hint: Some(context.catalog.hint(error.code())),
         ..error.into()

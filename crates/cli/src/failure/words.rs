@@ -22,6 +22,7 @@ use azud_store::lease::Holder;
 use azud_store::side::LOCK;
 
 use super::Words;
+use crate::human::bytes;
 use crate::opened::{moment, rfc3339};
 
 mod net;
@@ -317,8 +318,8 @@ pub(super) fn store(error: &StoreError) -> Words {
         StoreError::NoRoom(lack) => Words::new(
             "no-room",
             [
-                ("needed", lack.needed.to_string()),
-                ("could", lack.could_free.to_string()),
+                ("needed", bytes(lack.needed)),
+                ("could", bytes(lack.could_free)),
             ],
         ),
         StoreError::Corrupt { path, reason } => of("store-corrupt", path).term("reason", reason),
@@ -328,16 +329,16 @@ pub(super) fn store(error: &StoreError) -> Words {
             "too-little-room",
             [
                 ("path", shown(path)),
-                ("needs", needs.to_string()),
-                ("has", has.to_string()),
+                ("needs", bytes(*needs)),
+                ("has", bytes(*has)),
             ],
         ),
         StoreError::FileTooLarge { path, size, limit } => Words::new(
             "file-too-large",
             [
                 ("path", shown(path)),
-                ("size", size.to_string()),
-                ("limit", limit.to_string()),
+                ("size", bytes(*size)),
+                ("limit", bytes(*limit)),
             ],
         ),
         StoreError::HalfMoved(path) => Words::new("half-moved", [("image", shown(path))]),

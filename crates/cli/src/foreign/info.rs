@@ -5,6 +5,7 @@ use std::path::Path;
 use azud_core::code::Code;
 use azud_core::name::ImageFile;
 use azud_image::sniff::{Format, Sniffed};
+use azud_store::lease::Holder;
 use azud_store::list::entry;
 
 use super::file_of;
@@ -12,7 +13,7 @@ use crate::commands::Context;
 use crate::facts::Known;
 use crate::failure::Failure;
 use crate::human;
-use crate::opened::rfc3339;
+use crate::opened::{moment, rfc3339};
 use crate::table;
 
 /// Describes the image.
@@ -53,16 +54,19 @@ fn human_rows(context: &Context, (path, known, found): (&Path, &Known, &Sniffed)
         .map(|claim| claim.to_line().trim_end().to_owned());
     let facts = [
         ("image", Some(path.display().to_string())),
-        ("format", Some(known.format())),
+        ("format", Some(known.format(&context.catalog))),
         ("file-system", found.fs.clone()),
         ("device-size", bytes(found.device_size)),
         ("used", bytes(found.used)),
         ("file-size", bytes(Some(entry.size))),
         ("modified", entry.modified.map(rfc3339)),
         ("tool", found.tool.clone()),
-        ("problem", found.problem.clone()),
+        (
+            "problem",
+            found.problem.as_deref().map(|it| context.catalog.term(it)),
+        ),
         ("claimed", claim),
-        ("lock", entry.lock.as_ref().map(ToString::to_string)),
+        ("lock", entry.lock.as_ref().map(|by| owner(context, by))),
         (
             "side-files",
             Some(entry.side.join(" ")).filter(|side| !side.is_empty()),
@@ -76,7 +80,13 @@ fn human_rows(context: &Context, (path, known, found): (&Path, &Known, &Sniffed)
         let text = context.catalog.fmt(
             "claim-and-finding",
             &[
-                ("fact", fact.into()),
+                (
+                    "fact",
+                    context
+                        .catalog
+                        .text(&format!("fact-{}", fact.replace('_', "-")))
+                        .into(),
+                ),
                 ("claimed", claimed.into()),
                 ("found", found.into()),
             ],
@@ -92,4 +102,24 @@ fn human_rows(context: &Context, (path, known, found): (&Path, &Known, &Sniffed)
         rows.push((label("state"), states.join(", ")));
     }
     table::rows(&rows)
+}
+
+/// Who has a lock.
+fn owner(context: &Context, by: &Holder) -> String {
+    let catalog = &context.catalog;
+    match by {
+        Holder::Azud {
+            host, pid, since, ..
+        } => {
+            let values = [
+                ("host", host.into()),
+                ("pid", pid.to_string().into()),
+                ("since", rfc3339(moment(*since)).into()),
+            ];
+            catalog.fmt("lock-of-azud", &values)
+        }
+        Holder::Mounted => catalog.text("lock-of-a-mount"),
+        Holder::Reduced => catalog.text("lock-of-a-reduction"),
+        _ => catalog.text("lock-of-a-tool"),
+    }
 }

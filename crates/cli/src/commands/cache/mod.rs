@@ -25,6 +25,7 @@ use clap::Subcommand;
 
 use super::Context;
 use crate::failure::Failure;
+use crate::output::{detail, told};
 use crate::place;
 use crate::plan::Value;
 use crate::site::Site;
@@ -134,14 +135,16 @@ fn unrecognised(context: &Context, device: &Path) -> Failure {
 fn keep_in_step(context: &Context) {
     let done = place::namespace(context).and_then(|names| place::keep_in_step(&names));
     if let Err(failure) = done {
-        let why = format!("{}: {}", failure.code, failure.detail);
+        let said = detail(&context.catalog, &failure);
+        let why = format!("{}: {said}", failure.code);
         context.output.warn(&context.catalog, &why);
     }
 }
 
 fn warn_skipped(context: &Context, found: &cache::Found) {
     for (_, why) in &found.skipped {
-        context.output.warn(&context.catalog, &why.to_string());
+        let text = told(&context.catalog, why);
+        context.output.warn(&context.catalog, &text);
     }
 }
 

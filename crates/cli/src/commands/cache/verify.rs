@@ -19,6 +19,7 @@ use crate::checked::Checking;
 use crate::commands::Context;
 use crate::failure::Failure;
 use crate::opened::{identify, now};
+use crate::output::detail;
 
 /// Arguments.
 #[derive(Debug, clap::Args)]
@@ -69,7 +70,8 @@ impl Args {
         for cached in due {
             let done = one(context, &cache, &cached.path, &throttle);
             let one = done.unwrap_or_else(|failure| {
-                context.output.warn(&context.catalog, &failure.detail);
+                let text = detail(&context.catalog, &failure);
+                context.output.warn(&context.catalog, &text);
                 Checked::of(&cached.path, "unreadable")
             });
             one.tell(context);

@@ -17,6 +17,7 @@ use crate::failure::Failure;
 use crate::human;
 use crate::i18n::Catalog;
 use crate::opened::Opened;
+use crate::output::detail;
 use crate::output::{Mode, Output};
 use crate::site::SiteArgs;
 use crate::table;
@@ -176,9 +177,9 @@ impl Story<'_> {
         flip(Path::new(&damaged))?;
         match self.azud(&["image", "verify", &damaged]) {
             Err(failure) if failure.code == Code::Corrupt => {
-                self.context
-                    .output
-                    .note(&format!("  → {}: {}", failure.code, failure.detail));
+                let said = detail(&self.context.catalog, &failure);
+                let output = &self.context.output;
+                output.note(&format!("  → {}: {said}", failure.code));
             }
             Err(other) => return Err(other),
             Ok(_) => return Err(broken("a flipped bit was not noticed")),

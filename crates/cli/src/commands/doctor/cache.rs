@@ -6,6 +6,7 @@ use azud_disk::machine::direct_io;
 use azud_disk::mounting::MountFacts;
 
 use super::finding::Finding;
+use crate::failure::Failure;
 
 /// What is known of the cache.
 #[derive(Debug)]
@@ -49,10 +50,12 @@ impl Facts {
     pub(super) fn judge(&self) -> Vec<Finding> {
         let found = match &self.found {
             Ok(found) => found,
-            Err(error) => return vec![Finding::unknown("cache-unknown").with("why", error)],
+            Err(error) => {
+                return vec![Finding::unknown("cache-unknown").because(Failure::of(error))];
+            }
         };
         let skipped = found.skipped.iter().map(|(device, why)| {
-            let finding = Finding::unknown("device-unknown").with("why", why);
+            let finding = Finding::unknown("device-unknown").because(Failure::of(why));
             finding.with("device", device.display())
         });
         let mut findings: Vec<Finding> = skipped.collect();

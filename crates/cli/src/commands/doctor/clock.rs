@@ -45,7 +45,7 @@ pub(super) fn judge(now: SystemTime) -> Finding {
 
 pub(super) fn judge_probe(probe: &Probe) -> Finding {
     let finding = match &probe.skew {
-        Err(why) => Finding::unknown("clock-unknown").with("why", why),
+        Err(why) => Finding::unknown("clock-unknown").term("why", why),
         Ok(skew) if skew.unsigned_abs() <= TOLERABLE => Finding::ok("clock"),
         Ok(skew) => {
             let finding = if skew.unsigned_abs() <= TOO_FAR {

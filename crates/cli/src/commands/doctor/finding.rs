@@ -4,8 +4,10 @@ use fluent_bundle::FluentValue;
 use serde::Serialize;
 use serde_json::{Map, Value as Json, json};
 
+use crate::failure::Failure;
 use crate::human::printable;
 use crate::i18n::Catalog;
+use crate::output::detail;
 
 /// How it stands, the worst last.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
@@ -40,6 +42,10 @@ pub(super) enum Said {
     Text(String),
     /// Words of the catalogue, `doctor-for-<key>`.
     Purpose(&'static str),
+    /// English words of the program or the system, with others' among their terms.
+    Term(String),
+    /// What an error says.
+    Failure(Box<Failure>),
 }
 
 /// What was found. The catalogue says it: `doctor-<key>`, and why it matters (`.why`) and what to do
@@ -82,6 +88,18 @@ impl Finding {
         self
     }
 
+    /// A value that is a term: a fixed piece of English text.
+    pub(super) fn term(mut self, name: &'static str, text: impl Into<String>) -> Self {
+        self.values.push((name, Said::Term(text.into())));
+        self
+    }
+
+    /// Why it could not be looked at.
+    pub(super) fn because(mut self, failure: Failure) -> Self {
+        self.values.push(("why", Said::Failure(Box::new(failure))));
+        self
+    }
+
     /// What it is needed for.
     pub(super) fn purpose(mut self, key: &'static str) -> Self {
         self.values.push(("purpose", Said::Purpose(key)));
@@ -93,6 +111,8 @@ impl Finding {
         let text = |said: &Said| match said {
             Said::Text(text) => text.clone(),
             Said::Purpose(key) => catalog.text(&format!("doctor-for-{key}")),
+            Said::Term(text) => catalog.term(text),
+            Said::Failure(failure) => detail(catalog, failure),
         };
         values.map(|(name, said)| (*name, text(said))).collect()
     }

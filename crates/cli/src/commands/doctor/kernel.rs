@@ -71,7 +71,7 @@ pub(super) fn judge(facts: &Facts) -> Vec<Finding> {
             Driver::Loadable => Finding::ok("driver-loadable"),
             Driver::Absent => Finding::warning("no-driver").purpose(need),
         };
-        finding.with("name", name)
+        finding.term("name", *name)
     }));
     found
 }

@@ -158,7 +158,7 @@ fn look_at_site(site: Site) -> Vec<Section> {
     match asked {
         None => found.push(Finding::unknown("names-silent")),
         Some(Err(failure)) => {
-            found.push(Finding::unknown("names-unknown").with("why", failure.detail));
+            found.push(Finding::unknown("names-unknown").because(failure));
         }
         Some(Ok((namespace, plan))) => {
             if let Some(plan) = plan {

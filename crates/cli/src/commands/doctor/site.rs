@@ -12,6 +12,7 @@ use azud_store::StoreError;
 use azud_store::links::{self, Plan};
 
 use super::finding::Finding;
+use crate::failure::Failure;
 use crate::site::{Site, config_file};
 
 /// The file of the configuration.
@@ -137,7 +138,7 @@ pub(super) fn plan(namespace: &Namespace) -> Result<Plan, StoreError> {
 pub(super) fn judge_names(base: &Path, plan: &Result<Plan, StoreError>) -> Vec<Finding> {
     let plan = match plan {
         Ok(plan) => plan,
-        Err(error) => return vec![Finding::unknown("names-unknown").with("why", error)],
+        Err(error) => return vec![Finding::unknown("names-unknown").because(Failure::of(error))],
     };
     let taken = plan.taken.iter().filter_map(|error| match error {
         StoreError::AliasTaken { path, .. } => {

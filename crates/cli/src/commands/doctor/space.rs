@@ -30,7 +30,7 @@ pub(super) fn gather(dir: PathBuf) -> Fact {
 
 pub(super) fn judge(fact: &Fact) -> Finding {
     let finding = match &fact.room {
-        Err(why) => Finding::unknown("room-unknown").with("why", why),
+        Err(why) => Finding::unknown("room-unknown").term("why", why),
         Ok(room) => {
             let finding = if room.free < NOTHING {
                 Finding::problem("room-none")

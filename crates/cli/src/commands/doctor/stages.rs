@@ -23,7 +23,7 @@ pub(super) fn gather(tree: PathBuf) -> Fact {
 pub(super) fn judge(fact: &Fact) -> Vec<Finding> {
     let found = match &fact.found {
         Err(why) => {
-            let finding = Finding::unknown("stages-unknown").with("why", why);
+            let finding = Finding::unknown("stages-unknown").term("why", why);
             return vec![finding.with("path", fact.tree.display())];
         }
         Ok(found) if found.is_empty() => {

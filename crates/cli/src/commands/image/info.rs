@@ -17,6 +17,7 @@ use crate::origin::{Origin, patience};
 use crate::remote::Remote;
 use crate::sums::{self, FalseSum};
 use crate::table;
+use crate::volume::unclean;
 
 use crate::commands::Context;
 use crate::failure::Failure;
@@ -136,16 +137,14 @@ fn human_rows(context: &Context, opened: &Shown<'_>) -> String {
         (label("identity"), opened.identity().to_string()),
         (label("file-system"), facts.fs.clone()),
     ];
+    let dirty = facts.dirty.as_deref();
     let texts = [
-        ("label", &facts.label),
-        ("uuid", &facts.uuid),
-        ("dirty", &facts.dirty),
+        ("label", facts.label.clone()),
+        ("uuid", facts.uuid.clone()),
+        ("dirty", dirty.map(|text| unclean(&context.catalog, text))),
     ];
-    rows.extend(
-        texts
-            .into_iter()
-            .filter_map(|(key, text)| Some((label(key), text.clone()?))),
-    );
+    let texts = texts.into_iter();
+    rows.extend(texts.filter_map(|(key, text)| Some((label(key), text?))));
     rows.extend([
         (
             label("device-size"),

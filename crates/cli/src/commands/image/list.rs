@@ -41,9 +41,9 @@ impl Args {
         known.extend(self.at_top(context, &known)?);
         let images: Vec<&Known> = known.iter().filter(|known| is_image(known)).collect();
         for (path, why) in &listing.skipped {
-            context
-                .output
-                .warn(&context.catalog, &format!("{}: {why}", path.display()));
+            let why = context.catalog.term(why);
+            let text = format!("{}: {why}", path.display());
+            context.output.warn(&context.catalog, &text);
         }
         let untrue = images
             .iter()
@@ -147,7 +147,7 @@ fn cells(context: &Context, known: &Known) -> Vec<String> {
     let size = (!known.entry.is_dir).then(|| human::bytes(known.entry.size));
     vec![
         known.entry.path.display().to_string(),
-        known.format(),
+        known.format(&context.catalog),
         fs,
         used.map_or_else(dash, human::bytes),
         size.unwrap_or_else(dash),

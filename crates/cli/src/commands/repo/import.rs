@@ -21,6 +21,7 @@ use crate::failure::Failure;
 use crate::human;
 use crate::opened::now;
 use crate::origin::Origin;
+use crate::output::detail;
 use crate::place;
 use crate::plan::{Plan, Value};
 use crate::table;
@@ -80,7 +81,8 @@ impl Args {
                 Ok(report) => tally.count(item, &report),
                 Err(failure) if failure.code == Code::Interrupted => return Err(failure),
                 Err(failure) => {
-                    let text = format!("{}: {}", item.name, failure.detail);
+                    let said = detail(&context.catalog, &failure);
+                    let text = format!("{}: {said}", item.name);
                     context.output.warn(&context.catalog, &text);
                     tally.failed.push((item.name.clone(), failure));
                 }
