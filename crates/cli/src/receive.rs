@@ -107,8 +107,12 @@ impl Prepared<'_> {
     /// Adds to a plan what goes.
     pub(crate) fn tell(&self, context: &Context, plan: Plan) -> Plan {
         let plan = self.purging.tell(context, plan);
-        match &self.making {
+        let plan = match &self.making {
             Some(making) => making.show(context, plan),
+            None => plan,
+        };
+        match &self.home {
+            Some(home) => home.tell_floor(context, plan, (self.prospect(), self.making.as_ref())),
             None => plan,
         }
     }

@@ -123,6 +123,26 @@ impl Home {
         Err(no_room(context, &survey, short.as_deref()))
     }
 
+    /// Warns where less stays free than should: that alone keeps no image out, and makes none go.
+    pub(super) fn tell_floor(
+        &self,
+        context: &Context,
+        plan: Plan,
+        (prospect, making): (&Prospect, Option<&Making>),
+    ) -> Plan {
+        let frees = making.map_or(0, |making| making.plan.frees);
+        let room = prospect.has.saturating_add(frees);
+        let left = room.saturating_sub(prospect.needs);
+        if prospect.needs == 0 || left >= self.policy.floor {
+            return plan;
+        }
+        let values = [
+            ("left", human::bytes(left).into()),
+            ("floor", human::bytes(self.policy.floor).into()),
+        ];
+        plan.warning(&context.catalog, "below-floor", &values)
+    }
+
     /// Makes the room. What went is added to `gone`.
     pub(super) fn make(
         &self,

@@ -115,6 +115,25 @@ fn loop_an_update_evicts_the_least_recently_used_and_never_the_pinned() -> Resul
     full.mount.unmount()
 }
 
+/// A quarter of so small a disk is to stay free, and does not already: what fits goes in all the same.
+#[test]
+fn loop_less_than_the_floor_is_told() -> Result<()> {
+    if !programs() {
+        return Ok(());
+    }
+    let full = Full::make()?;
+    let small = full.source("small.img", 2)?;
+    let image = full.root().join("small.img");
+    let args = ["cache", "update", text(&image), "--from", text(&small)];
+    let plan = azud(&[&args[..], &["--dry-run"]].concat())?;
+    plan.done()?;
+    assert_eq!(plan.warned(), ["below-floor"]);
+    let plan = update(&image, &small, &["--dry-run"])?;
+    plan.done()?;
+    ensure!(plan.warned().is_empty(), "{}", plan.plan());
+    full.mount.unmount()
+}
+
 #[test]
 fn loop_where_nothing_may_go_nothing_changes() -> Result<()> {
     if !programs() {
