@@ -1070,6 +1070,7 @@ word-stale = stale
 word-unmounted = not mounted
 word-unreachable = no answer
 word-write = read and write
+repo-no-directory = This computer has no such directory: check --path.
 repo-none = No repository is mounted or known
 repo-is-cache = That is this computer's cache: “azud cache mount” mounts it.
 repo-is-storage = That is removable storage: “azud storage mount” mounts it.

@@ -1070,6 +1070,7 @@ word-stale = caduco
 word-unmounted = sin montar
 word-unreachable = no responde
 word-write = lectura y escritura
+repo-no-directory = Este equipo no tiene ese directorio: compruebe --path.
 repo-none = No hay ningún repositorio montado ni conocido
 repo-is-cache = Es la caché de este equipo: «azud cache mount» la monta.
 repo-is-storage = Es un medio extraíble: «azud storage mount» lo monta.

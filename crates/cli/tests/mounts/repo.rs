@@ -18,6 +18,8 @@ fn mount_several_repositories_at_once_each_at_its_address() -> Result<()> {
     let room = Room::new()?;
     let told = room.mount("10.0.0.9", &[])?;
     assert_eq!(told["read_only"], true);
+    // Once more is the same, and once is enough to take it away.
+    assert_eq!(room.mount("10.0.0.9", &[])?, told);
     room.mount("NAS.example.org", &["--write"])?;
     let (first, second) = (
         room.path("root/10.0.0.9"),
@@ -79,7 +81,7 @@ fn mount_that_fails_leaves_nothing_behind() -> Result<()> {
     }
     let room = Room::new()?;
     let absent = room.path("absent");
-    room.refused(&[
+    let (code, _) = room.refused(&[
         "repo",
         "mount",
         "10.0.0.9",
@@ -88,6 +90,7 @@ fn mount_that_fails_leaves_nothing_behind() -> Result<()> {
         "--path",
         text(&absent),
     ])?;
+    assert_eq!(code, "repo/no-such-share");
     let (code, _) = room.refused(&["repo", "mount", "10.0.0.9", "--protocol", "file"])?;
     assert_eq!(code, "repo/unknown");
     for (address, code) in [

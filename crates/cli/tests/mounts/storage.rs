@@ -44,7 +44,8 @@ fn loop_a_stick_is_found_mounted_listed_and_unmounted() -> Result<()> {
     assert!(found["images"].is_null());
     room.done(&["storage", "mount", "tools", "--dry-run"])?;
     assert!(!room.path("mnt/USB-TOOLS").exists());
-    room.done(&["storage", "mount", "tools"])?;
+    let told = room.done(&["storage", "mount", "tools"])?;
+    assert_eq!(room.done(&["storage", "mount", "tools"])?, told);
     let (at, link) = (room.path("mnt/USB-TOOLS"), room.path("root/USB-TOOLS"));
     assert_eq!(target(&link).as_deref(), Some(at.as_path()));
     fs::write(link.join("written"), "x")?;

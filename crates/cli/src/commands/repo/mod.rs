@@ -16,7 +16,7 @@ use azud_core::code::Code;
 use azud_core::namespace::{Facts, Namespace, PlaceError};
 use azud_core::reference::{Host, Where};
 use azud_disk::own_addresses;
-use azud_disk::remote::{mounted_in, reach};
+use azud_disk::remote::{Protocol, Remote, mounted_in, reach};
 use clap::Subcommand;
 
 pub(crate) use known::replace;
@@ -126,10 +126,34 @@ impl Goal {
         }
     }
 
+    /// The way by which what is mounted there would be mounted now: the same source with the same rights.
+    fn mounted_by<'a>(&self, ways: &'a [Remote<'a>]) -> Option<&'a Remote<'a>> {
+        let above = self.at.parent().unwrap_or(&self.at);
+        let mut there = mounted_in(above).into_iter();
+        let there = there.find(|facts| facts.at == self.at)?;
+        ways.iter().find(|way| {
+            let same = match way.protocol {
+                // A bound directory is known by its number alone.
+                Protocol::File => same_directory(Path::new(way.path), &self.at),
+                _ => there.source.as_os_str() == way.source(),
+            };
+            same && way.write != there.read_only
+        })
+    }
+
     /// Whether anything is mounted there.
     fn is_mounted(&self) -> bool {
         let above = self.at.parent().unwrap_or(&self.at);
         let mut there = mounted_in(above).into_iter();
         there.any(|facts| facts.at == self.at)
     }
+}
+
+fn same_directory(one: &Path, other: &Path) -> bool {
+    use std::os::unix::fs::MetadataExt;
+    let number = |path| {
+        let meta = std::fs::metadata(path).ok()?;
+        Some((meta.dev(), meta.ino()))
+    };
+    number(one).is_some_and(|found| number(other) == Some(found))
 }

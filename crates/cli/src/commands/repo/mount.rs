@@ -1,6 +1,7 @@
 //! `azud repo mount ADDRESS`.
 
 use std::fs;
+use std::path::Path;
 
 use azud_core::code::Code;
 use azud_disk::DiskError;
@@ -44,7 +45,13 @@ impl Args {
         let known = self.access.over(register.find(&host.to_string()), host);
         let plan = known.rows(Plan::new("repo-mount"));
         let plan = plan.text("mount-point", at.display().to_string());
-        known.ways(host, None)?;
+        let wanted = known.ways(host, None)?;
+        for way in wanted.iter().filter(|way| way.protocol == Protocol::File) {
+            if !Path::new(way.path).is_dir() {
+                let hint = context.catalog.text("repo-no-directory");
+                return Err(Failure::new(Code::NoShare, way.path).with_hint(hint));
+            }
+        }
         if settle(context, &plan, self.writing) == Step::Stop {
             return Ok(());
         }
@@ -57,34 +64,40 @@ impl Args {
             withdraw(at)?;
         }
         let ways = known.ways(host, credentials.as_ref())?;
+        if let Some(way) = goal.mounted_by(&ways) {
+            show(context, (&known.address, at), way);
+            return Ok(());
+        }
         let (mounted, way) = first(&ways, at)?;
         // What cannot be read is of no use; it goes away with its guard.
         fs::read_dir(mounted.at()).map_err(|error| Failure::io(at, &error))?;
-        let value = json!({
-            "action": "repo-mount",
-            "address": known.address,
-            "at": mounted.keep(),
-            "protocol": way.protocol.as_str(),
-            "source": way.source().to_string_lossy(),
-            "read_only": !way.write,
-        });
+        mounted.keep();
         follow(context);
-        context.output.result(&value, || {
-            let shown = at.display().to_string();
-            context
-                .catalog
-                .fmt("result-repo-mount", &[("at", shown.into())])
-        });
+        show(context, (&known.address, at), way);
         Ok(())
     }
 }
 
+/// Where it is, whoever mounted it.
+fn show(context: &Context, (address, at): (&str, &Path), way: &Remote<'_>) {
+    let value = json!({
+        "action": "repo-mount",
+        "address": address,
+        "at": at,
+        "protocol": way.protocol.as_str(),
+        "source": way.source().to_string_lossy(),
+        "read_only": !way.write,
+    });
+    context.output.result(&value, || {
+        let shown = at.display().to_string();
+        let values = [("at", shown.into())];
+        context.catalog.fmt("result-repo-mount", &values)
+    });
+}
+
 /// Mounts by the first way that works. Of several failures the one is told that came closest: of a server
 /// that answers, if any did.
-fn first<'a>(
-    ways: &'a [Remote<'a>],
-    at: &std::path::Path,
-) -> Result<(Mounted, &'a Remote<'a>), Failure> {
+fn first<'a>(ways: &'a [Remote<'a>], at: &Path) -> Result<(Mounted, &'a Remote<'a>), Failure> {
     let mut told: Option<DiskError> = None;
     for way in ways {
         match way.mount(at) {

@@ -50,20 +50,26 @@ impl Args {
                 return Err(Failure::new(azud_core::code::Code::NoMedium, node).with_hint(hint));
             };
             let at = place_of(&site.layout, name);
+            let real = std::fs::canonicalize(&at).unwrap_or_else(|_| at.clone());
+            let already = medium.mounted.contains(&real);
             let row = format!("{} → {}", medium.node.display(), at.display());
             plan = plan.text("medium", row);
-            work.push((medium, name, at));
+            work.push((medium, name, at, already));
         }
         if settle(context, &plan, self.writing) == Step::Stop {
             return Ok(());
         }
         let mut done: Vec<Value> = Vec::new();
-        for (medium, name, at) in work {
-            let mounted = medium.mount(&at, self.read_only)?;
+        for (medium, name, at, already) in work {
+            let at = if already {
+                at
+            } else {
+                medium.mount(&at, self.read_only)?.keep()
+            };
             done.push(json!({
                 "name": name.to_string(),
                 "device": medium.node,
-                "at": mounted.keep(),
+                "at": at,
                 "read_only": self.read_only || medium.read_only,
             }));
         }
