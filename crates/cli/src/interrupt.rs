@@ -8,7 +8,7 @@ use std::fs::File;
 use std::io::{self, BufReader, Read};
 use std::os::fd::AsFd;
 use std::path::Path;
-use std::sync::atomic::{AtomicI32, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI32, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::thread::sleep;
 use std::time::Duration;
@@ -29,6 +29,9 @@ static ASKED: AtomicI32 = AtomicI32::new(0);
 /// Whether the work has begun. Whoever ends the program at once holds this until it has ended.
 static AT_WORK: Mutex<bool> = Mutex::new(false);
 
+/// Whether being ended is how the command ends.
+static WATCHING: AtomicBool = AtomicBool::new(false);
+
 /// How often a file system that is mounted for a moment is waited for, and how long each time.
 const TRIES: u32 = 100;
 const NAP: Duration = Duration::from_millis(50);
@@ -40,6 +43,11 @@ fn at_work() -> MutexGuard<'static, bool> {
 /// From now on signals wait for a safe moment.
 pub(crate) fn begin_work() {
     *at_work() = true;
+}
+
+/// From now on nothing but waiting is done: a signal ends it, and that is no error.
+pub(crate) fn only_watches() {
+    WATCHING.store(true, Ordering::SeqCst);
 }
 
 /// Whether the work may go on.
@@ -115,8 +123,10 @@ fn first(signal: i32, lang: Lang, output: impl FnOnce() -> Output) {
                 // The question, or the bar, stands on this line.
                 output.note("");
             }
-            let failure = Failure::new(Code::Interrupted, "");
-            output.failure(&Catalog::new(lang), &failure);
+            if !WATCHING.load(Ordering::SeqCst) {
+                let failure = Failure::new(Code::Interrupted, "");
+                output.failure(&Catalog::new(lang), &failure);
+            }
             let _ = output.finish();
             std::process::exit(128 + signal);
         }

@@ -430,3 +430,23 @@ fn of_a_new_file_nothing_stays_and_one_that_was_there_does() -> Result<()> {
     ensure!(scene.images()? == ["disk"], "it was the user's");
     Ok(())
 }
+
+/// It does nothing but wait: to be ended is no failure.
+#[test]
+fn a_watch_ends_quietly() -> Result<()> {
+    let dir = tempfile::tempdir()?;
+    for (signal, status) in SIGNALS {
+        let mut watch = command(&["storage", "watch"]);
+        watch
+            .env("AZUD_ROOT", dir.path().join("root"))
+            .env("AZUD_MNT", dir.path().join("mnt"))
+            .env("AZUD_CONFIG", "/dev/null");
+        let mut watch = Run::start(&watch)?;
+        watch.until("watching")?;
+        watch.signal(signal)?;
+        ensure!(watch.end()?.code() == Some(status), "{signal}");
+        let told = watch.lines.iter().find(|line| line["error"].is_object());
+        ensure!(told.is_none(), "{told:?}");
+    }
+    Ok(())
+}

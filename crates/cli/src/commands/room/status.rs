@@ -16,6 +16,7 @@ use super::show::{human, json};
 use crate::commands::serve::State;
 use crate::commands::{Context, repo};
 use crate::failure::Failure;
+use crate::interrupt;
 use crate::opened::{now, seconds};
 
 /// How often it is looked again.
@@ -94,6 +95,7 @@ impl Args {
 
 /// Shows the room whenever something changed. A manager that is away for a while is asked again.
 fn watch(context: &Context, source: &Source, first: Vec<Shown>) -> Result<(), Failure> {
+    interrupt::only_watches();
     let redraws = !context.output.mode().json && std::io::stdout().is_terminal();
     let mut computers = first;
     let mut shown = None;

@@ -9,6 +9,7 @@ use serde_json::json;
 
 use crate::commands::Context;
 use crate::failure::Failure;
+use crate::interrupt;
 use crate::place;
 use crate::site::Site;
 
@@ -28,6 +29,7 @@ impl Args {
     pub fn run(&self, context: &Context) -> Result<(), Failure> {
         let watch = Watch::begin()?;
         let mut site = Site::load(&context.site)?;
+        interrupt::only_watches();
         context
             .output
             .json(&json!({ "watching": site.layout.mnt() }));
