@@ -279,6 +279,21 @@ pub fn config_file() -> PathBuf {
     named.map_or_else(|| CONFIG.into(), PathBuf::from)
 }
 
+/// Refuses where a file is named that is not there, also before commands that would not read it: whoever names one
+/// means it to hold.
+///
+/// # Errors
+/// `cli/bad-config`.
+pub(crate) fn check_named() -> Result<(), Failure> {
+    let path = config_file();
+    match std::fs::metadata(&path) {
+        Err(error) if path != Path::new(CONFIG) => {
+            Err(bad(&path.display().to_string(), &error.to_string()))
+        }
+        _ => Ok(()),
+    }
+}
+
 /// Reads the file that was named, or the usual one if there is one.
 fn read(named: Option<&Path>) -> Result<File, Failure> {
     let path = named.unwrap_or(Path::new(CONFIG));

@@ -180,3 +180,24 @@ fn room_that_lacks_is_told_in_sizes_that_people_read() -> Result<()> {
     }
     Ok(())
 }
+
+#[test]
+fn a_configuration_that_is_named_and_missing_is_told() -> Result<()> {
+    let dir = tempfile::tempdir()?;
+    let list = |config: &str| -> Result<(Option<i32>, String)> {
+        let output = Command::new(env!("CARGO_BIN_EXE_azud"))
+            .args(["image", "list", text(dir.path())])
+            .env("AZUD_CONFIG", config)
+            .output()?;
+        let errors = String::from_utf8(output.stderr)?;
+        Ok((output.status.code(), errors))
+    };
+    let (status, errors) = list(text(&dir.path().join("none.toml")))?;
+    ensure!(
+        status == Some(1) && errors.contains("cli/bad-config"),
+        "{errors}"
+    );
+    ensure!(errors.contains("none.toml"), "{errors}");
+    ensure!(list("")?.0 == Some(0));
+    Ok(())
+}

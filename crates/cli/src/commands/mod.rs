@@ -95,6 +95,14 @@ impl Command {
     /// # Errors
     /// Whatever kept it from being done.
     pub fn run(&self, context: &Context) -> Result<(), Failure> {
+        // The doctor tells it among the rest; the others have nothing to do with a site.
+        let without = matches!(
+            self,
+            Self::Doctor(_) | Self::Completions(_) | Self::Man(_) | Self::Help(_)
+        );
+        if !without {
+            crate::site::check_named()?;
+        }
         match self {
             Self::Demo(args) => args.run(context),
             Self::Image(verb) => verb.run(context),
