@@ -423,7 +423,7 @@ doctor-disks-silent = A disk does not answer
 
 ## Asking for consent
 
-confirm-prompt = This destroys what { $device } holds. To go on, type its name:
+confirm-prompt = All that { $device } holds now is lost. To go on, type its name:
 confirm-prompt-table = This changes the partition table of { $device }. To go on, type its name:
 confirm-nobody = nobody said that the content of { $device } may go
 confirm-other = the answer was not { $device }
@@ -953,13 +953,14 @@ warn-images-lost = { $count ->
    *[other] { $count } images ({ $size }) in it will be lost.
 }
 warn-images-unknown = It is a cache, and what images it holds cannot be told.
+hint-no-cache = “azud cache init DISK” makes one. “lsblk -o NAME,LABEL,PARTLABEL” shows what each partition is called.
 hint-cache-blank = Nothing is on it: “azud cache init { $device }” formats it.
 hint-cache-unrecognised = It is not blank and may hold images: do not format it yet.
     Look what is on it: blkid -p { $device }; wipefs { $device } (it only shows)
     Check it without a change: e2fsck -fn { $device } (XFS: xfs_repair -n, btrfs: btrfs check)
     Only if neither helps, as all images in it are lost: azud cache init { $device } --reformat
 hint-reformat = To lose all its images: azud cache init { $device } --reformat
-confirm-removal-prompt = These images leave { $device } for good. To go on, type its name:
+confirm-removal-prompt = The images named above are deleted from { $device }; one that is nowhere else is lost. To go on, type its name:
 confirm-last-copy-prompt = What a partition of this computer runs can then not be put back from { $device }. To go on, type its name:
 plan-cache-evict = Remove images from the cache
 plan-cache-pin = Pin images
@@ -998,7 +999,7 @@ warn-evicted = To make room, these left the cache: { $names }
 warn-below-floor = { $left } will stay free in the cache, less than the { $floor } that are to stay free: the image itself fits.
 warn-last-copy = { $image } is the last copy in the cache of what { $partition } runs: that cannot be put back from here then.
 warn-removes-last-copy = It is the last copy in the cache of what { $partition } runs. As long as it is in the trash, “azud image rollback” brings it back.
-warn-evicts = These images are removed for good; they can be fetched again from the manager.
+warn-evicts = These images are removed for good; one that is nowhere else is lost.
 warn-not-remembered = The cache is read-only: the check is not remembered.
 warn-uncertain = Images share bytes here: how much is freed shows after each, and no more is removed than needed.
 cache-no-evict = { $needed } of other images would have to go to make room, and --no-evict keeps them

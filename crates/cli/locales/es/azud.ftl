@@ -423,7 +423,7 @@ doctor-disks-silent = Un disco no responde
 
 ## Pedir conformidad
 
-confirm-prompt = Se perderá lo que contiene { $device }. Para seguir, escriba su nombre:
+confirm-prompt = Se pierde todo lo que contiene { $device } ahora. Para seguir, escriba su nombre:
 confirm-prompt-table = Esto cambia la tabla de particiones de { $device }. Para continuar, escriba su nombre:
 confirm-nobody = nadie ha dado su conformidad para perder lo que contiene { $device }
 confirm-other = la respuesta no fue { $device }
@@ -953,13 +953,14 @@ warn-images-lost = { $count ->
    *[other] Se perderán { $count } imágenes ({ $size }) que contiene.
 }
 warn-images-unknown = Es una caché, y no se puede saber qué imágenes contiene.
+hint-no-cache = «azud cache init DISCO» crea una. «lsblk -o NAME,LABEL,PARTLABEL» muestra cómo se llama cada partición.
 hint-cache-blank = No contiene nada: «azud cache init { $device }» lo formatea.
 hint-cache-unrecognised = No está en blanco y puede contener imágenes: no lo formatee todavía.
     Mire lo que contiene: blkid -p { $device }; wipefs { $device } (solo muestra)
     Revíselo sin cambiar nada: e2fsck -fn { $device } (XFS: xfs_repair -n, btrfs: btrfs check)
     Solo si nada de eso ayuda, pues se pierden todas sus imágenes: azud cache init { $device } --reformat
 hint-reformat = Para perder todas sus imágenes: azud cache init { $device } --reformat
-confirm-removal-prompt = Estas imágenes dejan { $device } para siempre. Para seguir, escriba su nombre:
+confirm-removal-prompt = Las imágenes nombradas arriba se borran de { $device }; la que no esté en otro sitio se pierde. Para seguir, escriba su nombre:
 confirm-last-copy-prompt = Después no se podrá restaurar desde { $device } lo que usa una partición de este equipo. Para seguir, escriba su nombre:
 plan-cache-evict = Retirar imágenes de la caché
 plan-cache-pin = Fijar imágenes
@@ -998,7 +999,7 @@ warn-evicted = Para hacer sitio salieron de la caché: { $names }
 warn-below-floor = Quedarán libres { $left } en la caché, menos que los { $floor } que deben quedar libres: la imagen en sí cabe.
 warn-last-copy = { $image } es la última copia en la caché de lo que usa { $partition }: después no se podrá restaurar desde aquí.
 warn-removes-last-copy = Es la última copia en la caché de lo que usa { $partition }. Mientras esté en la papelera, «azud image rollback» la recupera.
-warn-evicts = Estas imágenes se retiran para siempre; se pueden traer de nuevo del gestor.
+warn-evicts = Estas imágenes se retiran para siempre; la que no esté en otro sitio se pierde.
 warn-not-remembered = La caché es de solo lectura: la comprobación no queda anotada.
 warn-uncertain = Aquí las imágenes comparten bytes: cuánto se libera se ve tras cada una, y no se retira más de lo necesario.
 cache-no-evict = tendrían que salir { $needed } de otras imágenes para hacer sitio, y --no-evict las conserva

@@ -35,7 +35,10 @@ impl Args {
         warn_skipped(context, &found);
         let chosen = match only(&found.hits) {
             Ok(hit) => Some(hit.device.clone()),
-            Err(error) if found.hits.is_empty() => return Err(error.into()),
+            Err(error) if found.hits.is_empty() => {
+                let hint = context.catalog.text("hint-no-cache");
+                return Err(Failure::from(error).with_hint(hint));
+            }
             Err(error) => {
                 let text = context.catalog.fmt(
                     "warn-several-caches",
