@@ -14,6 +14,7 @@ const DETAIL: usize = 512;
 /// How a job is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 pub enum State {
     /// At work.
     Running,
@@ -36,6 +37,7 @@ impl State {
 
 /// What a computer tells of its job. What a newer program adds is passed over.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 pub struct Report {
     /// The computer's name, as it calls itself.
     pub host: String,

@@ -18,6 +18,7 @@ pub const SILENT: u64 = 15;
 
 /// The image that a computer carries.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 pub struct Carried {
     /// The image, as it was named.
     pub image: String,
@@ -29,6 +30,7 @@ pub struct Carried {
 
 /// A job that failed.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 pub struct Failed {
     /// The job.
     pub job: String,
@@ -44,6 +46,7 @@ pub struct Failed {
 
 /// A computer.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 pub struct Computer {
     /// Where it reported from.
     pub address: String,
@@ -54,6 +57,7 @@ pub struct Computer {
     /// What was restored on it last.
     pub carries: Option<Carried>,
     /// What failed, the newest first.
+    #[cfg_attr(feature = "schema", schema(value_type = Vec<Failed>))]
     pub failures: VecDeque<Failed>,
 }
 
@@ -97,6 +101,7 @@ impl Computer {
 
 /// A computer as the manager shows it: its clock counts, not that of whoever looks.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 pub struct Shown {
     /// Seconds since it reported.
     pub age: u64,

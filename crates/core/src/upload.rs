@@ -67,6 +67,7 @@ pub fn decode(record: &[u8; RECORD_LEN]) -> Result<Piece, BadRecord> {
 /// What an upload begins with.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 pub struct Opening {
     /// The image, by its name in the repository.
     pub name: String,
@@ -85,6 +86,7 @@ pub struct Opening {
 
 /// An upload that was begun.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 pub struct Opened {
     /// How it is called.
     pub id: String,
@@ -95,6 +97,8 @@ pub struct Opened {
 /// How an upload stands.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "state", rename_all = "lowercase")]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
+#[cfg_attr(feature = "schema", schema(as = UploadState))]
 pub enum State {
     /// Pieces can be sent.
     Receiving,

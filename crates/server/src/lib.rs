@@ -15,6 +15,7 @@ mod limits;
 mod listen;
 mod login;
 mod metrics;
+mod openapi;
 mod patience;
 mod problem;
 mod reports;
@@ -112,6 +113,7 @@ pub fn serve(options: &Options, ready: impl FnOnce(&Ready)) -> Result<()> {
         state: options.state.clone(),
         attempts: login::Attempts::default(),
         reports: Arc::clone(&reports),
+        metrics: Arc::default(),
     });
     let api = audited(api, audit);
     let runtime = Runtime::new().map_err(ServerError::Start)?;

@@ -16,6 +16,7 @@ use azud_store::list::{Entry, list};
 use azud_store::tree::Tree;
 use azud_store::{Identity, Stored};
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use crate::problem::Problem;
 
@@ -46,13 +47,14 @@ impl Found {
 }
 
 /// An image in a list.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct Listed {
     name: String,
     size: u64,
     /// Seconds since 1970.
     modified: Option<u64>,
     /// Not told of a foreign image whose index was not made yet.
+    #[schema(value_type = Option<String>)]
     identity: Option<Identity>,
     /// The line of `.info`.
     info: Option<String>,

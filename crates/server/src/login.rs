@@ -5,23 +5,23 @@ use std::net::IpAddr;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use axum::Router;
+use axum::Json;
 use axum::body::Bytes;
 use axum::extract::rejection::BytesRejection;
 use axum::extract::{DefaultBodyLimit, Extension, State};
 use axum::http::StatusCode;
-use axum::response::Response;
-use axum::routing::post;
 use azud_core::code::Code;
-use serde::Deserialize;
-use serde_json::json;
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
 
 use crate::codes::{Codes, Promise};
 use crate::gate::now;
 use crate::limits::Peer;
 use crate::problem::Problem;
-use crate::routes::{Shared, blocking, json_of};
-use crate::token::{Bounds, Secret, Token};
+use crate::routes::{Shared, blocking};
+use crate::token::{Bounds, Role, Secret, Token};
 
 /// Longest request, in bytes.
 const LONGEST: usize = 4096;
@@ -39,7 +39,7 @@ const ADDRESSES: usize = 10_000;
 pub(crate) struct Attempts(Mutex<HashMap<IpAddr, (u32, Instant)>>);
 
 /// What a client sends.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 struct Login {
     code: String,
@@ -48,17 +48,36 @@ struct Login {
     note: String,
 }
 
-pub(crate) fn routes() -> Router<Arc<Shared>> {
-    Router::new()
-        .route("/v1/login", post(login))
+/// What it gets.
+#[derive(Debug, Serialize, ToSchema)]
+struct LoggedIn {
+    /// What the token is called.
+    id: String,
+    role: Role,
+    /// The token itself, shown this once.
+    token: String,
+    /// How long it is good, in seconds.
+    lasts: u64,
+}
+
+pub(crate) fn routes() -> OpenApiRouter<Arc<Shared>> {
+    OpenApiRouter::new()
+        .routes(routes!(login))
         .layer(DefaultBodyLimit::max(LONGEST))
 }
 
+/// Exchange a code that the manager showed for a token.
+#[utoipa::path(
+    post,
+    path = "/v1/login",
+    request_body = Login,
+    responses((status = 200, description = "A token of its own.", body = LoggedIn))
+)]
 async fn login(
     State(shared): State<Arc<Shared>>,
     Extension(peer): Extension<Peer>,
     body: Result<Bytes, BytesRejection>,
-) -> Result<Response, Problem> {
+) -> Result<Json<LoggedIn>, Problem> {
     if !shared.attempts.may(peer.address, Instant::now()) {
         let detail = "this address tries too often";
         let wait = u32::try_from(ATTEMPT_AFTER.as_secs()).expect("seconds");
@@ -71,12 +90,12 @@ async fn login(
     let body = body.map_err(|error| bad(error.body_text()))?;
     let login: Login = serde_json::from_slice(&body).map_err(|error| bad(error.to_string()))?;
     let (token, secret, lasts) = blocking(move || exchange(&shared, &login, peer.address)).await?;
-    Ok(json_of(&json!({
-        "id": token.id,
-        "role": token.role,
-        "token": secret.text(),
-        "lasts": lasts.as_secs(),
-    })))
+    Ok(Json(LoggedIn {
+        id: token.id,
+        role: token.role,
+        token: secret.text().to_owned(),
+        lasts: lasts.as_secs(),
+    }))
 }
 
 /// Takes the code and makes the token.

@@ -12,11 +12,12 @@ use axum::body::{Body, Bytes};
 use axum::extract::{MatchedPath, Request, State};
 use axum::http::header::CONTENT_TYPE;
 use axum::middleware::{Next, from_fn, from_fn_with_state};
-use axum::response::Response;
-use axum::routing::get;
+use axum::response::{IntoResponse, Response};
 use http_body::{Frame, SizeHint};
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
 
-use crate::reports::Reports;
+use crate::routes::Shared;
 
 /// Requests by route, method and status; bytes of bodies.
 #[derive(Debug, Default)]
@@ -83,18 +84,20 @@ impl Metrics {
 }
 
 /// The route that shows them.
-pub(crate) fn route<S: Clone + Send + Sync + 'static>(
-    metrics: &Arc<Metrics>,
-    reports: &Arc<Reports>,
-) -> Router<S> {
-    let (metrics, reports) = (Arc::clone(metrics), Arc::clone(reports));
-    let show = move || {
-        let (at_work, taken) = reports.counts();
-        let kind = (CONTENT_TYPE, "text/plain; version=0.0.4");
-        let text = metrics.text(at_work, taken);
-        async move { ([kind], text) }
-    };
-    Router::new().route("/metrics", get(show))
+pub(crate) fn routes() -> OpenApiRouter<Arc<Shared>> {
+    OpenApiRouter::new().routes(routes!(metrics))
+}
+
+/// Counters for Prometheus.
+#[utoipa::path(
+    get,
+    path = "/metrics",
+    responses((status = 200, description = "Prometheus' text format.", body = String, content_type = "text/plain"))
+)]
+async fn metrics(State(shared): State<Arc<Shared>>) -> impl IntoResponse {
+    let (at_work, taken) = shared.reports.counts();
+    let kind = (CONTENT_TYPE, "text/plain; version=0.0.4");
+    ([kind], shared.metrics.text(at_work, taken))
 }
 
 /// Has the routes of a router say in their answers which they are.

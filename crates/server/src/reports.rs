@@ -7,16 +7,18 @@ use std::sync::{Arc, Mutex, MutexGuard, Weak};
 use std::thread;
 use std::time::Duration;
 
+use axum::Extension;
 use axum::body::Bytes;
-use axum::extract::{DefaultBodyLimit, State};
+use axum::extract::{DefaultBodyLimit, FromRef, State};
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use axum::routing::{get, post};
-use axum::{Extension, Router};
 use azud_core::code::Code;
 use azud_core::report::Report;
 use azud_core::room::{Computer, Room, Shown};
-use serde_json::json;
+use serde::Serialize;
+use utoipa::ToSchema;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
 
 use crate::events::{Events, View};
 use crate::gate;
@@ -43,6 +45,10 @@ pub(crate) struct Reports {
     taken: AtomicU64,
     events: Arc<Events>,
 }
+
+/// The reports, as routes get them.
+#[derive(Debug, Clone)]
+pub(crate) struct AllReports(pub(crate) Arc<Reports>);
 
 impl Reports {
     /// Those of a manager's state. What is damaged is set aside: the room tells anew what it is.
@@ -98,7 +104,7 @@ impl Reports {
         let all = room.computers().map(|it| it.shown(now));
         let computers: Vec<Shown> = all.filter_map(|it| part(it, grant)).collect();
         drop(room);
-        json!({ "computers": computers }).to_string()
+        serde_json::to_string(&Whole { computers }).expect("our own types serialise")
     }
 
     /// Writes down what changed. What cannot be written now is tried again.
@@ -136,23 +142,44 @@ pub fn written(state: &Path) -> io::Result<Vec<Computer>> {
 }
 
 /// The route by which any client tells of its work.
-pub(crate) fn telling<S: Clone + Send + Sync + 'static>(reports: &Arc<Reports>) -> Router<S> {
-    Router::new()
-        .route("/v1/reports", post(tell))
+pub(crate) fn telling<S>() -> OpenApiRouter<S>
+where
+    S: Clone + Send + Sync + 'static,
+    AllReports: FromRef<S>,
+{
+    OpenApiRouter::new()
+        .routes(routes!(tell))
         .layer(DefaultBodyLimit::max(LONGEST))
-        .with_state(Arc::clone(reports))
 }
 
 /// The routes that show the room: who it concerns may change images, too.
-pub(crate) fn watching<S: Clone + Send + Sync + 'static>(reports: &Arc<Reports>) -> Router<S> {
-    Router::new()
-        .route("/v1/room", get(room))
-        .route("/v1/events", get(events))
-        .with_state(Arc::clone(reports))
+pub(crate) fn watching<S>() -> OpenApiRouter<S>
+where
+    S: Clone + Send + Sync + 'static,
+    AllReports: FromRef<S>,
+{
+    OpenApiRouter::new()
+        .routes(routes!(room))
+        .routes(routes!(events))
 }
 
+/// All computers that a token may see.
+#[derive(Debug, Serialize, ToSchema)]
+struct Whole {
+    computers: Vec<Shown>,
+}
+
+/// Tell of a job.
+///
+/// Whoever is at work tells at most a few times a second; what is not taken changes nothing about the work.
+#[utoipa::path(
+    post,
+    path = "/v1/reports",
+    request_body = Report,
+    responses((status = 204, description = "It was taken."))
+)]
 async fn tell(
-    State(reports): State<Arc<Reports>>,
+    State(AllReports(reports)): State<AllReports>,
     Extension(peer): Extension<Peer>,
     body: Bytes,
 ) -> Result<StatusCode, Problem> {
@@ -168,13 +195,31 @@ fn part(shown: Shown, grant: &Grant) -> Option<Shown> {
     shown.concerning(|image| grant.concerns(image))
 }
 
-async fn room(State(reports): State<Arc<Reports>>, Extension(grant): Extension<Grant>) -> Response {
+/// What every computer does, carries and failed at.
+#[utoipa::path(
+    get,
+    path = "/v1/room",
+    responses((status = 200, description = "The computers by name.", body = Whole))
+)]
+async fn room(
+    State(AllReports(reports)): State<AllReports>,
+    Extension(grant): Extension<Grant>,
+) -> Response {
     let kind = (header::CONTENT_TYPE, "application/json");
     ([kind], reports.shown(gate::now(), &grant)).into_response()
 }
 
+/// The room, told as it changes.
+///
+/// At first, and whenever the watcher was too slow, an event `room` with all computers; then an event `computer` for
+/// each that tells something.
+#[utoipa::path(
+    get,
+    path = "/v1/events",
+    responses((status = 200, description = "Server-sent events.", body = String, content_type = "text/event-stream"))
+)]
 async fn events(
-    State(reports): State<Arc<Reports>>,
+    State(AllReports(reports)): State<AllReports>,
     Extension(grant): Extension<Grant>,
 ) -> Result<Response, Problem> {
     let (all, bound) = (Arc::clone(&reports), grant.clone());
@@ -195,11 +240,21 @@ mod tests {
     use futures_util::StreamExt;
     use tower::ServiceExt;
 
-    use super::{FILE, Reports, telling, watching, written};
+    use super::{AllReports, FILE, Reports, telling, watching, written};
     use crate::events::Events;
     use crate::grant::Grant;
     use crate::limits::Peers;
     use crate::token::Role;
+
+    fn told_to(reports: &Arc<Reports>) -> axum::Router {
+        let state = AllReports(Arc::clone(reports));
+        telling().with_state(state).into()
+    }
+
+    fn watched_at(reports: &Arc<Reports>) -> axum::Router {
+        let state = AllReports(Arc::clone(reports));
+        watching().with_state(state).into()
+    }
 
     fn all() -> Grant {
         Grant::new(Role::Write, &[])
@@ -228,7 +283,7 @@ mod tests {
         let reports = Reports::open(dir.path(), Arc::clone(&events));
         let report = Report::begun("pc1", "deploy", "REPO:win");
         reports.take(report, "10.0.0.1", 5).unwrap();
-        let watched = watching::<()>(&reports).oneshot(get("/v1/events")).await;
+        let watched = watched_at(&reports).oneshot(get("/v1/events")).await;
         let mut told = watched.unwrap().into_body().into_data_stream();
         let mut next = async || {
             let bytes = told.next().await?.unwrap();
@@ -239,7 +294,7 @@ mod tests {
         assert!(whole.contains("pc1"), "{whole}");
         let new = Report::begun("pc2", "deploy", "REPO:win");
         let body = serde_json::to_string(&new).unwrap();
-        let taken = telling::<()>(&reports).oneshot(post(body)).await.unwrap();
+        let taken = told_to(&reports).oneshot(post(body)).await.unwrap();
         assert_eq!(taken.status(), StatusCode::NO_CONTENT);
         let one = next().await.unwrap();
         assert!(one.starts_with("event: computer\n"), "{one}");
@@ -273,7 +328,7 @@ mod tests {
             assert!(reports.shown(9, &all()).contains(hidden), "{hidden}");
         }
         let request = get_as(bound(), "/v1/events");
-        let watched = watching::<()>(&reports).oneshot(request).await;
+        let watched = watched_at(&reports).oneshot(request).await;
         let mut told = watched.unwrap().into_body().into_data_stream();
         let mut next = async || {
             let bytes = told.next().await.unwrap().unwrap();
@@ -295,7 +350,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let reports = Reports::open(dir.path(), Arc::new(Events::new()));
         let watch = async || {
-            watching::<()>(&reports)
+            watched_at(&reports)
                 .oneshot(get("/v1/events"))
                 .await
                 .unwrap()
@@ -319,7 +374,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let reports = Reports::open(dir.path(), Arc::new(Events::new()));
         let status = async |body: String| {
-            let answer = telling::<()>(&reports).oneshot(post(body)).await;
+            let answer = told_to(&reports).oneshot(post(body)).await;
             answer.unwrap().status()
         };
         let good = serde_json::to_string(&Report::begun("pc1", "deploy", "x")).unwrap();

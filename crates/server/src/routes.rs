@@ -9,27 +9,30 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::SystemTime;
 
-use axum::Router;
 use axum::body::{Body, Bytes};
-use axum::extract::{Extension, Path, Request, State};
+use axum::extract::{Extension, FromRef, Path, Request, State};
 use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use axum::routing::get;
+use axum::{Json, Router};
 use azud_core::assembly::Layout;
 use azud_core::code::Code;
 use azud_core::io::ReadAt;
 use azud_store::Stored;
 use futures_util::{StreamExt, stream};
-use serde_json::json;
+use serde::Serialize;
+use utoipa::ToSchema;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
 
 use crate::gate::{Gate, Roles};
 use crate::grant::Grant;
-use crate::library::{Found, Library, read};
+use crate::library::{Found, Library, Listed, read};
 use crate::limits::{Bodies, PIECES, Peer, Sent};
 use crate::login::{self, Attempts};
 use crate::metrics::{self, Metrics, counted, named};
+use crate::openapi::{self, Octets};
 use crate::problem::Problem;
-use crate::reports::{self, Reports};
+use crate::reports::{self, AllReports, Reports};
 use crate::side;
 use crate::token::Tokens;
 use crate::upload::{self, Uploads};
@@ -46,55 +49,126 @@ pub(crate) struct Shared {
     pub(crate) state: PathBuf,
     pub(crate) attempts: Attempts,
     pub(crate) reports: Arc<Reports>,
+    pub(crate) metrics: Arc<Metrics>,
+}
+
+impl FromRef<Arc<Shared>> for AllReports {
+    fn from_ref(shared: &Arc<Shared>) -> Self {
+        Self(Arc::clone(&shared.reports))
+    }
+}
+
+/// The routes of every role, and those for everybody, with what is told of them.
+pub(crate) struct Described {
+    pub(crate) open: OpenApiRouter<Arc<Shared>>,
+    pub(crate) read: OpenApiRouter<Arc<Shared>>,
+    pub(crate) write: OpenApiRouter<Arc<Shared>>,
+}
+
+/// All routes.
+pub(crate) fn described() -> Described {
+    Described {
+        open: OpenApiRouter::new()
+            .routes(routes!(health))
+            .routes(routes!(authority))
+            .routes(routes!(openapi::openapi))
+            .merge(login::routes()),
+        read: OpenApiRouter::new()
+            .routes(routes!(images))
+            .routes(routes!(file))
+            .routes(routes!(index))
+            .merge(side::routes())
+            .merge(reports::telling())
+            .merge(metrics::routes()),
+        write: upload::routes().merge(reports::watching()),
+    }
 }
 
 /// The whole API.
 pub(crate) fn api(shared: Shared) -> Router {
     let shared = Arc::new(shared);
-    let metrics = Arc::new(Metrics::default());
-    let read = Router::new()
-        .route("/v1/images", get(images))
-        .route("/v1/images/{name}", get(file))
-        .route("/v1/images/{name}/index", get(index))
-        .merge(side::routes())
-        .merge(reports::telling(&shared.reports))
-        .merge(metrics::route(&metrics, &shared.reports));
-    let write = upload::routes().merge(reports::watching(&shared.reports));
-    let admin = Router::new();
+    let Described { open, read, write } = described();
+    let of = |routes: OpenApiRouter<_>| Router::from(routes).with_state(Arc::clone(&shared));
     let roles = Roles {
-        read: read.with_state(Arc::clone(&shared)),
-        write: write.with_state(Arc::clone(&shared)),
-        admin: admin.with_state(Arc::clone(&shared)),
+        read: of(read),
+        write: of(write),
+        admin: Router::new(),
     };
     let gate = Gate::new(Arc::clone(&shared), roles);
-    let open = Router::new()
-        .route("/health", get(health))
-        .route("/v1/ca", get(authority))
-        .merge(login::routes());
-    let api = named(open)
+    let metrics = Arc::clone(&shared.metrics);
+    let api = named(open.into())
         .fallback(move |request: Request| gate.pass(request))
         .with_state(shared);
     counted(api, &metrics)
 }
 
-async fn health() -> Response {
-    json_of(&json!({ "status": "ok", "version": env!("CARGO_PKG_VERSION") }))
+/// A manager that answers.
+#[derive(Debug, Serialize, ToSchema)]
+struct Health {
+    /// `ok`.
+    status: &'static str,
+    version: &'static str,
 }
 
+/// Whether the manager answers.
+#[utoipa::path(
+    get,
+    path = "/health",
+    responses((status = 200, description = "It does.", body = Health))
+)]
+async fn health() -> Json<Health> {
+    Json(Health {
+        status: "ok",
+        version: env!("CARGO_PKG_VERSION"),
+    })
+}
+
+/// The certificate of the manager's own authority, whose hash clients pin.
+#[utoipa::path(
+    get,
+    path = "/v1/ca",
+    responses((status = 200, description = "PEM.", body = String, content_type = "application/x-pem-file"))
+)]
 async fn authority(State(shared): State<Arc<Shared>>) -> Response {
     let kind = (header::CONTENT_TYPE, "application/x-pem-file");
     ([kind], shared.authority.clone()).into_response()
 }
 
+/// The images of a manager.
+#[derive(Debug, Serialize, ToSchema)]
+struct Images {
+    images: Vec<Listed>,
+}
+
+/// All images that a token is good for, by name.
+#[utoipa::path(
+    get,
+    path = "/v1/images",
+    responses((status = 200, description = "The images.", body = Images))
+)]
 async fn images(
     State(shared): State<Arc<Shared>>,
     Extension(grant): Extension<Grant>,
-) -> Result<Response, Problem> {
+) -> Result<Json<Images>, Problem> {
     let mut images = blocking(move || shared.library.list(SystemTime::now())).await?;
     images.retain(|image| grant.sees(image.name()));
-    Ok(json_of(&json!({ "images": images })))
+    Ok(Json(Images { images }))
 }
 
+/// What an image is made of: its frames and their hashes.
+///
+/// 503 with `Retry-After` while the index of a foreign image is being made.
+#[utoipa::path(
+    get,
+    path = "/v1/images/{name}/index",
+    params(("name" = String, Path, description = "The image, `/` as `%2F`.")),
+    responses((
+        status = 200,
+        description = "The index; `ETag` is the image's identity.",
+        body = Octets,
+        content_type = "application/octet-stream"
+    ))
+)]
 async fn index(
     State(shared): State<Arc<Shared>>,
     Path(name): Path<String>,
@@ -128,6 +202,20 @@ impl AsRef<[u8]> for Description {
     }
 }
 
+/// An image, whole or one range of bytes of it.
+#[utoipa::path(
+    get,
+    path = "/v1/images/{name}",
+    params(
+        ("name" = String, Path, description = "The image, `/` as `%2F`."),
+        ("Range" = Option<String>, Header, description = "One range of bytes."),
+        ("If-Match" = Option<String>, Header, description = "The image's identity in quotes: 412 if it is another."),
+    ),
+    responses(
+        (status = 200, description = "The image.", body = Octets, content_type = "application/octet-stream"),
+        (status = 206, description = "The range.", body = Octets, content_type = "application/octet-stream"),
+    )
+)]
 async fn file(
     State(shared): State<Arc<Shared>>,
     Extension(peer): Extension<Peer>,
@@ -229,14 +317,6 @@ pub(crate) fn etag(found: &Found) -> HeaderValue {
 
 pub(crate) fn octets() -> HeaderValue {
     HeaderValue::from_static("application/octet-stream")
-}
-
-pub(crate) fn json_of(value: &serde_json::Value) -> Response {
-    (
-        [(header::CONTENT_TYPE, "application/json")],
-        value.to_string(),
-    )
-        .into_response()
 }
 
 /// Runs what may wait for a disk where that harms nobody.

@@ -2,22 +2,32 @@
 
 use std::sync::Arc;
 
-use axum::Router;
 use axum::extract::{Path, State};
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use axum::routing::get;
 use azud_core::code::Code;
 use azud_store::side::Carried;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
 
+use crate::openapi::Octets;
 use crate::problem::Problem;
 use crate::routes::{Shared, blocking, etag, octets, unchanged};
 
-pub(crate) fn routes() -> Router<Arc<Shared>> {
-    Router::new().route("/v1/images/{name}/minisig", get(signature))
+pub(crate) fn routes() -> OpenApiRouter<Arc<Shared>> {
+    OpenApiRouter::new().routes(routes!(signature))
 }
 
 /// The signature of the image that stands there now.
+#[utoipa::path(
+    get,
+    path = "/v1/images/{name}/minisig",
+    params(
+        ("name" = String, Path, description = "The image, `/` as `%2F`."),
+        ("If-Match" = Option<String>, Header, description = "The image's identity in quotes: 412 if it is another."),
+    ),
+    responses((status = 200, description = "minisign's file.", body = Octets, content_type = "application/octet-stream"))
+)]
 async fn signature(
     State(shared): State<Arc<Shared>>,
     Path(name): Path<String>,

@@ -9,12 +9,13 @@ use std::time::SystemTime;
 
 use azud_core::access::{NamePattern, Subnet};
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 use crate::grant::{Grant, Refusal};
 use crate::state;
 
 /// What a token allows. Each may do what those before it may.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Role {
     /// To read images.

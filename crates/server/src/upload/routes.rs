@@ -3,21 +3,23 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use axum::Json;
 use axum::body::{Body, to_bytes};
 use axum::extract::{Extension, Path, Request, State};
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use axum::routing::{delete, get, post, put};
-use axum::{Json, Router};
 use azud_core::code::Code;
 use azud_core::upload::{MAX_BATCH, Opened, Opening, State as Standing};
 use futures_util::StreamExt;
 use tokio::sync::mpsc;
 use tokio::time::timeout;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
 
 use super::receive::receive;
 use super::session::Session;
 use crate::grant::Grant;
+use crate::openapi::Octets;
 use crate::problem::Problem;
 use crate::routes::{Shared, blocking};
 
@@ -30,14 +32,14 @@ const MORE_PATIENCE: Duration = Duration::from_mins(10);
 /// Pieces of a body between the connection and the disk.
 const AHEAD: usize = 4;
 
-pub(crate) fn routes() -> Router<Arc<Shared>> {
-    Router::new()
-        .route("/v1/images/{name}", delete(remove))
-        .route("/v1/uploads", post(open))
-        .route("/v1/uploads/{id}", get(state).delete(close))
-        .route("/v1/uploads/{id}/pieces", get(left).put(pieces))
-        .route("/v1/uploads/{id}/beside/{ending}", put(beside))
-        .route("/v1/uploads/{id}/image", post(image))
+pub(crate) fn routes() -> OpenApiRouter<Arc<Shared>> {
+    OpenApiRouter::new()
+        .routes(routes!(remove))
+        .routes(routes!(open))
+        .routes(routes!(state, close))
+        .routes(routes!(left, pieces))
+        .routes(routes!(beside))
+        .routes(routes!(image))
 }
 
 fn bad(detail: impl Into<String>) -> Problem {
@@ -76,6 +78,15 @@ async fn found(
     }
 }
 
+/// Begin to send an image.
+///
+/// Room for all its bytes is set aside: 507 where there is none, 409 while another sends the same image.
+#[utoipa::path(
+    post,
+    path = "/v1/uploads",
+    request_body = Opening,
+    responses((status = 201, description = "It can begin.", body = Opened))
+)]
 async fn open(
     State(shared): State<Arc<Shared>>,
     Extension(grant): Extension<Grant>,
@@ -92,6 +103,13 @@ async fn open(
     Ok((StatusCode::CREATED, Json(opened)))
 }
 
+/// How an upload stands.
+#[utoipa::path(
+    get,
+    path = "/v1/uploads/{id}",
+    params(("id" = String, Path, description = "The upload.")),
+    responses((status = 200, description = "Its state.", body = Standing))
+)]
 async fn state(
     State(shared): State<Arc<Shared>>,
     Path(id): Path<String>,
@@ -99,6 +117,13 @@ async fn state(
     Ok(Json(shared.uploads.find(&id)?.state()))
 }
 
+/// End an upload; what arrived is kept for the next one of this name.
+#[utoipa::path(
+    delete,
+    path = "/v1/uploads/{id}",
+    params(("id" = String, Path, description = "The upload.")),
+    responses((status = 204, description = "It has ended."))
+)]
 async fn close(
     State(shared): State<Arc<Shared>>,
     Path(id): Path<String>,
@@ -107,6 +132,13 @@ async fn close(
     Ok(StatusCode::NO_CONTENT)
 }
 
+/// What an earlier upload left.
+#[utoipa::path(
+    get,
+    path = "/v1/uploads/{id}/pieces",
+    params(("id" = String, Path, description = "The upload.")),
+    responses((status = 200, description = "Hashes of pieces, 32 bytes each.", body = Octets, content_type = "application/octet-stream"))
+)]
 async fn left(
     State(shared): State<Arc<Shared>>,
     Path(id): Path<String>,
@@ -115,7 +147,13 @@ async fn left(
     Ok(([kind], shared.uploads.find(&id)?.left()).into_response())
 }
 
-/// Moves an image to the trash.
+/// Move an image to the trash.
+#[utoipa::path(
+    delete,
+    path = "/v1/images/{name}",
+    params(("name" = String, Path, description = "The image, `/` as `%2F`.")),
+    responses((status = 204, description = "It is in the trash."))
+)]
 async fn remove(
     State(shared): State<Arc<Shared>>,
     Path(name): Path<String>,
@@ -124,7 +162,17 @@ async fn remove(
     Ok(StatusCode::NO_CONTENT)
 }
 
-/// Takes pieces. A client that is refused is heard out, so that it hears why.
+/// Send pieces.
+///
+/// Records and their bytes, as `docs/formats/upload.md` says. A client that is refused is heard out, so that it
+/// hears why.
+#[utoipa::path(
+    put,
+    path = "/v1/uploads/{id}/pieces",
+    params(("id" = String, Path, description = "The upload.")),
+    request_body(content = Octets, content_type = "application/octet-stream"),
+    responses((status = 204, description = "All are on the disk."))
+)]
 async fn pieces(
     State(shared): State<Arc<Shared>>,
     Path(id): Path<String>,
@@ -152,7 +200,17 @@ async fn pieces(
     Ok(StatusCode::NO_CONTENT)
 }
 
-/// Takes a side file that goes along with the image.
+/// Send a side file that goes along with the image.
+#[utoipa::path(
+    put,
+    path = "/v1/uploads/{id}/beside/{ending}",
+    params(
+        ("id" = String, Path, description = "The upload."),
+        ("ending" = String, Path, description = "Such as `.minisig`."),
+    ),
+    request_body(content = Octets, content_type = "application/octet-stream"),
+    responses((status = 204, description = "It was taken."))
+)]
 async fn beside(
     State(shared): State<Arc<Shared>>,
     Path((id, ending)): Path<(String, String)>,
@@ -168,6 +226,14 @@ async fn beside(
     }
 }
 
+/// Have the image put together and published.
+#[utoipa::path(
+    post,
+    path = "/v1/uploads/{id}/image",
+    params(("id" = String, Path, description = "The upload.")),
+    request_body(content = Octets, content_type = "application/octet-stream", description = "The image's description."),
+    responses((status = 202, description = "Work has begun.", body = Standing))
+)]
 async fn image(
     State(shared): State<Arc<Shared>>,
     Path(id): Path<String>,

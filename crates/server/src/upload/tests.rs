@@ -55,6 +55,7 @@ impl Site {
                 dir.path(),
                 Arc::new(crate::events::Events::new()),
             ),
+            metrics: Arc::default(),
         });
         Self {
             dir,

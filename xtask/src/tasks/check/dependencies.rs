@@ -63,6 +63,7 @@ const OWNERS: &[(&str, &str)] = &[
     ("tokio", "azud-server"),
     ("tokio-rustls", "azud-server"),
     ("ureq", "azud-transport"),
+    ("utoipa-axum", "azud-server"),
 ];
 
 pub(super) fn check(findings: &mut Findings) -> Result<()> {
