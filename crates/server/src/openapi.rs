@@ -1,4 +1,4 @@
-//! The API, described for programs (OpenAPI 3.1): made of the routes themselves, so that it cannot say anything else.
+//! The API, described for programs (`OpenAPI` 3.1): made of the routes themselves, so that it cannot say anything else.
 
 use std::sync::LazyLock;
 
