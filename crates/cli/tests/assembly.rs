@@ -269,7 +269,7 @@ fn loop_xfs_shares_blocks_instead_of_copying() -> Result<()> {
     ensure!(grown < shared / 20, "{grown} bytes more in use");
     ensure!(fs::read(&second)? == fs::read(&pair.new)?);
     // Ranges of foreign images keep their places.
-    let (from, foreign) = (work.path().join("raw.iso"), mount.path().join("raw.iso"));
+    let (from, foreign) = (work.path().join("raw.dsk"), mount.path().join("raw.dsk"));
     let script = r#"head -c 64M /dev/urandom > "$1""#;
     sh(script, &[text(&from)])?;
     let copy = ["image", "copy", text(&from), text(&foreign)];

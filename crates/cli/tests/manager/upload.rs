@@ -105,17 +105,17 @@ fn a_capture_goes_straight_to_the_manager() -> Result<()> {
 fn a_foreign_image_goes_by_its_ranges() -> Result<()> {
     let (room, _manager) = room()?;
     let mut content = noise(13, 5 * MIB + 77);
-    let here = room.dir().join("old.img");
+    let here = room.dir().join("old.dsk");
     fs::write(&here, &content)?;
     fs::write(
-        room.dir().join("old.img.info"),
+        room.dir().join("old.dsk.info"),
         "PARTCLONE:LZOP:NTFS:5642158:pc14\n",
     )?;
     let copy = ["image", "copy", text(&here), "REPO:", "--yes"];
     room.done(&copy)?;
-    let there = room.images().join("old.img");
+    let there = room.images().join("old.dsk");
     same(&here, &there)?;
-    let info = fs::read_to_string(room.images().join("old.img.info"))?;
+    let info = fs::read_to_string(room.images().join("old.dsk.info"))?;
     ensure!(info == "PARTCLONE:LZOP:NTFS:5642158:pc14\n", "{info}");
     content[3 * MIB] ^= 1;
     fs::write(&here, &content)?;
@@ -125,7 +125,7 @@ fn a_foreign_image_goes_by_its_ranges() -> Result<()> {
         bytes(&second, "sent")? < 2 * MIB as u64,
         "one range: {second}"
     );
-    tidy(&room.images(), "old.img")
+    tidy(&room.images(), "old.dsk")
 }
 
 #[test]
