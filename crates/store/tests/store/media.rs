@@ -34,7 +34,9 @@ fn volume(mkfs: &[&str], mib: usize) -> (tempfile::TempDir, Loop) {
     (home, device)
 }
 
+/// Blocks that are free once nothing is under way any more.
 fn free(path: &Path) -> u64 {
+    rustix::fs::syncfs(File::open(path).unwrap()).unwrap();
     rustix::fs::statvfs(path).unwrap().f_bavail
 }
 
