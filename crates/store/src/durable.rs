@@ -104,11 +104,15 @@ pub(crate) fn symlink(target: &Path, path: &Path) -> Result<()> {
 pub(crate) fn ensure_dir(path: &Path) -> Result<()> {
     match fs::symlink_metadata(path) {
         Ok(meta) if meta.is_dir() => Ok(()),
-        Ok(_) => Err(StoreError::NotAFile {
-            path: path.to_owned(),
-            what: "something else than the directory it should be",
-        }),
+        Ok(_) => Err(no_directory(path)),
         Err(_) => make_dir(path),
+    }
+}
+
+fn no_directory(path: &Path) -> StoreError {
+    StoreError::NotAFile {
+        path: path.to_owned(),
+        what: "something else than the directory it should be",
     }
 }
 
@@ -344,6 +348,19 @@ pub(crate) fn names(dir: &Path) -> Result<Vec<std::ffi::OsString>> {
     entries
         .map(|entry| Ok(entry.at("read the directory", dir)?.file_name()))
         .collect()
+}
+
+/// The names in a directory of ours, as [`names`]. A link in its place is refused: it leads anywhere.
+pub(crate) fn own_names(dir: &Path) -> Result<Vec<std::ffi::OsString>> {
+    match fs::symlink_metadata(dir) {
+        Ok(meta) if !meta.is_dir() => Err(no_directory(dir)),
+        _ => names(dir),
+    }
+}
+
+/// Whether there is a directory of that name; a link to one does not count.
+pub(crate) fn is_dir(path: &Path) -> bool {
+    fs::symlink_metadata(path).is_ok_and(|meta| meta.is_dir())
 }
 
 /// The symbolic links in a directory. Nothing in it is looked at: what is mounted on one of its names may never

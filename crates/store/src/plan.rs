@@ -17,7 +17,7 @@ use crate::durable;
 use crate::error::{Result, StoreError};
 use crate::identity::Identity;
 use crate::side::KEPT;
-use crate::slot::{GONE, META, Meta, Slot, TRASH, json, shelf, slots};
+use crate::slot::{GONE, META, Meta, Slot, TRASH, json, shelf, shelved, slots};
 use crate::{room, stage};
 
 /// The mark of a committed change: the plan itself.
@@ -366,7 +366,7 @@ fn retire(
     now: SystemTime,
 ) -> Result<Retire> {
     let shelf = shelf(image);
-    let slot = Slot::after(&slots(&shelf)?, now, current.identity.as_ref());
+    let slot = Slot::after(&slots(image)?, now, current.identity.as_ref());
     let path = shelf.join(slot.to_string());
     if std::fs::symlink_metadata(&path).is_ok() {
         return Err(StoreError::corrupt(
@@ -401,19 +401,14 @@ fn present(image: &ImageFile) -> Result<Vec<String>> {
 /// Clears the trash of what is no version: those half purged, and places made ready for one that never
 /// came. The caller holds the lock and has carried out all that is committed.
 pub(crate) fn sweep(dir: &Path) -> Result<()> {
-    for name in durable::names(&dir.join(TRASH))? {
-        let Some(image) = name
-            .to_str()
-            .and_then(|name| ImageFile::in_dir(dir, name).ok())
-        else {
-            continue;
-        };
+    for image in shelved(dir)? {
         let shelf = shelf(&image);
         let mut swept = false;
         for name in durable::names(&shelf)? {
             let Some(name) = name.to_str() else { continue };
             let path = shelf.join(name);
-            if name.starts_with(GONE) || (Slot::parse(name).is_some() && is_empty(&path)?) {
+            let ours = name.starts_with(GONE) || Slot::parse(name).is_some();
+            if ours && durable::is_dir(&path) && (name.starts_with(GONE) || is_empty(&path)?) {
                 durable::remove_flat_dir(&path)?;
                 swept = true;
             }

@@ -170,7 +170,7 @@ pub(crate) fn may_go_on(stage: &Path, now: SystemTime) -> bool {
 }
 
 fn has_trash(dir: &Path) -> bool {
-    std::fs::symlink_metadata(dir.join(TRASH)).is_ok_and(|meta| meta.is_dir())
+    durable::is_dir(&dir.join(TRASH))
 }
 
 /// The stage directories, in the order of their names.

@@ -11,7 +11,7 @@ use crate::error::{Result, StoreError};
 use crate::plan::sweep_empty;
 use crate::recover::Settled;
 use crate::side::KEPT;
-use crate::slot::{GONE, Slot, TRASH, shelf};
+use crate::slot::{GONE, Slot, shelf, shelved, slots};
 use crate::trash::former;
 
 /// The rules for the trash of one directory.
@@ -136,13 +136,7 @@ impl Retention {
 /// What the system says.
 pub fn trashed(dir: &Path) -> Result<Vec<Trashed>> {
     let mut all = Vec::new();
-    for name in durable::names(&dir.join(TRASH))? {
-        let Some(image) = name
-            .to_str()
-            .and_then(|name| ImageFile::in_dir(dir, name).ok())
-        else {
-            continue;
-        };
+    for image in shelved(dir)? {
         let has_current = durable::file_size(&image.path())?.is_some();
         for version in former(&image)? {
             let (Some(slot), Some(moved_at)) = (version.slot, version.moved_at) else {
@@ -232,11 +226,12 @@ pub fn apply(dir: &Path, purges: &[Purge], now: SystemTime) -> Result<Freed> {
                 format!("{:?} is not the name of a version", version.slot),
             )
         };
-        let slot = Slot::parse(&version.slot).ok_or_else(unknown)?.to_string();
-        let (shelf, home) = (shelf(&image), shelf(&image).join(&slot));
-        if !std::fs::symlink_metadata(&home).is_ok_and(|meta| meta.is_dir()) {
+        let slot = Slot::parse(&version.slot).ok_or_else(unknown)?;
+        if !slots(&image)?.contains(&slot) {
             continue;
         }
+        let shelf = shelf(&image);
+        let home = shelf.join(slot.to_string());
         // Half a version must not be taken for one: it loses its name first.
         let gone = shelf.join(format!("{GONE}{slot}"));
         durable::rename(&home, &gone)?;

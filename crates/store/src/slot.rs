@@ -102,11 +102,35 @@ pub(crate) fn shelf(image: &ImageFile) -> PathBuf {
     image.dir().join(TRASH).join(image.name())
 }
 
-/// The versions on a shelf, oldest first. Other names are left alone.
-pub(crate) fn slots(shelf: &Path) -> Result<Vec<Slot>> {
-    let mut slots: Vec<Slot> = durable::names(shelf)?
+/// The images that have a shelf in the trash of a directory. Other names, and links, are left alone.
+///
+/// # Errors
+/// [`StoreError::NotAFile`] if the trash is no directory, or what the system says.
+pub(crate) fn shelved(dir: &Path) -> Result<Vec<ImageFile>> {
+    let names = durable::own_names(&dir.join(TRASH))?;
+    let images = names
+        .iter()
+        .filter_map(|name| ImageFile::in_dir(dir, name.to_str()?).ok());
+    Ok(images
+        .filter(|image| durable::is_dir(&shelf(image)))
+        .collect())
+}
+
+/// The former versions of an image, oldest first. Other names, and links, are left alone.
+///
+/// # Errors
+/// [`StoreError::NotAFile`] if the trash or the shelf is no directory, or what the system says.
+pub(crate) fn slots(image: &ImageFile) -> Result<Vec<Slot>> {
+    let trash = image.dir().join(TRASH);
+    // A shelf in a trash that leads elsewhere would be found there.
+    if durable::own_names(&trash)?.is_empty() {
+        return Ok(Vec::new());
+    }
+    let shelf = shelf(image);
+    let mut slots: Vec<Slot> = durable::own_names(&shelf)?
         .iter()
         .filter_map(|name| name.to_str().and_then(Slot::parse))
+        .filter(|slot| durable::is_dir(&shelf.join(slot.to_string())))
         .collect();
     slots.sort();
     Ok(slots)

@@ -151,7 +151,7 @@ pub fn remove(image: &ImageFile, now: SystemTime, identify: &Identify<'_>) -> Re
 pub(crate) fn former(image: &ImageFile) -> Result<Vec<Version>> {
     let shelf = shelf(image);
     let mut versions = Vec::new();
-    for slot in slots(&shelf)?.into_iter().rev() {
+    for slot in slots(image)?.into_iter().rev() {
         let dir = shelf.join(slot.to_string());
         let path = dir.join(image.name());
         let Some(size) = durable::file_size(&path)? else {

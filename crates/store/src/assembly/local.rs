@@ -81,7 +81,7 @@ pub fn identity(path: &Path) -> Option<Identity> {
 /// then its neighbours, the newest first.
 pub(super) fn candidates(image: &ImageFile) -> Result<Vec<PathBuf>> {
     let shelf = shelf(image);
-    let former = slots(&shelf)?.into_iter().rev().take(FORMER);
+    let former = slots(image)?.into_iter().rev().take(FORMER);
     let former = former.map(|slot| shelf.join(slot.to_string()).join(image.name()));
     let mut neighbours = Vec::new();
     for name in durable::names(image.dir())? {

@@ -18,7 +18,7 @@ use crate::identity::{Identify, Identity};
 use crate::lease::is_held;
 use crate::list::{Entry, list};
 use crate::side::KEPT;
-use crate::slot::TRASH;
+use crate::slot::shelved;
 use crate::trash::former;
 
 /// Deeper directories are not looked into: bind mounts can make a tree endless.
@@ -224,11 +224,7 @@ impl Seen<'_> {
     fn former(&self, dir: &Path) -> Result<Vec<Cached>> {
         let full = self.cache.root.join(dir);
         let mut all = Vec::new();
-        for name in durable::names(&full.join(TRASH))? {
-            let name = name.to_str().unwrap_or_default();
-            let Ok(image) = ImageFile::in_dir(&full, name) else {
-                continue;
-            };
+        for image in shelved(&full)? {
             for version in former(&image)? {
                 let (Some(slot), Ok(path)) =
                     (version.slot, version.path.strip_prefix(&self.cache.root))

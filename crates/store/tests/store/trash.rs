@@ -1,12 +1,14 @@
 //! History, rollback, removal and purging.
 
 use std::fs;
+use std::os::unix::fs::symlink;
+use std::time::Duration;
 
 use azud_core::code::Code;
 use azud_store::retention::{Freed, Retention, apply, trashed};
 use azud_store::trash::{Version, Which, history, remove, rollback};
 
-use crate::common::{at, id, identify, image, names, publish};
+use crate::common::{at, id, identify, image, names, publish, tree};
 
 fn fills(versions: &[Version]) -> Vec<u8> {
     versions
@@ -151,4 +153,60 @@ fn purging_frees_the_oldest_and_never_the_current() {
         ["deb.img", "deb.img.full.sum", "deb.img.info", "deb.img.sum"]
     );
     assert_eq!(fs::read(image.path()).unwrap(), vec![4; 100_000]);
+}
+
+/// What everything says that looks into the trash of a directory, or changes it.
+fn codes(dir: &std::path::Path) -> [Option<Code>; 5] {
+    let image = image(dir);
+    let of = |result: Result<(), azud_store::StoreError>| result.err().map(|error| error.code());
+    [
+        of(history(&image, at(5), &identify).map(drop)),
+        of(rollback(&image, &Which::Latest, at(5), &identify).map(drop)),
+        of(remove(&image, at(5), &identify).map(drop)),
+        of(publish(&image, 9, 10, at(5)).map(drop)),
+        of(trashed(dir).map(drop)),
+    ]
+}
+
+#[test]
+fn a_trash_that_is_a_link_leads_nowhere() {
+    let (other, dir) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    for fill in [1, 2] {
+        publish(&image(other.path()), fill, 10, at(0)).unwrap();
+    }
+    publish(&image(dir.path()), 3, 10, at(0)).unwrap();
+    let all = Retention {
+        max_age: Duration::ZERO,
+        keep: 0,
+        ..Retention::default()
+    };
+    let purges = all.plan(&trashed(other.path()).unwrap(), at(900));
+    let slot = purges[0].version.slot.as_str();
+    let trash = other.path().join(".azud-trash");
+    let shelf = trash.join("deb.img");
+    // Swept away wherever it is ours.
+    fs::create_dir(shelf.join(".gone-20270115T080000Z-unknown")).unwrap();
+    let before = tree(other.path());
+    let planted = dir.path().join(".azud-trash");
+    symlink(&trash, &planted).unwrap();
+    assert_eq!(codes(dir.path()), [Some(Code::NotAFile); 5]);
+    let purged = || apply(dir.path(), &purges, at(900));
+    assert_eq!(purged().unwrap_err().code(), Code::NotAFile);
+
+    // The place of one image: only that is refused.
+    fs::remove_file(&planted).unwrap();
+    fs::create_dir(&planted).unwrap();
+    symlink(&shelf, planted.join("deb.img")).unwrap();
+    let [of_image @ .., of_all] = codes(dir.path());
+    assert_eq!((of_image, of_all), ([Some(Code::NotAFile); 4], None));
+    assert_eq!(purged().unwrap_err().code(), Code::NotAFile);
+
+    // One version: it is none.
+    fs::remove_file(planted.join("deb.img")).unwrap();
+    fs::create_dir(planted.join("deb.img")).unwrap();
+    symlink(shelf.join(slot), planted.join("deb.img").join(slot)).unwrap();
+    let versions = history(&image(dir.path()), at(5), &identify).unwrap();
+    assert_eq!(fills(&versions), [3]);
+    assert_eq!(purged().unwrap().versions, 0);
+    assert_eq!(tree(other.path()), before);
 }
