@@ -11,6 +11,7 @@ mod room;
 mod copies;
 mod disks;
 mod servers;
+mod shares;
 mod sticks;
 
 /// Whether this is the virtual machine, where every device is ours.
