@@ -270,7 +270,7 @@ fn loop_xfs_shares_blocks_instead_of_copying() -> Result<()> {
     ensure!(fs::read(&second)? == fs::read(&pair.new)?);
     // Ranges of foreign images keep their places.
     let (from, foreign) = (work.path().join("raw.dsk"), mount.path().join("raw.dsk"));
-    let script = r#"head -c 64M /dev/urandom > "$1""#;
+    let script = r#"head -c 64M /dev/urandom > "$1"; echo 'size=2M,type=83' | sfdisk -q "$1""#;
     sh(script, &[text(&from)])?;
     let copy = ["image", "copy", text(&from), text(&foreign)];
     done(&copy)?;

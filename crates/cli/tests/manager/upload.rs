@@ -105,6 +105,12 @@ fn a_capture_goes_straight_to_the_manager() -> Result<()> {
 fn a_foreign_image_goes_by_its_ranges() -> Result<()> {
     let (room, _manager) = room()?;
     let mut content = noise(13, 5 * MIB + 77);
+    // A disk by its table: one partition of 2 MiB that begins after the first.
+    content[446..512].fill(0);
+    content[450] = 0x83;
+    content[454..458].copy_from_slice(&2048_u32.to_le_bytes());
+    content[458..462].copy_from_slice(&4096_u32.to_le_bytes());
+    content[510..512].copy_from_slice(&[0x55, 0xAA]);
     let here = room.dir().join("old.dsk");
     fs::write(&here, &content)?;
     fs::write(

@@ -89,6 +89,7 @@ fn vm_fat_takes_images_and_refuses_what_it_cannot_hold() -> Result<()> {
     // A byte more than FAT's largest file, and in no time: nothing of it is read.
     let large = dir.path().join("large.img");
     File::create(&large)?.set_len(4 << 30)?;
+    sh("echo size=2M,type=83 | sfdisk -q \"$1\"", &[text(&large)])?;
     let began = std::time::Instant::now();
     let said = azud(&["image", "copy", text(&large), text(mount.path())])?;
     ensure!(said.refused()? == "store/file-too-large", "{}", said.last());
