@@ -1,12 +1,16 @@
 //! Images as commands name them: found, opened, told apart.
 
+use std::ffi::OsStr;
+use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use azud_core::code::Code;
 use azud_core::name::ImageFile;
 use azud_core::reference::ImageRef;
+use azud_image::sniff::sniff;
 use azud_image::{Indexed, Native};
+use azud_store::side::KEPT;
 use azud_store::{Identity, Stored};
 
 use crate::commands::Context;
@@ -97,18 +101,38 @@ pub fn identify(path: &Path) -> Option<Identity> {
     Some(Identity(*Native::open(&stored).ok()?.identity()))
 }
 
-/// Refuses to write over an image: it would be lost without passing through the trash.
+/// Refuses to write over an image, whoever made it, or over what lies beside one: it would be lost without passing
+/// through the trash.
 ///
 /// # Errors
 /// `disk/target-is-image`.
 pub fn spare_images(path: &Path) -> Result<(), Failure> {
-    if path.is_file() && identify(path).is_some() {
+    if path.is_file() && (is_image(path) || is_beside(path)) {
         return Err(Failure::new(
             Code::TargetIsImage,
             path.display().to_string(),
         ));
     }
     Ok(())
+}
+
+/// Whether a file is the image of a program. A disk, or a volume, as it lies is none: targets are such.
+fn is_image(path: &Path) -> bool {
+    let of_others = || {
+        let found = sniff(&Stored::open(path).ok()?).ok()?;
+        Some(found.is_packed())
+    };
+    identify(path).is_some() || of_others() == Some(true)
+}
+
+/// Whether a file is one of those that lie beside an image that is there.
+fn is_beside(path: &Path) -> bool {
+    let whole = path.as_os_str().as_encoded_bytes();
+    let of = |ending: &&str| {
+        let image = whole.strip_suffix(ending.as_bytes())?;
+        Some(Path::new(OsStr::from_bytes(image)).is_file())
+    };
+    KEPT.iter().filter_map(of).any(|image| image)
 }
 
 /// Now, for the store, which reads no clock.

@@ -15,6 +15,7 @@ use azud_transport::http::{Moment, Patience, RemoteImage};
 
 use crate::commands::{Context, repo};
 use crate::failure::Failure;
+use crate::foreign::fit_to_copy;
 use crate::i18n::Catalog;
 use crate::interrupt;
 use crate::opened::Opened;
@@ -112,6 +113,16 @@ impl Origin {
                 });
                 Ok(carried.into_iter().collect())
             }
+        }
+    }
+
+    /// Refuses a file of another program that is not to be passed on.
+    pub(crate) fn refuse_unfit(&self, context: &Context) -> Result<(), Failure> {
+        match self {
+            Self::File(path, source) if Native::open(source.stored()).is_err() => {
+                fit_to_copy(context, path)
+            }
+            _ => Ok(()),
         }
     }
 

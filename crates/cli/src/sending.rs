@@ -44,6 +44,7 @@ impl Sending<'_> {
     /// Plans, shows the plan, sends, shows what was done.
     pub(crate) fn run(&self, context: &Context) -> Result<(), Failure> {
         let begun = Instant::now();
+        self.from.refuse_unfit(context)?;
         let layout = self.from.source().layout();
         let layout = layout.map_err(|source| StoreError::Source {
             name: self.from.name(),

@@ -151,6 +151,11 @@ impl Known {
     }
 }
 
+/// The MD5 of a file, if a check found it and the file is the same.
+pub(crate) fn md5_known(stored: &Stored) -> Option<String> {
+    Known::of(stored)?.md5
+}
+
 /// The sums of what the image holds from an offset on.
 fn sums(stored: &Stored, mut at: u64) -> io::Result<Sums> {
     let mut sums = Sums::new();

@@ -6,11 +6,16 @@ use azud_core::code::Code;
 use azud_disk::{DeviceFacts, DiskError, Kind, holds};
 
 use crate::failure::Failure;
+use crate::opened::spare_images;
 use crate::restorable::Restorable;
 
 /// What is at the target's path, if anything.
 pub(crate) fn existing(path: &Path) -> Result<Option<DeviceFacts>, Failure> {
     match DeviceFacts::read(path) {
+        Ok(facts) if facts.read_only => {
+            let path = path.to_owned();
+            Err(DiskError::ReadOnly { path }.into())
+        }
         Ok(facts) => Ok(Some(facts)),
         // A mistyped device must not become a file in /dev.
         Err(DiskError::NotFound { .. }) if !in_dev(path) => new_file(path).map(|()| None),
@@ -81,8 +86,9 @@ pub(crate) fn refuse(
         Some(path) => refuse_device(device, path)?,
         None => azud_disk::check_unused(device)?,
     }
+    spare_images(device)?;
     refuse_small(facts, image.native.minimum_size())?;
-    let sector = image.native.facts().sector_size;
+    let sector = sector_size(image);
     if sector != 0 && facts.kind == Kind::BlockDevice && facts.logical_sector > sector {
         let what = format!(
             "{} has sectors of {} bytes, the image {sector}",
@@ -92,6 +98,16 @@ pub(crate) fn refuse(
         return Err(Failure::new(Code::SectorSize, what));
     }
     Ok(())
+}
+
+/// The longest sectors that the file system can lie on, in bytes; 0 where nothing tells. ext does not say, but its
+/// blocks cannot be shorter than sectors.
+fn sector_size(image: &Restorable) -> u32 {
+    let facts = image.native.facts();
+    match facts.sector_size {
+        0 if facts.fs == "EXTFS" => image.native.geometry().header.block_size,
+        told => told,
+    }
 }
 
 /// Refuses a target that holds less than is needed. An empty file gets its size from the image; one with content

@@ -12,6 +12,7 @@ use azud_core::io::ReadAt;
 use azud_core::reference::SubPath;
 use azud_store::assembly::{FileSource, identity};
 use azud_store::catalogue::Stamp;
+use azud_store::lease::refuse_held;
 use azud_store::list::{Entry, list};
 use azud_store::tree::Tree;
 use azud_store::{Identity, Stored};
@@ -116,6 +117,10 @@ impl Library {
         }
         let stored = Stored::open(&spot.image.path())?;
         let layout = self.layout(&stored)?;
+        // Tools of others write in place.
+        if !layout.is_native() {
+            refuse_held(&spot.image)?;
+        }
         Ok(Found {
             stored: Arc::new(stored),
             layout,

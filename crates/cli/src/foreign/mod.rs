@@ -24,7 +24,7 @@ mod info;
 mod verify;
 
 pub(crate) use info::describe;
-pub(crate) use verify::{check, verify};
+pub(crate) use verify::{Decoded, check, decode, fit_to_copy, is_told, verify};
 
 /// The file that a user names: one in a repository, or the very file, else the name with `.img`.
 ///

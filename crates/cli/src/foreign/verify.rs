@@ -20,6 +20,7 @@ use super::{file_of, open, unlocked};
 use crate::checked::Checking;
 use crate::commands::Context;
 use crate::failure::Failure;
+use crate::sums::md5_known;
 
 /// What was found of an image that could be read.
 #[derive(Debug)]
@@ -105,6 +106,75 @@ impl Checked {
 /// that is known, or nothing of it can be read and no sum tells what its bytes should be.
 pub(crate) fn check(context: &Context, path: &Path) -> Result<Checked, Failure> {
     examine(context, path, &Checking::begin(path)?)
+}
+
+/// What decoding an image of another program tells of it.
+pub(crate) enum Decoded {
+    /// Checksums of its own cover its content, and are right.
+    Sound,
+    /// It can be read to its end, or is of a kind that only its own program reads.
+    Readable,
+    /// It cannot be read to its end.
+    Damaged,
+}
+
+/// Reads an image to its end, as far as it is one that can be read here.
+///
+/// # Errors
+/// What the system says.
+pub(crate) fn decode(path: &Path, progress: &dyn Progress) -> Result<Decoded, Failure> {
+    let format = sniff(&Stored::open(path)?).map_err(|error| Failure::io(path, &error))?;
+    if !is_readable(format.format) {
+        return Ok(Decoded::Readable);
+    }
+    match read(path, true, progress) {
+        Ok((_, true)) => Ok(Decoded::Sound),
+        Ok((_, false)) => Ok(Decoded::Readable),
+        Err(failure) if matches!(failure.code, Code::Corrupt | Code::Truncated) => {
+            Ok(Decoded::Damaged)
+        }
+        Err(failure) => Err(failure),
+    }
+}
+
+/// Refuses to pass on an image of another program that somebody is writing, or that is not what the sum beside it
+/// says: the copy would have no lock, and a sum that fits.
+///
+/// # Errors
+/// `image/locked`, `image/corrupt`, what the system says.
+pub(crate) fn fit_to_copy(context: &Context, path: &Path) -> Result<(), Failure> {
+    unlocked(path)?;
+    let Ok(image) = ImageFile::parse(path) else {
+        return Ok(());
+    };
+    let stored = Stored::open(path)?;
+    let told = Told::beside(&image, stored.len());
+    if !told.is_all() || is_known(&stored, &told) {
+        return Ok(());
+    }
+    // Where one sum covers all, that of the end has nothing to add: the copy gets the right one.
+    let tail = told.tail.filter(|_| told.full.is_none());
+    let told = Told { tail, ..told };
+    let checking = Checking::begin(path)?;
+    let progress = context.progress();
+    let (sums, _) = read(path, false, &progress)?;
+    drop(progress);
+    told.compare(path, &sums, false)
+        .inspect_err(|_| checking.damaged(context, None, &[]))?;
+    checking.sound(context, By::Md5(sums.full));
+    Ok(())
+}
+
+/// Whether a check found that the sum is that of the file as it is.
+fn is_known(stored: &Stored, told: &Told) -> bool {
+    let md5 = md5_known(stored);
+    md5.is_some() && md5 == told.full
+}
+
+/// Whether a sum beside an image of another program covers all of it.
+pub(crate) fn is_told(path: &Path) -> bool {
+    let told = |path: &Path| Some(Told::beside(&ImageFile::parse(path).ok()?, len(path).ok()?));
+    told(path).is_some_and(|told| told.is_all())
 }
 
 fn examine(context: &Context, path: &Path, checking: &Checking) -> Result<Checked, Failure> {

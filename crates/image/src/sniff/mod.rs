@@ -120,6 +120,19 @@ impl Sniffed {
         }
     }
 
+    /// Whether a program packed it, be it whole or damaged; a disk or a volume as it lies is not packed.
+    pub fn is_packed(&self) -> bool {
+        let by_a_program = matches!(
+            self.format,
+            Format::Native
+                | Format::Partclone(_)
+                | Format::Ntfsclone
+                | Format::Partimage
+                | Format::Fsarchiver
+        );
+        by_a_program || self.compressor != Compressor::None
+    }
+
     fn seems(self, problem: impl Into<String>) -> Self {
         Self {
             problem: Some(problem.into()),

@@ -1,4 +1,5 @@
-//! Whether an image of the cache is sound: native ones by their frames, others by their `.full.sum`.
+//! Whether an image of the cache is sound: native ones by their frames, others by their `.full.sum` and
+//! by what they hold themselves.
 
 use std::path::Path;
 
@@ -13,6 +14,7 @@ use azud_store::{Identity, Stored};
 use super::throttle::Throttle;
 use crate::commands::Context;
 use crate::failure::Failure;
+use crate::foreign::{Decoded, decode};
 
 /// Bytes that are read at once of an image without frames.
 const PIECE: usize = 1 << 20;
@@ -55,7 +57,7 @@ pub(super) fn check(
                 Found::Damaged { identity, bad }
             })
         }
-        Err(error) if error.code() == Code::NotNative => by_sum(stored.path(), &file, progress),
+        Err(error) if error.code() == Code::NotNative => foreign(stored.path(), &file, progress),
         // It was a native image and has no sound ending.
         Err(_) => Ok(Found::Damaged {
             identity: None,
@@ -78,6 +80,23 @@ pub(super) fn renew_hint(context: &Context, file: &Path) -> String {
 /// The numbers of damaged frames, as they are remembered.
 pub(super) fn numbers(damage: &Damage) -> Vec<u64> {
     damage.frames.iter().map(|&number| number as u64).collect()
+}
+
+/// By the sum beside it, which may have been made of damaged bytes, and by what it holds itself.
+fn foreign(path: &Path, file: &dyn ReadAt, progress: &dyn Progress) -> Result<Found, Failure> {
+    let found = by_sum(path, file, progress)?;
+    if matches!(found, Found::Damaged { .. }) {
+        return Ok(found);
+    }
+    // What was just read from the medium is not read from it again.
+    Ok(match decode(path, progress)? {
+        Decoded::Sound => Found::Sound(None),
+        Decoded::Readable => found,
+        Decoded::Damaged => Found::Damaged {
+            identity: None,
+            bad: Vec::new(),
+        },
+    })
 }
 
 fn by_sum(path: &Path, file: &dyn ReadAt, progress: &dyn Progress) -> Result<Found, Failure> {

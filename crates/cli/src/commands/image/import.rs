@@ -47,6 +47,8 @@ impl Args {
         refuse_native(&foreign)?;
         let reader = crate::foreign::open(&foreign)?;
         let volume = reader.volume().clone();
+        let is_summed = reader.is_summed();
+        let is_told = crate::foreign::is_told(&foreign);
         let making = Making {
             level: self.level,
             base: Some(image.path()).filter(|path| identify(path).is_some()),
@@ -67,6 +69,9 @@ impl Args {
             let values = [("image", image.path().display().to_string().into())];
             plan = plan.warning(&context.catalog, "replaces", &values);
         }
+        if !is_summed && !is_told {
+            plan = plan.warning(&context.catalog, "imports-no-sums", &[]);
+        }
         plan = making.purging.tell(context, plan);
         let mut estimate = Estimate::of_image(&volume, None);
         // Most were compressed by others.
@@ -75,6 +80,10 @@ impl Args {
         plan = estimate.tell(context, plan, &image.path())?;
         if settle(context, &plan, self.writing) == Step::Stop {
             return Ok(());
+        }
+        // Once it is ours, nobody can tell any more that it was damaged.
+        if !is_summed && is_told {
+            crate::foreign::check(context, &foreign)?;
         }
         located.prepare()?;
         let facts = facts(&foreign);

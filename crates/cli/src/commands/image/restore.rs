@@ -262,7 +262,7 @@ impl Args {
             None => plan.row("image", Value::Word("stdin")),
         };
         let file = opened.and_then(|opened| opened.origin.path());
-        plan = self.plan_check(context, plan, (file, "as-reached"));
+        plan = self.plan_check(context, plan, (file, "first", "as-reached"));
         if opened.is_some_and(|opened| opened.native.facts().dirty.is_some()) {
             plan = plan.warning(&context.catalog, "dirty-raw", &[]);
         }
@@ -283,10 +283,10 @@ impl Args {
         &self,
         context: &Context,
         plan: Plan,
-        (file, otherwise): (Option<&Path>, &'static str),
+        (file, first, otherwise): (Option<&Path>, &'static str, &'static str),
     ) -> Plan {
-        let first = self.is_checked_first(file);
-        let word = if first { "first" } else { otherwise };
+        let is_first = self.is_checked_first(file);
+        let word = if is_first { first } else { otherwise };
         let plan = plan.row("image-check", Value::Word(word));
         match file.filter(|file| is_known_damaged(file)) {
             Some(file) => {

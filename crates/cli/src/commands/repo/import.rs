@@ -222,6 +222,7 @@ fn of_tree(context: &Context, dir: &Path) -> Result<Vec<Item>, Failure> {
 fn bring(context: &Context, item: &Item, (tree, below): (&Tree, &str)) -> Result<Report, Failure> {
     let name = SubPath::parse(&format!("{below}{}", item.name))?;
     let origin = Origin::named(context, &item.from)?;
+    origin.refuse_unfit(context)?;
     let mut spot = tree.spot(&name)?;
     if spot.missing {
         tree.make_folder(name.folder())?;

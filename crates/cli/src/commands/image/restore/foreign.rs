@@ -147,12 +147,16 @@ impl Args {
             .text("file-system", volume.kind.partclone_name())
             .bytes("used", volume.used_bytes())
             .bytes("minimum-size", needs);
-        let by = if image.is_summed() {
-            "own-sums"
-        } else {
-            "no-sums"
+        let told = from.file().is_some_and(foreign::is_told);
+        let (first, by) = match (image.is_summed(), told) {
+            (true, _) => ("first", "own-sums"),
+            (false, true) => ("first", "no-sums"),
+            (false, false) => ("first-no-sums", "no-sums"),
         };
-        let plan = self.plan_check(context, plan, (from.file(), by));
+        let mut plan = self.plan_check(context, plan, (from.file(), first, by));
+        if !image.is_summed() && !told {
+            plan = plan.warning(&context.catalog, "no-sums", &[]);
+        }
         let target = (facts, new_size(image, needs), self.mode());
         self.plan_target(context, plan, device, target)
     }
