@@ -107,7 +107,7 @@ pub fn identify(path: &Path) -> Option<Identity> {
 /// # Errors
 /// `disk/target-is-image`.
 pub fn spare_images(path: &Path) -> Result<(), Failure> {
-    if path.is_file() && (is_image(path) || is_beside(path)) {
+    if path.is_file() && (is_packed(path) || is_beside(path)) {
         return Err(Failure::new(
             Code::TargetIsImage,
             path.display().to_string(),
@@ -117,12 +117,9 @@ pub fn spare_images(path: &Path) -> Result<(), Failure> {
 }
 
 /// Whether a file is the image of a program. A disk, or a volume, as it lies is none: targets are such.
-fn is_image(path: &Path) -> bool {
-    let of_others = || {
-        let found = sniff(&Stored::open(path).ok()?).ok()?;
-        Some(found.is_packed())
-    };
-    identify(path).is_some() || of_others() == Some(true)
+fn is_packed(path: &Path) -> bool {
+    let found = Stored::open(path).ok().map(|stored| sniff(&stored));
+    matches!(found, Some(Ok(found)) if found.is_packed())
 }
 
 /// Whether a file is one of those that lie beside an image that is there.

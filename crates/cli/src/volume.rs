@@ -98,12 +98,14 @@ pub(crate) fn find(source: &mut Source, choices: Choices) -> Result<Found, Failu
             packed: None,
             holes: Holes::default(),
         }),
-        Ok(None) if choices.engine == Some(Engine::Native) => whole(source, None),
+        Ok(None) if choices.engine == Some(Engine::Native) => {
+            whole(source, &signatures(source)?, None)
+        }
         Ok(None) => unknown(source),
         Err(error @ (FsError::Dirty { .. } | FsError::Hibernated { .. }))
             if choices.dirty.is_some() =>
         {
-            whole(source, Some(error.to_string()))
+            whole(source, &signatures(source)?, Some(error.to_string()))
         }
         Err(error) => Err(error.into()),
     }
@@ -127,8 +129,8 @@ pub(crate) fn unclean(catalog: &Catalog, kept: &str) -> String {
         .unwrap_or_else(|| kept.to_owned())
 }
 
-fn whole(source: &Source, dirty: Option<String>) -> Result<Found, Failure> {
-    let names = signatures(source)?;
+/// `names` are those of the signatures on it.
+fn whole(source: &Source, names: &[&str], dirty: Option<String>) -> Result<Found, Failure> {
     let packed = PACKED.iter().find(|name| names.contains(name));
     Ok(Found {
         packed: packed.copied(),
@@ -146,7 +148,7 @@ fn unknown(source: &mut Source) -> Result<Found, Failure> {
     if known {
         by_partclone(source)
     } else {
-        whole(source, None)
+        whole(source, &names, None)
     }
 }
 

@@ -18,7 +18,6 @@ use super::image::restore::{Args as Restoring, finished, target_options};
 use crate::cached::InUse;
 use crate::confirm::{Step, settle, settle_destructive};
 use crate::failure::Failure;
-use crate::opened::spare_images;
 use crate::place::{self, Located};
 use crate::plan::{Plan, Value};
 use crate::receive::Terms;
@@ -83,7 +82,6 @@ impl Args {
             refuse(&device, facts, &image)?;
         }
         let trusted = trust::native(context, &self.image, Some(&image))?;
-        spare_images(&device)?;
         let to = self.cached(context)?;
         let job = Job {
             context,

@@ -136,9 +136,10 @@ impl Args {
             refuse(&device, facts, opened)?;
         }
         let trusted = trust::native(context, self.named(), opened.as_ref())?;
-        spare_images(&device)?;
-        if let Some(opened) = &opened {
-            context.teller.identity(&opened.identity());
+        match &opened {
+            Some(opened) => context.teller.identity(&opened.identity()),
+            // Of what comes by a pipe nothing else is known before.
+            None => spare_images(&device)?,
         }
         let name = device.display().to_string();
         let plan = self.plan(context, &device, opened.as_ref(), facts.as_ref());
