@@ -52,7 +52,10 @@ pub fn recover(dir: &Path, now: SystemTime) -> Result<Recovery> {
 /// As [`recover`], for readers: they do not wait, and what they may not change they leave.
 pub(crate) fn recover_for_reading(dir: &Path, now: SystemTime) {
     let left = |dir: &Path| {
-        Ok::<_, StoreError>(!stages(dir)?.is_empty() || has_trash(dir) || lease::any(dir)?)
+        let names = durable::names(dir)?;
+        let mut names = names.iter().filter_map(|name| name.to_str());
+        let begun = names.any(|name| is_stage(name) || lease::is_one(name));
+        Ok::<_, StoreError>(begun || has_trash(dir))
     };
     if left(dir).unwrap_or(false)
         && let Ok(Some(_lock)) = DirLock::try_now(dir)
@@ -173,14 +176,16 @@ fn has_trash(dir: &Path) -> bool {
     durable::is_dir(&dir.join(TRASH))
 }
 
+/// Whether a name is that of a stage directory.
+fn is_stage(name: &str) -> bool {
+    name.starts_with(PREFIX) || name.starts_with(ASSEMBLY)
+}
+
 /// The stage directories, in the order of their names.
 pub(crate) fn stages(dir: &Path) -> Result<Vec<PathBuf>> {
     let mut found: Vec<PathBuf> = durable::names(dir)?
         .into_iter()
-        .filter(|name| {
-            let ours = |name: &str| name.starts_with(PREFIX) || name.starts_with(ASSEMBLY);
-            name.to_str().is_some_and(ours)
-        })
+        .filter(|name| name.to_str().is_some_and(is_stage))
         .map(|name| dir.join(name))
         .filter(|path| std::fs::symlink_metadata(path).is_ok_and(|meta| meta.is_dir()))
         .collect();

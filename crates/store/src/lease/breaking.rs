@@ -84,13 +84,14 @@ fn is_forgotten(mark: &Path, server_now: SystemTime) -> bool {
     server_now.duration_since(made).is_ok_and(|age| age > STALE)
 }
 
-/// Whether there is a lock in a directory, or one in the making.
-pub(crate) fn any(dir: &Path) -> Result<bool> {
-    let names = durable::names(dir)?;
-    let names = names.iter().filter_map(|name| name.to_str());
-    Ok(names
-        .into_iter()
-        .any(|name| name.starts_with(PREFIX) || (name.ends_with(LOCK) && !name.starts_with('.'))))
+/// Whether a name is that of a lock, or of one in the making.
+pub(crate) fn is_one(name: &str) -> bool {
+    name.starts_with(PREFIX) || is_placed(name)
+}
+
+/// Whether a name is that of a lock that counts.
+fn is_placed(name: &str) -> bool {
+    name.ends_with(LOCK) && !name.starts_with('.')
 }
 
 /// Removes the locks of owners that ended on this computer, and what their making left. One that cannot be
@@ -109,8 +110,7 @@ pub(crate) fn sweep(dir: &Path, now: SystemTime) -> Result<usize> {
                 false
             };
             removed += usize::from(abandoned && durable::remove_file(&path).is_ok());
-        } else if name.ends_with(LOCK)
-            && !name.starts_with('.')
+        } else if is_placed(name)
             && let Ok(Some(found)) = Found::read(&path)
             && found.is_dead_here() == Some(true)
         {

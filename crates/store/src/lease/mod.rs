@@ -32,7 +32,7 @@ use crate::error::{At, Result, StoreError};
 use crate::owner::Owner;
 use crate::side::LOCK;
 
-pub(crate) use self::breaking::{any, sweep};
+pub(crate) use self::breaking::{is_one, sweep};
 pub use self::holder::Holder;
 pub use crate::owner::{has_ended, this_process};
 
