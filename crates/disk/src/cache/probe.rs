@@ -33,6 +33,13 @@ pub struct Signature {
     pub part_type: Option<String>,
 }
 
+impl Signature {
+    /// Whether there is a file system, and it is known without doubt which.
+    pub fn is_recognised(&self) -> bool {
+        self.is_fs && !self.ambivalent
+    }
+}
+
 /// Looks at a device or file.
 ///
 /// # Errors

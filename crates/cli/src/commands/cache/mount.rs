@@ -125,7 +125,7 @@ impl Args {
 /// Its type, if it can be mounted.
 fn file_system<'a>(context: &Context, hit: &'a Hit) -> Result<&'a str, Failure> {
     match &hit.signature.kind {
-        Some(kind) if hit.signature.is_fs && !hit.signature.ambivalent => Ok(kind),
+        Some(kind) if hit.signature.is_recognised() => Ok(kind),
         _ => Err(unrecognised(context, &hit.device)),
     }
 }

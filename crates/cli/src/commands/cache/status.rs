@@ -105,7 +105,7 @@ fn describe(
 
 /// What keeps it from being of use.
 fn advise(context: &Context, hit: &Hit) {
-    if !hit.signature.is_fs || hit.signature.ambivalent {
+    if !hit.signature.is_recognised() {
         let device = hit.device.display().to_string();
         let what = context
             .catalog

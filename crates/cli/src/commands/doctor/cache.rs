@@ -38,7 +38,9 @@ impl Facts {
             clones: cache::clones(&mount.at),
             direct: direct_io(&mount.at),
         });
-        let blank = |hit: &Hit| !recognised(hit) && cache::blank(&hit.device).unwrap_or(false);
+        let blank = |hit: &Hit| {
+            !hit.signature.is_recognised() && cache::blank(&hit.device).unwrap_or(false)
+        };
         Self {
             serving,
             offers: offers.unwrap_or_default(),
@@ -78,7 +80,7 @@ impl Facts {
 
     fn judge_hit(&self, hit: &Hit) -> Vec<Finding> {
         let told = |finding: Finding| finding.with("device", hit.device.display());
-        if !recognised(hit) {
+        if !hit.signature.is_recognised() {
             let key = if self.blank {
                 "cache-unformatted"
             } else {
@@ -102,11 +104,6 @@ impl Facts {
         });
         findings
     }
-}
-
-/// Whether its file system is known without doubt.
-fn recognised(hit: &Hit) -> bool {
-    hit.signature.is_fs && !hit.signature.ambivalent
 }
 
 fn judge_mount(mount: &MountFacts) -> Finding {

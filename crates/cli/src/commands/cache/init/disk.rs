@@ -28,8 +28,7 @@ pub(super) fn create(
             // A partition of an earlier run that was interrupted, or made by hand.
             return Err(unrecognised(context, &hit.device));
         }
-        let sound = hit.signature.is_fs && !hit.signature.ambivalent;
-        return Err(exists(context, &hit.device, sound));
+        return Err(exists(context, &hit.device, hit.signature.is_recognised()));
     }
     let table = partition::read(disk)?;
     if table.is_none() {
