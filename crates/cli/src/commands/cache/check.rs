@@ -35,6 +35,14 @@ pub(super) enum Found {
     NoSum,
 }
 
+impl Found {
+    /// Damaged, and nothing tells what it was.
+    const UNKNOWN: Self = Self::Damaged {
+        identity: None,
+        bad: Vec::new(),
+    };
+}
+
 /// Reads an image from the medium and checks it.
 ///
 /// # Errors
@@ -59,10 +67,7 @@ pub(super) fn check(
         }
         Err(error) if error.code() == Code::NotNative => foreign(stored.path(), &file, progress),
         // It was a native image and has no sound ending.
-        Err(_) => Ok(Found::Damaged {
-            identity: None,
-            bad: Vec::new(),
-        }),
+        Err(_) => Ok(Found::UNKNOWN),
     }
 }
 
@@ -92,10 +97,7 @@ fn foreign(path: &Path, file: &dyn ReadAt, progress: &dyn Progress) -> Result<Fo
     Ok(match decode(path, progress)? {
         Decoded::Sound => Found::Sound(None),
         Decoded::Readable => found,
-        Decoded::Damaged => Found::Damaged {
-            identity: None,
-            bad: Vec::new(),
-        },
+        Decoded::Damaged => Found::UNKNOWN,
     })
 }
 
@@ -121,9 +123,6 @@ fn by_sum(path: &Path, file: &dyn ReadAt, progress: &dyn Progress) -> Result<Fou
     Ok(if sums.finish().full == wanted {
         Found::Sound(None)
     } else {
-        Found::Damaged {
-            identity: None,
-            bad: Vec::new(),
-        }
+        Found::UNKNOWN
     })
 }
