@@ -76,7 +76,7 @@ fn wait_for(port: u16) -> Result<()> {
 }
 
 /// Runs the program with a line for its standard input.
-fn with_input(room: &Room, args: &[&str], line: &str) -> Result<Said> {
+pub(crate) fn with_input(room: &Room, args: &[&str], line: &str) -> Result<Said> {
     let mut child = room
         .command(args)
         .stdin(Stdio::piped())

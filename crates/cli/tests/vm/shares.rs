@@ -11,7 +11,7 @@ use azud_testkit::tools::have;
 use crate::in_vm;
 use crate::kit::{Said, done, ext4, over, text, tidy, whole};
 use crate::room::Room;
-use crate::servers::{ADDRESS, samba};
+use crate::servers::{ADDRESS, samba, with_input};
 
 /// Runs a program on a computer of this name, in a start of the system of its own.
 const ELSEWHERE: &str =
@@ -125,7 +125,7 @@ fn vm_two_computers_want_one_image_on_a_samba_share() -> Result<()> {
     let served = room.path("images");
     fs::create_dir(served.join("lab"))?;
     for room in [&room, &other] {
-        let mut mount = room.command(&[
+        let mount = [
             "repo",
             "mount",
             ADDRESS,
@@ -138,12 +138,8 @@ fn vm_two_computers_want_one_image_on_a_samba_share() -> Result<()> {
             "--write",
             "--option",
             "nosharesock",
-        ]);
-        let mut child = mount.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn()?;
-        let mut input = child.stdin.take().context("input")?;
-        std::io::Write::write_all(&mut input, b"gehe,im\n")?;
-        drop(input);
-        Said::of(&child.wait_with_output()?)?.done()?;
+        ];
+        with_input(room, &mount, "gehe,im\n")?.done()?;
     }
     let computers = [("pc-one", &room), ("pc-two", &other)];
     let [one, two] = computers.map(|(name, room)| Computer { name, room });
