@@ -10,6 +10,7 @@ mod room;
 
 mod copies;
 mod disks;
+mod pulled;
 mod servers;
 mod shares;
 mod sticks;
