@@ -3,8 +3,10 @@
 use std::io;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use azud_core::code::Code;
 use azud_core::io::ReadAt;
-use azud_image::foreign::Compressor;
+use azud_image::foreign::{Compressor, Foreign, ForeignError};
+use azud_image::fs::{self, FsError, MapOptions};
 use azud_image::sniff::{Format, MOST, sniff};
 use azud_testkit::loops::Loop;
 use azud_testkit::tools::{have, have_root, run_any, sh};
@@ -185,4 +187,105 @@ fn loop_files_of_the_real_programs_are_told() {
             assert_eq!(found.device_size, Some(32 << 20), "{name}");
         }
     }
+}
+
+/// A disk of one partition that ends with it.
+fn disk() -> Vec<u8> {
+    let mut disk = mbr();
+    disk.resize(4096 * 512, 7);
+    disk
+}
+
+#[test]
+fn regression_a_disk_that_is_cut_where_its_file_ends_well() {
+    let frames = |len: usize| -> Vec<u8> {
+        let disk = disk();
+        let frames = disk[..len].chunks(512 << 10);
+        let frames = frames.map(|content| {
+            let mut out = Vec::with_capacity(zstd_safe::compress_bound(content.len()));
+            zstd_safe::compress(&mut out, content, 1).unwrap();
+            out
+        });
+        frames.collect::<Vec<_>>().concat()
+    };
+    let open = |bytes: Vec<u8>| {
+        Foreign::open(&mut || Ok(Box::new(io::Cursor::new(bytes.clone())))).map(|_| ())
+    };
+    let (whole, cut) = (2 << 20, 1 << 20);
+    for bytes in [disk(), frames(whole)] {
+        assert_eq!(sniff(&bytes).unwrap().problem, None);
+        open(bytes).unwrap();
+    }
+    assert!(sniff(&disk()[..cut].to_vec()).unwrap().problem.is_some());
+    for bytes in [disk()[..cut].to_vec(), frames(cut)] {
+        let error = open(bytes).unwrap_err();
+        assert_eq!(error.code(), Code::Truncated, "{error}");
+        assert!(
+            matches!(
+                error,
+                ForeignError::CutShort {
+                    has: 0x10_0000,
+                    needs: 0x20_0000
+                }
+            ),
+            "{error}"
+        );
+    }
+}
+
+#[test]
+fn regression_a_head_that_makes_no_sense_is_damage() {
+    if !have(&[
+        "mke2fs",
+        "mkfs.fat",
+        "mkfs.exfat",
+        "mkntfs",
+        "mkfs.xfs",
+        "mkfs.btrfs",
+    ]) {
+        return;
+    }
+    // Who makes it, its size in MiB, and a byte of its head whose change leaves its mark in place.
+    let volumes: [(&str, &str, usize); 8] = [
+        ("mke2fs -q -F -t ext4", "16", 1024 + 0x18),
+        ("mke2fs -q -F -t ext4", "16", 1024 + 0x4C),
+        ("mkfs.fat -F 16", "16", 13),
+        ("mkfs.fat -F 32", "64", 11),
+        ("mkfs.exfat", "16", 108),
+        ("mkntfs -q -F", "16", 11),
+        ("mkfs.xfs -q", "400", 5),
+        ("mkfs.btrfs -q", "128", (64 << 10) + 0x90),
+    ];
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("volume");
+    let path = path.to_str().unwrap();
+    for (maker, size, byte) in volumes {
+        sh(
+            "rm -f \"$1\"; truncate -s \"$2M\" \"$1\"; $3 \"$1\"",
+            &[path, size, maker],
+        )
+        .unwrap();
+        let mut bytes = std::fs::read(path).unwrap();
+        let map = |bytes: &Vec<u8>| fs::map(bytes, &MapOptions::default());
+        assert!(matches!(map(&bytes), Ok(Some(_))), "{maker}");
+        bytes[byte] ^= 0x40;
+        let found = map(&bytes);
+        let is_damage = matches!(found, Err(FsError::Corrupt { .. }));
+        assert!(is_damage, "{maker}, byte {byte}: {found:?}");
+    }
+}
+
+#[test]
+fn a_short_mark_alone_is_no_file_system() {
+    let mut noise: Vec<u8> = (0u32..50_000)
+        .flat_map(|n| blake3::hash(&n.to_le_bytes()).as_bytes()[..4].to_vec())
+        .collect();
+    noise[1024 + 0x38..1024 + 0x3A].copy_from_slice(&[0x53, 0xEF]);
+    assert!(matches!(fs::map(&noise, &MapOptions::default()), Ok(None)));
+    // What was there before the disk got a table is no volume either.
+    let mut disk = disk();
+    disk[54..62].copy_from_slice(b"FAT16   ");
+    assert!(matches!(fs::map(&disk, &MapOptions::default()), Ok(None)));
+    disk[450] = 0;
+    assert!(fs::map(&disk, &MapOptions::default()).is_err());
 }

@@ -256,6 +256,10 @@ pub(super) fn foreign(error: &ForeignError) -> Words {
     match error {
         ForeignError::Read { .. } => plain("foreign-read"),
         ForeignError::Truncated { within } => plain("truncated").term("what", within),
+        ForeignError::CutShort { has, needs } => Words::new(
+            "disk-cut-short",
+            [("has", has.to_string()), ("needs", needs.to_string())],
+        ),
         ForeignError::Trailing { after } => plain("foreign-trailing").term("what", after),
         ForeignError::Compressed { compressor, why } => {
             Words::new("compressed", [("compressor", compressor.to_string())]).term("what", why)

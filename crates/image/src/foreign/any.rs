@@ -71,6 +71,9 @@ impl Foreign {
         }
         if sniff::is_disk(&head) {
             let len = head.len() as u64 + count(peeled.reader)?;
+            if let Some(needs) = sniff::reach(&head).filter(|needs| len < *needs) {
+                return Err(ForeignError::CutShort { has: len, needs });
+            }
             let again = peel()?;
             let reader = Exactly::new(again.reader, len);
             let kind = kind("raw".to_owned(), false, again.bare);

@@ -35,6 +35,14 @@ pub enum ForeignError {
         /// Where the data stops.
         within: &'static str,
     },
+    /// A disk ends before its own partition table says that it does.
+    #[error("the disk in it ends at {has} bytes, its partition table reaches to {needs}")]
+    CutShort {
+        /// Bytes that there are.
+        has: u64,
+        /// Bytes that the table speaks of.
+        needs: u64,
+    },
     /// Bytes follow where the image must end.
     #[error("something follows the end of the {after}")]
     Trailing {
@@ -105,7 +113,7 @@ impl ForeignError {
     pub fn code(&self) -> Code {
         match self {
             Self::Read { source } => code::of_io(source),
-            Self::Truncated { .. } => Code::Truncated,
+            Self::Truncated { .. } | Self::CutShort { .. } => Code::Truncated,
             Self::Trailing { .. }
             | Self::Compressed { .. }
             | Self::Corrupt { .. }
@@ -136,7 +144,9 @@ impl From<ForeignError> for io::Error {
         let kind = match &error {
             // Always the same kind, since decoders treat some kinds as an ordinary end of data.
             ForeignError::Read { .. } => io::ErrorKind::Other,
-            ForeignError::Truncated { .. } => io::ErrorKind::UnexpectedEof,
+            ForeignError::Truncated { .. } | ForeignError::CutShort { .. } => {
+                io::ErrorKind::UnexpectedEof
+            }
             _ => io::ErrorKind::InvalidData,
         };
         Self::new(kind, error)

@@ -45,15 +45,30 @@ pub fn kind(head: &[u8]) -> Option<FsKind> {
     find(head).map(|known| known.kind)
 }
 
+/// Looks for what bears the marks of a file system, though it makes so little sense that its probe passes it over.
+type Ruin = fn(&[u8]) -> Option<FsError>;
+
+/// Of those whose marks are weak, so that their probes look at more. A mark alone says enough of the others.
+const RUINS: [Ruin; 3] = [super::ext::ruin, super::exfat::ruin, super::fat::ruin];
+
+/// What is left of a file system whose head makes no sense, if a device is that. Before a partition table it may
+/// be a leftover of whatever was there.
+fn ruin(head: &[u8]) -> Option<FsError> {
+    let found = RUINS.iter().find_map(|ruin| ruin(head));
+    found.filter(|_| !crate::sniff::is_disk(head))
+}
+
 /// Reads the map of whatever file system a device holds; `None` when it is not one that is read natively.
 ///
 /// # Errors
-/// Any [`FsError`].
+/// Any [`FsError`]; [`FsError::Corrupt`] also for one that its own head hardly describes any more: taken whole, its
+/// damage would go into the image unseen.
 pub fn map(device: &dyn ReadAt, options: &MapOptions) -> Result<Option<Volume>, FsError> {
     let head = read_head(device)?;
-    find(&head)
-        .map(|known| (known.map)(device, options))
-        .transpose()
+    match find(&head) {
+        Some(known) => (known.map)(device, options).map(Some),
+        None => ruin(&head).map_or(Ok(None), Err),
+    }
 }
 
 /// Every place whose content makes a kernel or a repair tool accept what a device of `size` bytes

@@ -18,7 +18,7 @@ use azud_core::code::{self, Code};
 use azud_core::io::ReadAt;
 
 pub mod btrfs;
-mod bytes;
+pub(crate) mod bytes;
 pub mod exfat;
 pub mod ext;
 pub mod fat;

@@ -2,9 +2,10 @@
 
 use azud_core::format::partclone::{HEADER_LEN, Header};
 
+use super::reach::reach;
 use super::{Format, Sniffed, fs_name};
-use crate::foreign::ntfsclone;
 use crate::foreign::partclone::{self, head_of};
+use crate::foreign::{ForeignError, ntfsclone};
 
 const PARTIMAGE: &[u8] = b"PaRtImAgE-VoLuMe";
 const FSARCHIVER: &[u8] = b"FsA0";
@@ -12,7 +13,7 @@ const QCOW2: &[u8] = b"QFI\xfb";
 const SQUASHFS: &[u8] = b"hsqs";
 const ISO: &[u8] = b"CD001";
 const ISO_AT: usize = 32769;
-const GPT: &[u8] = b"EFI PART";
+pub(super) const GPT: &[u8] = b"EFI PART";
 const SECTOR: usize = 512;
 /// A saved GPT holds two headers and a table, not a disk.
 const MAX_SAVED_GPT: u64 = 64 << 10;
@@ -60,11 +61,17 @@ pub(super) fn by_structure(head: &[u8], len: Option<u64>) -> Sniffed {
         found.format = Format::BootSector;
     } else if is_disk(head) {
         found.format = Format::Disk;
+        found.problem = len.and_then(|len| cut_short(head, len));
     } else {
         return found;
     }
     found.device_size = len;
     found
+}
+
+fn cut_short(head: &[u8], has: u64) -> Option<String> {
+    let needs = reach(head).filter(|needs| has < *needs)?;
+    Some(ForeignError::CutShort { has, needs }.to_string())
 }
 
 /// Whether a device that begins with `head` has a partition table and no file system of its own.

@@ -1,7 +1,8 @@
 //! What a file in an image tree is, by its first bytes: extensions and `.info` files may lie.
 //!
-//! Invariants: a sniff reads at most [`MOST`] bytes of a file and decodes at most as much of its content as a
-//! file system's superblocks may take; nothing that a header claims makes it read or allocate more.
+//! Invariants: a sniff reads at most [`MOST`] bytes of a file, beside the index of a native image, and decodes at most
+//! as much of its content as a file system's superblocks may take; nothing that a header claims makes it read or
+//! allocate more.
 
 use std::io::Read;
 
@@ -14,8 +15,10 @@ use crate::foreign::compress::{self, Compressor};
 use crate::fs::{self, HEAD_LEN};
 
 mod content;
+mod reach;
 
 pub use content::is_disk;
+pub(crate) use reach::reach;
 
 /// The most that is read of one file: a block of the coarsest compressor.
 pub const MOST: usize = 5 << 20;
@@ -100,7 +103,7 @@ pub struct Sniffed {
     pub used: Option<u64>,
     /// The program that made it, with its version.
     pub tool: Option<String>,
-    /// Who a native image is; read, not verified.
+    /// Who a native image is: the hash of its index, which was compared.
     pub identity: Option<Hash>,
     /// Why it cannot be what it seems, or not be read.
     pub problem: Option<String>,
@@ -260,8 +263,27 @@ fn ending_of(file: &dyn ReadAt) -> std::io::Result<Result<Hash, FormatError>> {
     };
     let index = trailer.index_offset.checked_add(SKIPPABLE_HEADER as u64);
     let fits = index.and_then(|index| index.checked_add(trailer.index_len)) == Some(at);
-    let wrong = FormatError::Corrupt("the index does not end where the trailer begins".into());
-    Ok(fits.then_some(trailer.identity).ok_or(wrong))
+    let wrong = |what: &str| Ok(Err(FormatError::Corrupt(what.into())));
+    if !fits {
+        return wrong("the index does not end where the trailer begins");
+    }
+    if hash_between(file, at - trailer.index_len, at)? != trailer.identity {
+        return wrong("the index does not match its hash");
+    }
+    Ok(Ok(trailer.identity))
+}
+
+fn hash_between(file: &dyn ReadAt, start: u64, end: u64) -> std::io::Result<Hash> {
+    let mut hasher = blake3::Hasher::new();
+    let mut piece = vec![0; 256 << 10];
+    let mut at = start;
+    while at < end {
+        let len = usize::try_from(end - at).map_or(piece.len(), |left| left.min(piece.len()));
+        file.read_exact_at(&mut piece[..len], at)?;
+        hasher.update(&piece[..len]);
+        at += len as u64;
+    }
+    Ok(*hasher.finalize().as_bytes())
 }
 
 /// Why a file that begins as a native image is none that is whole.

@@ -30,6 +30,13 @@ pub fn probe(head: &[u8]) -> bool {
     boot::sector_size(head).is_some()
 }
 
+/// A boot sector that calls itself exFAT and is none.
+pub(super) fn ruin(head: &[u8]) -> Option<FsError> {
+    let named = head.get(3..11) == Some(b"EXFAT   ".as_slice());
+    let what = "its boot sector has the name, but fields that make no sense";
+    (named && !probe(head)).then(|| corrupt(what))
+}
+
 /// Reads which clusters hold anything.
 ///
 /// # Errors

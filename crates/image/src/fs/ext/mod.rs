@@ -28,6 +28,12 @@ pub fn probe(head: &[u8]) -> bool {
     superblock_bytes(head).is_some_and(superblock::recognise)
 }
 
+/// A superblock whose magic number is there and most of its other fields, yet not those that say how to read it.
+pub(super) fn ruin(head: &[u8]) -> Option<FsError> {
+    let raw = superblock_bytes(head)?;
+    superblock::is_ruin(raw).then(|| superblock::corrupt("ext4", superblock::RUIN))
+}
+
 /// Reads which blocks are used.
 ///
 /// # Errors

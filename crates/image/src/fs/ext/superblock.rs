@@ -72,6 +72,28 @@ pub(super) fn recognise(raw: &[u8]) -> bool {
         && le32(raw, 0x4C).is_some_and(|revision| revision <= 1)
 }
 
+/// What is said of a superblock that [`is_ruin`].
+pub(super) const RUIN: &str = "its superblock has the magic number, but sizes that make no sense";
+
+/// Whether these bytes, which are not recognised, were a superblock. The magic number alone is in one of 65536 heads
+/// of anything, so most of what hardly ever changes must be there too.
+pub(super) fn is_ruin(raw: &[u8]) -> bool {
+    let long = |at| le32(raw, at).unwrap_or(u32::MAX);
+    let short = |at| le16(raw, at).unwrap_or(u16::MAX);
+    let signs = [
+        short(0x3A) != 0 && short(0x3A) <= 7,
+        (1..=3).contains(&short(0x3C)),
+        long(0x48) <= 4,
+        long(0x4C) <= 1,
+        long(0x14) <= 1,
+        long(0x54) == 11,
+        short(0x58).is_power_of_two() && (128..=4096).contains(&short(0x58)),
+        long(0x20).is_multiple_of(8) && (1..=1 << 24).contains(&long(0x20)),
+    ];
+    let likely = signs.iter().filter(|sign| **sign).count();
+    short(0x38) == MAGIC && likely >= 6
+}
+
 /// Checks the superblock's own checksum, if it has one.
 pub(super) fn check_checksum(raw: &[u8]) -> Result<(), FsError> {
     let features = Features::read(raw);

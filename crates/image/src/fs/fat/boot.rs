@@ -54,6 +54,22 @@ const TO_GO: [u8; 16] = [
     0x3b, 0xd6, 0x67, 0x49, 0x29, 0x2e, 0xd8, 0x4a, 0x83, 0x99, 0xf6, 0xa3, 0x39, 0xe3, 0xd0, 0x01,
 ];
 
+/// Whether other formats claim this boot sector.
+fn is_foreign(head: &[u8]) -> bool {
+    FOREIGN_NAMES
+        .iter()
+        .any(|name| head.get(3..11) == Some(name.as_slice()))
+        || head.get(424..440) == Some(TO_GO.as_slice())
+        || head.get(54..62) == Some(b"HPFS    ".as_slice())
+}
+
+/// Whether a boot sector names its file system FAT, where every formatter writes it.
+pub(super) fn is_named(head: &[u8]) -> bool {
+    let has = |at: usize, name: &[u8; 8]| head.get(at..at + 8) == Some(name.as_slice());
+    let named = has(54, b"FAT12   ") || has(54, b"FAT16   ") || has(82, b"FAT32   ");
+    named && le16(head, 510) == Some(0xAA55) && !is_foreign(head)
+}
+
 impl Boot {
     /// Reads the boot sector at the beginning of `head`.
     pub(super) fn parse(head: &[u8]) -> Result<Self, NotFat> {
@@ -88,12 +104,7 @@ impl Bpb {
             && reserved != 0
             && (1..=4).contains(&fats)
             && (media == 0xF0 || media >= 0xF8);
-        let foreign = FOREIGN_NAMES
-            .iter()
-            .any(|name| head.get(3..11) == Some(name.as_slice()))
-            || head.get(424..440) == Some(TO_GO.as_slice())
-            || head.get(54..62) == Some(b"HPFS    ".as_slice());
-        if !ours || foreign {
+        if !ours || is_foreign(head) {
             return None;
         }
         let small = u64::from(le16(head, 19)?);

@@ -27,6 +27,21 @@ pub fn probe(head: &[u8]) -> bool {
     Boot::parse(head).is_ok()
 }
 
+/// A boot sector of FAT that contradicts itself, or one that only calls itself FAT.
+pub(super) fn ruin(head: &[u8]) -> Option<FsError> {
+    let what = match Boot::parse(head).err()? {
+        NotFat::Broken(what) => what,
+        NotFat::Foreign if boot::is_named(head) => {
+            "its boot sector has the name, but fields that make no sense"
+        }
+        NotFat::Foreign => return None,
+    };
+    Some(FsError::Corrupt {
+        fs: "FAT",
+        what: what.into(),
+    })
+}
+
 /// Reads which clusters hold anything.
 ///
 /// # Errors
