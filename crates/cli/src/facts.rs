@@ -148,6 +148,13 @@ impl Known {
         all
     }
 
+    /// The same, for programs.
+    pub(crate) fn untrue_json(&self) -> Vec<Value> {
+        let all = self.contradictions().into_iter();
+        all.map(|(fact, claimed, found)| json!({"fact": fact, "claimed": claimed, "found": found}))
+            .collect()
+    }
+
     /// All of it, for programs.
     pub(crate) fn json(&self) -> Value {
         let (entry, found) = (&self.entry, self.found.as_ref());
@@ -161,11 +168,7 @@ impl Known {
             value["from"] = from.into();
             value
         });
-        let untrue: Vec<Value> = self
-            .contradictions()
-            .into_iter()
-            .map(|(fact, claimed, found)| json!({"fact": fact, "claimed": claimed, "found": found}))
-            .collect();
+        let untrue = self.untrue_json();
         let side: Vec<&str> = entry.side.clone();
         json!({
             "path": entry.path.display().to_string(),

@@ -76,23 +76,7 @@ fn human_rows(context: &Context, (path, known, found): (&Path, &Known, &Sniffed)
         .into_iter()
         .filter_map(|(key, text)| Some((label(key), text?)))
         .collect();
-    for (fact, claimed, found) in known.contradictions() {
-        let text = context.catalog.fmt(
-            "claim-and-finding",
-            &[
-                (
-                    "fact",
-                    context
-                        .catalog
-                        .text(&format!("fact-{}", fact.replace('_', "-")))
-                        .into(),
-                ),
-                ("claimed", claimed.into()),
-                ("found", found.into()),
-            ],
-        );
-        rows.push((label("untrue"), text));
-    }
+    rows.extend(untrue(context, known));
     let states: Vec<String> = known
         .states()
         .into_iter()
@@ -102,6 +86,22 @@ fn human_rows(context: &Context, (path, known, found): (&Path, &Known, &Sniffed)
         rows.push((label("state"), states.join(", ")));
     }
     table::rows(&rows)
+}
+
+/// A row for each claim that is not what was found.
+pub(crate) fn untrue(context: &Context, known: &Known) -> Vec<(String, String)> {
+    let catalog = &context.catalog;
+    let row = |(fact, claimed, found): (&str, String, String)| {
+        let fact = catalog.text(&format!("fact-{}", fact.replace('_', "-")));
+        let values = [
+            ("fact", fact.into()),
+            ("claimed", claimed.into()),
+            ("found", found.into()),
+        ];
+        let text = catalog.fmt("claim-and-finding", &values);
+        (catalog.text("label-untrue"), text)
+    };
+    known.contradictions().into_iter().map(row).collect()
 }
 
 /// Who has a lock.

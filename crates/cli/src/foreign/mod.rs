@@ -9,7 +9,7 @@ use azud_core::assembly::Source;
 use azud_core::code::Code;
 use azud_core::name::ImageFile;
 use azud_core::reference::ImageRef;
-use azud_image::foreign::Foreign;
+use azud_image::foreign::{Compressor, Foreign};
 use azud_image::sniff::{Format, Sniffed, sniff};
 use azud_store::Stored;
 use azud_store::lease::refuse_held;
@@ -19,11 +19,12 @@ use crate::commands::Context;
 use crate::failure::Failure;
 use crate::opened::is_itself;
 use crate::place;
+use crate::plan::Value;
 
 mod info;
 mod verify;
 
-pub(crate) use info::describe;
+pub(crate) use info::{describe, untrue};
 pub(crate) use verify::{Decoded, check, decode, fit_to_copy, is_told, verify};
 
 /// The file that a user names: one in a repository, or the very file, else the name with `.img`.
@@ -68,6 +69,59 @@ pub(crate) fn open_remote(image: &Arc<RemoteImage>) -> Result<Foreign, Failure> 
     Foreign::open(&mut again).map_err(|error| Failure::from(error).about(&name))
 }
 
+/// What an image of another program is, as a plan has it: people are told of no compressor where there is none.
+pub(crate) fn described(context: &Context, text: &str) -> Value {
+    let (format, compressor) = text.rsplit_once(", ").unwrap_or((text, "none"));
+    let said = match format {
+        "raw" => context.catalog.text("format-disk"),
+        program => program.to_owned(),
+    };
+    Value::Made {
+        text: match compressor {
+            "none" => said,
+            compressor => format!("{said}, {compressor}"),
+        },
+        json: text.into(),
+    }
+}
+
+/// Refuses to capture as a volume what a program packed: its bytes as they lie are of use to nobody. Only of a file
+/// is that asked, and only of one that holds no volume: the marks of some compressors are short.
+///
+/// # Errors
+/// `image/unknown-format` with the remedy that fits what it is.
+pub(crate) fn refuse_packed(source: &azud_disk::Source) -> Result<(), Failure> {
+    let path = source.path();
+    let read = |error: std::io::Error| Failure::io(path, &error);
+    if source.facts().kind != azud_disk::Kind::RegularFile
+        || azud_image::fs::kind(&azud_image::fs::read_head(source)?).is_some()
+    {
+        return Ok(());
+    }
+    let found = sniff(source).map_err(read)?;
+    let is_nothing = found.format == Format::Unknown && found.problem.is_some();
+    if is_nothing || !(found.is_packed() || found.format == Format::Qcow2) {
+        return Ok(());
+    }
+    let by = match found.compressor {
+        Compressor::None => found.format.word(),
+        compressor => compressor.as_str(),
+    };
+    let at = path.display();
+    let remedy = remedy(&found, path).unwrap_or_else(|| match found.format {
+        Format::Native => {
+            format!("It is an image already. Copy it:\nazud image copy '{at}' IMAGE")
+        }
+        _ => format!(
+            "It is the image of another program. Take it over:\nazud image import '{at}' IMAGE"
+        ),
+    });
+    Err(Failure {
+        remedy: Some(remedy),
+        ..Failure::new(Code::UnknownFormat, format!("{at}: {by}"))
+    })
+}
+
 fn refuse_others(found: &Sniffed, path: &Path) -> Result<(), Failure> {
     let Some(remedy) = remedy(found, path) else {
         return Ok(());
@@ -96,21 +150,47 @@ pub(crate) fn unlocked(path: &Path) -> Result<(), Failure> {
 /// How to restore what is no image of a volume or disk; `None` for those that are.
 fn remedy(found: &Sniffed, path: &Path) -> Option<String> {
     let path = path.display();
+    let is_bare = found.compressor == Compressor::None;
     Some(match found.format {
-        Format::FileSystem => format!(
-            "It is a file system in a file (a synchronised image). Capture it: azud image create '{path}' IMAGE"
+        Format::FileSystem if is_bare => format!(
+            "It is a file system in a file (a synchronised image). Capture it:\nazud image create '{path}' IMAGE"
         ),
+        Format::FileSystem => unpacking("It is a file system in a compressed file.", found, &path),
         Format::Partimage => {
-            format!("Restore it with partimage: partimage restore DEVICE '{path}'")
+            format!("Restore it with partimage:\npartimage restore DEVICE '{path}'")
         }
         Format::Fsarchiver => {
-            format!("Restore it with fsarchiver: fsarchiver restfs '{path}' id=0,dest=DEVICE")
+            format!("Restore it with fsarchiver:\nfsarchiver restfs '{path}' id=0,dest=DEVICE")
         }
         Format::Qcow2 => {
-            format!("Make a disk of it first: qemu-img convert -O raw '{path}' disk.dsk")
+            format!("Make a disk of it first:\nqemu-img convert -O raw '{path}' disk.dsk")
         }
-        Format::BootSector => format!("It is a boot sector: dd if='{path}' of=DISK bs=446 count=1"),
-        Format::Gpt => format!("It is a saved partition table: sgdisk --load-backup='{path}' DISK"),
+        Format::BootSector => {
+            format!("It is a boot sector:\ndd if='{path}' of=DISK bs=446 count=1")
+        }
+        Format::Gpt => {
+            format!("It is a saved partition table:\nsgdisk --load-backup='{path}' DISK")
+        }
+        // No image that `azud image import` takes: whatever it is, it is inside.
+        _ if !is_bare && !is_image(found) => unpacking("It is a compressed file.", found, &path),
         _ => return None,
     })
+}
+
+/// Whether it is of a kind that can be imported, or an image of Azud.
+const fn is_image(found: &Sniffed) -> bool {
+    matches!(
+        found.format,
+        Format::Native | Format::Partclone(_) | Format::Ntfsclone | Format::Disk
+    )
+}
+
+/// How to get at what a compressor packed that cannot be imported as it is.
+fn unpacking(what: &str, found: &Sniffed, path: &dyn std::fmt::Display) -> String {
+    format!(
+        "{what} Unpack it, then capture what comes out (azud image import takes compressed images and disks as they are):\n\
+         {} -dc '{path}' > VOLUME\n\
+         azud image create VOLUME IMAGE",
+        found.compressor
+    )
 }

@@ -125,6 +125,7 @@ impl Args {
         if source.facts().len == 0 {
             return Err(Failure::new(Code::Empty, device.display().to_string()));
         }
+        crate::foreign::refuse_packed(source)?;
         let progress = context.progress();
         progress.begin(Phase::Map, 0);
         let found = volume::find(source, self.choices());

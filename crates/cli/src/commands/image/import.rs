@@ -8,6 +8,7 @@ use azud_core::format::index::{Facts, SourceFacts};
 
 use crate::confirm::{Step, settle};
 use crate::estimate::Estimate;
+use crate::foreign::described;
 use crate::keeping::Keeping;
 use crate::opened::{Opened, host, identify, timestamp};
 use crate::place;
@@ -56,7 +57,7 @@ impl Args {
         };
         let mut plan = Plan::new("image-import")
             .text("source", foreign.display().to_string())
-            .text("format", reader.describe())
+            .row("format", described(context, &reader.describe()))
             .text("file-system", volume.kind.partclone_name())
             .bytes("device-size", volume.device_size)
             .bytes("used", volume.used_bytes())

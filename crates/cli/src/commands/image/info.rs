@@ -6,11 +6,15 @@ use std::path::{Path, PathBuf};
 
 use azud_core::code::Code;
 use azud_core::io::ReadAt;
+use azud_core::name::ImageFile;
 use azud_image::Native;
 use azud_store::Identity;
+use azud_store::list::entry;
 use azud_transport::http::RemoteImage;
 use serde_json::json;
 
+use crate::facts::Known;
+use crate::foreign::untrue;
 use crate::human;
 use crate::opened::Opened;
 use crate::origin::{Origin, patience};
@@ -60,6 +64,7 @@ impl Args {
             name: opened.stored.path().display().to_string(),
             len: opened.stored.len(),
             native: &opened.native,
+            known: beside(opened.stored.path())?,
         };
         shown.tell(context, &wrong);
         Ok(())
@@ -75,6 +80,7 @@ impl Args {
             name: image.shown(),
             len: opened.layout().size(),
             native: &native,
+            known: None,
         };
         shown.tell(context, &[]);
         Ok(())
@@ -101,6 +107,20 @@ struct Shown<'a> {
     name: String,
     len: u64,
     native: &'a Native,
+    /// What is claimed of it, where it lies in a file of a name that images can have.
+    known: Option<Known>,
+}
+
+/// What lies beside an image in a file.
+fn beside(path: &Path) -> Result<Option<Known>, Failure> {
+    let Ok(image) = ImageFile::parse(path) else {
+        return Ok(None);
+    };
+    // A name without the ending leads to the file with it, which is another.
+    if image.path() != path {
+        return Ok(None);
+    }
+    Ok(Some(Known::of(image.dir(), entry(&image)?)))
 }
 
 impl Shown<'_> {
@@ -111,6 +131,7 @@ impl Shown<'_> {
     fn tell(&self, context: &Context, wrong: &[FalseSum]) {
         let (facts, header) = (self.native.facts(), &self.native.geometry().header);
         let used = header.used_blocks * u64::from(header.block_size);
+        let untrue = self.known.as_ref().map(Known::untrue_json);
         let value = json!({
             "image": self.name,
             "identity": self.identity().to_string(),
@@ -121,6 +142,7 @@ impl Shown<'_> {
             "minimum_size": self.native.minimum_size(),
             "frames": self.native.frames().len(),
             "facts": facts,
+            "untrue": untrue.unwrap_or_default(),
             "false_sums": wrong.iter().map(FalseSum::json).collect::<Vec<_>>(),
         });
         context.output.answer(&value, || human_rows(context, self));
@@ -171,6 +193,7 @@ fn human_rows(context: &Context, opened: &Shown<'_>) -> String {
             format!("{name} ({})", human::bytes(*bytes)),
         ));
     }
+    rows.extend(opened.known.iter().flat_map(|known| untrue(context, known)));
     table::rows(&rows)
 }
 
