@@ -296,6 +296,19 @@ impl Failure {
         }
     }
 
+    /// The same failure with words of the catalogue: `detail-<key>`.
+    #[must_use]
+    pub(crate) fn in_words<const N: usize>(
+        self,
+        key: &'static str,
+        values: [(&'static str, String); N],
+    ) -> Self {
+        Self {
+            words: Some(Box::new(Words::new(key, values))),
+            ..self
+        }
+    }
+
     /// The same failure with a better hint, in the user's language.
     #[must_use]
     pub fn with_hint(self, hint: impl Into<String>) -> Self {

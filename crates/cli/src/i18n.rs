@@ -127,13 +127,25 @@ impl Catalog {
     }
 
     /// A fixed piece of text of the libraries, such as the reason of a refusal: other languages than English have it as
-    /// `term-` and its words. One that they lack stays as it is.
+    /// `term-` and its words, with `n` for numbers, which are `n1`, `n2` … in its text. One that they lack stays as it is.
     pub fn term(&self, text: &str) -> String {
         if self.lang == Lang::En || text.is_empty() {
             return text.to_owned();
         }
-        self.find(&term_key(text), &[])
-            .unwrap_or_else(|| text.to_owned())
+        let exact = self.find(&term_key(text), &[]);
+        let found = exact.or_else(|| {
+            let (key, numbers) = numbered(text);
+            let names = (1..).map(|at| format!("n{at}"));
+            let values: Vec<(String, FluentValue<'_>)> = names
+                .zip(numbers.into_iter().map(FluentValue::from))
+                .collect();
+            let values: Vec<_> = values
+                .iter()
+                .map(|(name, value)| (name.as_str(), value.clone()))
+                .collect();
+            self.find(&key, &values)
+        });
+        found.unwrap_or_else(|| text.to_owned())
     }
 
     /// The text of a key that has variables.
@@ -169,6 +181,22 @@ pub(crate) fn term_key(text: &str) -> String {
         }
     }
     key
+}
+
+/// The key of a term that has numbers in it, and them.
+fn numbered(text: &str) -> (String, Vec<&str>) {
+    let words = text.split(|c: char| !c.is_ascii_alphanumeric());
+    let is_number = |word: &&str| {
+        let hex = word.strip_prefix("0x").unwrap_or_default();
+        let decimal = word.bytes().all(|byte| byte.is_ascii_digit());
+        decimal || (!hex.is_empty() && hex.bytes().all(|byte| byte.is_ascii_hexdigit()))
+    };
+    let words: Vec<&str> = words.filter(|word| !word.is_empty()).collect();
+    let key = words
+        .iter()
+        .map(|word| if is_number(word) { "n" } else { word });
+    let key = term_key(&key.collect::<Vec<_>>().join(" "));
+    (key, words.into_iter().filter(is_number).collect())
 }
 
 fn error_key(code: Code) -> String {
@@ -279,6 +307,18 @@ mod tests {
         assert_eq!(with(&[("LANG", "es"), ("LC_ALL", "")]), Lang::Es);
         assert_eq!(with(&[("LC_ALL", "C"), ("AZUD_LANG", "es")]), Lang::Es);
         assert_eq!(with(&[("LC_MESSAGES", "fr_FR"), ("LANG", "es")]), Lang::En);
+    }
+
+    #[test]
+    fn a_term_may_have_numbers_in_it() {
+        let catalog = Catalog::new(Lang::Es);
+        assert_eq!(catalog.term("there is no disk 9"), "no hay ningún disco 9");
+        let text = "it has 12 blocks of 4096 bytes, but the device only 99 bytes";
+        let said = "tiene 12 bloques de 4096 bytes, y el dispositivo solo 99 bytes";
+        assert_eq!(catalog.term(text), said);
+        assert_eq!(catalog.term("lzop flag 0x80"), "la marca 0x80 de lzop");
+        let other = "there are 7 of something";
+        assert_eq!(catalog.term(other), other);
     }
 
     #[test]

@@ -201,3 +201,60 @@ fn a_configuration_that_is_named_and_missing_is_told() -> Result<()> {
     ensure!(list("")?.0 == Some(0));
     Ok(())
 }
+
+#[test]
+fn what_decoders_and_disks_say_is_in_the_users_language() -> Result<()> {
+    let packers = ["gzip", "zstd", "xz", "bzip2", "lzop", "sfdisk"];
+    if !azud_testkit::tools::have(&packers) {
+        return Ok(());
+    }
+    let dir = tempfile::tempdir()?;
+    let disk = dir.path().join("disk.dsk");
+    let script = "seq 300000 > \"$1\"; truncate -s 2M \"$1\"; printf 'start=2048' | sfdisk -q --force \"$1\"";
+    azud_testkit::tools::sh(script, &[text(&disk)])?;
+    let image = text(&dir.path().join("x.img")).to_owned();
+    let mut said = Vec::new();
+    for packer in &packers[..5] {
+        let packed = dir.path().join(format!("disk.{packer}"));
+        azud_testkit::tools::sh(
+            "$2 -1 -c \"$1\" > \"$3\"",
+            &[text(&disk), packer, text(&packed)],
+        )?;
+        let whole = std::fs::read(&packed)?;
+        let middle = whole.len() / 2;
+        for damage in 0..2 {
+            let mut bytes = whole.clone();
+            match damage {
+                0 => bytes.truncate(middle),
+                _ => bytes[middle..middle + 64]
+                    .iter_mut()
+                    .for_each(|byte| *byte ^= 0x5A),
+            }
+            std::fs::write(&packed, bytes)?;
+            said.push(error(&["image", "import", text(&packed), &image], "es")?);
+        }
+    }
+    let cut = dir.path().join("cut.dsk");
+    std::fs::write(&cut, &std::fs::read(&disk)?[..1 << 20])?;
+    said.push(error(&["image", "verify", text(&cut)], "es")?);
+    std::fs::write(
+        dir.path().join("disk.dsk.full.sum"),
+        "0123456789abcdef0123456789abcdef\n",
+    )?;
+    said.push(error(&["image", "verify", text(&disk)], "es")?);
+    for device in ["999:1", "serial=none:1", "serial="] {
+        said.push(error(&["image", "create", device, &image], "es")?);
+    }
+    said.push(error(&["image", "restore", text(&disk), "-"], "es")?);
+    for error in said {
+        let message = word(&error, "message")?;
+        let words: Vec<&str> = message.split(|c: char| !c.is_alphanumeric()).collect();
+        let english = [
+            "the", "its", "is", "data", "stream", "checksum", "corrupt", "no disk", "among",
+        ];
+        for english in english {
+            ensure!(!words.contains(&english), "{english}: {message}");
+        }
+    }
+    Ok(())
+}

@@ -363,12 +363,28 @@ fn asked(key: &'static str, repo: &str, protocol: &str) -> Words {
     Words::new(key, values)
 }
 
+/// What is missing, in words; a list of disks or the name of one is no word of the program's.
+fn no_such_disk(name: &str, reason: &str) -> Words {
+    let name = ("name", name.to_owned());
+    if let Some((reason, among)) = reason.split_once(" among: ") {
+        let among = ("among", among.to_owned());
+        return Words::new("no-such-disk-among", [name, among]).term("reason", reason);
+    }
+    if let Some((disk, number)) = reason.split_once(" has no partition ") {
+        let values = [
+            name,
+            ("disk", disk.to_owned()),
+            ("number", number.to_owned()),
+        ];
+        return Words::new("no-such-partition", values);
+    }
+    Words::new("no-such-disk", [name]).term("reason", reason)
+}
+
 pub(super) fn disk(error: &DiskError) -> Words {
     match error {
         DiskError::NotFound { path } => of("no-device", path),
-        DiskError::NoSuchDisk { name, reason } => {
-            Words::new("no-such-disk", [("name", name.clone())]).term("reason", reason)
-        }
+        DiskError::NoSuchDisk { name, reason } => no_such_disk(name, reason),
         DiskError::Ambiguous { name, nodes } => {
             Words::new("ambiguous", [("name", name.clone())]).with("nodes", nodes.join(", "))
         }

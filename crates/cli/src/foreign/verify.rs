@@ -252,11 +252,15 @@ impl Told {
         ];
         for (told, is, ending, code) in pairs {
             if let Some(told) = told.as_ref().filter(|told| *told != is) {
-                let what = format!(
-                    "{}: its MD5 is {is}, its {ending} says {told}",
-                    path.display()
-                );
-                return Err(Failure::new(code, what));
+                let path = path.display().to_string();
+                let what = format!("{path}: its MD5 is {is}, its {ending} says {told}");
+                let values = [
+                    ("path", path),
+                    ("is", is.clone()),
+                    ("ending", ending.to_owned()),
+                    ("told", told.clone()),
+                ];
+                return Err(Failure::new(code, what).in_words("md5-differs", values));
             }
         }
         Ok(())
