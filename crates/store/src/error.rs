@@ -81,6 +81,9 @@ pub enum StoreError {
         /// Who, where, since when.
         by: Box<Holder>,
     },
+    /// The trash holds no version of the image at all.
+    #[error("{} has no former version", .0.display())]
+    NoFormerVersion(PathBuf),
     /// The trash holds no version that fits, or several.
     #[error("{image} has no version {which:?} to go back to: {reason}", image = .image.display())]
     NoSuchVersion {
@@ -217,7 +220,7 @@ impl StoreError {
             Self::NoSpace { .. } => Code::NoSpace,
             Self::ReadOnly { .. } => Code::ReadOnly,
             Self::Locked(_) | Self::Held { .. } | Self::Coming(_) => Code::Locked,
-            Self::NoSuchVersion { .. } => Code::NoSuchVersion,
+            Self::NoFormerVersion(_) | Self::NoSuchVersion { .. } => Code::NoSuchVersion,
             Self::Stays { why, .. } => match why {
                 Stays::Pinned => Code::Pinned,
                 Stays::InUse => Code::InUse,

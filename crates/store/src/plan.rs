@@ -17,7 +17,7 @@ use crate::durable;
 use crate::error::{Result, StoreError};
 use crate::identity::Identity;
 use crate::side::KEPT;
-use crate::slot::{GONE, META, Meta, Slot, TRASH, json, shelf, shelved, slots};
+use crate::slot::{GONE, META, Meta, Slot, TRASH, json, seconds, shelf, shelved, slots};
 use crate::{room, stage};
 
 /// The mark of a committed change: the plan itself.
@@ -376,7 +376,7 @@ fn retire(
     }
     let meta = Meta {
         identity: current.identity,
-        moved_at: slot.seconds(),
+        moved_at: seconds(now),
         size: current.size,
     };
     Ok(Retire {

@@ -61,8 +61,10 @@ impl Slot {
         SystemTime::UNIX_EPOCH + Duration::from_secs(self.seconds)
     }
 
-    pub(crate) fn seconds(&self) -> u64 {
-        self.seconds
+    /// The time so many seconds after the beginning of 1970, if a name can say it.
+    pub(crate) fn time(seconds: u64) -> Option<SystemTime> {
+        let known = seconds <= LAST_SECOND;
+        known.then(|| SystemTime::UNIX_EPOCH + Duration::from_secs(seconds))
     }
 }
 
@@ -91,7 +93,8 @@ impl TryFrom<String> for Slot {
 pub(crate) struct Meta {
     /// Who it is, if that could be told.
     pub(crate) identity: Option<Identity>,
-    /// When it went to the trash, in seconds since 1970.
+    /// When it went to the trash, in seconds since 1970. Its name tells the order: of several in a second, and of
+    /// those after a clock that was ahead, it says a later time.
     pub(crate) moved_at: u64,
     /// Size of the image in bytes.
     pub(crate) size: u64,
@@ -150,7 +153,7 @@ pub(crate) fn json<T: Serialize>(value: &T, path: &Path) -> Result<Vec<u8>> {
     Ok(bytes)
 }
 
-fn seconds(time: SystemTime) -> u64 {
+pub(crate) fn seconds(time: SystemTime) -> u64 {
     time.duration_since(SystemTime::UNIX_EPOCH)
         .map_or(0, |since| since.as_secs())
         .min(LAST_SECOND)
@@ -299,7 +302,7 @@ mod tests {
         assert!(second > first);
         assert_eq!(second.moved_at(), at(1001));
         assert!(
-            Slot::after(&[], SystemTime::UNIX_EPOCH - Duration::from_secs(9), None).seconds() == 0
+            Slot::after(&[], SystemTime::UNIX_EPOCH - Duration::from_secs(9), None).seconds == 0
         );
     }
 }

@@ -23,8 +23,10 @@ pub struct Version {
     pub slot: Option<String>,
     /// Who it is, if that can be told.
     pub identity: Option<Identity>,
-    /// When it went to the trash.
+    /// When it went to the trash by its name there, which is in the order of events and may be ahead of the clock.
     pub moved_at: Option<SystemTime>,
+    /// When it went to the trash by the clock, as far as that is known.
+    pub replaced: Option<SystemTime>,
     /// When its image was last written.
     pub modified: Option<SystemTime>,
     /// Size of the image in bytes.
@@ -61,12 +63,16 @@ pub fn history(
             slot: None,
             identity,
             moved_at: None,
+            replaced: None,
             modified: modified(&path),
             size,
             path,
         });
     }
     versions.extend(former(image)?);
+    for version in &mut versions {
+        version.replaced = version.replaced.map(|time| time.min(now));
+    }
     if versions.is_empty() {
         return Err(StoreError::NotFound(image.path()));
     }
@@ -127,6 +133,7 @@ pub fn rollback(
     Ok(Version {
         slot: None,
         moved_at: None,
+        replaced: None,
         path: image.path(),
         ..chosen
     })
@@ -157,10 +164,13 @@ pub(crate) fn former(image: &ImageFile) -> Result<Vec<Version>> {
         let Some(size) = durable::file_size(&path)? else {
             continue;
         };
+        let meta = meta(&dir);
+        let told = meta.as_ref().map(|meta| Slot::time(meta.moved_at));
         versions.push(Version {
             slot: Some(slot.to_string()),
-            identity: meta(&dir).and_then(|meta| meta.identity),
+            identity: meta.and_then(|meta| meta.identity),
             moved_at: Some(slot.moved_at()),
+            replaced: told.flatten().or(Some(slot.moved_at())),
             modified: modified(&path),
             size,
             path,
@@ -171,7 +181,7 @@ pub(crate) fn former(image: &ImageFile) -> Result<Vec<Version>> {
 
 fn choose(image: &ImageFile, which: &Which, versions: Vec<Version>) -> Result<Version> {
     let text = match which {
-        Which::Latest => "latest",
+        Which::Latest => "",
         Which::Named(text) => text,
     };
     let none = |reason| StoreError::NoSuchVersion {
@@ -180,7 +190,7 @@ fn choose(image: &ImageFile, which: &Which, versions: Vec<Version>) -> Result<Ve
         reason,
     };
     if versions.is_empty() {
-        return Err(none("its trash is empty"));
+        return Err(StoreError::NoFormerVersion(image.path()));
     }
     let fits = |version: &Version| {
         let slot = version.slot.as_deref().unwrap_or_default();
@@ -192,7 +202,7 @@ fn choose(image: &ImageFile, which: &Which, versions: Vec<Version>) -> Result<Ve
             || slot.starts_with(text)
             || id.starts_with(&text.to_ascii_lowercase())
     };
-    if text.is_empty() {
+    if *which != Which::Latest && text.is_empty() {
         return Err(none("nothing was named"));
     }
     let mut fitting: Vec<Version> = versions.into_iter().filter(fits).collect();

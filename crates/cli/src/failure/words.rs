@@ -294,6 +294,11 @@ pub(super) fn foreign(error: &ForeignError) -> Words {
     }
 }
 
+fn no_such_version((image, which): (&Path, &str), reason: &str) -> Words {
+    let values = [("image", shown(image)), ("which", which.to_owned())];
+    Words::new("no-such-version", values).term("reason", reason)
+}
+
 pub(super) fn store(error: &StoreError) -> Words {
     match error {
         StoreError::Name(error) => name(error),
@@ -309,15 +314,12 @@ pub(super) fn store(error: &StoreError) -> Words {
         StoreError::ReadOnly { path, .. } => of("read-only", path),
         StoreError::Locked(path) => of("locked", path),
         StoreError::Held { image, by } => held(image, by),
+        StoreError::NoFormerVersion(path) => of("no-former-version", path),
         StoreError::NoSuchVersion {
             image,
             which,
             reason,
-        } => Words::new(
-            "no-such-version",
-            [("image", shown(image)), ("which", which.clone())],
-        )
-        .term("reason", reason),
+        } => no_such_version((image, which), reason),
         StoreError::Stays { image, why } => stays(image, why),
         StoreError::NoRoom(lack) => Words::new(
             "no-room",

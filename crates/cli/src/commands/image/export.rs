@@ -1,6 +1,7 @@
 //! `azud image export IMAGE --to FORMAT OUT`.
 
 use std::io::{BufWriter, Write};
+use std::os::unix::fs::FileTypeExt;
 use std::path::PathBuf;
 
 use azud_core::code::Code;
@@ -142,6 +143,7 @@ impl Args {
             ));
         }
         place::plain(&self.out)?;
+        self.refuse_device(context)?;
         spare_images(&self.out)?;
         if self.out.exists() {
             azud_disk::check_unused(&self.out)?;
@@ -178,6 +180,21 @@ impl Args {
         context
             .output
             .result(&value, || context.catalog.text("result-image-export"));
+        Ok(())
+    }
+
+    /// Refuses a device, and says how an image gets there.
+    fn refuse_device(&self, context: &Context) -> Result<(), Failure> {
+        if std::fs::metadata(&self.out).is_ok_and(|meta| meta.file_type().is_block_device()) {
+            let (image, device) = (&self.image, &self.out);
+            let values = [
+                ("image", image.display().to_string().into()),
+                ("device", device.display().to_string().into()),
+            ];
+            let hint = context.catalog.fmt("hint-export-device", &values);
+            let what = device.display().to_string();
+            return Err(Failure::new(Code::NotAFile, what).with_hint(hint));
+        }
         Ok(())
     }
 

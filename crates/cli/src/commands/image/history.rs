@@ -62,7 +62,7 @@ fn table_of(context: &Context, versions: &[Dated]) -> String {
         vec![
             version.slot.clone().unwrap_or_else(|| current.clone()),
             dated.captured.clone().unwrap_or_else(unknown),
-            version.moved_at.map_or_else(unknown, rfc3339),
+            version.replaced.map_or_else(unknown, rfc3339),
             human::bytes(version.size),
             identity.unwrap_or_else(unknown),
         ]
@@ -105,7 +105,7 @@ impl Dated {
             "current": version.slot.is_none(),
             "identity": version.identity.map(|identity| identity.to_string()),
             "created": self.captured,
-            "replaced": version.moved_at.map(rfc3339),
+            "replaced": version.replaced.map(rfc3339),
             "file_size": version.size,
             "path": version.path,
         })

@@ -145,7 +145,7 @@ fn regression_no_english_behind_the_colon() {
         Failure::from(StoreError::NoSuchVersion {
             image: "/x".into(),
             which: "7".into(),
-            reason: "its trash is empty",
+            reason: "none fits; see the history",
         }),
         Failure::from(DiskError::NotADevice { path: "/x".into() }),
     ];
