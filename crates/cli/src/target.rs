@@ -3,14 +3,20 @@
 use std::path::Path;
 
 use azud_core::code::Code;
+use azud_disk::target::check_folder;
 use azud_disk::{DeviceFacts, DiskError, Kind, holds};
+use azud_store::room::Room;
 
+use crate::commands::Context;
+use crate::estimate::Estimate;
 use crate::failure::Failure;
 use crate::opened::spare_images;
+use crate::plan::Plan;
 use crate::restorable::Restorable;
 
 /// What is at the target's path, if anything.
 pub(crate) fn existing(path: &Path) -> Result<Option<DeviceFacts>, Failure> {
+    refuse_stdout(path)?;
     match DeviceFacts::read(path) {
         Ok(facts) if facts.read_only => {
             let path = path.to_owned();
@@ -35,7 +41,46 @@ fn new_file(path: &Path) -> Result<(), Failure> {
         let path = path.to_owned();
         return Err(DiskError::NotADevice { path }.into());
     }
+    Ok(check_folder(dir)?)
+}
+
+/// Refuses to make a file called `-`, where standard output was meant.
+fn refuse_stdout(device: &Path) -> Result<(), Failure> {
+    if device.as_os_str() == "-" {
+        let why = "an image is restored to a device or a file, not to standard output";
+        return Err(Failure::new(Code::BadDevice, why));
+    }
     Ok(())
+}
+
+/// Whether a target gets its size from the image: it is made, or a file without content.
+pub(crate) fn is_new(facts: Option<&DeviceFacts>) -> bool {
+    facts.is_none_or(|facts| facts.kind == Kind::RegularFile && facts.len == 0)
+}
+
+/// Adds to the plan of a new file of `size` bytes, of which `used` are content, the room that it takes. Its holes take
+/// none.
+///
+/// # Errors
+/// `store/no-room` and `store/file-too-large`.
+pub(crate) fn tell_room(
+    context: &Context,
+    plan: Plan,
+    device: &Path,
+    (size, used): (u64, u64),
+) -> Result<Plan, Failure> {
+    let dir = device.parent().filter(|dir| !dir.as_os_str().is_empty());
+    let room = Room::of(dir.unwrap_or(Path::new(".")))?;
+    if room.largest.is_some_and(|limit| size > limit) {
+        room.refuse(device, size)?;
+    }
+    let used = used.min(size);
+    let needs = Estimate {
+        least: 0,
+        likely: used,
+        most: used,
+    };
+    needs.tell(context, plan, device)
 }
 
 /// Whether a path leads into `/dev`, however it is written.

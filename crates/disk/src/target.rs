@@ -12,7 +12,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use azud_core::io::{ReadAt, WriteAt};
-use rustix::fs::{Advice, FallocateFlags, FlockOperation, OFlags, fadvise, fallocate, flock};
+use rustix::fs::{
+    Access, Advice, FallocateFlags, FlockOperation, OFlags, access, fadvise, fallocate, flock,
+};
 use rustix::io::Errno;
 
 use crate::busy::check_unused;
@@ -242,6 +244,15 @@ impl Target {
 }
 
 /// Creates the file if it is wanted and absent; whether it did.
+/// Refuses a folder in which no target can be made: on a medium that is read-only, immutable, or somebody else's.
+///
+/// # Errors
+/// [`DiskError::ReadOnly`], [`DiskError::Permission`], [`DiskError::Io`].
+pub fn check_folder(folder: &Path) -> Result<()> {
+    access(folder, Access::WRITE_OK | Access::EXEC_OK)
+        .map_err(|errno| DiskError::at(folder, "making a file", errno))
+}
+
 fn create(path: &Path, options: TargetOptions) -> Result<bool> {
     if options.create_len.is_none() || fs::metadata(path).is_ok() {
         return Ok(false);

@@ -64,6 +64,11 @@ struct Bits {
 }
 
 impl HeadParser {
+    /// The header, once its frame was taken and until the geometry is complete.
+    pub(crate) fn header(&self) -> Option<&Header> {
+        self.bits.as_ref().map(|bits| &bits.header)
+    }
+
     /// Takes the content of the next frame; the geometry once it is complete.
     ///
     /// # Errors

@@ -6,6 +6,7 @@ mod kit;
 
 mod damage;
 mod plans;
+mod shapes;
 mod versions;
 
 use std::path::PathBuf;

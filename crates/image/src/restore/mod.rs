@@ -29,7 +29,7 @@ use azud_core::progress::{Phase, Progress};
 pub use alike::is_alike;
 pub use foreign::{foreign_minimum_size, foreign_write_unit, restore_foreign};
 pub use order::Order;
-pub use pipe::{PIPE_WRITE_UNIT, restore_pipe};
+pub use pipe::{Announced, PIPE_WRITE_UNIT, announced, restore_pipe};
 
 use crate::codec::Decoder;
 use crate::error::ImageError;

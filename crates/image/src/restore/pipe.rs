@@ -3,6 +3,7 @@
 use std::io::Read;
 use std::sync::Mutex;
 
+use azud_core::format::FormatError;
 use azud_core::io::{PageBuf, WriteAt};
 use azud_core::progress::{Phase, Progress};
 
@@ -44,6 +45,41 @@ struct Loaded {
 
 /// Every offset and length of a restore from a pipe is a multiple of this, in bytes.
 pub const PIPE_WRITE_UNIT: u32 = 512;
+
+/// What the first frame of a stream tells of the image, long before its index comes.
+#[derive(Debug)]
+pub struct Announced {
+    /// Size of the device that it was taken from, in bytes.
+    pub device_size: u64,
+    /// Bytes of its blocks, the free ones at its end with them.
+    pub blocks: u64,
+    /// Bytes in use.
+    pub used: u64,
+    /// What was read of the stream: it goes before the rest.
+    pub read: Vec<u8>,
+}
+
+/// Reads the first frame of the image that `input` delivers.
+///
+/// # Errors
+/// `Format`, `Frame`, `Read`.
+pub fn announced(mut input: impl Read) -> Result<Announced, ImageError> {
+    let mut scanner = Scanner::new(&mut input);
+    let missing = || FormatError::Truncated("the header");
+    let (read, len) = scanner.next_frame()?.ok_or_else(missing)?;
+    let mut content = vec![0; len as usize];
+    Decoder::new().decode(0, &read, &mut content)?;
+    let mut head = HeadParser::default();
+    head.push(&content)?;
+    let header = head.header().ok_or_else(missing)?;
+    let block = u64::from(header.block_size);
+    Ok(Announced {
+        device_size: header.device_size,
+        blocks: header.total_blocks.saturating_mul(block),
+        used: header.used_blocks.saturating_mul(block),
+        read,
+    })
+}
 
 /// Restores the image that `input` delivers onto `target`.
 ///
@@ -172,7 +208,7 @@ fn read_geometry(scanner: &mut Scanner<impl Read>) -> Result<Geometry, ImageErro
     loop {
         let number = scanner.count();
         let Some((bytes, len)) = scanner.next_frame()? else {
-            return Err(azud_core::format::FormatError::Truncated("the bitmap").into());
+            return Err(FormatError::Truncated("the bitmap").into());
         };
         let mut content = vec![0; len as usize];
         decoder.decode(number, &bytes, &mut content)?;
@@ -209,7 +245,7 @@ fn next_data(
     geometry: &Geometry,
     cursor: &mut BlockCursor<'_>,
 ) -> Result<Option<Loaded>, ImageError> {
-    let corrupt = |what: &str| azud_core::format::FormatError::Corrupt(what.into());
+    let corrupt = |what: &str| FormatError::Corrupt(what.into());
     let number = scanner.count();
     let Some((bytes, content_len)) = scanner.next_frame()? else {
         if cursor.taken() != geometry.header.used_blocks {

@@ -39,7 +39,7 @@ pub(super) fn deploy(job: &Job<'_>, to: &Located, trusted: Option<Trusted>) -> R
         .map_err(|failure| or_without(context, failure))?;
     let plan = Plan::new("deploy").text("source", job.image.origin.name());
     let plan = receiving.rows(context, plan, prepared.prospect());
-    let plan = prepared.tell(context, job.rows(plan));
+    let plan = prepared.tell(context, job.rows(plan)?);
     if job.settle(&plan)? == Step::Stop {
         return Ok(());
     }

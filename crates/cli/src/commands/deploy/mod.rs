@@ -14,7 +14,7 @@ use azud_disk::target::Target;
 use azud_image::restore::{Distance, RestoreOptions, is_alike, restore};
 
 use super::Context;
-use super::image::restore::{Args as Restoring, finished, target_options};
+use super::image::restore::{Args as Restoring, Onto, finished, target_options};
 use crate::cached::InUse;
 use crate::confirm::{Step, settle, settle_destructive};
 use crate::failure::Failure;
@@ -136,20 +136,24 @@ const fn is_no_cache(code: Code) -> bool {
 
 impl Job<'_> {
     /// Adds to a plan what becomes of the target.
-    fn rows(&self, plan: Plan) -> Plan {
+    fn rows(&self, plan: Plan) -> Result<Plan, Failure> {
         let native = &self.image.native;
         let header = &native.geometry().header;
         let plan = plan
             .text("file-system", native.facts().fs.clone())
             .bytes("used", header.used_blocks * u64::from(header.block_size))
             .bytes("minimum-size", native.minimum_size());
-        let (facts, len) = (self.facts.as_ref(), header.device_size);
+        let facts = self.facts.as_ref();
         let mode = match facts {
             Some(_) => "alike",
             None => "whole",
         };
-        self.restoring
-            .plan_target(self.context, plan, &self.device, (facts, len, mode))
+        self.restoring.plan_target(
+            self.context,
+            plan,
+            &self.device,
+            &Onto::of(self.image, facts, mode),
+        )
     }
 
     /// Shows the plan, and asks for the device's name.
@@ -185,7 +189,7 @@ impl Job<'_> {
             .text("source", self.image.origin.name())
             .text("identity", self.image.identity().to_string())
             .row("cache", Value::Word("none"));
-        if self.settle(&self.rows(plan))? == Step::Stop {
+        if self.settle(&self.rows(plan)?)? == Step::Stop {
             return Ok(());
         }
         trust::remember(trusted)?;

@@ -1,11 +1,9 @@
 //! `azud image restore IMAGE|- DEVICE`.
 
-use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use azud_core::code::Code;
-use azud_core::io::ReadAt;
 use azud_core::progress::Progress;
 use azud_disk::target::{Target, TargetOptions};
 use azud_disk::{DeviceFacts, Kind};
@@ -16,21 +14,23 @@ use azud_image::restore::{
 
 use crate::cached::{InUse, is_known_damaged};
 use crate::confirm::{Step, settle, settle_destructive};
-use crate::interrupt;
+use crate::human;
 use crate::opened::spare_images;
 use crate::place;
 use crate::plan::{Plan, Value};
 use crate::present::Present;
 use crate::restorable::Restorable;
-use crate::target::{as_planned, existing, refuse};
+use crate::target::{as_planned, existing, is_new, refuse, tell_room};
 use crate::trust;
 
 use clap::ValueEnum;
 
 mod foreign;
 mod outcome;
+mod stdin;
 
 pub(crate) use outcome::finished;
+use stdin::Stdin;
 
 use crate::args::{Special, Writing, path_or};
 use crate::commands::Context;
@@ -141,8 +141,11 @@ impl Args {
             // Of what comes by a pipe nothing else is known before.
             None => spare_images(&device)?,
         }
+        let stream = self.stream(opened.as_ref(), facts.as_ref())?;
+        let size = stream.as_ref().and_then(Stdin::size);
         let name = device.display().to_string();
-        let plan = self.plan(context, &device, opened.as_ref(), facts.as_ref());
+        let image = (opened.as_ref(), stream.as_ref());
+        let plan = self.plan(context, &device, image, facts.as_ref())?;
         let step = match facts {
             Some(_) => settle_destructive(context, &plan, self.writing, &name)?,
             None => settle(context, &plan, self.writing),
@@ -152,19 +155,16 @@ impl Args {
         }
         trust::remember(trusted.as_ref())?;
         self.verify(context, opened.as_ref())?;
-        let target = Target::open_agreed(&device, target_options(opened.as_ref()), |now| {
+        let mut options = target_options(opened.as_ref());
+        if is_new(facts.as_ref()) {
+            options.create_len = options.create_len.or(size);
+        }
+        let target = Target::open_agreed(&device, options, |now| {
             as_planned(&device, facts.as_ref(), now)
         })?;
         let used = InUse::begin(context, opened.as_ref().and_then(|it| it.origin.path()));
         let progress = context.progress();
-        let done = match &opened {
-            Some(opened) => {
-                let options = self.options(&target, opened.distance());
-                let (native, file) = (&opened.native, opened.file());
-                restore(native, file, &target, &options, &progress).map_err(Failure::from)
-            }
-            None => self.read_pipe(&target, interrupt::stdin()?, &progress),
-        };
+        let done = self.put(&target, (opened.as_ref(), stream), &progress);
         drop(progress);
         let (target, done) = finished(context, target, done)?;
         let identity = opened.as_ref().map(Restorable::identity);
@@ -199,22 +199,31 @@ impl Args {
         Ok(())
     }
 
-    fn read_pipe(
+    /// The stream, where the image is no file. Its beginning is read where the plan needs it.
+    fn stream(
+        &self,
+        opened: Option<&Restorable>,
+        facts: Option<&DeviceFacts>,
+    ) -> Result<Option<Stdin>, Failure> {
+        let ahead = is_new(facts) || self.unused() != Unused::Leave;
+        let stream = opened.is_none().then(|| Stdin::open(ahead));
+        stream.transpose()
+    }
+
+    /// Puts the image, or what the stream delivers, on the target.
+    fn put(
         &self,
         target: &Target,
-        input: impl Read + Send,
+        (opened, stream): (Option<&Restorable>, Option<Stdin>),
         progress: &dyn Progress,
     ) -> Result<Restored, Failure> {
-        if target.len() == 0 {
-            let why = "restoring a stream needs a target that has its size already";
-            return Err(Failure::new(Code::TooSmall, why));
-        }
-        Ok(restore_pipe(
-            input,
-            target,
-            &self.options(target, Distance::Near),
-            progress,
-        )?)
+        let options = self.options(target, opened.map_or(Distance::Near, Restorable::distance));
+        let done = match (opened, stream) {
+            (Some(opened), _) => restore(&opened.native, opened.file(), target, &options, progress),
+            (None, Some(stream)) => restore_pipe(stream.into_reader(), target, &options, progress),
+            (None, None) => restore_pipe(std::io::empty(), target, &options, progress),
+        };
+        Ok(done?)
     }
 
     pub(crate) fn options(&self, target: &Target, distance: Distance) -> RestoreOptions {
@@ -248,9 +257,9 @@ impl Args {
         &self,
         context: &Context,
         device: &Path,
-        opened: Option<&Restorable>,
+        (opened, stream): (Option<&Restorable>, Option<&Stdin>),
         facts: Option<&DeviceFacts>,
-    ) -> Plan {
+    ) -> Result<Plan, Failure> {
         let mut plan = Plan::new("image-restore");
         plan = match opened {
             Some(Restorable { origin, native }) => {
@@ -267,8 +276,18 @@ impl Args {
         if opened.is_some_and(|opened| opened.native.facts().dirty.is_some()) {
             plan = plan.warning(&context.catalog, "dirty-raw", &[]);
         }
-        let target = (facts, new_size(opened), self.mode());
-        self.plan_target(context, plan, device, target)
+        let mode = self.mode();
+        let onto = match (opened, stream.and_then(Stdin::extent)) {
+            (Some(opened), _) => Onto::of(opened, facts, mode),
+            (None, extent) => Onto {
+                facts,
+                size: stream.and_then(Stdin::size).unwrap_or(0),
+                end: extent.map(|(end, _)| end),
+                used: extent.map_or(0, |(_, used)| used),
+                mode,
+            },
+        };
+        self.plan_target(context, plan, device, &onto)
     }
 
     fn mode(&self) -> &'static str {
@@ -298,19 +317,23 @@ impl Args {
         }
     }
 
-    /// What becomes of the target, which is made of `new_size` bytes if there is none.
+    /// What becomes of the target.
+    ///
+    /// # Errors
+    /// `store/no-room` and `store/file-too-large` for one that is made.
     pub(crate) fn plan_target(
         &self,
         context: &Context,
         plan: Plan,
         device: &Path,
-        (facts, new_size, mode): (Option<&DeviceFacts>, u64, &'static str),
-    ) -> Plan {
+        onto: &Onto<'_>,
+    ) -> Result<Plan, Failure> {
         let name = device.display().to_string();
+        let has = onto.facts.filter(|_| !is_new(onto.facts));
         let mut plan = plan
             .text("target", name.as_str())
-            .bytes("device-size", facts.map_or(new_size, |facts| facts.len))
-            .row("mode", Value::Word(mode))
+            .bytes("device-size", has.map_or(onto.size, |facts| facts.len))
+            .row("mode", Value::Word(onto.mode))
             .row(
                 "unused",
                 Value::Word(match self.unused() {
@@ -323,22 +346,65 @@ impl Args {
                 "read-back",
                 Value::Word(if self.read_back { "yes" } else { "no" }),
             );
-        if facts.is_none() {
-            return plan.warning(
-                &context.catalog,
-                "new-file",
-                &[("device", name.as_str().into())],
-            );
+        if is_new(onto.facts) {
+            plan = tell_room(context, plan, device, (onto.size, onto.used))?;
+        }
+        if onto.facts.is_none() {
+            let values = [("device", name.as_str().into())];
+            return Ok(plan.warning(&context.catalog, "new-file", &values));
+        }
+        let beyond = onto.beyond().filter(|_| self.unused() != Unused::Leave);
+        if let Some(beyond) = beyond {
+            let values = [("size", human::bytes(beyond).into())];
+            plan = plan.warning(&context.catalog, "beyond-stays", &values);
         }
         plan = plan.warning(
             &context.catalog,
             "destroys",
             &[("device", name.as_str().into())],
         );
-        match Present::look(device) {
+        Ok(match Present::look(device) {
             Some(present) => present.tell(plan, &context.catalog, &name),
             None => plan,
+        })
+    }
+}
+
+/// What an image meets, and where it ends there.
+pub(crate) struct Onto<'a> {
+    /// What is there.
+    pub(crate) facts: Option<&'a DeviceFacts>,
+    /// Size of a file that is made, in bytes.
+    pub(crate) size: u64,
+    /// Where the image's volume ends, as far as that is known.
+    pub(crate) end: Option<u64>,
+    /// Bytes of content.
+    pub(crate) used: u64,
+    /// How it is written.
+    pub(crate) mode: &'static str,
+}
+
+impl<'a> Onto<'a> {
+    /// Of an image whose index is known.
+    pub(crate) fn of(
+        opened: &Restorable,
+        facts: Option<&'a DeviceFacts>,
+        mode: &'static str,
+    ) -> Self {
+        let header = &opened.native.geometry().header;
+        Self {
+            facts,
+            size: new_size(Some(opened)),
+            end: Some(opened.native.minimum_size()),
+            used: header.used_blocks * u64::from(header.block_size),
+            mode,
         }
+    }
+
+    /// Bytes of the target behind the volume.
+    fn beyond(&self) -> Option<u64> {
+        let (facts, end) = (self.facts?, self.end?);
+        facts.len.checked_sub(end).filter(|beyond| *beyond > 0)
     }
 }
 

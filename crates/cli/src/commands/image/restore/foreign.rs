@@ -13,7 +13,7 @@ use azud_image::restore::{Distance, foreign_minimum_size, foreign_write_unit, re
 use azud_transport::http::RemoteImage;
 
 use super::outcome::finished;
-use super::{Args, DIRECT_FROM};
+use super::{Args, DIRECT_FROM, Onto};
 use crate::cached::InUse;
 use crate::commands::Context;
 use crate::confirm::{Step, settle, settle_destructive};
@@ -106,7 +106,7 @@ impl Args {
         if let Some(facts) = &facts {
             refuse_small(facts, needs)?;
         }
-        let plan = self.plan_foreign(context, &device, (&from, &image, needs), facts.as_ref());
+        let plan = self.plan_foreign(context, &device, (&from, &image, needs), facts.as_ref())?;
         let name = device.display().to_string();
         let step = match facts {
             Some(_) => settle_destructive(context, &plan, self.writing, &name)?,
@@ -139,11 +139,11 @@ impl Args {
         device: &Path,
         (from, image, needs): (&From, &Foreign, u64),
         facts: Option<&DeviceFacts>,
-    ) -> Plan {
+    ) -> Result<Plan, Failure> {
         let volume = image.volume();
         let plan = Plan::new("image-restore")
             .text("image", from.name())
-            .text("format", image.describe())
+            .row("format", foreign::described(context, &image.describe()))
             .text("file-system", volume.kind.partclone_name())
             .bytes("used", volume.used_bytes())
             .bytes("minimum-size", needs);
@@ -157,8 +157,14 @@ impl Args {
         if !image.is_summed() && !told {
             plan = plan.warning(&context.catalog, "no-sums", &[]);
         }
-        let target = (facts, new_size(image, needs), self.mode());
-        self.plan_target(context, plan, device, target)
+        let onto = Onto {
+            facts,
+            size: new_size(image, needs),
+            end: Some(needs),
+            used: volume.used_bytes(),
+            mode: self.mode(),
+        };
+        self.plan_target(context, plan, device, &onto)
     }
 }
 
