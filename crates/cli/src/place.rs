@@ -195,7 +195,17 @@ pub(crate) fn beside(context: &Context, folder: &Path) -> Result<Option<PathBuf>
 
 /// The path of a device: numbers and serial numbers are looked up.
 pub(crate) fn device(device: &Path) -> Result<PathBuf, Failure> {
-    Ok(azud_disk::device_of(&DeviceRef::parse(device)?)?)
+    Ok(azud_disk::device_of(&DeviceRef::parse(device)?, &disks())?)
+}
+
+/// The disks to be counted, separated by `:`, where the kernel's order is not the site's.
+const DISKS: &str = "AZUD_DISKS";
+
+/// The disks that `AZUD_DISKS` names, on which alone the cache is looked for; none for the kernel's.
+pub(crate) fn disks() -> Vec<PathBuf> {
+    let named = std::env::var_os(DISKS).unwrap_or_default();
+    let paths = std::env::split_paths(&named);
+    paths.filter(|path| !path.as_os_str().is_empty()).collect()
 }
 
 /// What places mean on this machine now. Media that were pulled while they were mounted are cleared away.

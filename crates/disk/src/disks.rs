@@ -7,43 +7,35 @@ use rustix::fs::{major, minor};
 
 use crate::error::{DiskError, Result};
 use crate::facts::serial;
+use crate::numbers::Numbers;
 use crate::sysfs::BlockDev;
 
-/// The path of a device that a user names.
+/// The path of a device that a user names. Numbers count the disks that `order` names, else all in the kernel's order.
 ///
 /// # Errors
 /// [`DiskError::NoSuchDisk`] when numbers or serial number fit nothing, [`DiskError::Ambiguous`] when two
-/// disks have the serial number. Whether a path leads anywhere is not looked at.
-pub fn device_of(device: &DeviceRef) -> Result<PathBuf> {
-    device_in(Path::new("/sys"), device)
+/// disks have the serial number; those of [`Numbers::read`]. Whether a path leads anywhere is not looked at.
+pub fn device_of(device: &DeviceRef, order: &[PathBuf]) -> Result<PathBuf> {
+    device_in(Path::new("/sys"), device, order)
 }
 
-fn device_in(sys: &Path, device: &DeviceRef) -> Result<PathBuf> {
+fn device_in(sys: &Path, device: &DeviceRef, order: &[PathBuf]) -> Result<PathBuf> {
     let missing = |reason: String| DiskError::NoSuchDisk {
         name: device.to_string(),
         reason,
     };
     let all = BlockDev::all_in(sys);
-    let disks = disks(&all);
     let (disk, part) = match device {
         DeviceRef::Path(path) => return Ok(path.clone()),
         DeviceRef::Numbers { disk, part } => {
-            let index = usize::try_from(*disk).unwrap_or(usize::MAX) - 1;
-            let found = disks.get(index).ok_or_else(|| {
-                let names: Vec<String> = disks.iter().map(|disk| disk.name()).collect();
-                missing(format!(
-                    "there is no disk {disk} among: {}",
-                    names.join(" ")
-                ))
-            })?;
-            (*found, *part)
+            return Numbers::among(all, order)?.node(*disk, *part);
         }
         DeviceRef::Serial {
             serial: wanted,
             part,
         } => {
-            let fits = |disk: &&&BlockDev| serial(disk).as_ref() == Some(wanted);
-            let found: Vec<&BlockDev> = disks.iter().filter(fits).copied().collect();
+            let fits = |disk: &&BlockDev| serial(disk).as_ref() == Some(wanted);
+            let found: Vec<&BlockDev> = disks(&all).into_iter().filter(fits).collect();
             match found.as_slice() {
                 [] => return Err(missing("no disk has that serial number".to_owned())),
                 [one] => (*one, *part),
@@ -150,7 +142,7 @@ mod tests {
 
     fn found(sys: &Path, text: &str) -> Result<PathBuf, (Code, String)> {
         let device = DeviceRef::parse(text).expect(text);
-        device_in(sys, &device).map_err(|error| (error.code(), error.to_string()))
+        device_in(sys, &device, &[]).map_err(|error| (error.code(), error.to_string()))
     }
 
     #[test]

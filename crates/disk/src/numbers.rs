@@ -20,7 +20,10 @@ impl Numbers {
     /// # Errors
     /// [`DiskError::NotFound`], [`DiskError::NotADevice`] for a named one.
     pub fn read(order: &[PathBuf]) -> Result<Self> {
-        let all = BlockDev::all();
+        Self::among(BlockDev::all(), order)
+    }
+
+    pub(crate) fn among(all: Vec<BlockDev>, order: &[PathBuf]) -> Result<Self> {
         let disks = if order.is_empty() {
             disks(&all).into_iter().cloned().collect()
         } else {
@@ -44,7 +47,7 @@ impl Numbers {
         let found = self.all.iter().find(fits).map(BlockDev::node);
         found.ok_or_else(|| DiskError::NoSuchDisk {
             name,
-            reason: format!("{} has no partition {part}", chosen.title()),
+            reason: format!("{} has no partition {part}", chosen.node().display()),
         })
     }
 
@@ -59,9 +62,12 @@ impl Numbers {
     fn chosen(&self, disk: u32, name: &str) -> Result<&BlockDev> {
         let at = usize::try_from(disk).ok().and_then(|at| at.checked_sub(1));
         let chosen = at.and_then(|at| self.disks.get(at));
-        chosen.ok_or_else(|| DiskError::NoSuchDisk {
-            name: name.to_owned(),
-            reason: format!("there is no disk {disk}"),
+        chosen.ok_or_else(|| {
+            let names: Vec<String> = self.disks.iter().map(BlockDev::name).collect();
+            DiskError::NoSuchDisk {
+                name: name.to_owned(),
+                reason: format!("there is no disk {disk} among: {}", names.join(" ")),
+            }
         })
     }
 

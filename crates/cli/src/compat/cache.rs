@@ -9,24 +9,27 @@ use azud_store::links;
 use azud_store::links::Change;
 
 use super::args::none;
-use super::container::{AGREED, disks, mount_cache, the_cache};
+use super::container::{AGREED, mount_cache, the_cache};
 use super::{Call, Done, Status};
 use crate::commands::cache::unmount;
 use crate::commands::env;
 use crate::failure::Failure;
+use crate::place;
 use crate::site::Site;
 
 /// Prints disk and partition of the cache.
 pub(super) fn find(call: &Call) -> Done {
     none(&call.args)?;
-    let hit = the_cache()?;
-    let (disk, part) = Numbers::read(&disks())?.of(&hit.device).ok_or_else(|| {
-        let name = hit.device.display();
-        Failure::new(
-            Code::NoCache,
-            format!("{name} is on no disk that is counted"),
-        )
-    })?;
+    let hit = the_cache(call)?;
+    let (disk, part) = Numbers::read(&place::disks())?
+        .of(&hit.device)
+        .ok_or_else(|| {
+            let name = hit.device.display();
+            Failure::new(
+                Code::NoCache,
+                format!("{name} is on no disk that is counted"),
+            )
+        })?;
     call.print(&format!("{disk} {part}"));
     Ok(Status::Ok)
 }
@@ -34,7 +37,7 @@ pub(super) fn find(call: &Call) -> Done {
 /// Prints the size of its partition in KiB.
 pub(super) fn size(call: &Call) -> Done {
     none(&call.args)?;
-    call.print(&(the_cache()?.len / 1024).to_string());
+    call.print(&(the_cache(call)?.len / 1024).to_string());
     Ok(Status::Ok)
 }
 
@@ -47,7 +50,7 @@ pub(super) fn og_mount(call: &Call) -> Done {
 /// The same for whoever names it otherwise.
 pub(super) fn mount_and_print(call: &Call) -> Done {
     let at = mount_cache(call)?;
-    if let Ok(hit) = the_cache()
+    if let Ok(hit) = the_cache(call)
         && mounts_of(&hit.device).iter().any(|there| there.at == at)
     {
         link(call, &hit.device, &at)?;
@@ -80,7 +83,7 @@ pub(super) fn og_unmount(call: &Call) -> Done {
 
 /// The same for whoever names it otherwise.
 pub(super) fn unmount_if_mounted(call: &Call) -> Done {
-    let hit = the_cache()?;
+    let hit = the_cache(call)?;
     if hit.mounts.is_empty() {
         return Ok(Status::Ok);
     }

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use azud_core::code::Code;
 use azud_core::layout::Layout;
 use azud_core::reference::Where;
-use azud_disk::cache::{self, Hit, probe};
+use azud_disk::cache::{Hit, probe};
 use azud_disk::mounting::{Kind, Mounting, mount, mounted_at, mounts_of};
 use azud_disk::{DiskError, Numbers};
 use azud_store::StoreError;
@@ -16,35 +16,25 @@ use azud_store::tree::{Tree, alike};
 use super::Call;
 use super::args::{Container, FileArg, Partition};
 use crate::args::Writing;
-use crate::commands::cache::mount as cache_mount;
+use crate::commands::cache::{self, mount as cache_mount};
 use crate::failure::Failure;
 use crate::place;
 use crate::site::Site;
 
-/// The disks to be counted, separated by `:`, where the kernel's order is not the site's.
-const DISKS: &str = "AZUD_DISKS";
 /// Whoever types these names has said what is to be done.
 pub(super) const AGREED: Writing = Writing {
     dry_run: false,
     yes: true,
 };
 
-/// The disks that `AZUD_DISKS` names; none for the kernel's.
-pub(super) fn disks() -> Vec<PathBuf> {
-    let named = std::env::var_os(DISKS).unwrap_or_default();
-    let paths = std::env::split_paths(&named);
-    paths.filter(|path| !path.as_os_str().is_empty()).collect()
-}
-
 /// The node of a partition.
 pub(super) fn node(partition: Partition) -> Result<PathBuf, Failure> {
-    Ok(Numbers::read(&disks())?.node(partition.disk, partition.part)?)
+    Ok(Numbers::read(&place::disks())?.node(partition.disk, partition.part)?)
 }
 
-/// The one cache of this computer.
-pub(super) fn the_cache() -> Result<Hit, Failure> {
-    let found = cache::find(&disks())?;
-    Ok(cache::only(&found.hits)?.clone())
+/// The one cache of this computer, as `azud cache` finds it.
+pub(super) fn the_cache(call: &Call) -> Result<Hit, Failure> {
+    cache::the_cache(&call.context, None)
 }
 
 /// Mounts the cache unless it is; where it is mounted.
@@ -53,7 +43,7 @@ pub(super) fn mount_cache(call: &Call) -> Result<PathBuf, Failure> {
     if let Ok(tree) = namespace.resolve(&Where::Cache) {
         return Ok(tree.mount);
     }
-    let hit = the_cache()?;
+    let hit = the_cache(call)?;
     if let Some(there) = hit.mounts.first() {
         return Ok(there.at.clone());
     }

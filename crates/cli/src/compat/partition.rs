@@ -8,10 +8,11 @@ use azud_disk::partition::{self, ALIGNMENT, NewPartition, Place, Scheme, Table, 
 use azud_disk::{DeviceFacts, DiskError, Numbers};
 
 use super::args::{none, refuse};
-use super::container::{AGREED, disks, mount_cache, the_cache};
+use super::container::{AGREED, mount_cache, the_cache};
 use super::{Call, Done, Refusal, Status, cache};
 use crate::commands::cache::{init, unrecognised_hint};
 use crate::failure::Failure;
+use crate::place;
 
 /// Where a cache is wanted, and how large.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -82,7 +83,7 @@ pub(super) fn parse_init(args: &[String]) -> Result<(Init, bool), Failure> {
 /// Prints the KiB behind the third partition, half the disk at most.
 pub(super) fn space(call: &Call) -> Done {
     none(&call.args)?;
-    let (disk, table) = home(&the_cache()?)?;
+    let (disk, table) = home(&the_cache(call)?)?;
     let len = DeviceFacts::read(&disk)?.len;
     let bytes = room(&table, len).ok_or_else(|| {
         let what = format!("{} has no partition 3", disk.display());
@@ -101,10 +102,10 @@ fn room(table: &Table, disk_len: u64) -> Option<u64> {
 /// Makes a partition; in a GPT one that is there goes first.
 pub(super) fn create_cache(call: &Call) -> Done {
     let wanted = parse_create(&call.args)?;
-    let disk = Numbers::read(&disks())?.disk(wanted.disk)?;
+    let disk = Numbers::read(&place::disks())?.disk(wanted.disk)?;
     let table = partition::read(&disk)?;
     let gpt = table.is_some_and(|table| table.scheme == Scheme::Gpt);
-    let former = existing()?.filter(|hit| gpt && hit.disk.as_deref() == Some(&disk));
+    let former = existing(call)?.filter(|hit| gpt && hit.disk.as_deref() == Some(&disk));
     fits(&wanted, &disk, former.as_ref())?;
     if let Some(hit) = former {
         delete(call, &hit)?;
@@ -116,14 +117,14 @@ pub(super) fn create_cache(call: &Call) -> Done {
 /// Removes the partition.
 pub(super) fn delete_cache(call: &Call) -> Done {
     none(&call.args)?;
-    delete(call, &the_cache()?)?;
+    delete(call, &the_cache(call)?)?;
     Ok(Status::Ok)
 }
 
 /// Formats the partition and mounts it.
 pub(super) fn format_cache(call: &Call) -> Done {
     none(&call.args)?;
-    let hit = the_cache()?;
+    let hit = the_cache(call)?;
     cache::unmount_if_mounted(call)?;
     format(call, hit.device)?;
     mount_cache(call)?;
@@ -133,7 +134,7 @@ pub(super) fn format_cache(call: &Call) -> Done {
 /// Makes, keeps or removes the cache.
 pub(super) fn init_cache(call: &Call) -> Done {
     let (init, mounts) = parse_init(&call.args)?;
-    let former = existing()?;
+    let former = existing(call)?;
     match init {
         Init::Delete => {
             if let Some(hit) = former {
@@ -153,7 +154,7 @@ pub(super) fn init_cache(call: &Call) -> Done {
 
 /// A cache where it is wanted and as large stays; any other goes, once it is certain that there is room.
 fn bring_about(call: &Call, wanted: &Wanted, former: Option<Hit>) -> Result<(), Refusal> {
-    let disk = Numbers::read(&disks())?.disk(wanted.disk)?;
+    let disk = Numbers::read(&place::disks())?.disk(wanted.disk)?;
     let same = |hit: &Hit| {
         let there = DeviceFacts::read(&hit.device)?.partition;
         let number = there.as_ref().map(|there| there.number);
@@ -188,8 +189,8 @@ fn bring_about(call: &Call, wanted: &Wanted, former: Option<Hit>) -> Result<(), 
 }
 
 /// The cache, if there is one.
-fn existing() -> Result<Option<Hit>, Failure> {
-    match the_cache() {
+fn existing(call: &Call) -> Result<Option<Hit>, Failure> {
+    match the_cache(call) {
         Ok(hit) => Ok(Some(hit)),
         Err(failure) if failure.code == Code::NoCache => Ok(None),
         Err(failure) => Err(failure),

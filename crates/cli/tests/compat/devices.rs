@@ -111,6 +111,38 @@ fn loop_the_cache_by_its_names() -> Result<()> {
     Ok(())
 }
 
+/// One number means one partition, whoever is told it.
+#[test]
+fn loop_numbers_mean_the_same_to_every_name() -> Result<()> {
+    if !ready() {
+        return Ok(());
+    }
+    let mut machine = Machine::new("manager = '203.0.113.1'\n", &["203.0.113.1"])?;
+    let disks = Disks::new(&mut machine)?;
+    let cache = disks.part(2, 2);
+    machine.expect("ogFindCache", "2 2\n")?;
+    let found = machine.run("azud cache find --json")?.out;
+    ensure!(found.contains(&format!("\"cache\":\"{cache}\"")), "{found}");
+    let plan = machine.run("azud cache init 2:2 --dry-run --json")?.out;
+    ensure!(plan.contains(&format!("\"device\":\"{cache}\"")), "{plan}");
+    // The other way round the same numbers are another's.
+    let turned = [disks.0[1].name(), disks.0[0].name()].join(":");
+    machine.set("AZUD_DISKS", &turned);
+    machine.expect("ogFindCache", "1 2\n")?;
+    let plan = machine.run("azud cache init 2:2 --dry-run --json")?.out;
+    let other = disks.part(1, 2);
+    ensure!(plan.contains(&format!("\"device\":\"{other}\"")), "{plan}");
+    let said = machine.ends("azud cache init 3:1 --dry-run", 1)?;
+    ensure!(said.contains("there is no disk 3 among: loop"), "{said}");
+    // Of disks that are not counted none has the cache.
+    machine.set("AZUD_DISKS", disks.0[0].name());
+    for call in ["azud cache find", "azud cache mount --dry-run"] {
+        let said = machine.ends(call, 1)?;
+        ensure!(said.contains("cache/not-found"), "{call}: {said}");
+    }
+    Ok(())
+}
+
 #[test]
 fn loop_no_cache_prints_nothing() -> Result<()> {
     if !ready() {

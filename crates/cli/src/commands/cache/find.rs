@@ -26,11 +26,11 @@ impl Args {
     /// # Errors
     /// When there is none, or a named device cannot be looked at.
     pub fn run(&self, context: &Context) -> Result<(), Failure> {
-        let scope: Vec<PathBuf> = self
-            .devices
-            .iter()
-            .map(|device| place::device(device))
-            .collect::<Result<_, _>>()?;
+        let named = self.devices.iter().map(|device| place::device(device));
+        let mut scope: Vec<PathBuf> = named.collect::<Result<_, _>>()?;
+        if scope.is_empty() {
+            scope = place::disks();
+        }
         let found = find(&scope)?;
         warn_skipped(context, &found);
         let chosen = match only(&found.hits) {

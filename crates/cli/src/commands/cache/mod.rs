@@ -87,10 +87,12 @@ fn layout(context: &Context) -> Result<Layout, Failure> {
     Ok(Site::load(&context.site)?.layout)
 }
 
-/// The one cache: among all devices, or on the one that is named.
-fn the_cache(context: &Context, device: Option<&PathBuf>) -> Result<Hit, Failure> {
-    let scope = device.map(|device| place::device(device)).transpose()?;
-    let scope: Vec<PathBuf> = scope.into_iter().collect();
+/// The one cache: among the disks that are counted, or on the device that is named.
+pub(crate) fn the_cache(context: &Context, device: Option<&PathBuf>) -> Result<Hit, Failure> {
+    let scope = match device {
+        Some(device) => vec![place::device(device)?],
+        None => place::disks(),
+    };
     let found = cache::find(&scope)?;
     warn_skipped(context, &found);
     match cache::only(&found.hits) {

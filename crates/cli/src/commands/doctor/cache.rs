@@ -7,6 +7,7 @@ use azud_disk::mounting::MountFacts;
 
 use super::finding::Finding;
 use crate::failure::Failure;
+use crate::place;
 
 /// What is known of the cache.
 #[derive(Debug)]
@@ -30,7 +31,7 @@ pub(super) struct Offers {
 impl Facts {
     /// Looks at every device; a slow one may hold who asks.
     pub(super) fn gather(serving: bool) -> Self {
-        let found = cache::find(&[]);
+        let found = cache::find(&place::disks());
         let hits = found.as_ref().map(|found| found.hits.as_slice());
         let only = hits.ok().and_then(|hits| cache::only(hits).ok());
         let mount = only.and_then(|hit| hit.mounts.first());
