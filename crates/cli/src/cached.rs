@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use azud_core::cache::Policy;
 use azud_core::code::Code;
 use azud_core::name::ImageFile;
+use azud_core::reference::{ImageRef, SubPath, Where};
 use azud_disk::{DeviceFacts, Kind};
 use azud_store::Identity;
 use azud_store::cache::{Cache, Lease};
@@ -16,7 +17,7 @@ use crate::commands::Context;
 use crate::failure::Failure;
 use crate::opened::now;
 use crate::output::told;
-use crate::place;
+use crate::place::{self, Located};
 
 /// Which cache.
 #[derive(Debug, Clone, clap::Args)]
@@ -47,9 +48,27 @@ fn configured(context: &Context) -> Result<PathBuf, Failure> {
 }
 
 /// The directory that the environment names.
-pub(crate) fn of_environment() -> Option<PathBuf> {
+fn of_environment() -> Option<PathBuf> {
     let variable = std::env::var_os("AZUD_CACHE").filter(|value| !value.is_empty());
     variable.map(PathBuf::from)
+}
+
+/// Where an image is or would be in the cache: in the directory that is named, else in that of the environment, else in
+/// the one that `CACHE:` means.
+///
+/// # Errors
+/// When there is no cache; `image/bad-name`.
+pub(crate) fn within(
+    context: &Context,
+    dir: Option<&Path>,
+    image: &SubPath,
+) -> Result<Located, Failure> {
+    if let Some(dir) = dir.map(Path::to_owned).or_else(of_environment) {
+        return place::within(&place::folder(context, &dir)?, image);
+    }
+    let (place, image) = (Where::Cache, image.clone());
+    let name = ImageRef::Placed { place, image }.to_string();
+    place::locate(context, Path::new(&name))
 }
 
 /// The paths from the root of the images that a user names, with or without `CACHE:`.

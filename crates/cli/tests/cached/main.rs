@@ -4,6 +4,7 @@ mod beside;
 mod half;
 #[path = "../kit/mod.rs"]
 mod kit;
+mod named;
 mod repair;
 mod room;
 mod update;

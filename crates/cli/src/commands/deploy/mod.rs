@@ -4,7 +4,7 @@ mod cached;
 mod shown;
 
 use std::ffi::OsStr;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::Instant;
 
 use azud_core::code::Code;
@@ -117,14 +117,8 @@ impl Args {
             }
             ImageRef::Path(_) => return Ok(None),
         };
-        let other = self.cache.clone().or_else(crate::cached::of_environment);
-        if let Some(dir) = other {
-            return place::within(&place::folder(context, &dir)?, &image).map(Some);
-        }
-        let place = Where::Cache;
-        let name = ImageRef::Placed { place, image }.to_string();
-        match place::locate(context, Path::new(&name)) {
-            Err(failure) if is_no_cache(failure.code) => Ok(None),
+        match crate::cached::within(context, self.cache.as_deref(), &image) {
+            Err(failure) if self.cache.is_none() && is_no_cache(failure.code) => Ok(None),
             located => located.map(Some),
         }
     }

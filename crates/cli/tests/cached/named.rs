@@ -1,0 +1,135 @@
+//! What a name means to `azud cache update`, as the guide tells it; pins are kept by other commands, too.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result, ensure};
+
+use crate::foreign;
+use crate::kit::{Said, command, text};
+
+/// Addresses that no machine of ours has (RFC 5737): the manager's, and one that stands for a stick.
+const MANAGER: &str = "203.0.113.1";
+const STICK: &str = "203.0.113.9";
+const CACHE: &str = "localhost/opt/opengnsys/images";
+
+/// A client, and a stick that has images of the same name at its top and in folders.
+struct Client {
+    dir: tempfile::TempDir,
+    root: PathBuf,
+}
+
+impl Client {
+    fn new() -> Result<Self> {
+        let dir = tempfile::tempdir()?;
+        let root = fs::canonicalize(dir.path())?.join("images");
+        let client = Self { dir, root };
+        fs::create_dir_all(client.root.join(CACHE))?;
+        foreign(&client.root.join(MANAGER), "aula1/win11.img", 1, 5000)?;
+        foreign(&client.root.join(STICK), "aula1/win11.img", 2, 5000)?;
+        foreign(&client.root.join(STICK), "win11.img", 3, 5000)?;
+        let settings = format!("root = '{}'\nmanager = '{MANAGER}'\n", text(&client.root));
+        fs::write(client.dir.path().join("azud.toml"), settings)?;
+        Ok(client)
+    }
+
+    fn said(&self, args: &[&str]) -> Result<Said> {
+        let mut command = command(args);
+        // Elsewhere than in any tree.
+        command
+            .current_dir(self.dir.path())
+            .env("AZUD_CONFIG", self.dir.path().join("azud.toml"))
+            .env("AZUD_MNT", self.dir.path().join("mnt"));
+        Said::of(&command.output()?)
+    }
+
+    fn done(&self, args: &[&str]) -> Result<()> {
+        self.said(args)?
+            .done()
+            .with_context(|| format!("{args:?}"))?;
+        Ok(())
+    }
+
+    /// Fails unless the cache has the image of a tree, and nothing else.
+    fn has(&self, of: &str) -> Result<()> {
+        let there = fs::read(self.root.join(CACHE).join("aula1/win11.img"))?;
+        ensure!(there == fs::read(self.root.join(of))?, "another than {of}");
+        ensure!(
+            !self.root.join(CACHE).join("win11.img").exists(),
+            "at the top"
+        );
+        Ok(())
+    }
+}
+
+/// The lines of a document that begin with these words, without what follows a `#`.
+fn lines(document: &str, words: &str) -> Result<Vec<String>> {
+    let docs = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
+    let text = fs::read_to_string(docs.join(document))?;
+    let lines = text.lines().filter_map(|line| line.strip_prefix("sudo "));
+    let lines = lines.filter(|line| line.starts_with(words));
+    let bare = lines.map(|line| line.split('#').next().unwrap_or_default().trim().to_owned());
+    Ok(bare.collect())
+}
+
+#[test]
+fn the_guide_and_the_deed_agree() -> Result<()> {
+    let mut run = 0;
+    for document in ["docs/en/guide.md", "docs/es/guide.md", "README.md"] {
+        for line in lines(document, "azud cache update")? {
+            let client = Client::new()?;
+            let words = line.replace("USB-tools:", &format!("{STICK}:"));
+            let words: Vec<&str> = words.split_whitespace().skip(1).collect();
+            client.done(&words)?;
+            let from = if line.contains("USB-tools:") {
+                STICK
+            } else {
+                MANAGER
+            };
+            client
+                .has(&format!("{from}/aula1/win11.img"))
+                .with_context(|| line.clone())?;
+            run += 1;
+        }
+    }
+    ensure!(run >= 6, "{run} lines");
+    Ok(())
+}
+
+#[test]
+fn a_bare_name_is_one_in_the_cache() -> Result<()> {
+    let client = Client::new()?;
+    client.done(&["cache", "update", "aula1/win11"])?;
+    client.has(&format!("{MANAGER}/aula1/win11.img"))?;
+    let stick = format!("{STICK}:");
+    client.done(&["cache", "update", "aula1/win11", "--from", &stick])?;
+    client.has(&format!("{STICK}/aula1/win11.img"))?;
+    // A file of the cache has a place in it as well.
+    client.done(&["cache", "update", "CACHE:aula1/win11"])?;
+    let file = client.root.join(CACHE).join("aula1/win11.img");
+    client.done(&["cache", "update", text(&file), "--from", &stick])?;
+    client.has(&format!("{STICK}/aula1/win11.img"))?;
+    // With a folder, the one of this name in it.
+    let folder = text(&client.root).to_owned() + "/" + STICK;
+    client.done(&["cache", "update", "aula1/win11", "--from", &folder])?;
+    client.has(&format!("{STICK}/win11.img"))?;
+    // A path is a path.
+    let said = client.said(&["cache", "update", "./aula1/win11"])?;
+    ensure!(said.status == Some(2), "{}", said.last());
+    Ok(())
+}
+
+#[test]
+fn the_environments_cache_is_the_one_that_is_updated() -> Result<()> {
+    let client = Client::new()?;
+    let other = client.dir.path().join("other");
+    fs::create_dir(&other)?;
+    let mut command = command(&["cache", "update", "aula1/win11"]);
+    command
+        .env("AZUD_CACHE", &other)
+        .env("AZUD_CONFIG", client.dir.path().join("azud.toml"));
+    Said::of(&command.output()?)?.done()?;
+    ensure!(other.join("aula1/win11.img").is_file());
+    ensure!(!client.root.join(CACHE).join("aula1").exists());
+    Ok(())
+}
