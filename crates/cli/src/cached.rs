@@ -225,6 +225,17 @@ pub(crate) fn alone(image: &ImageFile) -> Result<Option<Lease>, Failure> {
     }
 }
 
+/// Refuses to take away an image that is pinned in its cache: it stays until somebody unpins it.
+///
+/// # Errors
+/// `cache/pinned`.
+pub(crate) fn refuse_pinned(image: &ImageFile) -> Result<(), Failure> {
+    match Cache::around(&image.path()) {
+        Some((cache, path)) => Ok(cache.refuse_pinned(&path)?),
+        None => Ok(()),
+    }
+}
+
 /// The configured cache, if the file lies in it: it may have no state yet.
 fn inside(context: &Context, file: &Path) -> Option<(Cache, PathBuf)> {
     let cache = Cache::open(&configured(context).ok()?).ok()?;

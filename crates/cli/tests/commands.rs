@@ -148,7 +148,7 @@ fn brought_back(name: &Path, former: &str, (first, second): (&Value, &Value)) ->
 fn removed(name: &Path, second: &Value) -> Result<()> {
     let (image, name) = (name.with_extension("img"), text(name));
     let gone = done(&["image", "rm", name])?;
-    members(&gone, "action image trash")?;
+    members(&gone, "action image remains trash")?;
     ensure!(!image.exists() && refused(&["image", "rm", name])? == "image/not-found");
     ensure!(refused(&["image", "info", name])? == "image/not-found");
     let list = versions(name)?;

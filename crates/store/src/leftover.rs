@@ -4,12 +4,14 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
 use azud_core::layout::is_reserved;
+use azud_core::name::ImageFile;
 
 use crate::durable;
 use crate::error::{At, Result};
 use crate::owner::{self, OWNER};
 use crate::plan::READY;
 use crate::recover::{may_go_on, stages};
+use crate::stage::{assembly, is_assembling};
 
 /// Deeper directories are not looked into: bind mounts can make a tree endless.
 const MAX_DEPTH: usize = 64;
@@ -36,6 +38,8 @@ pub struct Leftover {
     pub dir: PathBuf,
     /// Its own directory.
     pub stage: PathBuf,
+    /// The image that it is of, if that can be told.
+    pub image: Option<PathBuf>,
     /// How it stands.
     pub standing: Standing,
 }
@@ -53,6 +57,7 @@ pub fn leftovers(root: &Path, now: SystemTime) -> Result<Vec<Leftover>> {
         for stage in stages(&dir).unwrap_or_default() {
             found.push(Leftover {
                 standing: standing(&stage, now),
+                image: image_of(&dir, &stage),
                 dir: dir.clone(),
                 stage,
             });
@@ -65,15 +70,25 @@ pub fn leftovers(root: &Path, now: SystemTime) -> Result<Vec<Leftover>> {
     Ok(found)
 }
 
+/// The image that an assembly is of: its file there has the very name.
+fn image_of(dir: &Path, stage: &Path) -> Option<PathBuf> {
+    let names = durable::names(stage).ok()?.into_iter();
+    let images = names.filter_map(|name| ImageFile::in_dir(dir, name.to_str()?).ok());
+    let mut images = images.filter(|image| assembly(image) == stage);
+    images.next().map(|image| image.path())
+}
+
 fn standing(stage: &Path, now: SystemTime) -> Standing {
     let there = |name: &str| matches!(durable::file_size(&stage.join(name)), Ok(Some(_)));
+    // An assembly that remembers something was signed before: its owner has left.
+    let is_making = || !there(OWNER) && !is_assembling(stage);
     let young = || {
         let made = std::fs::metadata(stage).and_then(|meta| meta.modified());
         made.is_ok_and(|made| now.duration_since(made).unwrap_or_default() < IN_THE_MAKING)
     };
     if there(READY) {
         Standing::Committed
-    } else if (!there(OWNER) && young()) || !owner::is_gone(stage, now) {
+    } else if (is_making() && young()) || !owner::is_gone(stage, now) {
         Standing::AtWork
     } else if may_go_on(stage, now) {
         Standing::BrokenOff

@@ -109,6 +109,11 @@ impl Staging {
         })
     }
 
+    /// Clears away what was begun, for good.
+    pub(crate) fn abandon(self) -> Result<()> {
+        self.stage.abandon()
+    }
+
     /// The directory in which it is made.
     pub(crate) fn dir(&self) -> &Path {
         self.stage.path()

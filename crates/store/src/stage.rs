@@ -80,6 +80,13 @@ impl Stage {
         &self.path
     }
 
+    /// Nobody is to go on: all of it is cleared away.
+    pub(crate) fn abandon(mut self) -> Result<()> {
+        // Closed first: NFS and FUSE keep a removed file that is open, and with it the directory.
+        self.owner = None;
+        clear(&self.path)
+    }
+
     /// From now on the directory stays: it holds a committed change, which is anybody's to finish.
     pub(crate) fn keep(&mut self) {
         self.owner = None;

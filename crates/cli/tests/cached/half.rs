@@ -16,17 +16,17 @@ use azud_testkit::tools::{have, sh};
 use crate::kit::{azud, done, ext4, text, whole};
 use crate::{cache, listed, refusal};
 
-const TOOLS: [&str; 4] = ["mke2fs", "debugfs", "e2fsck", "md5sum"];
+pub(crate) const TOOLS: [&str; 4] = ["mke2fs", "debugfs", "e2fsck", "md5sum"];
 
 /// A cache whose image is half moved over to a newer version.
-struct Scene {
+pub(crate) struct Scene {
     dir: tempfile::TempDir,
     root: PathBuf,
     newer: PathBuf,
 }
 
 impl Scene {
-    fn new() -> Result<Self> {
+    pub(crate) fn new() -> Result<Self> {
         let dir = tempfile::tempdir()?;
         let (volume, root) = (dir.path().join("volume"), dir.path().join("cache"));
         let (older, newer) = (dir.path().join("older.img"), dir.path().join("newer.img"));
@@ -52,11 +52,11 @@ debugfs -w -f "$1.do" "$1"; e2fsck -fy "$1" || test $? -eq 1"#;
         Ok(scene)
     }
 
-    fn image(&self) -> PathBuf {
+    pub(crate) fn image(&self) -> PathBuf {
         self.root.join("aula/deb.img")
     }
 
-    fn older(&self) -> PathBuf {
+    pub(crate) fn older(&self) -> PathBuf {
         self.dir.path().join("older.img")
     }
 

@@ -5,6 +5,7 @@ mod half;
 #[path = "../kit/mod.rs"]
 mod kit;
 mod named;
+mod remains;
 mod repair;
 mod room;
 mod update;

@@ -133,3 +133,21 @@ fn the_environments_cache_is_the_one_that_is_updated() -> Result<()> {
     ensure!(!client.root.join(CACHE).join("aula1").exists());
     Ok(())
 }
+
+#[test]
+fn a_pinned_image_is_not_removed() -> Result<()> {
+    let client = Client::new()?;
+    client.done(&["cache", "update", "aula1/win11"])?;
+    client.done(&["cache", "pin", "aula1/win11"])?;
+    for step in ["--dry-run", "--yes"] {
+        let said = client.said(&["image", "rm", "CACHE:aula1/win11", step])?;
+        ensure!(said.refused()? == "cache/pinned", "{}", said.last());
+        let hint = said.last()["error"]["hint"].as_str();
+        ensure!(hint.is_some_and(|hint| hint.contains("unpin")), "{hint:?}");
+    }
+    client.has(&format!("{MANAGER}/aula1/win11.img"))?;
+    client.done(&["cache", "unpin", "aula1/win11"])?;
+    client.done(&["image", "rm", "CACHE:aula1/win11"])?;
+    ensure!(!client.root.join(CACHE).join("aula1/win11.img").exists());
+    Ok(())
+}

@@ -12,6 +12,7 @@ mod inbox;
 mod local;
 mod look;
 mod moving;
+mod remains;
 mod report;
 mod state;
 mod union;
@@ -36,6 +37,7 @@ pub(crate) use union::Moved;
 pub use arrivals::{Arrivals, NotComing};
 pub use inbox::{Inbox, Incoming};
 pub use local::{FileSource, INDEX, identity, known_layout};
+pub use remains::{clear as clear_remains, of as remains};
 pub use report::{Facts, Moving, Prospect, Report, Way};
 
 /// An image to be received.
@@ -139,8 +141,9 @@ impl<'a> Assembly<'a> {
         Arc::clone(&self.arrivals)
     }
 
-    /// The image is here already.
+    /// The image is here already: what was begun for it, or for another one, goes.
     fn nothing(&self, prospect: &Prospect, facts: &Facts) -> Result<Report> {
+        remains::settle(self.image, (&self.wanted, self.step), facts.now)?;
         let path = self.image.path();
         let stored = Stored::open(&path)?;
         self.arrivals
@@ -174,7 +177,7 @@ impl<'a> Assembly<'a> {
         })?;
         let prospect = view.prospect(&self.wanted);
         if prospect.way == Way::Nothing {
-            drop(staging);
+            staging.abandon()?;
             return self.nothing(&prospect, facts);
         }
         let replaced = view.replaces_itself(&self.wanted);

@@ -8,11 +8,12 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{Component, Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
+use azud_core::cache::Stays;
 use serde::{Deserialize, Serialize};
 
 use super::{Cache, IMAGES, INSTALLED, PINS, key};
 use crate::durable;
-use crate::error::{At, Result};
+use crate::error::{At, Result, StoreError};
 use crate::identity::Identity;
 use crate::slot::json;
 
@@ -283,6 +284,20 @@ impl Cache {
 
     fn pin_file(&self, path: &Path) -> PathBuf {
         self.file(PINS, path.as_os_str().as_bytes(), ".pin")
+    /// Refuses an image that is pinned: it stays until it is unpinned.
+    ///
+    /// # Errors
+    /// [`StoreError::Stays`].
+    pub fn refuse_pinned(&self, path: &Path) -> Result<()> {
+        if !self.is_pinned(path) {
+            return Ok(());
+        }
+        Err(StoreError::Stays {
+            image: path.to_owned(),
+            why: Stays::Pinned,
+        })
+    }
+
     }
 
     /// This partition of the machine runs what the image of this identity holds.

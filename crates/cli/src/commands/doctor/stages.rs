@@ -44,6 +44,7 @@ fn judge_one(left: &Leftover) -> Finding {
     finding
         .with("path", left.stage.display())
         .with("dir", quoted(&left.dir))
+        .with("image", quoted(left.image.as_ref().unwrap_or(&left.stage)))
 }
 
 /// A path as shells read it.
@@ -63,6 +64,7 @@ mod tests {
         let left = |standing| Leftover {
             dir: "/r/a'b".into(),
             stage: "/r/a'b/.azud-stage-x".into(),
+            image: None,
             standing,
         };
         let told = |found| {

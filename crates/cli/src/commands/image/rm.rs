@@ -4,12 +4,13 @@ use std::path::PathBuf;
 
 use azud_core::cache::last_copies;
 use azud_core::name::ImageFile;
+use azud_store::assembly::{clear_remains, remains};
 use azud_store::cache::Cache;
 use azud_store::trash::remove;
 use azud_store::{StoreError, publish};
 use serde_json::json;
 
-use crate::cached::alone;
+use crate::cached::{alone, refuse_pinned};
 use crate::confirm::{Step, settle};
 use crate::opened::{identify, now};
 use crate::plan::Plan;
@@ -30,36 +31,46 @@ pub struct Args {
 }
 
 impl Args {
-    /// Moves the image to the trash.
+    /// Moves the image to the trash. What a copy or update of it that was broken off left goes for good.
     ///
     /// # Errors
-    /// When there is no such image or it cannot be moved.
+    /// When there is nothing of that name, it is pinned, or it cannot be moved.
     pub fn run(&self, context: &Context) -> Result<(), Failure> {
         let image = match Destination::named(context, &self.image)? {
             Destination::Here(located) => located.image,
             Destination::There(remote) => return self.there(context, &remote),
         };
-        let size =
-            publish::check(&image, now())?.ok_or_else(|| StoreError::NotFound(image.path()))?;
-        let plan = Plan::new("image-rm")
-            .text("image", image.path().display().to_string())
-            .bytes("file-size", size);
-        let plan = match runs_on(&image) {
-            Some(partition) => {
-                let values = [("partition", partition.into())];
-                plan.warning(&context.catalog, "removes-last-copy", &values)
-            }
-            None => plan,
-        };
+        let size = publish::check(&image, now())?;
+        let remains = remains(&image, now());
+        if size.is_none() && remains.is_none() {
+            return Err(StoreError::NotFound(image.path()).into());
+        }
+        refuse_pinned(&image)?;
+        let plan = planned(context, &image, (size, remains));
         if settle(context, &plan, self.writing) == Step::Stop {
             return Ok(());
         }
-        let _lease = alone(&image)?;
-        let slot = remove(&image, now(), &identify)?;
-        let value = json!({ "action": "image-rm", "image": image.path(), "trash": slot });
+        let slot = match size {
+            Some(_) => {
+                let _lease = alone(&image)?;
+                refuse_pinned(&image)?;
+                Some(remove(&image, now(), &identify)?)
+            }
+            None => None,
+        };
+        if remains.is_some() {
+            clear_remains(&image, now())?;
+        }
+        let value = json!({
+            "action": "image-rm",
+            "image": image.path(),
+            "trash": slot,
+            "remains": remains,
+        });
+        let result = slot.map_or("result-remains-rm", |_| "result-image-rm");
         context
             .output
-            .result(&value, || context.catalog.text("result-image-rm"));
+            .result(&value, || context.catalog.text(result));
         Ok(())
     }
 
@@ -82,6 +93,29 @@ impl Args {
             .output
             .result(&value, || context.catalog.text("result-image-rm"));
         Ok(())
+    }
+}
+
+/// What goes: the image, and what of it an earlier run left unfinished.
+fn planned(
+    context: &Context,
+    image: &ImageFile,
+    (size, remains): (Option<u64>, Option<u64>),
+) -> Plan {
+    let action = size.map_or("remains-rm", |_| "image-rm");
+    let mut plan = Plan::new(action).text("image", image.path().display().to_string());
+    if let Some(size) = size {
+        plan = plan.bytes("file-size", size);
+    }
+    if let Some(bytes) = remains {
+        plan = plan.bytes("remains", bytes);
+    }
+    match runs_on(image) {
+        Some(partition) => {
+            let values = [("partition", partition.into())];
+            plan.warning(&context.catalog, "removes-last-copy", &values)
+        }
+        None => plan,
     }
 }
 
