@@ -7,6 +7,7 @@ use azud_core::code::Code;
 use azud_core::io::ReadAt;
 use azud_core::name::ImageFile;
 use azud_store::Stored;
+use azud_store::ant;
 use azud_store::catalogue::{By, Catalogue, Stamp, remember};
 use azud_store::side::{FULL_SUM, SUM, Sums, TAIL, read_sum};
 use serde_json::{Value, json};
@@ -171,7 +172,5 @@ fn sums(stored: &Stored, mut at: u64) -> io::Result<Sums> {
 }
 
 fn beside(stored: &Stored, ending: &str) -> PathBuf {
-    let mut name = stored.path().as_os_str().to_owned();
-    name.push(ending);
-    name.into()
+    ant::side(stored.path(), ending)
 }

@@ -1,6 +1,6 @@
 //! `NAME.ant`: the one former version that OpenGnsys keeps beside an image, with its side files.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use azud_core::name::ImageFile;
 
@@ -9,7 +9,8 @@ use crate::error::{Result, StoreError};
 use crate::lock::DirLock;
 use crate::side::KEPT;
 
-const ANT: &str = ".ant";
+/// The ending of its file.
+pub const ANT: &str = ".ant";
 
 /// The files of the former version that are there, as they are and as they were called; the image itself last.
 fn files(image: &ImageFile) -> Result<Vec<(PathBuf, PathBuf)>> {
@@ -21,6 +22,28 @@ fn files(image: &ImageFile) -> Result<Vec<(PathBuf, PathBuf)>> {
         }
     }
     Ok(found)
+}
+
+/// The image that a file is the former version of; `None` for what has no such name.
+pub fn image_of(file: &Path) -> Option<ImageFile> {
+    let name = file.file_name()?.to_str()?.strip_suffix(ANT)?;
+    let dir = file.parent().filter(|dir| !dir.as_os_str().is_empty());
+    ImageFile::in_dir(dir.unwrap_or(Path::new(".")), name).ok()
+}
+
+/// The file of a former version.
+pub fn file_of(image: &ImageFile) -> PathBuf {
+    image.beside(ANT)
+}
+
+/// The side file of an image, or of a former version.
+pub fn side(file: &Path, ending: &str) -> PathBuf {
+    if let Some(image) = image_of(file) {
+        return image.beside(&format!("{ending}{ANT}"));
+    }
+    let mut name = file.as_os_str().to_owned();
+    name.push(ending);
+    name.into()
 }
 
 /// Whether there is a former version.

@@ -12,6 +12,7 @@ use azud_core::progress::{Phase, Progress};
 use azud_image::foreign::{Foreign, ForeignError};
 use azud_image::sniff::{Format, sniff};
 use azud_store::Stored;
+use azud_store::ant;
 use azud_store::catalogue::By;
 use azud_store::side::{FULL_SUM, SUM, SumPair, Sums, TAIL, full_sum, read_sum};
 use serde_json::json;
@@ -144,11 +145,11 @@ pub(crate) fn decode(path: &Path, progress: &dyn Progress) -> Result<Decoded, Fa
 /// `image/locked`, `image/corrupt`, what the system says.
 pub(crate) fn fit_to_copy(context: &Context, path: &Path) -> Result<(), Failure> {
     unlocked(path)?;
-    let Ok(image) = ImageFile::parse(path) else {
+    if ImageFile::parse(path).is_err() {
         return Ok(());
-    };
+    }
     let stored = Stored::open(path)?;
-    let told = Told::beside(&image, stored.len());
+    let told = Told::beside(path, stored.len());
     if !told.is_all() || is_known(&stored, &told) {
         return Ok(());
     }
@@ -173,15 +174,13 @@ fn is_known(stored: &Stored, told: &Told) -> bool {
 
 /// Whether a sum beside an image of another program covers all of it.
 pub(crate) fn is_told(path: &Path) -> bool {
-    let told = |path: &Path| Some(Told::beside(&ImageFile::parse(path).ok()?, len(path).ok()?));
-    told(path).is_some_and(|told| told.is_all())
+    ImageFile::parse(path).is_ok() && len(path).is_ok_and(|len| Told::beside(path, len).is_all())
 }
 
 fn examine(context: &Context, path: &Path, checking: &Checking) -> Result<Checked, Failure> {
-    let image = ImageFile::parse(path)?;
     unlocked(path)?;
     let stored = Stored::open(path)?;
-    let told = Told::beside(&image, stored.len());
+    let told = Told::beside(path, stored.len());
     let format = sniff(&stored)
         .map_err(|error| Failure::io(path, &error))?
         .format;
@@ -221,10 +220,10 @@ struct Told {
 }
 
 impl Told {
-    fn beside(image: &ImageFile, len: u64) -> Self {
+    fn beside(path: &Path, len: u64) -> Self {
         Self {
-            full: full_sum(&image.beside(FULL_SUM)),
-            tail: read_sum(&image.beside(SUM)),
+            full: full_sum(&ant::side(path, FULL_SUM)),
+            tail: read_sum(&ant::side(path, SUM)),
             is_short: len <= TAIL as u64,
         }
     }

@@ -169,3 +169,41 @@ fn the_cache_is_updated_in_either_order_and_neither_is_guessed() -> Result<()> {
     machine.run(sums)?;
     Ok(())
 }
+
+/// The former version that OpenGnsys keeps beside an image is checked as it is, by its own sums.
+#[test]
+fn former_versions_are_checked_where_they_lie() -> Result<()> {
+    if !have(&["dash", "md5sum"]) {
+        return Ok(());
+    }
+    let machine = Machine::client()?;
+    let dir = machine.repo().join("aula1");
+    let (foreign, native) = (dir.join("w.img.ant"), dir.join("v.img.ant"));
+    put(&foreign, "FsA0 and what an archive holds")?;
+    let make = "cd \"$REPO_DIR/aula1\"; md5sum <w.img.ant | cut -c1-32 >w.img.full.sum.ant
+        head -c 300000 /dev/zero >v; azud image create v ./v.img -q
+        for i in v.img*; do mv $i $i.ant; done";
+    machine.run(make)?;
+    for name in ["w.img.ant", "v.img.ant"] {
+        for image in [format!("REPO:aula1/{name}"), text(&dir.join(name)).into()] {
+            let said = machine.run(&format!("azud image verify --deep --json {image}"))?;
+            ensure!(
+                said.out.contains("\"full_sum\":true"),
+                "{image}: {}",
+                said.out
+            );
+        }
+    }
+    let said = machine.ends("azud image verify REPO:aula1/x.img.ant", 1)?;
+    ensure!(said.contains("image/not-found"), "{said}");
+    put(&foreign, "FsA0 and what an archive h0lds")?;
+    let mut bytes = fs::read(&native)?;
+    let middle = bytes.len() / 3;
+    bytes[middle] ^= 1;
+    fs::write(&native, bytes)?;
+    for name in ["w.img.ant", "v.img.ant"] {
+        let said = machine.ends(&format!("azud image verify REPO:aula1/{name}"), 1)?;
+        ensure!(said.contains("image/corrupt"), "{said}");
+    }
+    Ok(())
+}

@@ -1,11 +1,12 @@
 //! `azud image verify IMAGE`.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use azud_core::code::Code;
+use azud_core::reference::ImageRef;
 use azud_image::{ImageError, Indexed, Native, verify};
 use azud_store::catalogue::By;
-use azud_store::{Identity, Stored};
+use azud_store::{Identity, StoreError, Stored, ant};
 use azud_transport::http::RemoteImage;
 use serde_json::{Value, json};
 
@@ -14,6 +15,7 @@ use crate::commands::Context;
 use crate::failure::Failure;
 use crate::opened::index_of;
 use crate::origin::patience;
+use crate::place;
 use crate::remote::Remote;
 use crate::sums;
 
@@ -33,9 +35,11 @@ impl Args {
     /// # Errors
     /// When it is damaged or cannot be read.
     pub fn run(&self, context: &Context) -> Result<(), Failure> {
-        let (stored, indexed) = match index_of(context, &self.image) {
+        let former = former(context, &self.image)?;
+        let named = former.as_deref().unwrap_or(&self.image);
+        let (stored, indexed) = match index_of(context, named) {
             Err(failure) if failure.code == Code::NotNative => {
-                return crate::foreign::verify(context, &self.image);
+                return crate::foreign::verify(context, named);
             }
             Err(failure) if failure.code == Code::PlaceNotMounted => {
                 let remote = Remote::named(context, &self.image)?;
@@ -108,6 +112,23 @@ impl Args {
         let native = native.map_err(about)?;
         checking.sound(context, By::Identity(identity));
         Ok(native)
+    }
+}
+
+/// The file of a former version that OpenGnsys keeps in a repository beside the image: no image has such a name.
+fn former(context: &Context, named: &Path) -> Result<Option<PathBuf>, Failure> {
+    let text = named.to_str().unwrap_or_default();
+    let Some(image) = text.strip_suffix(ant::ANT) else {
+        return Ok(None);
+    };
+    if !matches!(ImageRef::parse(image)?, ImageRef::Placed { .. }) {
+        return Ok(None);
+    }
+    let path = ant::file_of(&place::locate(context, Path::new(image))?.image);
+    // A link may lead out of the repository.
+    match std::fs::symlink_metadata(&path) {
+        Ok(meta) if meta.is_file() => Ok(Some(path)),
+        _ => Err(StoreError::NotFound(path).into()),
     }
 }
 
