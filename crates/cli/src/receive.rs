@@ -19,6 +19,7 @@ use serde_json::json;
 use self::room::{Home, Making};
 use crate::args::Writing;
 use crate::cached::{InUse, is_known_damaged};
+use crate::checked::remember_hurts;
 use crate::commands::Context;
 use crate::confirm::{Step, settle};
 use crate::failure::Failure;
@@ -195,6 +196,7 @@ impl Receiving<'_> {
         let in_use = InUse::updating(context, place);
         let purging = prepared.purging;
         let mut gone = Vec::new();
+        let mut hurts = None;
         let parts = (prepared.home, prepared.making, prepared.assembly);
         let done = self
             .make_room(context, parts, &mut gone)
@@ -205,8 +207,12 @@ impl Receiving<'_> {
                     now: now(),
                 };
                 self.to.prepare()?;
+                hurts = Some(assembly.hurts());
                 act(assembly, &facts)
             });
+        if let Some(hurts) = hurts {
+            remember_hurts(context, self.from, &hurts);
+        }
         if done.is_err() && !gone.is_empty() {
             // What went is told even if the rest did not come.
             let names: Vec<String> = gone

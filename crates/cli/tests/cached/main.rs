@@ -2,6 +2,7 @@
 
 mod beside;
 mod half;
+mod hurt;
 #[path = "../kit/mod.rs"]
 mod kit;
 mod named;

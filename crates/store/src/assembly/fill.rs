@@ -14,6 +14,7 @@ use azud_core::io::ReadAt;
 use rustix::fs::copy_file_range;
 
 use super::arrivals::Arrivals;
+use super::hurt::Hurts;
 use super::local::{Local, failed};
 use crate::error::{At, Result, StoreError};
 
@@ -32,6 +33,7 @@ pub(super) struct Filler<'a> {
     pub(super) locals: &'a [Local],
     pub(super) source: &'a dyn Source,
     pub(super) arrivals: &'a Arrivals,
+    pub(super) hurts: &'a Hurts,
     /// Bytes of a block that two files can share, if they can.
     pub(super) shares: Option<u64>,
 }
@@ -115,9 +117,13 @@ impl Filler<'_> {
         match run.origin {
             Origin::Source => {
                 self.fetch(run.offset, buf)?;
-                for piece in pieces {
+                for (number, piece) in run.pieces().zip(pieces) {
                     let at = within(run, piece);
-                    self.make_sure(piece, &mut buf[at])?;
+                    let sure = self.make_sure(piece, &mut buf[at]);
+                    if matches!(sure, Err(StoreError::BadPiece { .. })) {
+                        self.hurts.note_source(number as u64);
+                    }
+                    sure?;
                 }
                 self.write(buf, run.offset)?;
             }
@@ -125,7 +131,8 @@ impl Filler<'_> {
                 let read = self.locals[file].stored.read_exact_at(buf, offset);
                 let good = |piece: &Piece| read.is_ok() && is(piece, &buf[within(run, piece)]);
                 if !pieces.iter().all(good) {
-                    return self.salvage(run, buf, read.is_ok(), tell);
+                    let from = (&self.locals[file], offset);
+                    return self.salvage((run, from), buf, read.is_ok(), tell);
                 }
                 self.copy(run, buf, (&self.locals[file], offset))?;
             }
@@ -138,7 +145,7 @@ impl Filler<'_> {
     /// Writes those pieces of a local run that are good.
     fn salvage(
         &self,
-        run: &Run,
+        (run, (local, from)): (&Run, (&Local, u64)),
         buf: &[u8],
         readable: bool,
         tell: &mut dyn FnMut(Event),
@@ -151,6 +158,10 @@ impl Filler<'_> {
                 self.arrivals.place(number..number + 1);
                 tell(Event::Placed(number..number + 1, run.origin));
             } else {
+                if readable {
+                    let at = from + (piece.offset - run.offset);
+                    self.hurts.note(&local.stored, at);
+                }
                 tell(Event::Missing(number));
             }
         }

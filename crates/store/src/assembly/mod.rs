@@ -8,6 +8,7 @@ mod arrivals;
 mod check;
 mod fill;
 mod former;
+mod hurt;
 mod inbox;
 mod local;
 mod look;
@@ -35,6 +36,7 @@ pub(crate) use state::State;
 pub(crate) use union::Moved;
 
 pub use arrivals::{Arrivals, NotComing};
+pub use hurt::{Hurt, Hurts};
 pub use inbox::{Inbox, Incoming};
 pub use local::{FileSource, INDEX, identity, known_layout};
 pub use remains::{clear as clear_remains, of as remains};
@@ -49,6 +51,7 @@ pub struct Assembly<'a> {
     wanted: Layout,
     prospect: Prospect,
     arrivals: Arc<Arrivals>,
+    hurts: Arc<Hurts>,
     step: u64,
 }
 
@@ -80,6 +83,7 @@ impl<'a> Assembly<'a> {
             moving,
             doubt: None,
             arrivals: Arc::new(Arrivals::of(&wanted)),
+            hurts: Arc::default(),
             wanted,
             prospect,
             step: RECORD_BYTES,
@@ -139,6 +143,11 @@ impl<'a> Assembly<'a> {
     /// The image as it arrives, for whoever reads it meanwhile. When the work ends, nobody waits any more.
     pub fn arrivals(&self) -> Arc<Arrivals> {
         Arc::clone(&self.arrivals)
+    }
+
+    /// The damage that is found in images while they are read.
+    pub fn hurts(&self) -> Arc<Hurts> {
+        Arc::clone(&self.hurts)
     }
 
     /// The image is here already: what was begun for it, or for another one, goes.

@@ -221,6 +221,7 @@ impl<'a> Work<'a> {
             locals: &view.locals,
             source: assembly.source,
             arrivals: &assembly.arrivals,
+            hurts: &assembly.hurts,
             shares: self.shares,
         };
         let mut last = Instant::now();

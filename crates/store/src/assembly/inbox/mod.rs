@@ -263,6 +263,7 @@ impl Inbox {
             arrivals: Arc::new(Arrivals::of(&wanted)),
             wanted,
             prospect,
+            hurts: Arc::default(),
             step: RECORD_BYTES,
         };
         assembly.run_in(staging, facts, progress)
