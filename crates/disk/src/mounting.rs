@@ -323,6 +323,21 @@ pub fn mounted_at(at: &Path) -> Option<MountFacts> {
     top(&real_place(at)?)
 }
 
+/// The directory of this computer that is seen at a place once more, by its first name; none where a whole file system
+/// is mounted.
+pub fn bound_at(at: &Path) -> Option<PathBuf> {
+    let real = real_place(at)?;
+    let all = mounts();
+    let there = all.iter().rfind(|mount| mount.at == real)?;
+    let first = all.iter().find(|mount| {
+        mount.dev == there.dev && mount.at != real && there.root.starts_with(&mount.root)
+    })?;
+    let inside = there.root.strip_prefix(&first.root).ok()?;
+    // Joining nothing would add a slash.
+    let parts = first.at.iter().chain(inside.iter());
+    Some(parts.collect())
+}
+
 fn top(real: &Path) -> Option<MountFacts> {
     let found = mounts().into_iter().rfind(|mount| mount.at == real);
     found.map(MountFacts::of)

@@ -16,6 +16,8 @@ pub(crate) struct Mount {
     pub(crate) id: u64,
     /// Device number; an invented one (major 0) for file systems without a device, and for btrfs.
     pub(crate) dev: Dev,
+    /// The directory of the file system that is seen there; `/` if it is all of it.
+    pub(crate) root: PathBuf,
     /// Where.
     pub(crate) at: PathBuf,
     /// Type of the file system.
@@ -61,6 +63,7 @@ fn parse_mount(line: &[u8]) -> Option<Mount> {
     Some(Mount {
         id: text(fields[0])?.parse().ok()?,
         dev: parse_dev(text(fields.get(2)?)?)?,
+        root: unescape(fields.get(3)?),
         at: unescape(fields.get(4)?),
         fs_type: text(fields.get(dash + 1)?)?.to_owned(),
         source: unescape(fields.get(dash + 2)?),

@@ -139,18 +139,27 @@ impl Remote<'_> {
         self.port().is_none_or(|port| answers(self.host, port))
     }
 
+    /// Refuses a password among the options: everybody would see it.
+    ///
+    /// # Errors
+    /// [`DiskError::SecretOption`].
+    pub fn check(&self) -> Result<()> {
+        let Some(option) = self.options.iter().find(|option| is_secret(option)) else {
+            return Ok(());
+        };
+        let name = option.split('=').next().unwrap_or_default();
+        Err(DiskError::SecretOption {
+            name: name.to_owned(),
+        })
+    }
+
     /// Mounts it at a place.
     ///
     /// # Errors
     /// [`DiskError::Unreachable`] when the server does not answer, [`DiskError::SecretOption`] for a
     /// password among the options, and those of [`mount`].
     pub fn mount(&self, at: &Path) -> Result<Mounted> {
-        if let Some(option) = self.options.iter().find(|option| is_secret(option)) {
-            let name = option.split('=').next().unwrap_or_default();
-            return Err(DiskError::SecretOption {
-                name: name.to_owned(),
-            });
-        }
+        self.check()?;
         let source = self.source();
         let options = self.all_options();
         let kind = match self.protocol {

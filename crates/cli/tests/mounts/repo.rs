@@ -45,12 +45,62 @@ fn mount_several_repositories_at_once_each_at_its_address() -> Result<()> {
         "/",
     ])?;
     assert_eq!(code, "disk/mounted");
+    assert_eq!(room.state("10.0.0.9")?, "mounted");
     room.done(&["repo", "unmount", "10.0.0.9"])?;
     assert_eq!(room.state("10.0.0.9")?, "absent");
     assert_eq!(room.state("nas.example.org")?, "mounted");
     room.done(&["repo", "unmount", "nas.example.org"])?;
     let (code, _) = room.refused(&["repo", "unmount", "nas.example.org"])?;
     assert_eq!(code, "mount/not-mounted");
+    room.tidy()
+}
+
+#[test]
+fn mount_over_another_says_what_is_there_and_how_it_goes() -> Result<()> {
+    if !have_root() {
+        return Ok(());
+    }
+    let room = Room::new()?;
+    room.mount("10.0.0.9", &[])?;
+    let (images, at) = (room.path("images"), room.path("root/10.0.0.9"));
+    let other = room.path("etc");
+    let args = |path, more: &[&'static str]| {
+        let args = [
+            "repo",
+            "mount",
+            "10.0.0.9",
+            "--protocol",
+            "file",
+            "--path",
+            path,
+        ];
+        [&args[..], more].concat()
+    };
+    for args in [args(text(&other), &[]), args(text(&images), &["--write"])] {
+        for step in ["--dry-run", "--yes"] {
+            let said = room.said(&[&args[..], &[step]].concat())?;
+            assert_eq!(said.refused()?, "disk/mounted");
+            assert!(said.plan().is_null(), "{}", said.plan());
+            let error = &said.last()["error"];
+            let all = [&error["message"], &error["cause"], &error["hint"]];
+            let all = all.map(ToString::to_string).concat();
+            assert!(
+                all.contains(text(&images)) && all.contains(text(&at)),
+                "{all}"
+            );
+            assert!(all.contains("read-only"), "{all}");
+            assert!(all.contains("sudo azud repo unmount 10.0.0.9"), "{all}");
+        }
+    }
+    // What is there as it was asked for needs no plan.
+    let mut command = Command::new(env!("CARGO_BIN_EXE_azud"));
+    room.furnish(command.args(args(text(&images), &[])).env("LC_ALL", "C"));
+    let output = command.output()?;
+    assert!(output.status.success(), "{output:?}");
+    let said = String::from_utf8(output.stdout)?;
+    assert_eq!(said.lines().count(), 1, "{said}");
+    assert!(said.contains(text(&at)), "{said}");
+    room.done(&["repo", "unmount", "10.0.0.9"])?;
     room.tidy()
 }
 

@@ -15,6 +15,7 @@ use std::path::{Path, PathBuf};
 use azud_core::code::Code;
 use azud_core::namespace::{Facts, Namespace, PlaceError};
 use azud_core::reference::{Host, Where};
+use azud_disk::mounting::{MountFacts, bound_at};
 use azud_disk::own_addresses;
 use azud_disk::remote::{Protocol, Remote, mounted_in, reach};
 use clap::Subcommand;
@@ -128,9 +129,7 @@ impl Goal {
 
     /// The way by which what is mounted there would be mounted now: the same source with the same rights.
     fn mounted_by<'a>(&self, ways: &'a [Remote<'a>]) -> Option<&'a Remote<'a>> {
-        let above = self.at.parent().unwrap_or(&self.at);
-        let mut there = mounted_in(above).into_iter();
-        let there = there.find(|facts| facts.at == self.at)?;
+        let there = self.there()?;
         ways.iter().find(|way| {
             let same = match way.protocol {
                 // A bound directory is known by its number alone.
@@ -143,10 +142,43 @@ impl Goal {
 
     /// Whether anything is mounted there.
     fn is_mounted(&self) -> bool {
+        self.there().is_some()
+    }
+
+    fn there(&self) -> Option<MountFacts> {
         let above = self.at.parent().unwrap_or(&self.at);
         let mut there = mounted_in(above).into_iter();
-        there.any(|facts| facts.at == self.at)
+        there.find(|facts| facts.at == self.at)
     }
+
+    /// What is mounted there is not what was asked for: what it is, and how it goes.
+    fn taken(&self, context: &Context) -> Failure {
+        let there = self.there();
+        let bound = || bound_at(&self.at).filter(|_| there.as_ref().is_some_and(is_of_a_disk));
+        let source = bound().or_else(|| there.as_ref().map(|facts| facts.source.clone()));
+        let read_only = there.as_ref().is_some_and(|facts| facts.read_only);
+        let key = if read_only {
+            "repo-taken-read-only"
+        } else {
+            "repo-taken"
+        };
+        let values = [
+            ("at", self.at.display().to_string().into()),
+            (
+                "source",
+                source.unwrap_or_default().display().to_string().into(),
+            ),
+        ];
+        let text = context.catalog.fmt(key, &values);
+        let address = [("address", self.host.to_string().into())];
+        let hint = context.catalog.fmt("hint-repo-taken", &address);
+        Failure::new(Code::Mounted, text).with_hint(hint)
+    }
+}
+
+/// Of a server the source says enough.
+fn is_of_a_disk(facts: &MountFacts) -> bool {
+    Protocol::of_type(&facts.fs_type) == Protocol::File
 }
 
 fn same_directory(one: &Path, other: &Path) -> bool {

@@ -52,6 +52,13 @@ impl Args {
                 return Err(Failure::new(Code::NoShare, way.path).with_hint(hint));
             }
         }
+        wanted.iter().try_for_each(Remote::check)?;
+        if goal.is_mounted() && state(at) == State::Mounted {
+            let way = goal.mounted_by(&wanted);
+            let way = way.ok_or_else(|| goal.taken(context))?;
+            show(context, (&known.address, at), way, "result-repo-mounted");
+            return Ok(());
+        }
         if settle(context, &plan, self.writing) == Step::Stop {
             return Ok(());
         }
@@ -64,22 +71,18 @@ impl Args {
             withdraw(at)?;
         }
         let ways = known.ways(host, credentials.as_ref())?;
-        if let Some(way) = goal.mounted_by(&ways) {
-            show(context, (&known.address, at), way);
-            return Ok(());
-        }
         let (mounted, way) = first(&ways, at)?;
         // What cannot be read is of no use; it goes away with its guard.
         fs::read_dir(mounted.at()).map_err(|error| Failure::io(at, &error))?;
         mounted.keep();
         follow(context);
-        show(context, (&known.address, at), way);
+        show(context, (&known.address, at), way, "result-repo-mount");
         Ok(())
     }
 }
 
 /// Where it is, whoever mounted it.
-fn show(context: &Context, (address, at): (&str, &Path), way: &Remote<'_>) {
+fn show(context: &Context, (address, at): (&str, &Path), way: &Remote<'_>, key: &str) {
     let value = json!({
         "action": "repo-mount",
         "address": address,
@@ -91,7 +94,7 @@ fn show(context: &Context, (address, at): (&str, &Path), way: &Remote<'_>) {
     context.output.result(&value, || {
         let shown = at.display().to_string();
         let values = [("at", shown.into())];
-        context.catalog.fmt("result-repo-mount", &values)
+        context.catalog.fmt(key, &values)
     });
 }
 
