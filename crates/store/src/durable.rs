@@ -7,10 +7,10 @@ use std::cell::RefCell;
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, ErrorKind, Read, Write};
 use std::os::fd::AsFd;
-use std::os::unix::fs::FileExt;
+use std::os::unix::fs::{FileExt, OpenOptionsExt};
 use std::path::Path;
 
-use rustix::fs::{FallocateFlags, Mode, fallocate};
+use rustix::fs::{FallocateFlags, Mode, OFlags, fallocate};
 use rustix::io::Errno;
 
 use crate::error::{At, Result, StoreError};
@@ -74,6 +74,9 @@ fn step(op: Op, path: &Path) -> io::Result<()> {
     })
 }
 
+/// As the system's calls take it.
+const NOFOLLOW: i32 = OFlags::NOFOLLOW.bits().cast_signed();
+
 /// Makes a directory that must not exist.
 pub(crate) fn make_dir(path: &Path) -> Result<()> {
     step(Op::MakeDir, path)
@@ -129,7 +132,7 @@ pub(crate) fn create(path: &Path) -> Result<File> {
         .at("create", path)
 }
 
-/// Writes a small file whole, onto the medium; its name is durable after [`sync_dir`].
+/// Writes a small file whole, onto the medium; its name is durable after [`sync_dir`]. A link is not followed.
 pub(crate) fn write(path: &Path, content: &[u8]) -> Result<File> {
     let write = || {
         step(Op::Write, path)?;
@@ -137,6 +140,7 @@ pub(crate) fn write(path: &Path, content: &[u8]) -> Result<File> {
             .write(true)
             .create(true)
             .truncate(true)
+            .custom_flags(NOFOLLOW)
             .open(path)?;
         file.write_all(content)?;
         file.sync_all()?;
@@ -150,6 +154,10 @@ pub(crate) fn replace(path: &Path, content: &[u8]) -> Result<()> {
     let mut draft = path.as_os_str().to_owned();
     draft.push(".new");
     let draft = Path::new(&draft);
+    // What somebody planted there would be written instead.
+    if fs::symlink_metadata(draft).is_ok_and(|meta| meta.is_symlink()) {
+        remove_file(draft)?;
+    }
     write(draft, content)?;
     rename(draft, path)?;
     path.parent().map_or(Ok(()), sync_dir)
@@ -391,7 +399,6 @@ pub(crate) fn file_size(path: &Path) -> Result<Option<u64>> {
 
 /// Reads a small regular file, at most `limit` bytes of it; a link, pipe or device is never opened.
 pub(crate) fn read_small(path: &Path, limit: u64) -> io::Result<Vec<u8>> {
-    use rustix::fs::OFlags;
     // Non-blocking, so that a pipe put here cannot hold us.
     let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
     let file = File::from(rustix::fs::open(path, flags, Mode::empty())?);

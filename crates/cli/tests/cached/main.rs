@@ -6,6 +6,7 @@ mod hurt;
 #[path = "../kit/mod.rs"]
 mod kit;
 mod named;
+mod planted;
 mod remains;
 mod repair;
 mod room;

@@ -122,7 +122,7 @@ impl Cache {
     /// Takes away what evictions that were cut short left, unless somebody is at work or nothing may be written:
     /// their bytes are on no list of images, and whoever counts the room that is left would miss them.
     pub fn settle(&self, now: SystemTime) {
-        let pending = durable::names(&self.state(EVICTING)).is_ok_and(|names| !names.is_empty());
+        let pending = self.names_in(EVICTING).is_ok_and(|names| !names.is_empty());
         if pending && let Ok(Some(_lock)) = DirLock::try_now(&self.root.join(STATE)) {
             // The next eviction tells what is wrong here.
             let _ = self.finish_evictions(now);
@@ -132,7 +132,7 @@ impl Cache {
     /// Takes away what evictions that were cut short left. The caller holds the lock.
     fn finish_evictions(&self, now: SystemTime) -> Result<()> {
         let dir = self.state(EVICTING);
-        for name in durable::names(&dir)? {
+        for name in self.names_in(EVICTING)? {
             if let Some(path) = self.path_of(&name)
                 && let Ok(image) = self.image(&path)
                 && self.holds(image.dir())

@@ -86,7 +86,7 @@ impl Cache {
     pub(crate) fn leased(&self, now: SystemTime, clear: bool) -> Result<BTreeSet<PathBuf>> {
         let dir = self.state(LEASES);
         let mut images = BTreeSet::new();
-        for name in durable::names(&dir)? {
+        for name in self.names_in(LEASES)? {
             let lease = dir.join(name);
             if !super::is_dir(&lease) {
                 continue;

@@ -15,6 +15,7 @@ mod record;
 mod room;
 mod survey;
 
+use std::ffi::OsString;
 use std::fmt::Write as _;
 use std::io;
 use std::path::{Component, Path, PathBuf};
@@ -40,6 +41,7 @@ const PINS: &str = "pins";
 const INSTALLED: &str = "installed";
 const LEASES: &str = "leases";
 const EVICTING: &str = "evicting";
+const PARTS: [&str; 5] = [IMAGES, PINS, INSTALLED, LEASES, EVICTING];
 
 /// A cache, by its root.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -140,6 +142,32 @@ impl Cache {
         self.root.join(STATE).join(part)
     }
 
+    /// Whether a part of the state is a directory of ours: a link in its place, or in that of the state, leads anywhere.
+    fn owns(&self, part: &str) -> bool {
+        is_dir(&self.root.join(STATE)) && is_dir(&self.state(part))
+    }
+
+    /// The names in a part of the state; none where something else is in its place.
+    fn names_in(&self, part: &str) -> Result<Vec<OsString>> {
+        if self.owns(part) {
+            durable::names(&self.state(part))
+        } else {
+            Ok(Vec::new())
+        }
+    }
+
+    /// What stands where a directory of the state belongs and is none, from the root.
+    fn usurped(&self) -> Vec<PathBuf> {
+        let state = Path::new(STATE);
+        let all = PARTS.iter().map(|part| state.join(part));
+        let all = std::iter::once(state.to_owned()).chain(all);
+        let other = |path: &PathBuf| {
+            let meta = std::fs::symlink_metadata(self.root.join(path));
+            meta.is_ok_and(|meta| !meta.is_dir())
+        };
+        all.filter(other).collect()
+    }
+
     /// The file of the state that belongs to a path or partition.
     fn file(&self, part: &str, of: &[u8], ending: &str) -> PathBuf {
         self.state(part).join(format!("{}{ending}", key(of)))
@@ -149,7 +177,7 @@ impl Cache {
     fn lock(&self) -> Result<DirLock> {
         let state = self.root.join(STATE);
         make(&state)?;
-        for part in [IMAGES, PINS, INSTALLED, LEASES, EVICTING] {
+        for part in PARTS {
             make(&state.join(part))?;
         }
         DirLock::wait(&state)

@@ -154,6 +154,9 @@ struct Installed {
 impl Cache {
     /// What is remembered of an image, and whether what was remembered is damaged.
     pub(crate) fn record(&self, path: &Path) -> (Record, bool) {
+        if !self.owns(IMAGES) {
+            return (Record::new(path), false);
+        }
         let file = self.file(IMAGES, path.as_os_str().as_bytes(), ".json");
         let Ok(text) = durable::read_small(&file, MAX_RECORD) else {
             return (Record::new(path), file.symlink_metadata().is_ok());
@@ -169,6 +172,9 @@ impl Cache {
 
     /// The path whose state has this name, as its record tells it: inside the tree, or none.
     pub(crate) fn path_of(&self, name: &OsStr) -> Option<PathBuf> {
+        if !self.owns(IMAGES) {
+            return None;
+        }
         let mut file = self.state(IMAGES).join(name).into_os_string();
         file.push(".json");
         let text = durable::read_small(Path::new(&file), MAX_RECORD).ok()?;
@@ -278,12 +284,6 @@ impl Cache {
         Ok(true)
     }
 
-    pub(crate) fn is_pinned(&self, path: &Path) -> bool {
-        self.pin_file(path).symlink_metadata().is_ok()
-    }
-
-    fn pin_file(&self, path: &Path) -> PathBuf {
-        self.file(PINS, path.as_os_str().as_bytes(), ".pin")
     /// Refuses an image that is pinned: it stays until it is unpinned.
     ///
     /// # Errors
@@ -298,6 +298,12 @@ impl Cache {
         })
     }
 
+    pub(crate) fn is_pinned(&self, path: &Path) -> bool {
+        self.owns(PINS) && self.pin_file(path).symlink_metadata().is_ok()
+    }
+
+    fn pin_file(&self, path: &Path) -> PathBuf {
+        self.file(PINS, path.as_os_str().as_bytes(), ".pin")
     }
 
     /// This partition of the machine runs what the image of this identity holds.
@@ -339,7 +345,7 @@ impl Cache {
     pub(crate) fn installed(&self) -> Result<(RunsOn, Vec<PathBuf>)> {
         let dir = self.state(INSTALLED);
         let (mut found, mut damaged) = (RunsOn::new(), Vec::new());
-        for name in durable::names(&dir)? {
+        for name in self.names_in(INSTALLED)? {
             let file = dir.join(&name);
             let text = durable::read_small(&file, MAX_RECORD).unwrap_or_default();
             // What a crash left of a file that was being written counts as nothing.

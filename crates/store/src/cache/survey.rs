@@ -128,6 +128,7 @@ impl Cache {
         self.settle(now);
         let leased = self.leased(now, false)?;
         let (installed, mut damaged) = self.installed()?;
+        damaged.extend(self.usurped());
         let seen = Seen {
             cache: self,
             leased,

@@ -14,7 +14,7 @@ use super::check::{Found, check, is_foreign, renew_hint};
 use super::list::warn;
 use super::throttle::Throttle;
 use crate::args::size::{size, whole};
-use crate::cached::{Place, locate};
+use crate::cached::{Place, locate, tell};
 use crate::checked::Checking;
 use crate::commands::Context;
 use crate::failure::Failure;
@@ -128,7 +128,9 @@ fn one(
             let text = context.catalog.text("warn-not-remembered");
             context.output.warn(&context.catalog, &text);
         }
-        Err(error) => return Err(error.into()),
+        // Said already, by whoever tried it before.
+        Err(_) if !sound || identity.is_some() => {}
+        Err(error) => drop(tell::<()>(context, Err(error))),
     }
     let word = if sound { "sound" } else { "damaged" };
     Ok(Checked {
