@@ -1,6 +1,6 @@
 //! `azud storage watch`.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use azud_disk::remote::{is_gone, mounted_in, reach};
@@ -30,12 +30,7 @@ impl Args {
         let watch = Watch::begin()?;
         let mut site = Site::load(&context.site)?;
         interrupt::only_watches();
-        context
-            .output
-            .json(&json!({ "watching": site.layout.mnt() }));
-        context
-            .output
-            .note(&context.catalog.text("storage-watching"));
+        announce(context, site.layout.mnt());
         step(context, &site);
         let mut left = gone(&site);
         loop {
@@ -53,13 +48,24 @@ impl Args {
     }
 }
 
+/// Says that it has begun, to whoever wants to hear.
+fn announce(context: &Context, mnt: &Path) {
+    if context.output.mode().quiet {
+        return;
+    }
+    context.output.json(&json!({ "watching": mnt }));
+    let text = context.catalog.text("storage-watching");
+    context.output.note(&text);
+}
+
 /// Clears away what was pulled, and brings the names in step.
 fn step(context: &Context, site: &Site) {
     let namespace = match place::of_site(site) {
         Ok(namespace) => namespace,
         Err(failure) => return context.output.failure(&context.catalog, &failure),
     };
-    for cleared in place::clear(context, &namespace) {
+    let cleared = place::clear(context, &namespace);
+    for cleared in cleared.iter().filter(|_| !context.output.mode().quiet) {
         let name = cleared.to_string();
         context.output.json(&json!({ "withdrawn": name }));
     }
@@ -76,4 +82,32 @@ fn gone(site: &Site) -> Vec<PathBuf> {
         .flat_map(|dir| mounted_in(&dir));
     let places = mounted.map(|facts| facts.at);
     places.filter(|at| is_gone(at)).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::announce;
+    use crate::commands::Context;
+    use crate::i18n::{Catalog, Lang};
+    use crate::output::memory::output;
+    use crate::site::SiteArgs;
+    use crate::telling::Teller;
+
+    #[test]
+    fn whoever_wants_quiet_is_not_told_that_it_begins() {
+        for (json, quiet) in [(false, false), (false, true), (true, false), (true, true)] {
+            let (output, out, err) = output(json, quiet);
+            let context = Context {
+                catalog: Catalog::new(Lang::En),
+                output,
+                site: SiteArgs::default(),
+                teller: Teller::default(),
+            };
+            announce(&context, Path::new("/mnt"));
+            let said = [out.text(), err.text()].concat();
+            assert_eq!(said.is_empty(), quiet, "json {json}: {said}");
+        }
+    }
 }
