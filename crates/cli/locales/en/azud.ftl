@@ -951,6 +951,7 @@ word-label = label
 word-partlabel = partition name
 word-mbr-type = partition type
 word-gpt-name = name in the table
+warn-another-cache = There is another cache: { $devices }. Where two could be meant nothing is chosen: relabel one afterwards (sudo e2label DEVICE OLDCACHE), or name the one that is meant in every command.
 warn-several-caches = Several devices are caches: { $devices }. Commands need to be told which one is meant.
 warn-unformatted = { $device } has no file system that is recognised.
 warn-mounted-read-only = The cache is mounted already, read-only. To write to it, unmount it (“azud cache unmount”) and mount it again.

@@ -951,6 +951,7 @@ word-label = etiqueta
 word-partlabel = nombre de la partición
 word-mbr-type = tipo de la partición
 word-gpt-name = nombre en la tabla
+warn-another-cache = Hay otra caché: { $devices }. Donde podrían ser dos no se elige ninguna: cambie después la etiqueta de una (sudo e2label DISPOSITIVO OLDCACHE), o nombre en cada orden la que sea.
 warn-several-caches = Hay varios dispositivos que son caché: { $devices }. Hay que decir a las órdenes cuál es.
 warn-unformatted = No se reconoce ningún sistema de ficheros en { $device }.
 warn-mounted-read-only = La caché ya está montada, en solo lectura. Para escribir en ella, desmóntela («azud cache unmount») y vuelva a montarla.

@@ -1,5 +1,6 @@
 //! Disks with real tables on loop devices, and mounts, taken down whatever happens.
 
+use std::cell::RefCell;
 use std::ffi::OsStr;
 use std::fs::{self, File};
 use std::os::unix::fs::FileExt;
@@ -14,13 +15,19 @@ use serde_json::Value;
 
 pub(crate) const MIB: u64 = 1 << 20;
 
-/// Runs the program where neither this machine's images nor its media are.
+thread_local! {
+    /// The disks of this test: what others make meanwhile does not count.
+    static DISKS: RefCell<Vec<String>> = const { RefCell::new(Vec::new()) };
+}
+
+/// Runs the program where neither this machine's images nor its media are, and of its disks only those of this test.
 pub(crate) fn azud<S: AsRef<OsStr>>(args: &[S]) -> Result<Said> {
     let aside = Path::new(env!("CARGO_TARGET_TMPDIR")).join("cache");
     let mut command = kit::command(args);
     command
         .env("AZUD_ROOT", aside.join("root"))
-        .env("AZUD_MNT", aside.join("mnt"));
+        .env("AZUD_MNT", aside.join("mnt"))
+        .env("AZUD_DISKS", DISKS.with_borrow(|disks| disks.join(":")));
     Said::of(&command.output()?)
 }
 
@@ -49,6 +56,7 @@ impl Parted {
         let file = dir.join(name);
         File::create(&file)?.set_len(mib * MIB)?;
         let device = Loop::attach_with(&file, options)?;
+        DISKS.with_borrow_mut(|disks| disks.push(device.name().to_owned()));
         Ok(Self { device, file })
     }
 
@@ -122,6 +130,7 @@ impl Parted {
 
 impl Drop for Parted {
     fn drop(&mut self) {
+        DISKS.with_borrow_mut(|disks| disks.retain(|name| name != self.device.name()));
         // A loop device keeps its partitions when it gets another file. None there is no failure.
         let _ = run_any("partx", &["--delete", self.device.name()]);
     }

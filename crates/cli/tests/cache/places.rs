@@ -86,3 +86,30 @@ fn loop_a_planted_link_leads_nowhere() -> Result<()> {
     fs::remove_file(&at.0)?;
     Ok(())
 }
+
+/// Where two could be meant, nothing is chosen: whoever makes the second one is told before.
+#[test]
+fn loop_a_second_cache_is_told_of_by_its_plan() -> Result<()> {
+    if !ready() {
+        return Ok(());
+    }
+    let dir = tempfile::tempdir()?;
+    let first = Parted::new(dir.path(), "first", 100, &[])?;
+    done(&["cache", "init", first.name(), "--yes"])?;
+    let second = Parted::new(dir.path(), "second", 200, &[])?;
+    second.table("label: gpt\\nstart=1MiB,size=60MiB\\n")?;
+    for device in [second.name(), &second.part(1)] {
+        let said = azud(&["cache", "init", device, "--dry-run"])?;
+        said.done()?;
+        let warned = said.warned();
+        ensure!(warned.contains(&"another-cache"), "{device}: {warned:?}");
+        let plan = said.plan().to_string();
+        ensure!(plan.contains(&first.part(1)), "{plan}");
+    }
+    // It is no other one than itself.
+    let said = azud(&["cache", "init", &first.part(1), "--reformat", "--dry-run"])?;
+    said.done()?;
+    let warned = said.warned();
+    ensure!(!warned.contains(&"another-cache"), "{warned:?}");
+    Ok(())
+}

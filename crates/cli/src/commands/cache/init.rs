@@ -6,7 +6,7 @@ mod partition;
 use std::path::{Path, PathBuf};
 
 use azud_core::code::Code;
-use azud_disk::cache::{self, CacheFs};
+use azud_disk::cache::{self, CacheFs, Hit};
 use azud_disk::partition::Scheme;
 use azud_disk::{DeviceFacts, DiskError, Kind};
 use clap::ValueEnum;
@@ -18,6 +18,7 @@ use crate::args::size::size;
 use crate::commands::Context;
 use crate::failure::Failure;
 use crate::place;
+use crate::plan::Plan;
 
 /// The file system of a new cache.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -139,6 +140,21 @@ impl Args {
         });
         Ok(())
     }
+}
+
+/// Adds to a plan which other devices are caches: where two could be meant nothing is chosen. What is plugged in does not
+/// count beside the computer's own.
+fn warn_others(context: &Context, plan: Plan, device: &Path) -> Plan {
+    let hits = cache::find(&place::disks()).unwrap_or_default().hits;
+    let other =
+        |hit: &&Hit| !hit.removable && hit.device != device && hit.disk.as_deref() != Some(device);
+    let others = hits.iter().filter(other);
+    let others: Vec<String> = others.map(|hit| hit.device.display().to_string()).collect();
+    if others.is_empty() {
+        return plan;
+    }
+    let values = [("devices", others.join(", ").into())];
+    plan.warning(&context.catalog, "another-cache", &values)
 }
 
 /// The node itself: what links to it may mean another device later.

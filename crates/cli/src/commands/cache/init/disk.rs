@@ -8,7 +8,7 @@ use azud_disk::partition::{self, NewPartition, Place, Table, Wish, plan};
 use azud_disk::{DeviceFacts, DiskError, check_unused};
 
 use super::super::{layout, unrecognised};
-use super::{Args, exists};
+use super::{Args, exists, warn_others};
 use crate::commands::Context;
 use crate::confirm::{Step, settle_table};
 use crate::failure::Failure;
@@ -37,6 +37,7 @@ pub(super) fn create(
     let new = planned(args, disk, facts, table.as_ref())?;
     let inner = layout(context)?.inner().display().to_string();
     let plan = describe(args, context, disk, &new).text("images-at", inner);
+    let plan = warn_others(context, plan, disk);
     let name = disk.display().to_string();
     if settle_table(context, &plan, args.writing, &name)? == Step::Stop {
         return Ok(None);

@@ -8,7 +8,7 @@ use azud_disk::{DeviceFacts, DiskError, check_unused};
 
 use super::super::layout;
 use super::super::tree::{Images, images};
-use super::{Args, exists};
+use super::{Args, exists, warn_others};
 use crate::commands::Context;
 use crate::confirm::{Step, settle_destructive};
 use crate::failure::Failure;
@@ -50,6 +50,7 @@ pub(super) fn init(
     } else if held.is_cache && held.images.is_none() {
         plan = plan.warning(&context.catalog, "images-unknown", &[]);
     }
+    plan = warn_others(context, plan, device);
     if settle_destructive(context, &plan, args.writing, &name)? == Step::Stop {
         return Ok(());
     }
