@@ -133,7 +133,7 @@ pub(crate) fn refuse(
     }
     spare_images(device)?;
     refuse_small(facts, image.native.minimum_size())?;
-    let sector = sector_size(image);
+    let sector = azud_image::restore::sector_size(&image.native);
     if sector != 0 && facts.kind == Kind::BlockDevice && facts.logical_sector > sector {
         let what = format!(
             "{} has sectors of {} bytes, the image {sector}",
@@ -143,16 +143,6 @@ pub(crate) fn refuse(
         return Err(Failure::new(Code::SectorSize, what));
     }
     Ok(())
-}
-
-/// The longest sectors that the file system can lie on, in bytes; 0 where nothing tells. ext does not say, but its
-/// blocks cannot be shorter than sectors.
-fn sector_size(image: &Restorable) -> u32 {
-    let facts = image.native.facts();
-    match facts.sector_size {
-        0 if facts.fs == "EXTFS" => image.native.geometry().header.block_size,
-        told => told,
-    }
 }
 
 /// Refuses a target that holds less than is needed. An empty file gets its size from the image; one with content

@@ -1,16 +1,17 @@
 //! The engine on devices in memory: what goes in comes out, whatever is asked, whatever breaks.
 #![allow(clippy::cast_possible_truncation, reason = "sizes of test data")]
 
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::AtomicUsize;
 
 use azud_core::format::container::{self, Trailer};
 use azud_core::format::index::{Index, Tail};
-use azud_core::io::{ReadAt, WriteAt};
+use azud_core::io::ReadAt;
 use azud_core::progress::Silent;
 use azud_image::capture::{Base, DeviceContent, capture};
 use azud_image::restore::{RestoreOptions, Unused, restore, restore_pipe};
 use azud_image::{ImageError, Native, diff, verify, write_partclone};
 use azud_testkit::memory::Memory;
+use engine_kit::devices::{Forgetful, Sectors};
 use engine_kit::{MODES, PLAIN, bytes_of, noise, options, same_where_used, sample, take, volume};
 use proptest::prelude::*;
 
@@ -330,42 +331,11 @@ fn regression_an_index_of_gigabytes_is_refused() {
     assert_eq!(error.code(), azud_core::code::Code::TooLarge, "{error}");
 }
 
-/// A device that counts how often it was told to forget.
-struct Forgetful(Memory, AtomicUsize);
-
-impl ReadAt for Forgetful {
-    fn len(&self) -> u64 {
-        self.0.len()
-    }
-    fn read_exact_at(&self, buf: &mut [u8], offset: u64) -> std::io::Result<()> {
-        self.0.read_exact_at(buf, offset)
-    }
-}
-
-impl WriteAt for Forgetful {
-    fn write_all_at(&self, buf: &[u8], offset: u64) -> std::io::Result<()> {
-        self.0.write_all_at(buf, offset)
-    }
-    fn flush(&self) -> std::io::Result<()> {
-        self.0.flush()
-    }
-    fn discard(&self, offset: u64, len: u64) -> std::io::Result<()> {
-        self.0.discard(offset, len)
-    }
-    fn zero(&self, offset: u64, len: u64) -> std::io::Result<()> {
-        self.0.zero(offset, len)
-    }
-    fn forget(&self) -> std::io::Result<()> {
-        self.1.fetch_add(1, Ordering::Relaxed);
-        Ok(())
-    }
-}
-
 #[test]
 fn regression_nothing_to_write_is_read_back_all_the_same() {
     let (device, _, file) = sample();
     let native = Native::open(&file).expect("opens");
-    let target = Forgetful(Memory::new(device), AtomicUsize::new(0));
+    let target = Forgetful(Memory::new(device), AtomicUsize::new(0), None);
     let mode = RestoreOptions {
         changed_only: true,
         ..PLAIN
@@ -373,6 +343,76 @@ fn regression_nothing_to_write_is_read_back_all_the_same() {
     restore(&native, &file, &target, &mode, &Silent).expect("restores");
     assert_eq!(target.0.take_log(), [], "nothing differs");
     assert_eq!(target.1.into_inner(), 1, "the medium was asked");
+}
+
+#[test]
+fn what_the_medium_does_not_hold_is_found_by_reading_back() {
+    let device = noise(8, (4 << 20) + 777);
+    let volume = volume(&device, 4096, |_| true);
+    let (file, _) = take(&device, &volume, &options(None, Some(128 << 10)));
+    let native = Native::open(&file).expect("opens");
+    for (lost, good) in [
+        (None, true),
+        (Some(2 << 20), false),
+        (Some((4 << 20) + 700), false),
+    ] {
+        for pipe in [false, true] {
+            let target = Forgetful(
+                Memory::new(vec![9; device.len()]),
+                AtomicUsize::new(0),
+                lost,
+            );
+            let done = if pipe {
+                restore_pipe(file.as_slice(), &target, &PLAIN, &Silent)
+            } else {
+                restore(&native, &file, &target, &PLAIN, &Silent)
+            };
+            let told = matches!(done, Err(ImageError::ReadBack { .. }));
+            assert!(
+                if good { done.is_ok() } else { told },
+                "{lost:?}, {pipe}: {done:?}"
+            );
+        }
+    }
+}
+
+#[test]
+fn content_that_is_not_what_the_index_says_is_found_by_decoding() {
+    let (device, volume, _) = sample();
+    let (file, captured) = take(&device, &volume, &options(None, Some(128 << 10)));
+    let mut index = captured.index;
+    let last = index.frames.len() - 1;
+    index.frames[last].content_hash[0] ^= 1;
+    let lie = with_index(&file, &index);
+    let native = Native::open(&lie).expect("opens");
+    verify(&native, &lie, false, &Silent).expect("the stored bytes are what the index says");
+    let error = verify(&native, &lie, true, &Silent).expect_err("a lie");
+    assert!(matches!(error, ImageError::Frames { bad, .. } if bad == [last]));
+}
+
+#[test]
+fn a_stream_without_its_last_frame_is_no_volume() {
+    let (device, volume, _) = sample();
+    let (file, captured) = take(&device, &volume, &options(None, Some(128 << 10)));
+    let mut index = captured.index;
+    index.frames.pop();
+    let cut = with_index(&file, &index);
+    let target = Memory::new(vec![9; device.len()]);
+    restore_pipe(cut.as_slice(), &target, &PLAIN, &Silent).expect_err("blocks are missing");
+    assert!(
+        target.bytes()[..128 << 10].iter().all(|b| *b == 0),
+        "looks restored"
+    );
+}
+
+#[test]
+fn regression_a_tail_of_any_length_comes_from_a_stream_onto_whole_sectors() {
+    let device = noise(9, (4 << 20) + 777);
+    let volume = volume(&device, 4096, |block| block % 5 != 2);
+    let (file, _) = take(&device, &volume, &options(None, Some(128 << 10)));
+    let target = Sectors(Memory::new(vec![9; (4 << 20) + 8192]));
+    restore_pipe(file.as_slice(), &target, &PLAIN, &Silent).expect("restores");
+    same_where_used(&volume, &device, &target.0.bytes());
 }
 
 #[test]

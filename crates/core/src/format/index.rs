@@ -241,7 +241,11 @@ fn section(out: &mut Vec<u8>, kind: u16, len: usize) -> &mut Vec<u8> {
 
 fn read_facts(body: &[u8]) -> Result<Facts, FormatError> {
     limit("facts", body.len(), MAX_FACTS)?;
-    serde_json::from_slice(body).map_err(|error| FormatError::Corrupt(format!("facts: {error}")))
+    let wrong = |error: serde_json::Error| FormatError::Corrupt(format!("facts: {error}"));
+    // An object: in an array, names would be guessed from places.
+    let members: serde_json::Map<String, serde_json::Value> =
+        serde_json::from_slice(body).map_err(wrong)?;
+    serde_json::from_value(members.into()).map_err(wrong)
 }
 
 fn read_frames(body: &[u8]) -> Result<Vec<Frame>, FormatError> {
@@ -344,6 +348,14 @@ mod tests {
             index.append(&mut bytes);
             let _ = Index::parse(&index);
         }
+    }
+
+    #[test]
+    fn facts_are_an_object() {
+        for text in ["[]", r#"["tool", "yesterday"]"#, "null", "7"] {
+            assert!(read_facts(text.as_bytes()).is_err(), "{text}");
+        }
+        assert_eq!(read_facts(b"{}"), Ok(Facts::default()));
     }
 
     #[test]

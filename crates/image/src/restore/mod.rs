@@ -22,7 +22,7 @@ mod scan;
 mod sink;
 mod turnstile;
 
-use azud_core::format::index::{Facts, Frame};
+use azud_core::format::index::Frame;
 use azud_core::io::{PageBuf, ReadAt, WriteAt};
 use azud_core::progress::{Phase, Progress};
 
@@ -33,7 +33,7 @@ pub use pipe::{Announced, PIPE_WRITE_UNIT, announced, restore_pipe};
 
 use crate::codec::Decoder;
 use crate::error::ImageError;
-use crate::native::Native;
+use crate::native::{Geometry, Native};
 use crate::par::{cores, each};
 use sink::Sink;
 use turnstile::Turnstile;
@@ -143,7 +143,7 @@ pub fn restore(
         starts: native.starts(),
     };
     job.check_size()?;
-    check_sectors(native.facts(), options)?;
+    check_sectors(native.geometry(), native.facts().sector_size, options)?;
     let head = order::image_head(native, file, &job.starts)?;
     let order = Order::new(native.geometry(), native.tails(), &head, target)?;
     // Without differences nothing is written, unless unused blocks are to be treated.
@@ -173,9 +173,28 @@ pub fn restore(
     Ok(done)
 }
 
-/// A file system that depends on its sectors cannot be used on a device with larger ones.
-fn check_sectors(facts: &Facts, options: &RestoreOptions) -> Result<(), ImageError> {
-    let (has, needs) = (options.target_sector, facts.sector_size);
+/// The longest sectors that the file system of an image can lie on, in bytes; 0 where nothing tells.
+pub fn sector_size(native: &Native) -> u32 {
+    longest_sector(native.geometry(), native.facts().sector_size)
+}
+
+/// ext does not say what its sectors are, but its blocks cannot be shorter.
+fn longest_sector(geometry: &Geometry, told: u32) -> u32 {
+    let is_ext = geometry.header.fs.starts_with(b"EXTFS\0");
+    match told {
+        0 if is_ext => geometry.header.block_size,
+        told => told,
+    }
+}
+
+/// A file system that depends on its sectors cannot be used on a device with larger ones. `told` is what the image's
+/// facts say, 0 before they are known.
+fn check_sectors(
+    geometry: &Geometry,
+    told: u32,
+    options: &RestoreOptions,
+) -> Result<(), ImageError> {
+    let (has, needs) = (options.target_sector, longest_sector(geometry, told));
     if needs != 0 && has > needs {
         return Err(ImageError::SectorSize { has, needs });
     }

@@ -98,6 +98,7 @@ pub fn restore_pipe(
     if has < needs {
         return Err(ImageError::TooSmall { has, needs });
     }
+    check_sectors(&geometry, 0, options)?;
     let mut cursor = BlockCursor::new(&geometry.used);
     let (first, head) = read_head(&mut scanner, &geometry, &mut cursor)?;
     let order = Order::for_pipe(&geometry, &head, target)?;
@@ -129,7 +130,7 @@ pub fn restore_pipe(
     let scanner = scanner.into_inner().expect("no holder panics");
     let (index, identity) = scanner.ending()?;
     check_tails(&index.tails, &geometry)?;
-    check_sectors(&index.facts, options)?;
+    check_sectors(&geometry, index.facts.sector_size, options)?;
     let needs = geometry.minimum_size(&index.tails);
     if has < needs {
         return Err(ImageError::TooSmall { has, needs });

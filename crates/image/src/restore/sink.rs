@@ -278,6 +278,22 @@ impl<'a> Sink<'a> {
         Ok(())
     }
 
+    /// A tail begins and ends anywhere; a device takes whole sectors, so what lies around it there is written with it.
+    fn write_tail(&self, tail: &Tail) -> Result<(), ImageError> {
+        let unit = u64::from(super::PIPE_WRITE_UNIT);
+        let tail_end = tail.offset + tail.bytes.len() as u64;
+        let from = tail.offset / unit * unit;
+        let to = tail_end.next_multiple_of(unit).min(self.target.len());
+        let len = usize::try_from(to - from).expect("tails are small");
+        let mut sectors = PageBuf::zeroed(len);
+        self.target
+            .read_exact_at(&mut sectors, from)
+            .map_err(ImageError::target("read", from))?;
+        let at = usize::try_from(tail.offset - from).expect("less than a sector");
+        sectors[at..at + tail.bytes.len()].copy_from_slice(&tail.bytes);
+        self.write_now(from, &sectors)
+    }
+
     fn flush(&self) -> Result<(), ImageError> {
         self.target.flush().map_err(ImageError::target("flush", 0))
     }
@@ -309,7 +325,7 @@ impl<'a> Sink<'a> {
         }
         self.flush()?;
         for tail in tails {
-            self.write_now(tail.offset, &tail.bytes)?;
+            self.write_tail(tail)?;
         }
         for (offset, bytes) in guards {
             self.write_now(offset, bytes)?;

@@ -10,6 +10,8 @@ use azud_image::capture::{Base, CaptureOptions, Captured, DeviceContent, capture
 use azud_image::fs::{FsKind, Volume};
 use azud_image::restore::{Distance, RestoreOptions, Unused, Writes, Zeros};
 
+pub(crate) mod devices;
+
 pub(crate) fn noise(seed: u64, len: usize) -> Vec<u8> {
     let mut state = seed.wrapping_mul(2).wrapping_add(1);
     let mut out = Vec::with_capacity(len + 8);
