@@ -2,12 +2,14 @@
 
 use crate::human::printable;
 
-/// Lines of `label  value`, the values below each other.
+/// Lines of `label  value`, the values below each other, as further lines of one value are.
 pub fn rows<L: AsRef<str>, V: AsRef<str>>(rows: &[(L, V)]) -> String {
     let width = rows.iter().map(|(label, _)| columns(label.as_ref())).max();
     let width = width.unwrap_or(0);
     let line = |(label, value): &(L, V)| {
         let (label, value) = (label.as_ref(), printable(value.as_ref()));
+        // A value from outside must not look like a row.
+        let value = value.replace('\n', &format!("\n{}", " ".repeat(width + 4)));
         format!("  {label}{}  {value}", " ".repeat(width - columns(label)))
     };
     rows.iter().map(line).collect::<Vec<_>>().join("\n")
@@ -62,6 +64,8 @@ mod tests {
     fn values_stand_below_each_other() {
         let text = rows(&[("Tamaño", "1 GiB"), ("Disco", "sda\u{1b}")]);
         assert_eq!(text, "  Tamaño  1 GiB\n  Disco   sda\\u{1b}");
+        let text = rows(&[("Etiqueta", "aula\n  Identidad  0")]);
+        assert_eq!(text, "  Etiqueta  aula\n              Identidad  0");
         assert_eq!(rows::<&str, &str>(&[]), "");
     }
 

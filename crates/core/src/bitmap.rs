@@ -265,6 +265,13 @@ mod tests {
         );
     }
 
+    #[test]
+    fn surplus_bits_are_no_blocks() {
+        let map = Bitmap::from_bytes(&[0xff], 3).expect("one byte");
+        assert_eq!((map.count(), map.to_bytes()), (3, vec![7]));
+        assert_eq!(map, Bitmap::full(3));
+    }
+
     proptest! {
         #[test]
         fn proptest_bytes_round_trip(bits in proptest::collection::vec(any::<bool>(), 0..400)) {

@@ -180,6 +180,18 @@ fn the_first_difference_wipes_once_before_any_other_write() {
             let early = matches!(event, Event::Write(offset, _) if guard(*offset));
             assert!(!early, "{writes:?}: a guard came early");
         }
+        // The primary superblock comes last.
+        let last = log[flushes[2] + 1..flushes[3]].iter();
+        let offsets: Vec<u64> = last
+            .filter_map(|event| match event {
+                Event::Write(offset, _) => Some(*offset),
+                Event::Flush => None,
+            })
+            .collect();
+        assert!(
+            offsets.len() > 1 && offsets.is_sorted_by(|a, b| a > b),
+            "{offsets:?}"
+        );
         assert!(target.bytes() == wanted, "what guards came back");
     }
 }

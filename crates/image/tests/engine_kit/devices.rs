@@ -61,7 +61,7 @@ impl ReadAt for Sectors {
 
 impl WriteAt for Sectors {
     fn write_all_at(&self, buf: &[u8], offset: u64) -> std::io::Result<()> {
-        if (offset | buf.len() as u64) % 512 != 0 {
+        if !(offset | buf.len() as u64).is_multiple_of(512) {
             return Err(std::io::ErrorKind::InvalidInput.into());
         }
         self.0.write_all_at(buf, offset)
