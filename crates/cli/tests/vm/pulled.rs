@@ -28,7 +28,7 @@ impl Pullable {
     }
 
     /// The kernel's name of it, once it has one.
-    fn device(&self) -> Result<PathBuf> {
+    fn device() -> Result<PathBuf> {
         let script = "cd /sys/bus/pseudo/drivers/scsi_debug/adapter0
             for n in $(seq 100); do
                 name=$(ls host*/target*/*/block 2>/dev/null)
@@ -40,14 +40,14 @@ impl Pullable {
         Ok(String::from_utf8(found.stdout)?.trim().into())
     }
 
-    fn pull(&self) -> Result<()> {
-        let device = self.device()?;
+    fn pull() -> Result<()> {
+        let device = Self::device()?;
         let name = device.file_name().context("a name")?;
         let gone = Path::new("/sys/block").join(name).join("device/delete");
         fs::write(gone, "1").map_err(Into::into)
     }
 
-    fn put_back(&self) -> Result<()> {
+    fn put_back() -> Result<()> {
         let host = fs::read_dir(ADAPTER)?.filter_map(|entry| {
             let name = entry.ok()?.file_name().into_string().ok()?;
             name.starts_with("host").then_some(name)
@@ -56,7 +56,7 @@ impl Pullable {
             let scan = Path::new("/sys/class/scsi_host").join(host).join("scan");
             fs::write(scan, "- - -")?;
         }
-        self.device().map(drop)
+        Self::device().map(drop)
     }
 }
 
@@ -76,7 +76,7 @@ fn image(dir: &Path, name: &str) -> Result<(PathBuf, String)> {
 }
 
 /// Begins an update, and pulls the disk as soon as something of the new version is there.
-fn pulled(disk: &Pullable, mut update: Command, cache: &Path) -> Result<()> {
+fn pulled(mut update: Command, cache: &Path) -> Result<()> {
     let mut child = update
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
@@ -94,7 +94,7 @@ fn pulled(disk: &Pullable, mut update: Command, cache: &Path) -> Result<()> {
         );
         sleep(Duration::from_millis(2));
     }
-    disk.pull()?;
+    Pullable::pull()?;
     ensure!(child.try_wait()?.is_none(), "too quick to prove anything");
     let said = Said::of(&child.wait_with_output()?)?;
     // The file system goes read-only when its disk fails: whichever of the two is met first.
@@ -111,8 +111,8 @@ fn vm_a_cache_whose_disk_is_pulled_while_it_is_written() -> Result<()> {
     let dir = tempfile::tempdir()?;
     let (old, first) = image(dir.path(), "old.img")?;
     let (new, second) = image(dir.path(), "new.img")?;
-    let disk = Pullable::new()?;
-    let device = disk.device()?;
+    let _disk = Pullable::new()?;
+    let device = Pullable::device()?;
     run(
         "mke2fs",
         &["-q", "-F", "-t", "ext4", "-m", "0", text(&device)],
@@ -128,12 +128,12 @@ fn vm_a_cache_whose_disk_is_pulled_while_it_is_written() -> Result<()> {
     Said::of(&update(&old, &there).output()?)?.done()?;
     sh("sync -f \"$1\"", &[text(mount.path())])?;
 
-    pulled(&disk, update(&new, &there), mount.path())?;
+    pulled(update(&new, &there), mount.path())?;
     mount.unmount()?;
 
     // It is back: the old version is what is seen, whole, and nothing of the new one.
-    disk.put_back()?;
-    let device = disk.device()?;
+    Pullable::put_back()?;
+    let device = Pullable::device()?;
     let checked = run_any("e2fsck", &["-fp", text(&device)])?;
     ensure!(checked.status.code() < Some(4), "{checked:?}");
     let mount = Mount::new(&device, Some("ext4"), "")?;
