@@ -4,6 +4,7 @@ use std::path::Path;
 
 use azud_core::format::index::Facts;
 use azud_core::io::ReadAt;
+use azud_core::name::folder_of;
 use azud_image::fs::Volume;
 use azud_store::room::Room;
 
@@ -56,8 +57,7 @@ impl Estimate {
     /// # Errors
     /// `store/no-room` and `store/file-too-large` where even what is known does not fit.
     pub(crate) fn tell(self, context: &Context, plan: Plan, path: &Path) -> Result<Plan, Failure> {
-        let dir = path.parent().filter(|dir| !dir.as_os_str().is_empty());
-        let room = Room::of(dir.unwrap_or(Path::new(".")))?;
+        let room = Room::of(folder_of(path))?;
         room.refuse(path, self.least)?;
         let plan = plan
             .bytes("room-needed", self.likely)

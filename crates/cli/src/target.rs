@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use azud_core::code::Code;
+use azud_core::name::folder_of;
 use azud_disk::target::check_folder;
 use azud_disk::{DeviceFacts, DiskError, Kind, holds};
 use azud_store::room::Room;
@@ -31,8 +32,7 @@ pub(crate) fn existing(path: &Path) -> Result<Option<DeviceFacts>, Failure> {
 
 /// Refuses a file that cannot be made: without its directory, or where a link leads nowhere.
 fn new_file(path: &Path) -> Result<(), Failure> {
-    let dir = path.parent().filter(|dir| !dir.as_os_str().is_empty());
-    let dir = dir.unwrap_or(Path::new("."));
+    let dir = folder_of(path);
     if !dir.is_dir() {
         let path = dir.to_owned();
         return Err(DiskError::NotFound { path }.into());
@@ -69,8 +69,7 @@ pub(crate) fn tell_room(
     device: &Path,
     (size, used): (u64, u64),
 ) -> Result<Plan, Failure> {
-    let dir = device.parent().filter(|dir| !dir.as_os_str().is_empty());
-    let room = Room::of(dir.unwrap_or(Path::new(".")))?;
+    let room = Room::of(folder_of(device))?;
     if room.largest.is_some_and(|limit| size > limit) {
         room.refuse(device, size)?;
     }
@@ -85,8 +84,7 @@ pub(crate) fn tell_room(
 
 /// Whether a path leads into `/dev`, however it is written.
 fn in_dev(path: &Path) -> bool {
-    let dir = path.parent().filter(|dir| !dir.as_os_str().is_empty());
-    let dir = std::fs::canonicalize(dir.unwrap_or(Path::new(".")));
+    let dir = std::fs::canonicalize(folder_of(path));
     // `sdb2` where /dev/sdb2 exists means the device.
     let forgotten = path.components().count() == 1 && Path::new("/dev").join(path).exists();
     forgotten || path.starts_with("/dev") || dir.is_ok_and(|dir| dir.starts_with("/dev"))

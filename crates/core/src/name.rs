@@ -52,6 +52,12 @@ impl NameError {
     }
 }
 
+/// The directory that a file lies in, by its path alone: `.` for a bare name.
+pub fn folder_of(file: &Path) -> &Path {
+    let folder = file.parent().filter(|dir| !dir.as_os_str().is_empty());
+    folder.unwrap_or(Path::new("."))
+}
+
 /// An image as a file: the directory that holds it and its name there.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct ImageFile {

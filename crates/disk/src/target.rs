@@ -12,6 +12,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use azud_core::io::{ReadAt, WriteAt};
+use azud_core::name::folder_of;
 use rustix::fs::{
     Access, Advice, FallocateFlags, FlockOperation, OFlags, access, fadvise, fallocate, flock,
 };
@@ -243,7 +244,6 @@ impl Target {
     }
 }
 
-/// Creates the file if it is wanted and absent; whether it did.
 /// Refuses a folder in which no target can be made: on a medium that is read-only, immutable, or somebody else's.
 ///
 /// # Errors
@@ -253,6 +253,7 @@ pub fn check_folder(folder: &Path) -> Result<()> {
         .map_err(|errno| DiskError::at(folder, "making a file", errno))
 }
 
+/// Creates the file if it is wanted and absent; whether it did.
 fn create(path: &Path, options: TargetOptions) -> Result<bool> {
     if options.create_len.is_none() || fs::metadata(path).is_ok() {
         return Ok(false);
@@ -356,12 +357,7 @@ impl WriteAt for Target {
         let entry_unsynced = self.entry_unsynced.swap(false, Ordering::AcqRel);
         let mut result = self.file.sync_data();
         if result.is_ok() && entry_unsynced {
-            let folder = self
-                .path
-                .parent()
-                .filter(|folder| !folder.as_os_str().is_empty());
-            result =
-                File::open(folder.unwrap_or(Path::new("."))).and_then(|folder| folder.sync_all());
+            result = File::open(folder_of(&self.path)).and_then(|folder| folder.sync_all());
         }
         if result.is_err() {
             self.lost.store(true, Ordering::Release);

@@ -1,8 +1,6 @@
 //! The engine on devices in memory: what goes in comes out, whatever is asked, whatever breaks.
 #![allow(clippy::cast_possible_truncation, reason = "sizes of test data")]
 
-use std::sync::atomic::AtomicUsize;
-
 use azud_core::format::container::{self, Trailer};
 use azud_core::format::index::{Index, Tail};
 use azud_core::io::ReadAt;
@@ -11,7 +9,7 @@ use azud_image::capture::{Base, DeviceContent, capture};
 use azud_image::restore::{RestoreOptions, Unused, restore, restore_pipe};
 use azud_image::{ImageError, Native, diff, verify, write_partclone};
 use azud_testkit::memory::Memory;
-use engine_kit::devices::{Forgetful, Sectors};
+use engine_kit::devices::Willful;
 use engine_kit::{MODES, PLAIN, bytes_of, noise, options, same_where_used, sample, take, volume};
 use proptest::prelude::*;
 
@@ -335,14 +333,14 @@ fn regression_an_index_of_gigabytes_is_refused() {
 fn regression_nothing_to_write_is_read_back_all_the_same() {
     let (device, _, file) = sample();
     let native = Native::open(&file).expect("opens");
-    let target = Forgetful(Memory::new(device), AtomicUsize::new(0), None);
+    let target = Willful::of(device);
     let mode = RestoreOptions {
         changed_only: true,
         ..PLAIN
     };
     restore(&native, &file, &target, &mode, &Silent).expect("restores");
-    assert_eq!(target.0.take_log(), [], "nothing differs");
-    assert_eq!(target.1.into_inner(), 1, "the medium was asked");
+    assert_eq!(target.memory.take_log(), [], "nothing differs");
+    assert_eq!(target.forgot.into_inner(), 1, "the medium was asked");
 }
 
 #[test]
@@ -357,11 +355,10 @@ fn what_the_medium_does_not_hold_is_found_by_reading_back() {
         (Some((4 << 20) + 700), false),
     ] {
         for pipe in [false, true] {
-            let target = Forgetful(
-                Memory::new(vec![9; device.len()]),
-                AtomicUsize::new(0),
+            let target = Willful {
                 lost,
-            );
+                ..Willful::of(vec![9; device.len()])
+            };
             let done = if pipe {
                 restore_pipe(file.as_slice(), &target, &PLAIN, &Silent)
             } else {
@@ -410,9 +407,12 @@ fn regression_a_tail_of_any_length_comes_from_a_stream_onto_whole_sectors() {
     let device = noise(9, (4 << 20) + 777);
     let volume = volume(&device, 4096, |block| block % 5 != 2);
     let (file, _) = take(&device, &volume, &options(None, Some(128 << 10)));
-    let target = Sectors(Memory::new(vec![9; (4 << 20) + 8192]));
+    let target = Willful {
+        sector: 512,
+        ..Willful::of(vec![9; (4 << 20) + 8192])
+    };
     restore_pipe(file.as_slice(), &target, &PLAIN, &Silent).expect("restores");
-    same_where_used(&volume, &device, &target.0.bytes());
+    same_where_used(&volume, &device, &target.memory.bytes());
 }
 
 #[test]

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use azud_core::name::ImageFile;
+use azud_core::name::{ImageFile, folder_of};
 
 use crate::durable;
 use crate::error::{Result, StoreError};
@@ -27,8 +27,7 @@ fn files(image: &ImageFile) -> Result<Vec<(PathBuf, PathBuf)>> {
 /// The image that a file is the former version of; `None` for what has no such name.
 pub fn image_of(file: &Path) -> Option<ImageFile> {
     let name = file.file_name()?.to_str()?.strip_suffix(ANT)?;
-    let dir = file.parent().filter(|dir| !dir.as_os_str().is_empty());
-    ImageFile::in_dir(dir.unwrap_or(Path::new(".")), name).ok()
+    ImageFile::in_dir(folder_of(file), name).ok()
 }
 
 /// The file of a former version.

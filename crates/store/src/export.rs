@@ -4,7 +4,7 @@ use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
-use azud_core::name::ImageFile;
+use azud_core::name::{ImageFile, folder_of};
 
 use crate::durable;
 use crate::error::{Result, StoreError};
@@ -50,10 +50,7 @@ impl Export {
         if out.exists() && !out.is_file() {
             return Err(not_a_file("a device"));
         }
-        let dir = out
-            .parent()
-            .filter(|dir| !dir.as_os_str().is_empty())
-            .unwrap_or(Path::new("."));
+        let dir = folder_of(out);
         if !dir.is_dir() {
             return Err(StoreError::NotFound(dir.to_owned()));
         }

@@ -1,5 +1,7 @@
 //! The room that there is for a file, known before it is written.
 
+use std::fs::Metadata;
+use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
 use rustix::fs::{StatFs, statfs};
@@ -12,6 +14,11 @@ const FAT_LIMIT: u64 = (4 << 30) - 1;
 
 /// What the kernel calls SMB, of the first and of later versions.
 const SMB: [i64; 2] = [0xff53_4d42, 0xfe53_4d42];
+
+/// Bytes that a file takes.
+pub(crate) fn on_medium(meta: &Metadata) -> u64 {
+    meta.blocks().saturating_mul(512)
+}
 
 /// What the file system of a directory offers to a new file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

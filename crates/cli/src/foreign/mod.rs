@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use azud_core::assembly::Source;
 use azud_core::code::Code;
-use azud_core::name::ImageFile;
+use azud_core::name::{ImageFile, folder_of};
 use azud_core::reference::ImageRef;
 use azud_image::foreign::{Compressor, Foreign};
 use azud_image::sniff::{Format, Sniffed, sniff};
@@ -139,8 +139,7 @@ fn refuse_others(found: &Sniffed, path: &Path) -> Result<(), Failure> {
 /// `image/locked`.
 pub(crate) fn unlocked(path: &Path) -> Result<(), Failure> {
     let name = path.file_name().and_then(|name| name.to_str());
-    let dir = path.parent().filter(|dir| !dir.as_os_str().is_empty());
-    match name.map(|name| ImageFile::in_dir(dir.unwrap_or(Path::new(".")), name)) {
+    match name.map(|name| ImageFile::in_dir(folder_of(path), name)) {
         Some(Ok(image)) => Ok(refuse_held(&image)?),
         // What cannot name an image has no lock either.
         _ => Ok(()),

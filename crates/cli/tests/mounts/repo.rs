@@ -10,6 +10,19 @@ use azud_testkit::tools::{have, have_root};
 use crate::kit::{Said, text};
 use crate::room::Room;
 
+/// Mounts a directory as the repository of an address.
+fn directory<'a>(address: &'a str, path: &'a str) -> [&'a str; 7] {
+    [
+        "repo",
+        "mount",
+        address,
+        "--protocol",
+        "file",
+        "--path",
+        path,
+    ]
+}
+
 #[test]
 fn mount_several_repositories_at_once_each_at_its_address() -> Result<()> {
     if !have_root() {
@@ -35,15 +48,7 @@ fn mount_several_repositories_at_once_each_at_its_address() -> Result<()> {
     assert_eq!(listed["images"][0]["path"], "aula1/win.img");
     assert_eq!(room.state("10.0.0.9")?, "mounted");
     assert_eq!(room.state("nas.example.org")?, "mounted");
-    let (code, _) = room.refused(&[
-        "repo",
-        "mount",
-        "10.0.0.9",
-        "--protocol",
-        "file",
-        "--path",
-        "/",
-    ])?;
+    let (code, _) = room.refused(&directory("10.0.0.9", "/"))?;
     assert_eq!(code, "disk/mounted");
     assert_eq!(room.state("10.0.0.9")?, "mounted");
     room.done(&["repo", "unmount", "10.0.0.9"])?;
@@ -65,15 +70,7 @@ fn mount_over_another_says_what_is_there_and_how_it_goes() -> Result<()> {
     let (images, at) = (room.path("images"), room.path("root/10.0.0.9"));
     let other = room.path("etc");
     let args = |path, more: &[&'static str]| {
-        let args = [
-            "repo",
-            "mount",
-            "10.0.0.9",
-            "--protocol",
-            "file",
-            "--path",
-            path,
-        ];
+        let args = directory("10.0.0.9", path);
         [&args[..], more].concat()
     };
     for args in [args(text(&other), &[]), args(text(&images), &["--write"])] {
@@ -131,15 +128,7 @@ fn mount_that_fails_leaves_nothing_behind() -> Result<()> {
     }
     let room = Room::new()?;
     let absent = room.path("absent");
-    let (code, _) = room.refused(&[
-        "repo",
-        "mount",
-        "10.0.0.9",
-        "--protocol",
-        "file",
-        "--path",
-        text(&absent),
-    ])?;
+    let (code, _) = room.refused(&directory("10.0.0.9", text(&absent)))?;
     assert_eq!(code, "repo/no-such-share");
     let (code, _) = room.refused(&["repo", "mount", "10.0.0.9", "--protocol", "file"])?;
     assert_eq!(code, "repo/unknown");
@@ -151,15 +140,7 @@ fn mount_that_fails_leaves_nothing_behind() -> Result<()> {
         ("REPO", "place/no-manager"),
     ] {
         let path = room.path("images");
-        let args = [
-            "repo",
-            "mount",
-            address,
-            "--protocol",
-            "file",
-            "--path",
-            text(&path),
-        ];
+        let args = directory(address, text(&path));
         assert_eq!(room.refused(&args)?.0, code, "{address}");
     }
     // A dry run mounts nothing either.
@@ -175,15 +156,7 @@ fn mount_through_a_planted_link_is_refused() -> Result<()> {
     let room = Room::new()?;
     std::os::unix::fs::symlink(room.path("etc"), room.path("root/10.0.0.9"))?;
     let path = room.path("images");
-    let (code, _) = room.refused(&[
-        "repo",
-        "mount",
-        "10.0.0.9",
-        "--protocol",
-        "file",
-        "--path",
-        text(&path),
-    ])?;
+    let (code, _) = room.refused(&directory("10.0.0.9", text(&path)))?;
     assert_eq!(code, "mount/bad-place");
     Ok(())
 }
@@ -218,15 +191,7 @@ fn mount_whose_directory_was_removed_is_stale_and_can_be_replaced() -> Result<()
     let room = Room::new()?;
     let gone = room.path("gone");
     fs::create_dir(&gone)?;
-    room.done(&[
-        "repo",
-        "mount",
-        "10.0.0.9",
-        "--protocol",
-        "file",
-        "--path",
-        text(&gone),
-    ])?;
+    room.done(&directory("10.0.0.9", text(&gone)))?;
     fs::remove_dir(&gone)?;
     assert_eq!(room.state("10.0.0.9")?, "stale");
     room.mount("10.0.0.9", &[])?;

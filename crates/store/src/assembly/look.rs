@@ -12,7 +12,7 @@ use super::{Moving, Prospect, State, Way};
 use super::{former, inbox};
 use crate::error::{Result, StoreError};
 use crate::identity::Identity;
-use crate::room::{block, file_limit, file_system, free, kind};
+use crate::room::{block, file_limit, file_system, free, kind, on_medium};
 use crate::stage::{assembly, check_target};
 use crate::stored::Stored;
 
@@ -190,8 +190,8 @@ fn verified_bytes(wanted: &Layout, verified: &Bitmap) -> u64 {
 /// The file system; what an earlier run reserved and did not fill counts as room.
 fn medium(image: &ImageFile, stage: &Path, verified: u64) -> Result<Medium> {
     let fs = file_system(image.dir())?;
-    let taken = std::fs::symlink_metadata(stage.join(image.name()))
-        .map_or(0, |meta| meta.blocks().saturating_mul(512));
+    let taken =
+        std::fs::symlink_metadata(stage.join(image.name())).map_or(0, |meta| on_medium(&meta));
     Ok(Medium {
         block: block(&fs),
         shares: SHARING.contains(&kind(&fs)),

@@ -1,6 +1,5 @@
 //! What a copy or update that was broken off left beside an image, where nobody is to go on with it.
 
-use std::os::unix::fs::MetadataExt;
 use std::time::SystemTime;
 
 use azud_core::assembly::Layout;
@@ -11,6 +10,7 @@ use crate::durable;
 use crate::error::{Result, StoreError};
 use crate::owner;
 use crate::publish::Staging;
+use crate::room::on_medium;
 use crate::stage::assembly;
 
 /// The bytes that it takes, if there is any and nobody is at work there.
@@ -21,7 +21,7 @@ pub fn of(image: &ImageFile, now: SystemTime) -> Option<u64> {
     }
     let names = durable::names(&stage).unwrap_or_default().into_iter();
     let metas = names.filter_map(|name| std::fs::symlink_metadata(stage.join(name)).ok());
-    Some(metas.map(|meta| meta.blocks().saturating_mul(512)).sum())
+    Some(metas.map(|meta| on_medium(&meta)).sum())
 }
 
 /// Clears it away for good.

@@ -17,6 +17,7 @@ use crate::error::{At, Result};
 use crate::identity::{Identify, Identity};
 use crate::lease::is_held;
 use crate::list::{Entry, list};
+use crate::room::on_medium;
 use crate::side::KEPT;
 use crate::slot::shelved;
 use crate::trash::former;
@@ -272,11 +273,6 @@ impl Seen<'_> {
             bytes
         }
     }
-}
-
-/// Bytes that a file takes.
-fn on_medium(meta: &Metadata) -> u64 {
-    meta.blocks().saturating_mul(512)
 }
 
 /// Whether files of this file system can share extents.
