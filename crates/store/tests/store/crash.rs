@@ -15,6 +15,7 @@ use azud_store::retention::{Retention, apply, trashed};
 use azud_store::trash::{Which, remove, rollback};
 
 use crate::common::{at, identify, image, publish, tree};
+use crate::gate::output;
 
 type Tree = BTreeMap<PathBuf, Option<Vec<u8>>>;
 
@@ -134,13 +135,13 @@ fn child() {
 /// Plays a scene in a process of its own; whether it was killed before the end.
 fn killed_at(scene: Scene, dir: &Path, nth: usize) -> bool {
     use std::os::unix::process::ExitStatusExt;
-    let output = Command::new(std::env::current_exe().unwrap())
+    let mut command = Command::new(std::env::current_exe().unwrap());
+    command
         .args(["--exact", "crash::child", "--test-threads=1", "--nocapture"])
         .env(DIR, dir)
         .env(SCENE, format!("{scene:?}"))
-        .env(STEP, nth.to_string())
-        .output()
-        .unwrap();
+        .env(STEP, nth.to_string());
+    let output = output(&mut command);
     match output.status.signal() {
         Some(9) => true,
         _ if output.status.success() => false,

@@ -16,7 +16,7 @@ fn what_lies_about_is_told_by_how_it_stands() {
             fs::write(dir.join(name), text).unwrap();
         }
     };
-    let mut child = std::process::Command::new("true").spawn().unwrap();
+    let mut child = crate::gate::start(&mut std::process::Command::new("true"));
     let pid = child.id();
     child.wait().unwrap();
     let line = |path: &str| fs::read_to_string(path).unwrap().trim().to_owned();

@@ -9,6 +9,7 @@ mod beneath;
 mod cache;
 mod common;
 mod crash;
+mod gate;
 mod leftover;
 mod links;
 mod list;

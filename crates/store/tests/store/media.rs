@@ -13,14 +13,15 @@ use azud_store::retention::{Retention, apply, trashed};
 use azud_store::trash::{Which, history, remove, rollback};
 use azud_store::tree::Tree;
 use azud_testkit::loops::{Loop, Mount};
-use azud_testkit::tools::{have, have_root, run};
+use azud_testkit::tools::{have, have_root};
 
 use crate::common::{at, identify, image, publish, store_error, tree};
+use crate::gate::{Idle, run};
 
 const MIB: usize = 1 << 20;
 
 /// A small file system in a file; the directory keeps the file.
-fn volume(mkfs: &[&str], mib: usize) -> (tempfile::TempDir, Loop) {
+fn volume(mkfs: &[&str], mib: usize) -> (tempfile::TempDir, Idle<Loop>) {
     let home = tempfile::tempdir().unwrap();
     let path = home.path().join("volume");
     File::create(&path)
@@ -29,8 +30,8 @@ fn volume(mkfs: &[&str], mib: usize) -> (tempfile::TempDir, Loop) {
         .unwrap();
     let mut args = mkfs[1..].to_vec();
     args.push(path.to_str().unwrap());
-    run(mkfs[0], &args).unwrap();
-    let device = Loop::attach(&path).unwrap();
+    run(mkfs[0], &args);
+    let device = Idle::make(|| Loop::attach(&path));
     (home, device)
 }
 
@@ -53,7 +54,7 @@ fn loop_full_disk_leaves_everything_as_it_was() {
         return;
     }
     let (_home, device) = volume(&["mkfs.ext4", "-q", "-F", "-m", "0"], 16);
-    let mount = Mount::new(device.path(), None, "").unwrap();
+    let mount = Idle::make(|| Mount::new(device.path(), None, ""));
     let image = image(mount.path());
     publish(&image, 1, 4 * MIB, at(0)).unwrap();
     let (before, room) = (picture(mount.path()), free(mount.path()));
@@ -88,7 +89,7 @@ fn loop_disk_that_fills_up_at_the_end() {
         return;
     }
     let (_home, device) = volume(&["mkfs.ext4", "-q", "-F", "-m", "0"], 16);
-    let mount = Mount::new(device.path(), None, "").unwrap();
+    let mount = Idle::make(|| Mount::new(device.path(), None, ""));
     let image = image(mount.path());
     publish(&image, 1, MIB, at(0)).unwrap();
     let staging = Staging::begin(&image, at(1)).unwrap();
@@ -127,14 +128,14 @@ fn loop_read_only_media_can_be_read() {
         return;
     }
     let (_home, device) = volume(&["mkfs.ext4", "-q", "-F"], 16);
-    let mount = Mount::new(device.path(), None, "").unwrap();
+    let mount = Idle::make(|| Mount::new(device.path(), None, ""));
     let image = image(mount.path());
     publish(&image, 1, 1000, at(0)).unwrap();
     publish(&image, 2, 1000, at(1)).unwrap();
     let root = mount.path().to_str().unwrap().to_owned();
     // What a crash left stays in nobody's way.
     fs::create_dir(mount.path().join(".azud-stage-deb.img-0")).unwrap();
-    run("mount", &["-o", "remount,ro", &root]).unwrap();
+    run("mount", &["-o", "remount,ro", &root]);
     let code = |result: Result<(), StoreError>| result.unwrap_err().code();
     assert_eq!(
         code(publish(&image, 3, 1000, at(2)).map(drop)),
@@ -168,7 +169,7 @@ fn loop_exfat_answers_to_no_other_case() {
         return;
     }
     let (_home, device) = volume(&["mkfs.exfat"], 16);
-    let mount = Mount::new(device.path(), Some("exfat-fuse"), "").unwrap();
+    let mount = Idle::make(|| Mount::new(device.path(), Some("exfat-fuse"), ""));
     fs::create_dir(mount.path().join("Aula1")).unwrap();
     fs::write(mount.path().join("Aula1/WIN.img"), "x").unwrap();
     assert!(
@@ -193,7 +194,7 @@ fn loop_exfat_has_no_hard_links_and_works() {
         return;
     }
     let (_home, device) = volume(&["mkfs.exfat"], 16);
-    let mount = Mount::new(device.path(), Some("exfat-fuse"), "").unwrap();
+    let mount = Idle::make(|| Mount::new(device.path(), Some("exfat-fuse"), ""));
     let image = image(mount.path());
     let (a, b) = (mount.path().join("a"), mount.path().join("b"));
     fs::write(&a, "").unwrap();
@@ -222,7 +223,7 @@ fn loop_exfat_has_no_hard_links_and_works() {
             .keys()
             .any(|path| path.to_str().unwrap().contains("stage"))
     );
-    mount.unmount().unwrap();
+    mount.end(Mount::unmount).unwrap();
 }
 
 #[test]

@@ -11,9 +11,9 @@ use azud_core::code::Code;
 use azud_core::name::ImageFile;
 use azud_store::publish::{Outcome, Published, Staging};
 use azud_store::trash::history;
-use azud_testkit::tools::sh;
 
 use crate::common::{at, id, identify, image, names, publish, tree};
+use crate::gate::sh;
 
 #[test]
 fn sums_are_those_of_coreutils() {
@@ -42,7 +42,7 @@ fn sums_are_those_of_coreutils() {
         );
         let script = "cd $1; tail -c 1048576 deb.img | md5sum | cut -d' ' -f1; md5sum < deb.img | cut -d' ' -f1";
         let expected =
-            String::from_utf8(sh(script, &[dir.path().to_str().unwrap()]).unwrap().stdout).unwrap();
+            String::from_utf8(sh(script, &[dir.path().to_str().unwrap()]).stdout).unwrap();
         let read = |ending: &str| fs::read_to_string(image.beside(ending)).unwrap();
         assert_eq!(read(".sum") + &read(".full.sum"), expected, "{len} bytes");
         assert_eq!(fs::read(image.path()).unwrap(), bytes);

@@ -14,6 +14,7 @@ use super::kit::{
     Memory, absent, dir_with_old, frame, moment, native, new, old, read_all, receive,
 };
 use crate::common::{image, tree};
+use crate::gate::output;
 
 const DIR: &str = "AZUD_STORE_ASSEMBLY_DIR";
 const SCENE: &str = "AZUD_STORE_ASSEMBLY_SCENE";
@@ -83,13 +84,13 @@ fn child() {
 fn killed_at(scene: Scene, dir: &Path, nth: usize) -> bool {
     use std::os::unix::process::ExitStatusExt;
     let test = "assembly::crash::child";
-    let output = Command::new(std::env::current_exe().unwrap())
+    let mut command = Command::new(std::env::current_exe().unwrap());
+    command
         .args(["--exact", test, "--test-threads=1", "--nocapture"])
         .env(DIR, dir)
         .env(SCENE, format!("{scene:?}"))
-        .env(STEP, nth.to_string())
-        .output()
-        .unwrap();
+        .env(STEP, nth.to_string());
+    let output = output(&mut command);
     match output.status.signal() {
         Some(9) => true,
         _ if output.status.success() => false,

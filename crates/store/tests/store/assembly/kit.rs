@@ -17,6 +17,7 @@ use azud_store::assembly::{Assembly, Facts, Moving, Report};
 use azud_store::{StoreError, Stored};
 
 use crate::common::image;
+use crate::gate::with_locks;
 
 /// So many bytes are recorded and moved at once.
 pub(super) const STEP: u64 = 100_000;
@@ -135,9 +136,11 @@ pub(super) fn receive(
         carried: Vec::new(),
         now: moment(),
     };
-    Assembly::plan(image, source, moving)?
-        .step(STEP)
-        .run(&facts, &Silent)
+    with_locks(|| {
+        Assembly::plan(image, source, moving)?
+            .step(STEP)
+            .run(&facts, &Silent)
+    })
 }
 
 /// Long ago, so that nothing that the tests make counts as old.
@@ -156,6 +159,10 @@ pub(super) fn dir_with_old() -> (tempfile::TempDir, ImageFile) {
 
 /// Everything that reading the image gives, however it lies.
 pub(super) fn read_all(path: &Path) -> Vec<u8> {
+    with_locks(|| read_stored(path))
+}
+
+fn read_stored(path: &Path) -> Vec<u8> {
     let stored = Stored::open(path).unwrap();
     let mut bytes = vec![0; usize::try_from(stored.len()).unwrap()];
     stored.read_exact_at(&mut bytes, 0).unwrap();
