@@ -12,6 +12,7 @@ use super::order::Order;
 use super::read_back::read_content;
 use super::{RestoreOptions, Unused, Zeros};
 use crate::error::ImageError;
+use crate::fs::HEAD_LEN;
 use crate::native::Geometry;
 
 /// Zeros are looked for in pieces of this many bytes.
@@ -69,10 +70,7 @@ impl<'a> Sink<'a> {
     /// Wipes what would be accepted, flushes, then treats unused blocks as asked.
     pub(super) fn prepare(&self) -> Result<(), ImageError> {
         if self.options.zeros != Zeros::Skip {
-            for range in self.order.withheld.iter() {
-                self.write_zeros(range.clone())?;
-            }
-            self.flush()?;
+            self.wipe()?;
         }
         match self.options.unused {
             Unused::Leave => Ok(()),
@@ -83,6 +81,21 @@ impl<'a> Sink<'a> {
                     .map_err(ImageError::target("zero", range.start))
             }),
         }
+    }
+
+    /// What lies far from the head goes first, and for certain: the primary superblocks, all in the head, tell where the
+    /// backups are. Were they to go first, a run after this one would not find what is left.
+    fn wipe(&self) -> Result<(), ImageError> {
+        let in_head = |range: &Range<u64>| range.start < HEAD_LEN as u64;
+        let all = self.order.withheld.iter().cloned();
+        let (head, far): (Vec<_>, Vec<_>) = all.partition(in_head);
+        for places in [far, head].into_iter().filter(|it| !it.is_empty()) {
+            for range in places {
+                self.write_zeros(range)?;
+            }
+            self.flush()?;
+        }
+        Ok(())
     }
 
     /// Discarding is a favour to the device; one that cannot is left in peace, and the result says so.
