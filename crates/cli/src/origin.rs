@@ -55,16 +55,17 @@ impl Origin {
         Self::File(stored.path().to_owned(), stored.into())
     }
 
-    /// An image of a manager that is known.
+    /// An image of a manager that is known, or of a repository that ours may have mounted.
     pub(crate) fn of_manager(context: &Context, name: &Path) -> Result<Option<Self>, Failure> {
         let ImageRef::Placed { place, image } = ImageRef::parse(name)? else {
             return Ok(None);
         };
-        let Some(client) = repo::manager(context, &place)? else {
+        let Some(giver) = repo::giver(context, &place)? else {
             return Ok(None);
         };
-        let patience = patience(context, client.host());
-        let image = RemoteImage::open(client, &image.to_string(), patience)?;
+        let name = giver.name(&image.to_string());
+        let patience = patience(context, giver.client.host());
+        let image = RemoteImage::open(giver.client, &name, patience)?;
         Ok(Some(Self::Manager(Arc::new(image))))
     }
 

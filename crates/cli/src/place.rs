@@ -1,8 +1,11 @@
 //! From what a user names to files: every command goes through here.
 
 mod facts;
+mod here;
 
 use std::path::{Path, PathBuf};
+
+pub(crate) use here::MountedHere;
 
 use azud_core::code::Code;
 use azud_core::name::ImageFile;

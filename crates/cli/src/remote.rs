@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use azud_core::code::Code;
-use azud_core::reference::{ImageRef, SubPath};
+use azud_core::reference::ImageRef;
 use azud_core::upload::Opening;
 use azud_store::lease::{has_ended, this_process};
 use azud_store::side::InfoLine;
@@ -41,7 +41,8 @@ impl Destination {
 #[derive(Debug)]
 pub(crate) struct Remote {
     pub(crate) client: Client,
-    pub(crate) name: SubPath,
+    /// As the manager calls it.
+    pub(crate) name: String,
 }
 
 /// What a manager has under a name.
@@ -56,7 +57,7 @@ pub(crate) enum Present {
 }
 
 impl Remote {
-    /// `None` where the place is no manager that is known.
+    /// To be changed: `None` where the place is no manager that is known.
     pub(crate) fn named(context: &Context, image: &Path) -> Result<Option<Self>, Failure> {
         let ImageRef::Placed { place, image } = ImageRef::parse(image)? else {
             return Ok(None);
@@ -64,7 +65,19 @@ impl Remote {
         let client = repo::manager(context, &place)?;
         Ok(client.map(|client| Self {
             client,
-            name: image,
+            name: image.to_string(),
+        }))
+    }
+
+    /// To be read: `None` where the place is no manager that is known, and there is none that may have it mounted.
+    pub(crate) fn to_read(context: &Context, image: &Path) -> Result<Option<Self>, Failure> {
+        let ImageRef::Placed { place, image } = ImageRef::parse(image)? else {
+            return Ok(None);
+        };
+        let giver = repo::giver(context, &place)?;
+        Ok(giver.map(|giver| Self {
+            name: giver.name(&image.to_string()),
+            client: giver.client,
         }))
     }
 
@@ -75,7 +88,7 @@ impl Remote {
 
     /// What is there now.
     pub(crate) fn present(&self) -> Result<Present, Failure> {
-        match RemoteImage::glance(self.client.clone(), &self.name.to_string()) {
+        match RemoteImage::glance(self.client.clone(), &self.name) {
             Ok(image) => Ok(Present::Known(Box::new(image))),
             Err(NetError::NotFound { .. }) => Ok(Present::Nothing),
             Err(NetError::Later { .. }) => Ok(Present::Unknown),
@@ -86,7 +99,7 @@ impl Remote {
     /// Begins to send an image of at most so many bytes.
     pub(crate) fn open(&self, bytes: u64, info: Option<&InfoLine>) -> Result<Upload, NetError> {
         let opening = Opening {
-            name: self.name.to_string(),
+            name: self.name.clone(),
             bytes,
             info: info.map(|line| line.to_line().trim_end().to_owned()),
             sender: this_process(),

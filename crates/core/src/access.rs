@@ -9,7 +9,7 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
-use crate::reference::SubPath;
+use crate::reference::{Host, SubPath};
 
 /// The longest pattern of names, in bytes.
 pub const MAX_PATTERN: usize = 1024;
@@ -114,6 +114,14 @@ impl NamePattern {
         let bare = whole.strip_suffix(crate::name::EXTENSION);
         glob(self.0.as_bytes(), whole.as_bytes())
             || bare.is_some_and(|bare| glob(self.0.as_bytes(), bare.as_bytes()))
+    }
+
+    /// Of a pattern that begins with a repository (`10.0.0.9:aula1/*`), the rest, if it is that one. No `*` stands
+    /// for a repository.
+    #[must_use]
+    pub fn in_repository(&self, host: &Host) -> Option<Self> {
+        let rest = self.0.strip_prefix(&host.to_string())?.strip_prefix(':')?;
+        rest.parse().ok()
     }
 }
 

@@ -41,7 +41,9 @@ impl Gate {
         let write = read.clone().merge(roles.write);
         let admin = write.clone().merge(roles.admin);
         let whole = |routes: Router| {
-            named(routes.route_layer(from_fn(only_own_images))).fallback(nothing_there)
+            named(routes.route_layer(from_fn(only_own_images)))
+                .fallback(nothing_there)
+                .method_not_allowed_fallback(nothing_there)
         };
         Self {
             shared,
@@ -146,6 +148,11 @@ fn refused(refusal: Refusal) -> Response {
     response
 }
 
+/// Who comes to change something hears that it is not for them; which routes there are for others is not told.
 async fn nothing_there(request: Request) -> Problem {
-    Problem::new(StatusCode::NOT_FOUND, Code::NotFound, request.uri().path())
+    if request.method().is_safe() {
+        return Problem::new(StatusCode::NOT_FOUND, Code::NotFound, request.uri().path());
+    }
+    let detail = "nothing can be changed with this token, or nobody changes anything here";
+    Problem::new(StatusCode::FORBIDDEN, Code::Unauthorised, detail)
 }

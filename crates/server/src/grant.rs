@@ -5,6 +5,7 @@ use std::sync::Arc;
 use azud_core::access::NamePattern;
 use azud_core::reference::{ImageRef, SubPath};
 
+use crate::mounts::placed;
 use crate::token::Role;
 
 /// What the bearer of a token is allowed. Every route finds it among the extensions of its request.
@@ -38,11 +39,16 @@ impl Grant {
         self.role
     }
 
-    /// Whether an image is there for the bearer, by its name in the repository. What cannot be a name is not
-    /// there for a token that is bound to images.
+    /// Whether an image is there for the bearer, by its name in the repository, or as `ADDRESS:sub/name` in one that
+    /// is mounted here. What cannot be a name is not there for a token that is bound to images.
     pub(crate) fn sees(&self, name: &str) -> bool {
         if self.sees_all() {
             return true;
+        }
+        if let Some((host, image)) = placed(name) {
+            let of_it = |pattern: &NamePattern| pattern.in_repository(&host);
+            let mut patterns = self.images.iter().filter_map(of_it);
+            return patterns.any(|it| it.matches(&image));
         }
         SubPath::parse(name).is_ok_and(|name| self.matches(&name))
     }
@@ -64,5 +70,27 @@ impl Grant {
 
     fn matches(&self, name: &SubPath) -> bool {
         self.images.iter().any(|it| it.matches(name))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Grant, Role};
+
+    fn sees(patterns: &[&str], name: &str) -> bool {
+        let patterns: Vec<_> = patterns.iter().map(|it| it.parse().unwrap()).collect();
+        Grant::new(Role::Read, &patterns).sees(name)
+    }
+
+    #[test]
+    fn what_is_mounted_is_seen_by_who_is_bound_to_it_alone() {
+        let image = "10.0.0.9:aula1/win";
+        assert!(sees(&[], image));
+        assert!(sees(&["10.0.0.9:aula1/*"], image) && sees(&["10.0.0.9:*"], image));
+        assert!(sees(&["[fd00::9]:*"], "[fd00:0::9]:win"));
+        for other in ["*", "*aula1/win", "aula1/*", "10.0.0.*", "10.0.0.8:*"] {
+            assert!(!sees(&[other], image), "{other}");
+        }
+        assert!(!sees(&["10.0.0.9:*"], "aula1/win"));
     }
 }

@@ -10,11 +10,13 @@ mod error;
 mod events;
 mod gate;
 mod grant;
+mod indexes;
 mod library;
 mod limits;
 mod listen;
 mod login;
 mod metrics;
+mod mounts;
 mod openapi;
 mod patience;
 mod problem;
@@ -36,6 +38,7 @@ use tokio::signal::unix::{SignalKind, signal};
 
 pub use codes::{CODE_LASTS, Codes, Promise};
 pub use error::{Result, ServerError};
+pub use mounts::{Mounts, NoMounts};
 pub use reports::{FILE as ROOM_FILE, written as written_room};
 pub use token::{Bounds, Role, Secret, Token, Tokens};
 
@@ -43,6 +46,7 @@ use audit::{Audit, audited};
 use authority::Authority;
 use error::At;
 use events::Events;
+use indexes::Indexes;
 use library::Library;
 use reports::Reports;
 
@@ -61,6 +65,10 @@ pub struct Options {
     pub names: Vec<String>,
     /// A client that stands still for so long is cut.
     pub patience: Duration,
+    /// Whether nothing is taken from anybody: images are read, and that is all.
+    pub read_only: bool,
+    /// What others have that is mounted here.
+    pub mounts: Arc<dyn Mounts>,
     /// Whether a first token is made and shown; not where what is shown is kept for many to read.
     pub first_token: bool,
 }
@@ -104,18 +112,23 @@ pub fn serve(options: &Options, ready: impl FnOnce(&Ready)) -> Result<()> {
     let events = Arc::new(Events::new());
     let reports = Reports::open(&options.state, Arc::clone(&events));
     let audit = Audit::open(&options.state);
-    let api = routes::api(routes::Shared {
-        library: Arc::new(Library::new(options.images.clone())),
+    let bodies = Arc::default();
+    let indexes = Indexes::new(&options.state, Arc::clone(&bodies));
+    let (images, mounts) = (options.images.clone(), Arc::clone(&options.mounts));
+    let library = Arc::new(Library::new(images, indexes, mounts));
+    library.work_ahead();
+    let shared = routes::Shared {
+        library,
         tokens,
         authority: authority.pem().to_owned(),
         uploads: upload::Uploads::new(options.images.clone()),
-        bodies: Arc::default(),
+        bodies,
         state: options.state.clone(),
         attempts: login::Attempts::default(),
         reports: Arc::clone(&reports),
         metrics: Arc::default(),
-    });
-    let api = audited(api, audit);
+    };
+    let api = audited(routes::api(shared, options.read_only), audit);
     let runtime = Runtime::new().map_err(ServerError::Start)?;
     runtime.block_on(async {
         let stop = stopped().map_err(ServerError::Start)?;

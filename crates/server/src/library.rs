@@ -1,37 +1,37 @@
 //! The images that a manager has, as its routes see them. Everything here may block.
 
-use std::collections::{HashMap, HashSet};
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex};
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::sync::{Arc, Weak};
+use std::thread;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use axum::http::StatusCode;
-use azud_core::assembly::{Layout, Source};
+use azud_core::assembly::Layout;
 use azud_core::code::Code;
 use azud_core::io::ReadAt;
-use azud_core::reference::SubPath;
-use azud_store::assembly::{FileSource, identity};
-use azud_store::catalogue::Stamp;
+use azud_core::reference::{Host, SubPath};
 use azud_store::lease::refuse_held;
 use azud_store::list::{Entry, list};
-use azud_store::tree::Tree;
+use azud_store::tree::{Spot, Tree};
 use azud_store::{Identity, Stored};
 use serde::Serialize;
 use utoipa::ToSchema;
 
+use crate::indexes::{Indexes, be_courteous};
+use crate::mounts::{self, Mounts, placed};
 use crate::problem::Problem;
 
-/// Indexes of so many bytes are kept, besides those that are in use.
-const KEPT: usize = 64 << 20;
-/// When to ask again for an index that is being made, in seconds.
-const INDEX_AFTER: u32 = 2;
+/// How often it is looked for images whose index is missing.
+const ROUND: Duration = Duration::from_mins(10);
+/// After its start, a manager has other things to do for so long.
+const SETTLE: Duration = Duration::from_secs(5);
 
 /// The images.
 #[derive(Debug)]
 pub(crate) struct Library {
     root: PathBuf,
-    layouts: Mutex<HashMap<PathBuf, (Stamp, Arc<Layout>)>>,
-    in_making: Mutex<HashSet<PathBuf>>,
+    indexes: Arc<Indexes>,
+    mounts: Arc<dyn Mounts>,
 }
 
 /// An image that was found.
@@ -70,29 +70,38 @@ impl Listed {
 }
 
 impl Library {
-    pub(crate) fn new(root: PathBuf) -> Self {
+    pub(crate) fn new(root: PathBuf, indexes: Arc<Indexes>, mounts: Arc<dyn Mounts>) -> Self {
         Self {
             root,
-            layouts: Mutex::default(),
-            in_making: Mutex::default(),
+            indexes,
+            mounts,
         }
     }
 
-    /// All images, by name.
-    pub(crate) fn list(&self, now: SystemTime) -> Result<Vec<Listed>, Problem> {
-        let listing = list(&self.root, now)?;
-        let files = listing.images.into_iter().filter(|entry| !entry.is_dir);
-        Ok(files.map(|entry| self.listed(&entry)).collect())
+    /// All images of the manager's own, by name.
+    pub(crate) fn list(&self) -> Result<Vec<Listed>, Problem> {
+        self.list_below(&self.root)
     }
 
-    fn listed(&self, entry: &Entry) -> Listed {
+    /// All images of another computer's repository that is mounted here, by their names there.
+    pub(crate) fn list_of(&self, host: &Host) -> Result<Vec<Listed>, Problem> {
+        self.list_below(&mounts::top(&*self.mounts, host)?)
+    }
+
+    fn list_below(&self, dir: &Path) -> Result<Vec<Listed>, Problem> {
+        let listing = list(dir, SystemTime::now())?;
+        let files = listing.images.into_iter().filter(|entry| !entry.is_dir);
+        Ok(files.map(|entry| self.listed(dir, &entry)).collect())
+    }
+
+    fn listed(&self, dir: &Path, entry: &Entry) -> Listed {
         Listed {
             name: entry.path.to_string_lossy().into_owned(),
             size: entry.size,
             modified: entry
                 .modified
                 .and_then(|time| Some(time.duration_since(UNIX_EPOCH).ok()?.as_secs())),
-            identity: identity(&self.root.join(&entry.path)),
+            identity: self.indexes.identity(&dir.join(&entry.path)),
             info: entry
                 .info
                 .as_ref()
@@ -101,22 +110,28 @@ impl Library {
         }
     }
 
-    /// Finds an image by its name below the root.
-    pub(crate) fn find(self: &Arc<Self>, name: &str) -> Result<Found, Problem> {
-        let bad = |error: &dyn std::fmt::Display| {
-            Problem::new(StatusCode::BAD_REQUEST, Code::BadName, error.to_string())
+    /// Finds an image by its name below the root, or as `ADDRESS:sub/name` in what is mounted here. The manager's own
+    /// goes first.
+    pub(crate) fn find(&self, name: &str) -> Result<Found, Problem> {
+        let own = SubPath::parse(name);
+        let spot = match (&own, placed(name)) {
+            (Ok(own), None) => self.own(own)?,
+            (Ok(own), Some(other)) => match self.own(own)? {
+                spot if spot.exists => spot,
+                _ => self.other(other)?,
+            },
+            (Err(_), Some(other)) => self.other(other)?,
+            (Err(error), None) => {
+                let (status, text) = (StatusCode::BAD_REQUEST, error.to_string());
+                return Err(Problem::new(status, Code::BadName, text));
+            }
         };
-        let name = SubPath::parse(name).map_err(|error| bad(&error))?;
-        let spot = Tree::open(&self.root, Path::new(""))?.spot(&name)?;
         if !spot.exists {
-            return Err(Problem::new(
-                StatusCode::NOT_FOUND,
-                Code::NotFound,
-                name.to_string(),
-            ));
+            let status = StatusCode::NOT_FOUND;
+            return Err(Problem::new(status, Code::NotFound, name));
         }
         let stored = Stored::open(&spot.image.path())?;
-        let layout = self.layout(&stored)?;
+        let layout = self.indexes.of(&stored)?;
         // Tools of others write in place.
         if !layout.is_native() {
             refuse_held(&spot.image)?;
@@ -127,65 +142,43 @@ impl Library {
         })
     }
 
-    fn layout(self: &Arc<Self>, stored: &Stored) -> Result<Arc<Layout>, Problem> {
-        let path = stored.path();
-        let stamp = stored.stamp()?;
-        if let Some((of, layout)) = self.layouts.lock().expect("no holder panics").get(path)
-            && *of == stamp
-        {
-            return Ok(Arc::clone(layout));
-        }
-        let told = Layout::read_native(stored).ok();
-        if let Some(layout) = told.or_else(|| azud_store::assembly::known_layout(stored)) {
-            return Ok(self.keep(path, stamp, layout));
-        }
-        self.make_index(path, stamp);
-        let text = format!("the index of {} is being made", path.display());
-        Err(
-            Problem::new(StatusCode::SERVICE_UNAVAILABLE, Code::IndexInMaking, text)
-                .retry_after(INDEX_AFTER),
-        )
+    fn own(&self, name: &SubPath) -> Result<Spot, Problem> {
+        Ok(Tree::open(&self.root, Path::new(""))?.spot(name)?)
     }
 
-    fn keep(&self, path: &Path, stamp: Stamp, layout: Layout) -> Arc<Layout> {
-        let layout = Arc::new(layout);
-        let mut layouts = self.layouts.lock().expect("no holder panics");
-        let kept: usize = layouts
-            .values()
-            .map(|(_, layout)| layout.description().len())
-            .sum();
-        if kept + layout.description().len() > KEPT {
-            layouts.clear();
-        }
-        layouts.insert(path.to_owned(), (stamp, Arc::clone(&layout)));
-        layout
+    fn other(&self, (host, name): (Host, SubPath)) -> Result<Spot, Problem> {
+        Ok(mounts::tree(&*self.mounts, &host)?.spot(&name)?)
     }
 
-    /// Hashes a foreign image in a thread of its own; nobody waits for it.
-    fn make_index(self: &Arc<Self>, path: &Path, stamp: Stamp) {
-        if !self
-            .in_making
-            .lock()
-            .expect("no holder panics")
-            .insert(path.to_owned())
-        {
-            return;
-        }
-        let (library, path) = (Arc::clone(self), path.to_owned());
-        std::thread::spawn(move || {
-            let layout = FileSource::open(&path)
-                .ok()
-                .and_then(|source| source.layout().ok());
-            if let Some(layout) = layout {
-                library.keep(&path, stamp, layout);
+    /// Makes the indexes that nobody has asked for yet, while nobody is served.
+    pub(crate) fn work_ahead(self: &Arc<Self>) {
+        let library = Arc::downgrade(self);
+        thread::spawn(move || {
+            be_courteous();
+            thread::sleep(SETTLE);
+            while round(&library).is_some() {
+                thread::sleep(ROUND);
             }
-            library
-                .in_making
-                .lock()
-                .expect("no holder panics")
-                .remove(&path);
         });
     }
+}
+
+/// Looks at each image once; `None` when there is no library any more.
+fn round(library: &Weak<Library>) -> Option<()> {
+    let (root, indexes) = {
+        let library = library.upgrade()?;
+        (library.root.clone(), Arc::clone(&library.indexes))
+    };
+    indexes.tidy();
+    // A root that is away may come back.
+    let listing = list(&root, SystemTime::now()).unwrap_or_default();
+    for entry in listing.images {
+        if !entry.is_dir && entry.lock.is_none() {
+            library.upgrade()?;
+            indexes.make_ahead(&root.join(&entry.path));
+        }
+    }
+    Some(())
 }
 
 /// The bytes of an image.

@@ -147,6 +147,11 @@ impl Bodies {
         self.0.fetch_add(1, Ordering::Relaxed);
         Sent(Arc::clone(self))
     }
+
+    /// Whether any is.
+    pub(crate) fn any(&self) -> bool {
+        self.0.load(Ordering::Relaxed) > 0
+    }
 }
 
 impl Sent {

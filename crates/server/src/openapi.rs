@@ -63,8 +63,8 @@ fn empty() -> OpenApi {
         .title("Azud, the manager of images")
         .version(env!("CARGO_PKG_VERSION"))
         .description(Some(
-            "A route that a token's role may not use is not there for it (404), nor are images outside its bounds. \
-             Names of images have their `/` as `%2F`.",
+            "A route that a token's role may not use is not there for it (404, or 403 for what would change something), nor \
+             are images outside its bounds. Names of images have their `/` as `%2F`.",
         ))
         .license(Some(License::new("MIT OR Apache-2.0")))
         .build();

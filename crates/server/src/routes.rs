@@ -7,20 +7,20 @@ use std::io;
 use std::ops::Range;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::SystemTime;
 
 use axum::body::{Body, Bytes};
-use axum::extract::{Extension, FromRef, Path, Request, State};
+use axum::extract::{Extension, FromRef, Path, Query, Request, State};
 use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::{Json, Router};
 use azud_core::assembly::Layout;
 use azud_core::code::Code;
 use azud_core::io::ReadAt;
+use azud_core::reference::Host;
 use azud_store::Stored;
 use futures_util::{StreamExt, stream};
-use serde::Serialize;
-use utoipa::ToSchema;
+use serde::{Deserialize, Serialize};
+use utoipa::{IntoParams, ToSchema};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
@@ -85,13 +85,14 @@ pub(crate) fn described() -> Described {
 }
 
 /// The whole API.
-pub(crate) fn api(shared: Shared) -> Router {
+pub(crate) fn api(shared: Shared, read_only: bool) -> Router {
     let shared = Arc::new(shared);
     let Described { open, read, write } = described();
     let of = |routes: OpenApiRouter<_>| Router::from(routes).with_state(Arc::clone(&shared));
     let roles = Roles {
         read: of(read),
-        write: of(write),
+        // Who only reads out what others made takes nothing from anybody.
+        write: if read_only { Router::new() } else { of(write) },
         admin: Router::new(),
     };
     let gate = Gate::new(Arc::clone(&shared), roles);
@@ -140,18 +141,36 @@ struct Images {
     images: Vec<Listed>,
 }
 
+/// Whose images are asked for.
+#[derive(Debug, Deserialize, IntoParams)]
+struct Of {
+    /// Another computer, whose repository is mounted on the manager's: an image of it is named `ADDRESS:name`.
+    address: Option<String>,
+}
+
 /// All images that a token is good for, by name.
 #[utoipa::path(
     get,
     path = "/v1/images",
+    params(Of),
     responses((status = 200, description = "The images.", body = Images))
 )]
 async fn images(
     State(shared): State<Arc<Shared>>,
     Extension(grant): Extension<Grant>,
+    Query(of): Query<Of>,
 ) -> Result<Json<Images>, Problem> {
-    let mut images = blocking(move || shared.library.list(SystemTime::now())).await?;
-    images.retain(|image| grant.sees(image.name()));
+    let Some(address) = of.address else {
+        let mut images = blocking(move || shared.library.list()).await?;
+        images.retain(|image| grant.sees(image.name()));
+        return Ok(Json(Images { images }));
+    };
+    let host = Host::parse(&address).map_err(|error| {
+        Problem::new(StatusCode::BAD_REQUEST, Code::BadPlace, error.to_string())
+    })?;
+    let before = format!("{host}:");
+    let mut images = blocking(move || shared.library.list_of(&host)).await?;
+    images.retain(|image| grant.sees(&[&before, image.name()].concat()));
     Ok(Json(Images { images }))
 }
 

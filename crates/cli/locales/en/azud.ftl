@@ -642,6 +642,7 @@ help-serve = Serve images to other computers over HTTPS
     .images = Where they lie; else the images root
     .listen = Address to listen on, with or without a port; else only this computer reaches it
     .patience = A client that takes or sends nothing for so long is cut
+    .read-only = Take nothing from anybody: whoever has a token reads, and that is all. Without --images it is the cache of this computer, if it has one
 help-token = Make, list and revoke the manager's tokens
 help-token-create = Make a token and print it, once
     .role = What it allows

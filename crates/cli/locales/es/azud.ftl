@@ -642,6 +642,7 @@ help-serve = Servir imágenes a otros equipos por HTTPS
     .images = Dónde están; si no, la raíz de imágenes
     .listen = Dirección en la que escuchar, con o sin puerto; si no, solo llega este equipo
     .patience = Se corta a un cliente que no toma ni envía nada durante este tiempo
+    .read-only = No aceptar nada de nadie: quien tiene un token lee, y nada más. Sin --images es la caché de este equipo, si la tiene
 help-token = Hacer, listar y revocar los tokens del gestor
 help-token-create = Hacer un token y mostrarlo, una vez
     .role = Qué permite

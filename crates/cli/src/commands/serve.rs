@@ -2,6 +2,7 @@
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 use azud_core::code::Code;
@@ -16,6 +17,7 @@ use crate::args::size::duration;
 use crate::failure::Failure;
 use crate::interrupt;
 use crate::opened::host;
+use crate::place::{self, MountedHere};
 use crate::site::{Serve, Site, bad};
 use crate::table;
 
@@ -68,6 +70,9 @@ pub struct Args {
     /// Addresses to listen on.
     #[arg(long, value_name = "ADDRESS", value_parser = address)]
     listen: Vec<SocketAddr>,
+    /// Take nothing from anybody: whoever has a token reads, and that is all.
+    #[arg(long)]
+    read_only: bool,
     /// How long a client may stand still.
     #[arg(long, value_name = "DURATION", default_value = "30s", value_parser = duration)]
     patience: Duration,
@@ -116,6 +121,8 @@ impl Args {
             patience: self.patience,
             state,
             addresses,
+            read_only: self.read_only,
+            mounts: Arc::new(MountedHere::on(Site::load(&context.site)?)),
             // What systemd is shown it keeps, for more than root to read.
             first_token: std::env::var_os("JOURNAL_STREAM").is_none(),
         };
@@ -133,8 +140,8 @@ impl Args {
         let said = self.images.clone();
         let said = said.or_else(|| variable("AZUD_IMAGES").map(PathBuf::from));
         let images = match said.or(file.images.take()) {
-            Some(dir) => dir,
-            None => Site::load(&context.site)?.layout.root().to_owned(),
+            Some(dir) => place::folder(context, &dir)?,
+            None => self.usual(context)?,
         };
         if !self.listen.is_empty() {
             return Ok((images, self.listen.clone()));
@@ -153,6 +160,14 @@ impl Args {
             listen.push(SocketAddr::new(Ipv4Addr::LOCALHOST.into(), PORT));
         }
         Ok((images, listen))
+    }
+
+    /// Who only reads out is a client with a cache, if it has one.
+    fn usual(&self, context: &Context) -> Result<PathBuf, Failure> {
+        let site = Site::load(&context.site)?;
+        let cache = || place::folder(context, Path::new("CACHE:")).ok();
+        let cache = (self.read_only && !site.serving).then(cache).flatten();
+        Ok(cache.unwrap_or_else(|| site.layout.root().to_owned()))
     }
 }
 

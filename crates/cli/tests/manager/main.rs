@@ -8,6 +8,7 @@ mod kills;
 #[path = "../kit/mod.rs"]
 mod kit;
 mod login;
+mod mounted;
 mod pressure;
 mod raw;
 mod reports;

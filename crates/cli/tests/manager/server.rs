@@ -112,14 +112,19 @@ impl Room {
     }
 
     fn start(&self, port: u16, more: &[&str]) -> Result<Manager> {
+        let images = self.images();
+        let images = ["--images", text(&images)];
+        self.start_with(port, &[&images[..], more].concat())
+    }
+
+    /// Starts one that is not told what to serve.
+    pub(crate) fn serve_bare(&self, more: &[&str]) -> Result<Manager> {
+        self.start_with(0, more)
+    }
+
+    fn start_with(&self, port: u16, more: &[&str]) -> Result<Manager> {
         let listen = format!("{}:{port}", self.host());
-        let mut serve = self.command(&[
-            "serve",
-            "--images",
-            text(&self.images()),
-            "--listen",
-            &listen,
-        ]);
+        let mut serve = self.command(&["serve", "--listen", &listen]);
         serve.args(more);
         let mut child = serve.stdout(Stdio::piped()).spawn()?;
         let mut line = String::new();

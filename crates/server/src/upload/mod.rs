@@ -21,6 +21,7 @@ use azud_store::side::InfoLine;
 use azud_store::trash::remove;
 use azud_store::tree::Tree;
 
+use crate::mounts::placed;
 use crate::problem::Problem;
 use crate::state;
 use session::Session;
@@ -76,6 +77,10 @@ impl Uploads {
         let bad = |code, detail: String| Problem::new(StatusCode::BAD_REQUEST, code, detail);
         let name =
             SubPath::parse(&opening.name).map_err(|error| bad(Code::BadName, error.to_string()))?;
+        if placed(&opening.name).is_some() {
+            let text = format!("{} is in another repository", opening.name);
+            return Err(bad(Code::BadName, text));
+        }
         if opening.sender.len() > MAX_SENDER {
             return Err(bad(Code::BadUpload, "its sender is too long".to_owned()));
         }

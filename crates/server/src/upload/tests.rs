@@ -12,9 +12,11 @@ use azud_core::upload::{MAX_BATCH, encode};
 use serde_json::{Value, json};
 use tower::ServiceExt;
 
+use crate::indexes::Indexes;
 use crate::library::Library;
 use crate::limits::Peers;
 use crate::login::Attempts;
+use crate::mounts::NoMounts;
 use crate::routes::{Shared, api};
 use crate::token::{Bounds, Role, Tokens};
 
@@ -43,12 +45,14 @@ impl Site {
                 .to_owned()
         };
         let (write, read) = (token(Role::Write), token(Role::Read));
-        let api = api(Shared {
-            library: Arc::new(Library::new(images.clone())),
+        let bodies = Arc::default();
+        let indexes = Indexes::new(dir.path(), Arc::clone(&bodies));
+        let shared = Shared {
+            library: Arc::new(Library::new(images.clone(), indexes, Arc::new(NoMounts))),
             tokens,
             authority: String::new(),
             uploads: super::Uploads::new(images),
-            bodies: Arc::default(),
+            bodies,
             state: dir.path().to_owned(),
             attempts: Attempts::default(),
             reports: crate::reports::Reports::open(
@@ -56,7 +60,8 @@ impl Site {
                 Arc::new(crate::events::Events::new()),
             ),
             metrics: Arc::default(),
-        });
+        };
+        let api = api(shared, false);
         Self {
             dir,
             api,

@@ -127,10 +127,19 @@ impl FileSource {
     /// # Errors
     /// [`StoreError::Source`] when it cannot be read.
     pub fn hashed(&self) -> Result<Layout> {
+        self.hashed_by_turns(|| ())
+    }
+
+    /// As [`FileSource::hashed`], for somebody who gives way to others: `turn` is called before each range and
+    /// returns when it may be read.
+    ///
+    /// # Errors
+    /// As [`FileSource::hashed`].
+    pub fn hashed_by_turns(&self, turn: impl FnMut()) -> Result<Layout> {
         let layout = match Layout::read_native(&self.stored) {
             Ok(layout) => Ok(layout),
             Err(LayoutError::Read { source, .. }) => Err(SourceError::of_io(source)),
-            Err(LayoutError::Format(_)) => self.hash_ranges(),
+            Err(LayoutError::Format(_)) => self.hash_ranges(turn),
         };
         layout.map_err(|source| StoreError::Source {
             name: self.name(),
@@ -143,7 +152,7 @@ impl FileSource {
         &self.stored
     }
 
-    fn hash_ranges(&self) -> std::result::Result<Layout, SourceError> {
+    fn hash_ranges(&self, mut turn: impl FnMut()) -> std::result::Result<Layout, SourceError> {
         let size = self.stored.len();
         let too_large = |error| SourceError::Permanent(std::io::Error::other(error));
         let count = RangeIndex::count(size).map_err(too_large)?;
@@ -151,6 +160,7 @@ impl FileSource {
         let mut buf = vec![0; RANGE as usize];
         let mut offset = 0;
         while offset < size {
+            turn();
             let len = usize::try_from((size - offset).min(RANGE.into())).expect("at most a range");
             self.read(offset, &mut buf[..len])?;
             hashes.push(*blake3::hash(&buf[..len]).as_bytes());
@@ -168,7 +178,7 @@ impl Source for FileSource {
             Err(LayoutError::Read { source, .. }) => Err(SourceError::of_io(source)),
             Err(LayoutError::Format(_)) => match known_layout(&self.stored) {
                 Some(layout) => Ok(layout),
-                None => self.hash_ranges(),
+                None => self.hash_ranges(|| ()),
             },
         }
     }

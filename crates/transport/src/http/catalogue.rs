@@ -3,7 +3,7 @@
 use serde::Deserialize;
 
 use super::Client;
-use super::image::path_of;
+use super::image::{encode, path_of};
 use crate::error::Result;
 
 /// The longest list that is taken.
@@ -41,7 +41,19 @@ impl Client {
     /// # Errors
     /// What keeps the manager from answering.
     pub fn images(&self) -> Result<Vec<Listed>> {
-        let response = self.get("/v1/images", &[], "images")?;
+        self.list("/v1/images")
+    }
+
+    /// The same of another computer's repository that the manager has mounted, by their names there.
+    ///
+    /// # Errors
+    /// As [`Client::images`].
+    pub fn images_of(&self, address: &str) -> Result<Vec<Listed>> {
+        self.list(&format!("/v1/images?address={}", encode(address)))
+    }
+
+    fn list(&self, path: &str) -> Result<Vec<Listed>> {
+        let response = self.get(path, &[], "images")?;
         Ok(self.json::<List>(response, MAX_LIST)?.images)
     }
 

@@ -229,7 +229,7 @@ impl Client {
             _ if code == Some(Code::TokenExpired) => NetError::TokenExpired { host },
             _ if code == Some(Code::TokenElsewhere) => NetError::TokenElsewhere { host },
             StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => NetError::Unauthorised { host },
-            StatusCode::NOT_FOUND if code != Some(Code::NoUpload) => NetError::NotFound { name },
+            StatusCode::NOT_FOUND if !is_of_a_place(code) => NetError::NotFound { name },
             StatusCode::PRECONDITION_FAILED => NetError::Changed { name },
             StatusCode::SERVICE_UNAVAILABLE | StatusCode::TOO_MANY_REQUESTS => NetError::Later {
                 host,
@@ -338,7 +338,16 @@ fn failed(host: &str, error: ureq::Error) -> NetError {
 
 /// Whether a refusal is about what was asked for, and not about the manager's health.
 fn says(status: StatusCode) -> bool {
-    status.is_client_error() || status == StatusCode::INSUFFICIENT_STORAGE
+    let other = [StatusCode::INSUFFICIENT_STORAGE, StatusCode::BAD_GATEWAY];
+    status.is_client_error() || other.contains(&status)
+}
+
+/// Whether it is not the image that is not there, but what it would be in.
+fn is_of_a_place(code: Option<Code>) -> bool {
+    matches!(
+        code,
+        Some(Code::NoUpload | Code::PlaceNotMounted | Code::PlaceGone)
+    )
 }
 
 fn is_untrusted(error: &ureq::Error) -> bool {

@@ -243,7 +243,7 @@ pub(super) fn path_of(name: &str) -> String {
 }
 
 /// A name as one segment of a path (RFC 3986): slashes are part of it.
-fn encode(name: &str) -> String {
+pub(super) fn encode(name: &str) -> String {
     name.bytes().fold(String::new(), |text, byte| match byte {
         b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' => {
             text + char::from(byte).encode_utf8(&mut [0; 4])

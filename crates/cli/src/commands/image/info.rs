@@ -50,7 +50,7 @@ impl Args {
                 return crate::foreign::describe(context, &self.image);
             }
             Err(failure) if failure.code == Code::PlaceNotMounted => {
-                let remote = Remote::named(context, &self.image)?;
+                let remote = Remote::to_read(context, &self.image)?;
                 return Self::there(context, &remote.ok_or(failure)?);
             }
             opened => opened?,
@@ -73,8 +73,7 @@ impl Args {
     /// Of an image of a manager: its index, header and bitmap are fetched.
     fn there(context: &Context, image: &Remote) -> Result<(), Failure> {
         let patience = patience(context, image.client.host());
-        let name = image.name.to_string();
-        let opened = RemoteImage::open(image.client.clone(), &name, patience)?;
+        let opened = RemoteImage::open(image.client.clone(), &image.name, patience)?;
         let native = Native::open(&opened)?;
         let shown = Shown {
             name: image.shown(),

@@ -77,8 +77,8 @@ impl Args {
     /// Moves an image of a manager to the trash there.
     fn there(&self, context: &Context, image: &Remote) -> Result<(), Failure> {
         let images = image.client.images()?;
-        let name = image.name.to_string();
-        let found = images.iter().find(|listed| listed.name == name);
+        let name = &image.name;
+        let found = images.iter().find(|listed| listed.name == *name);
         let size = found.map(|listed| listed.size);
         let size = size.ok_or_else(|| StoreError::NotFound(image.shown().into()))?;
         let plan = Plan::new("image-rm")
@@ -87,7 +87,7 @@ impl Args {
         if settle(context, &plan, self.writing) == Step::Stop {
             return Ok(());
         }
-        image.client.remove(&name)?;
+        image.client.remove(name)?;
         let value = json!({ "action": "image-rm", "image": image.shown() });
         context
             .output

@@ -42,7 +42,7 @@ impl Args {
                 return crate::foreign::verify(context, named);
             }
             Err(failure) if failure.code == Code::PlaceNotMounted => {
-                let remote = Remote::named(context, &self.image)?;
+                let remote = Remote::to_read(context, &self.image)?;
                 return self.there(context, &remote.ok_or(failure)?);
             }
             opened => opened?,
@@ -58,8 +58,7 @@ impl Args {
     /// Of an image of a manager: all of it is fetched.
     fn there(&self, context: &Context, image: &Remote) -> Result<(), Failure> {
         let patience = patience(context, image.client.host());
-        let name = image.name.to_string();
-        let remote = RemoteImage::open(image.client.clone(), &name, patience)?;
+        let remote = RemoteImage::open(image.client.clone(), &image.name, patience)?;
         let native = Native::open(&remote)?;
         let progress = context.progress();
         let done = verify(&native, &remote, self.deep, &progress);

@@ -11,7 +11,7 @@ use azud_store::side::InfoLine;
 use azud_store::tree::Tree;
 use serde_json::{Value as Json, json};
 
-use super::manager;
+use super::giver;
 use crate::args::Writing;
 use crate::commands::Context;
 use crate::commands::image::list::{has_ending, is_image};
@@ -110,11 +110,11 @@ impl Args {
         let FolderRef::Placed { place, folder } = FolderRef::parse(&self.src)? else {
             return Ok(None);
         };
-        let Some(client) = manager(context, &place)? else {
+        let Some(giver) = giver(context, &place)? else {
             return Ok(None);
         };
         let path = folder.path();
-        let items = client.images()?.into_iter().filter_map(|listed| {
+        let items = giver.images()?.into_iter().filter_map(|listed| {
             let below = Path::new(&listed.name).strip_prefix(&path).ok()?;
             let name = below.to_str().filter(|name| !name.is_empty())?.to_owned();
             let info = listed.info.as_deref().and_then(InfoLine::parse);

@@ -2,6 +2,7 @@
 
 pub mod access;
 pub mod add;
+mod giver;
 pub mod import;
 mod known;
 pub mod list;
@@ -20,6 +21,7 @@ use azud_disk::own_addresses;
 use azud_disk::remote::{Protocol, Remote, mounted_in, reach};
 use clap::Subcommand;
 
+pub(crate) use giver::giver;
 pub(crate) use known::replace;
 pub(crate) use manager::{manager, secret_in};
 

@@ -13,15 +13,15 @@ use crate::failure::Failure;
 use crate::human::{self, printable};
 use crate::opened::rfc3339;
 
-/// Lists them; `None` where the place is no manager that is known.
+/// Lists them; `None` where the place is no manager that is known, and there is none that may have it mounted.
 pub(super) fn list(context: &Context, dir: &Path) -> Result<Option<()>, Failure> {
     let FolderRef::Placed { place, folder } = FolderRef::parse(dir)? else {
         return Ok(None);
     };
-    let Some(client) = repo::manager(context, &place)? else {
+    let Some(giver) = repo::giver(context, &place)? else {
         return Ok(None);
     };
-    let mut images = client.images()?;
+    let mut images = giver.images()?;
     images.retain(|listed| is_below(listed, &folder));
     let value = json!({ "images": images.iter().map(value).collect::<Vec<_>>() });
     let head = [

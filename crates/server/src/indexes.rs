@@ -1,0 +1,361 @@
+//! What images consist of. A native one says so itself; a foreign one is read whole, once: when somebody asks for it
+//! first, or before that while nobody is served. What was found is kept with the state, as long as the image stays
+//! as it was.
+
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::thread;
+use std::time::Duration;
+
+use axum::http::StatusCode;
+use azud_core::assembly::Layout;
+use azud_core::code::Code;
+use azud_store::assembly::{FileSource, known_layout};
+use azud_store::catalogue::Stamp;
+use azud_store::{Identity, Stored};
+use rustix::process::setpriority_process;
+use serde::{Deserialize, Serialize};
+
+use crate::limits::Bodies;
+use crate::problem::Problem;
+use crate::state;
+
+/// Indexes of so many bytes are kept in memory, besides those that are in use.
+const KEPT: usize = 64 << 20;
+/// When to ask again for an index that is being made, in seconds.
+const ASK_AGAIN: u32 = 2;
+/// Where they are kept, below the state.
+const DIR: &str = "indexes";
+/// The longest file of one: an image of 16 TiB.
+const MAX_FILE: u64 = 256 << 20;
+/// How often somebody who gives way looks whether it is his turn.
+const LOOK: Duration = Duration::from_millis(50);
+/// As courteous as a thread can be.
+const COURTEOUS: i32 = 19;
+
+/// The indexes.
+#[derive(Debug)]
+pub(crate) struct Indexes {
+    dir: PathBuf,
+    bodies: Arc<Bodies>,
+    layouts: Mutex<HashMap<PathBuf, (Stamp, Arc<Layout>)>>,
+    in_making: Mutex<HashMap<PathBuf, Arc<AtomicBool>>>,
+}
+
+/// The first line of a file; the index follows.
+#[derive(Debug, Serialize, Deserialize)]
+struct Head {
+    path: PathBuf,
+    #[serde(flatten)]
+    stamp: Stamp,
+    /// BLAKE3 of the index, in hexadecimal.
+    hash: String,
+}
+
+/// An index in the making; it no longer is when this is dropped.
+struct Making<'a> {
+    indexes: &'a Indexes,
+    path: &'a Path,
+    /// Whether somebody waits for it.
+    wanted: Arc<AtomicBool>,
+}
+
+impl Drop for Making<'_> {
+    fn drop(&mut self) {
+        held(&self.indexes.in_making).remove(self.path);
+    }
+}
+
+/// What is behind such a lock is right whenever it is free.
+fn held<T>(lock: &Mutex<T>) -> MutexGuard<'_, T> {
+    lock.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl Indexes {
+    /// Kept below `state`; whoever is sent one of `bodies` goes before.
+    pub(crate) fn new(state: &Path, bodies: Arc<Bodies>) -> Arc<Self> {
+        Arc::new(Self {
+            dir: state.join(DIR),
+            bodies,
+            layouts: Mutex::default(),
+            in_making: Mutex::default(),
+        })
+    }
+
+    /// What an image consists of; 503 while that is being found out.
+    pub(crate) fn of(self: &Arc<Self>, stored: &Stored) -> Result<Arc<Layout>, Problem> {
+        let stamp = stored.stamp()?;
+        if let Some(layout) = self.known(stored, stamp) {
+            return Ok(layout);
+        }
+        let path = stored.path();
+        self.make_for_somebody(path);
+        let text = format!("the index of {} is being made", path.display());
+        Err(
+            Problem::new(StatusCode::SERVICE_UNAVAILABLE, Code::IndexInMaking, text)
+                .retry_after(ASK_AGAIN),
+        )
+    }
+
+    /// Who an image is, if that is known.
+    pub(crate) fn identity(&self, path: &Path) -> Option<Identity> {
+        let stored = Stored::open(path).ok()?;
+        let stamp = stored.stamp().ok()?;
+        if let Some(layout) = self.in_memory(path, stamp) {
+            return Some(Identity(*layout.identity()));
+        }
+        Some(Identity(*self.look(&stored, stamp)?.identity()))
+    }
+
+    fn known(&self, stored: &Stored, stamp: Stamp) -> Option<Arc<Layout>> {
+        let path = stored.path();
+        self.in_memory(path, stamp).or_else(|| {
+            let layout = self.look(stored, stamp)?;
+            Some(self.keep(path, stamp, layout))
+        })
+    }
+
+    fn in_memory(&self, path: &Path, stamp: Stamp) -> Option<Arc<Layout>> {
+        let layouts = held(&self.layouts);
+        let (of, layout) = layouts.get(path)?;
+        (*of == stamp).then(|| Arc::clone(layout))
+    }
+
+    /// What the image says itself, what is kept of it, what lies beside it.
+    fn look(&self, stored: &Stored, stamp: Stamp) -> Option<Layout> {
+        let layout = Layout::read_native(stored).ok();
+        let layout = layout.or_else(|| self.read(stored.path(), stamp));
+        layout.or_else(|| known_layout(stored))
+    }
+
+    fn keep(&self, path: &Path, stamp: Stamp, layout: Layout) -> Arc<Layout> {
+        let layout = Arc::new(layout);
+        let mut layouts = held(&self.layouts);
+        let size = |layout: &Layout| layout.description().len();
+        let kept: usize = layouts.values().map(|(_, layout)| size(layout)).sum();
+        if kept + size(&layout) > KEPT {
+            layouts.clear();
+        }
+        layouts.insert(path.to_owned(), (stamp, Arc::clone(&layout)));
+        layout
+    }
+
+    /// In a thread of its own; nobody waits for it here.
+    fn make_for_somebody(self: &Arc<Self>, path: &Path) {
+        if let Some(wanted) = held(&self.in_making).get(path) {
+            wanted.store(true, Ordering::Relaxed);
+            return;
+        }
+        let (indexes, path) = (Arc::clone(self), path.to_owned());
+        thread::spawn(move || indexes.make(&path, true));
+    }
+
+    /// Makes an index that nobody has asked for, and gives way to everybody who is served. Whether it is there now.
+    pub(crate) fn make_ahead(&self, path: &Path) -> bool {
+        self.identity(path).is_some() || self.make(path, false).is_some()
+    }
+
+    fn make(&self, path: &Path, wanted: bool) -> Option<()> {
+        let making = self.begin(path, wanted)?;
+        let source = FileSource::open(path).ok()?;
+        let stamp = source.stored().stamp().ok()?;
+        let layout = source.hashed_by_turns(|| making.wait_for_turn()).ok()?;
+        if !making.is_wanted() {
+            source.stored().forget_cached();
+        }
+        // What was written meanwhile was hashed neither as it was nor as it is.
+        if source.stored().stamp().ok()? != stamp {
+            return None;
+        }
+        // Without a file it has to be made again after a restart; no more than that.
+        let _ = self.write(path, stamp, &layout);
+        self.keep(path, stamp, layout);
+        Some(())
+    }
+
+    fn begin<'a>(&'a self, path: &'a Path, wanted: bool) -> Option<Making<'a>> {
+        let mut in_making = held(&self.in_making);
+        if in_making.contains_key(path) {
+            return None;
+        }
+        let wanted = Arc::new(AtomicBool::new(wanted));
+        in_making.insert(path.to_owned(), Arc::clone(&wanted));
+        Some(Making {
+            indexes: self,
+            path,
+            wanted,
+        })
+    }
+
+    fn file(&self, path: &Path) -> PathBuf {
+        let name = blake3::hash(path.as_os_str().as_encoded_bytes()).to_hex();
+        self.dir.join(name.as_str())
+    }
+
+    fn write(&self, path: &Path, stamp: Stamp, layout: &Layout) -> std::io::Result<()> {
+        let head = Head {
+            path: path.to_owned(),
+            stamp,
+            hash: blake3::hash(layout.description()).to_hex().to_string(),
+        };
+        let mut bytes = serde_json::to_vec(&head)?;
+        bytes.push(b'\n');
+        bytes.extend_from_slice(layout.description());
+        state::prepare(&self.dir)?;
+        state::write(&self.file(path), &bytes)
+    }
+
+    fn read(&self, path: &Path, stamp: Stamp) -> Option<Layout> {
+        let file = self.file(path);
+        if std::fs::metadata(&file).ok()?.len() > MAX_FILE {
+            return None;
+        }
+        let bytes = std::fs::read(file).ok()?;
+        let end = bytes.iter().position(|byte| *byte == b'\n')?;
+        let (head, index) = bytes.split_at(end);
+        let (head, index): (Head, _) = (serde_json::from_slice(head).ok()?, &index[1..]);
+        let sound = head.hash == blake3::hash(index).to_hex().as_str();
+        if head.path != path || head.stamp != stamp || !sound {
+            return None;
+        }
+        Layout::parse(index.to_vec()).ok()
+    }
+
+    /// Takes away what is kept of images that are gone or have changed.
+    pub(crate) fn tidy(&self) {
+        for entry in std::fs::read_dir(&self.dir).into_iter().flatten().flatten() {
+            if !self.is_of_use(&entry.path()) {
+                let _ = std::fs::remove_file(entry.path());
+            }
+        }
+    }
+
+    fn is_of_use(&self, file: &Path) -> bool {
+        use std::io::{BufRead, BufReader, Read};
+        const LONGEST_HEAD: u64 = 16 << 10;
+        let head = || {
+            let mut line = String::new();
+            let opened = std::fs::File::open(file).ok()?;
+            let mut reader = BufReader::new(opened.take(LONGEST_HEAD));
+            reader.read_line(&mut line).ok()?;
+            serde_json::from_str::<Head>(&line).ok()
+        };
+        head().is_some_and(|head| {
+            let meta = std::fs::metadata(&head.path);
+            meta.is_ok_and(|meta| Stamp::of(&meta) == head.stamp) && self.file(&head.path) == file
+        })
+    }
+}
+
+impl Making<'_> {
+    fn is_wanted(&self) -> bool {
+        self.wanted.load(Ordering::Relaxed)
+    }
+
+    /// Who waits for this very index needs no more patience than for a copy.
+    fn wait_for_turn(&self) {
+        while self.indexes.bodies.any() && !self.is_wanted() {
+            thread::sleep(LOOK);
+        }
+    }
+}
+
+/// Has this thread give way to all others.
+pub(crate) fn be_courteous() {
+    // Of no thread but this one: that is how Linux has it. Who may not is still courteous to who is served.
+    let _ = setpriority_process(None, COURTEOUS);
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+    use std::path::{Path, PathBuf};
+    use std::sync::Arc;
+    use std::thread;
+    use std::time::Duration;
+
+    use azud_store::Stored;
+
+    use super::Indexes;
+    use crate::limits::Bodies;
+
+    struct Site {
+        dir: tempfile::TempDir,
+        bodies: Arc<Bodies>,
+    }
+
+    impl Site {
+        fn new() -> (Self, PathBuf) {
+            let dir = tempfile::tempdir().unwrap();
+            let image = dir.path().join("old.img");
+            fs::write(&image, vec![7; 9 << 20]).unwrap();
+            let bodies = Arc::default();
+            (Self { dir, bodies }, image)
+        }
+
+        /// As after a start of the manager.
+        fn indexes(&self) -> Arc<Indexes> {
+            Indexes::new(self.dir.path(), Arc::clone(&self.bodies))
+        }
+
+        fn files(&self) -> usize {
+            fs::read_dir(self.dir.path().join("indexes")).map_or(0, Iterator::count)
+        }
+    }
+
+    fn is_known(indexes: &Indexes, image: &Path) -> bool {
+        indexes.identity(image).is_some()
+    }
+
+    #[test]
+    fn what_was_found_out_outlives_the_manager_and_not_the_image() {
+        let (site, image) = Site::new();
+        assert!(!is_known(&site.indexes(), &image));
+        assert!(site.indexes().make_ahead(&image));
+        let again = site.indexes();
+        assert!(is_known(&again, &image));
+        again.tidy();
+        assert_eq!(site.files(), 1);
+        fs::write(&image, vec![8; (9 << 20) + 1]).unwrap();
+        assert!(!is_known(&again, &image) && !is_known(&site.indexes(), &image));
+        again.tidy();
+        assert_eq!(site.files(), 0);
+    }
+
+    #[test]
+    fn a_damaged_file_is_made_again() {
+        let (site, image) = Site::new();
+        assert!(site.indexes().make_ahead(&image));
+        let kept = fs::read_dir(site.dir.path().join("indexes"));
+        let file = kept.unwrap().next().unwrap().unwrap().path();
+        let mut bytes = fs::read(&file).unwrap();
+        *bytes.last_mut().unwrap() ^= 1;
+        fs::write(&file, bytes).unwrap();
+        let again = site.indexes();
+        assert!(!is_known(&again, &image));
+        assert!(again.make_ahead(&image) && is_known(&site.indexes(), &image));
+    }
+
+    #[test]
+    fn who_is_served_goes_before_and_who_asks_does_not_wait_for_others() {
+        let (site, image) = Site::new();
+        let served = site.bodies.begin();
+        let indexes = site.indexes();
+        let ahead = {
+            let (indexes, image) = (Arc::clone(&indexes), image.clone());
+            thread::spawn(move || indexes.make_ahead(&image))
+        };
+        while !super::held(&indexes.in_making).contains_key(&image) {
+            thread::sleep(Duration::from_millis(1));
+        }
+        thread::sleep(Duration::from_millis(200));
+        assert!(!is_known(&indexes, &image), "it did not give way");
+        // Somebody asks for it: it is made although others are served.
+        assert!(indexes.of(&Stored::open(&image).unwrap()).is_err());
+        assert!(ahead.join().unwrap());
+        assert!(indexes.of(&Stored::open(&image).unwrap()).is_ok());
+        drop(served);
+    }
+}

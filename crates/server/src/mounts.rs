@@ -1,0 +1,69 @@
+//! Repositories of others that are mounted on the manager's computer: what a NAS has reaches every client.
+
+use std::fmt::Debug;
+use std::path::Path;
+
+use axum::http::StatusCode;
+use azud_core::namespace::{self, PlaceError};
+use azud_core::reference::{Folder, Host, ImageRef, SubPath, Where};
+use azud_store::tree::Tree;
+
+use crate::problem::Problem;
+
+/// Who knows what is mounted here now.
+pub trait Mounts: Debug + Send + Sync {
+    /// Finds the repository of another computer.
+    ///
+    /// # Errors
+    /// [`PlaceError`].
+    fn find(&self, host: &Host) -> Result<namespace::Tree, PlaceError>;
+}
+
+/// A computer on which nothing of others is mounted.
+#[derive(Debug, Clone, Copy)]
+pub struct NoMounts;
+
+impl Mounts for NoMounts {
+    fn find(&self, host: &Host) -> Result<namespace::Tree, PlaceError> {
+        let place = Where::Host(host.clone());
+        Err(PlaceError::NotMounted { place, at: None })
+    }
+}
+
+/// An image of another repository: `ADDRESS:sub/name`. Nobody else's names are understood: what is a cache, or the
+/// manager, depends on who says it.
+pub(crate) fn placed(name: &str) -> Option<(Host, SubPath)> {
+    match ImageRef::parse(name) {
+        Ok(ImageRef::Placed {
+            place: Where::Host(host),
+            image,
+        }) => Some((host, image)),
+        Ok(_) | Err(_) => None,
+    }
+}
+
+/// The tree of another computer's repository.
+pub(crate) fn tree(mounts: &dyn Mounts, host: &Host) -> Result<Tree, Problem> {
+    let found = mounts.find(host)?;
+    let opened = Tree::open(&found.mount, &found.inner);
+    // A cache without a place for images has none.
+    Ok(opened.or_else(|_| Tree::open(&found.mount, Path::new("")))?)
+}
+
+/// The directory of its images.
+pub(crate) fn top(mounts: &dyn Mounts, host: &Host) -> Result<std::path::PathBuf, Problem> {
+    Ok(tree(mounts, host)?.folder(&Folder::default())?)
+}
+
+impl From<PlaceError> for Problem {
+    fn from(error: PlaceError) -> Self {
+        let status = match &error {
+            PlaceError::NotMounted { .. } | PlaceError::NoManager | PlaceError::Gone { .. } => {
+                StatusCode::NOT_FOUND
+            }
+            PlaceError::Silent { .. } => StatusCode::BAD_GATEWAY,
+            PlaceError::Ambiguous { .. } => StatusCode::CONFLICT,
+        };
+        Self::new(status, error.code(), error.to_string())
+    }
+}
