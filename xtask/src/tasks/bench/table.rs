@@ -97,6 +97,11 @@ impl Table {
         self.notes.push(text);
     }
 
+    /// What a side takes, in seconds.
+    pub(super) fn wall(&self, line: usize) -> f64 {
+        self.lines.get(line).map_or(0.0, Line::wall)
+    }
+
     /// Bytes that a side made in its last turn.
     pub(super) fn size(&self, line: usize) -> Option<u64> {
         self.lines.get(line)?.turns.last()?.size
