@@ -6,10 +6,11 @@ use std::path::Path;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use azud_core::code::Code;
-use azud_core::name::ImageFile;
+use azud_core::name::{ImageFile, folder_of};
 use azud_core::reference::ImageRef;
 use azud_image::sniff::sniff;
 use azud_image::{Indexed, Native};
+use azud_store::recover::finish_for_reading;
 use azud_store::side::KEPT;
 use azud_store::{Identity, Stored};
 
@@ -79,6 +80,10 @@ fn resolve<T>(
     path: &Path,
     open: impl Fn(&Path) -> Result<T, Failure>,
 ) -> Result<T, Failure> {
+    let open = |path: &Path| {
+        finish_for_reading(folder_of(path), now());
+        open(path)
+    };
     if let ImageRef::Placed { .. } = ImageRef::parse(path)? {
         return open(&place::existing(context, path)?);
     }

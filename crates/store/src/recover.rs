@@ -65,6 +65,18 @@ pub(crate) fn recover_for_reading(dir: &Path, now: SystemTime) {
     }
 }
 
+/// Has committed changes finished, for whoever opens one image of a directory: between them, what lies beside an image
+/// may be another's. They do not wait, and what they may not change they leave.
+pub fn finish_for_reading(dir: &Path, now: SystemTime) {
+    let begun = |dir: &Path| {
+        let names = durable::names(dir)?;
+        Ok::<_, StoreError>(names.iter().filter_map(|name| name.to_str()).any(is_stage))
+    };
+    if begun(dir).unwrap_or(false) {
+        recover_for_reading(dir, now);
+    }
+}
+
 /// A directory in which nothing is pending, for as long as this is held.
 #[derive(Debug)]
 pub(crate) struct Settled {

@@ -5,6 +5,7 @@
 #![allow(clippy::print_stderr, reason = "skipped tests say so on the terminal")]
 
 pub mod cable;
+pub mod forgetful;
 mod fuse;
 pub mod loops;
 pub mod memory;

@@ -9,6 +9,7 @@ mod kills;
 mod kit;
 mod login;
 mod mounted;
+mod power;
 mod pressure;
 mod raw;
 mod reports;

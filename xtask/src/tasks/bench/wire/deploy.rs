@@ -226,7 +226,10 @@ fn again(lab: &Lab, origin: &Origin) -> Result<Table> {
             Ok(turn)
         })
     });
-    let title = format!("deploy again, 1 Gbit, {CHANGED} % changed {}", Spread::Files.name());
+    let title = format!(
+        "deploy again, 1 Gbit, {CHANGED} % changed {}",
+        Spread::Files.name()
+    );
     let sides = sides.collect();
     let mut table = Table::measure(title, pair.now.used(), lab.options.runs, sides)?;
     let absent = mb(pair.bound);

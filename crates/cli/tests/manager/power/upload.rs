@@ -1,0 +1,96 @@
+//! The power of the manager goes while an image is sent to it.
+
+use std::path::Path;
+use std::process::{Child, Stdio};
+use std::thread::sleep;
+use std::time::Duration;
+
+use anyhow::{Context, Result, ensure};
+use azud_testkit::forgetful::Forgetful;
+use azud_testkit::tools::have_root;
+
+use super::{Lab, cuts};
+use crate::kit::{Random, text, whole};
+use crate::server::{Manager, Room};
+
+/// A manager of what is on a medium, and a client that may write.
+fn serve(room: &Room, medium: &Path) -> Result<Manager> {
+    let manager = room.serve_bare(&["--images", text(medium)])?;
+    room.know_as(&manager, "write")?;
+    Ok(manager)
+}
+
+fn send(room: &Room, lab: &Lab) -> Result<Child> {
+    let from = lab.path("new.img");
+    let mut command = room.command(&["image", "copy", text(&from), "REPO:aula", "--yes"]);
+    let command = command.stdout(Stdio::null()).stderr(Stdio::null());
+    Ok(command.spawn()?)
+}
+
+/// Whether the client says that it is done. It would wait for a minute for a manager whose disk fails; nobody waits
+/// for a computer without power.
+fn is_done(mut client: Child, computer: &Forgetful) -> Result<bool> {
+    let mut patience = 40;
+    loop {
+        if let Some(status) = client.try_wait()? {
+            return Ok(status.success());
+        }
+        if patience == 0 {
+            client.kill()?;
+            client.wait()?;
+            return Ok(false);
+        }
+        patience -= u32::from(computer.is_cut());
+        sleep(Duration::from_millis(50));
+    }
+}
+
+#[test]
+fn stress_an_image_that_is_sent_while_the_power_goes_is_the_old_or_the_new() -> Result<()> {
+    if !have_root() {
+        return Ok(());
+    }
+    let lab = Lab::new()?;
+    let base = lab.medium()?;
+    let room = Room::new()?;
+    let changes = {
+        let computer = Forgetful::mount(base.clone())?;
+        let manager = serve(&room, computer.path())?;
+        ensure!(is_done(send(&room, &lab)?, &computer)?, "it is not sent");
+        manager.kill()?;
+        computer.done()
+    };
+    let mut random = Random::seeded(54);
+    for number in 0..cuts() {
+        let mut computer = Forgetful::mount(base.clone())?;
+        let manager = serve(&room, computer.path())?;
+        let at = if number % 5 == 4 {
+            changes + 100
+        } else {
+            random.below(changes)
+        };
+        computer.cut_after(at);
+        let finished = is_done(send(&room, &lab)?, &computer)?;
+        let case = || format!("cut {number} after {at} of {changes} changes, finished: {finished}");
+        manager.kill()?;
+        computer.cut(&mut || random.next())?;
+        let image = computer.path().join("aula.img");
+        let there = lab.content(&image).with_context(case)?;
+        ensure!(
+            !finished || there == "new",
+            "{}: it was said to be there",
+            case()
+        );
+        let manager = serve(&room, computer.path())?;
+        ensure!(is_done(send(&room, &lab)?, &computer)?, "{}", case());
+        manager.kill()?;
+        ensure!(
+            lab.content(&image).with_context(case)? == "new",
+            "{}",
+            case()
+        );
+        whole(&image).with_context(case)?;
+        lab.is_in_nobodys_way(&image).with_context(case)?;
+    }
+    Ok(())
+}
