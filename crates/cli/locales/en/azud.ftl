@@ -1078,6 +1078,7 @@ label-path = Path
 label-protocol = Protocol
 word-auto = as the server answers
 word-file = directory
+word-http = HTTPS
 word-nfs = NFS
 word-read-only = read-only
 word-smb = SMB

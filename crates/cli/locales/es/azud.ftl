@@ -1078,6 +1078,7 @@ label-path = Ruta
 label-protocol = Protocolo
 word-auto = según responda el servidor
 word-file = directorio
+word-http = HTTPS
 word-nfs = NFS
 word-read-only = solo lectura
 word-smb = SMB

@@ -79,9 +79,15 @@ impl Said {
     }
 }
 
+/// The program that is tested: the one that was just built, unless `AZUD_TEST_PROGRAM` names another build of it.
+pub(crate) fn program() -> PathBuf {
+    let named = std::env::var_os("AZUD_TEST_PROGRAM");
+    named.map_or_else(|| env!("CARGO_BIN_EXE_azud").into(), PathBuf::from)
+}
+
 /// The program, asked to speak JSON; nobody is there to answer.
 pub(crate) fn command<S: AsRef<OsStr>>(args: &[S]) -> Command {
-    over(Command::new(env!("CARGO_BIN_EXE_azud")), args)
+    over(Command::new(program()), args)
 }
 
 /// The same by way of another program, which is already told to start it.

@@ -60,6 +60,27 @@ fn same(a: &Path, b: &Path) -> Result<()> {
 }
 
 #[test]
+fn people_read_how_a_manager_is_reached() -> Result<()> {
+    let room = Room::new()?;
+    let manager = room.serve()?;
+    room.know(&manager)?;
+    for lang in ["en", "es"] {
+        let mut list = std::process::Command::new(kit::program());
+        list.args(["repo", "list", "--lang", lang]);
+        let settings = room.command(&[]);
+        let settings = settings.get_envs();
+        list.envs(settings.filter_map(|(name, value)| Some((name, value?))));
+        let output = list.output()?;
+        let said = String::from_utf8_lossy(&output.stdout);
+        ensure!(
+            output.status.success() && said.contains("HTTPS"),
+            "{output:?}"
+        );
+    }
+    Ok(())
+}
+
+#[test]
 fn an_image_comes_whole_and_its_change_alone() -> Result<()> {
     let room = Room::new()?;
     let mut volume = noise(1, 24 * MIB);

@@ -11,7 +11,7 @@ use azud_testkit::cable::{Cable, Side};
 use azud_testkit::tools::run_any;
 use serde_json::Value;
 
-use crate::kit::{Said, command, over, text};
+use crate::kit::{Said, command, over, program, text};
 
 /// Both sides' files.
 pub(crate) struct Room {
@@ -75,7 +75,7 @@ impl Room {
                 } else {
                     Side::Client
                 };
-                over(cable.command(side, env!("CARGO_BIN_EXE_azud")), args)
+                over(cable.command(side, text(&program())), args)
             }
             None => command(args),
         };
