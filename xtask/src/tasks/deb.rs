@@ -1,6 +1,8 @@
 //! `cargo xtask deb [--binary FILE] [DIR]`: a Debian package of the program, made with dpkg-deb alone.
 
+mod inside;
 pub(super) mod test;
+mod unit;
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
@@ -130,7 +132,9 @@ fn control(azud: &Path, tree: &Path) -> Result<(String, String)> {
     let architecture = output_of("dpkg", &["--print-architecture"])?;
     let architecture = architecture.trim();
     let libc = newest_libc(&output_of("objdump", &["-p", text(azud)?])?);
-    let libc = libc.context("the program needs no libc")?;
+    // A static program has its own.
+    let libc = libc.map(|libc| format!("libc6 (>= {libc}), libgcc-s1, "));
+    let libc = libc.unwrap_or_default();
     let size = sh("du -sk \"$1\" | cut -f1", &[text(tree)?])?;
     let size = String::from_utf8(size.stdout)?;
     let size: u64 = size.trim().parse()?;
@@ -141,7 +145,7 @@ fn control(azud: &Path, tree: &Path) -> Result<(String, String)> {
         Architecture: {architecture}\n\
         Maintainer: The Azud developers <azud@localhost>\n\
         Installed-Size: {size}\n\
-        Depends: libc6 (>= {libc}), libgcc-s1, passwd\n\
+        Depends: {libc}passwd\n\
         Recommends: e2fsprogs, fdisk, fuse3, kmod, mount, ntfs-3g, util-linux\n\
         Suggests: btrfs-progs, cifs-utils, nfs-common, partclone, xfsprogs\n\
         Section: admin\n\

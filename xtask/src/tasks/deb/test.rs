@@ -1,29 +1,32 @@
-//! `cargo xtask deb-test [--binary FILE]`: the package in a clean Debian root: installed, started, used, removed.
+//! `cargo xtask deb-test [--binary FILE]`: the package in a clean Debian root: installed, started, used, replaced by the
+//! next version, removed.
 
 use std::fs;
-use std::io::{BufRead, BufReader};
-use std::path::Path;
-use std::process::{Child, Command, Stdio};
 
 use anyhow::{Context, Result, bail, ensure};
-use azud_testkit::tools::{run, run_any, sh};
+use azud_testkit::tools::sh;
 use serde_json::Value;
 
 use super::super::say;
+use super::inside::Inside;
+use super::unit::{By, Service};
 use super::{build, pack, text};
 
-/// Where packages come from: where this machine has its own from. A release and its mirror.
-const MIRROR: &str = "apt-get indextargets --format '$(RELEASE) $(REPO_URI)' 'Created-By: Packages' | \
-    grep -vE 'security|updates|backports' | grep -m1 . || true";
+/// What an administrator writes into the configuration.
+const SETTINGS: &str = "manager = '127.0.0.1'\n[serve]\nimages = '/opt/opengnsys/images'\n";
 
-/// What stands in the configuration there.
-const SETTINGS: &str = "[serve]\nimages = '/srv/images'\nlisten = '127.0.0.1:0'\n";
+/// Stands in for the systemctl of a system that systemd runs: what the package asks for is written down.
+const SYSTEMCTL: &str = "#!/bin/sh\necho \"$@\" >>/systemctl.log\n";
 
-/// Runs a script in a root.
-const ENTER: &str = "mount -t proc proc \"$1/proc\"; mount --bind /dev \"$1/dev\"; \
-    exec chroot \"$1\" /bin/sh -euc \"$2\"";
+/// The same package, called the next version.
+const NEXT: &str = "dpkg-deb -R \"$1\" \"$2\"; sed -i 's/^Version: .*/&+next/' \"$2/DEBIAN/control\"; \
+    dpkg-deb --root-owner-group -Zgzip -b \"$2\" \"$3\"";
 
-/// Makes the root, installs, starts the manager as its account, uses it, removes the package.
+/// What systemd has against the units, and how much of the manager's world they leave open: 10 would be all.
+const VERIFY: &str = "cd /usr/lib/systemd/system && systemd-analyze verify --man=no azud.service azud.socket 2>&1 && \
+    systemd-analyze security --offline=true --threshold=20 azud.service >/security";
+
+/// Makes the root, installs, starts the manager as its unit does, uses it, replaces it, removes it.
 pub(crate) fn run_task(args: &[String]) -> Result<()> {
     let binary = match args {
         [] => build()?,
@@ -32,94 +35,107 @@ pub(crate) fn run_task(args: &[String]) -> Result<()> {
     };
     let work = tempfile::tempdir()?;
     let package = pack(&binary, work.path())?;
-    let root = work.path().join("root");
-    clean_root(&root)?;
-    let inside = Inside(&root);
-    fs::copy(&package, root.join("azud.deb"))?;
-    inside.done("dpkg -i /azud.deb")?;
-    inside.done("azud --version && azud completions bash --quiet >/dev/null")?;
-    inside.done("test -s /usr/share/man/man1/azud-serve.1.gz")?;
-    inside.done("getent passwd azud")?;
-    serve_and_use(&inside)?;
-    inside.done("dpkg --purge azud && test ! -e /var/lib/azud && test -e /srv/images/a.img")?;
-    say("deb-test: installed, served, used, purged");
+    let inside = Inside::new(&work.path().join("root"))?;
+    fs::copy(&package, inside.path("/azud.deb"))?;
+    installed(&inside)?;
+    used(&inside)?;
+    let (tree, next) = (work.path().join("tree"), inside.path("/next.deb"));
+    sh(NEXT, &[text(&package)?, text(&tree)?, text(&next)?])?;
+    replaced(&inside)?;
+    removed(&inside)?;
+    say("deb-test: installed, served, used, replaced, purged");
     Ok(())
 }
 
-/// The smallest system that Debian calls one.
-fn clean_root(root: &Path) -> Result<()> {
-    let said = sh(MIRROR, &[])?;
-    let said = String::from_utf8(said.stdout)?;
-    let (release, mirror) = said.trim().split_once(' ').context("no mirror is known")?;
-    say(&format!("deb-test: making a root of {release}"));
-    let args = ["--variant=minbase", release, text(root)?, mirror];
-    run("debootstrap", &args)?;
-    Ok(())
-}
-
-/// As the unit starts it; whatever happens, it is ended.
-struct Manager(Child);
-
-impl Drop for Manager {
-    fn drop(&mut self) {
-        let _ = run_any("kill", &[&self.0.id().to_string()]);
-        let _ = self.0.wait();
+/// Everything is there, and nothing is lacking.
+fn installed(inside: &Inside) -> Result<()> {
+    inside.done("dpkg -i /azud.deb && dpkg --audit && apt-get check")?;
+    let said = inside.done("azud --version && azud completions bash --quiet >/dev/null")?;
+    ensure!(said.contains(env!("CARGO_PKG_VERSION")), "{said}");
+    inside.done("zcat /usr/share/man/man1/azud-serve.1.gz | grep -q '^\\.TH azud-serve 1'")?;
+    for (_, completions) in super::SHELLS {
+        inside.done(&format!("test -s /{completions}"))?;
     }
-}
-
-fn serve_and_use(inside: &Inside<'_>) -> Result<()> {
-    fs::write(inside.0.join("etc/azud/azud.toml"), SETTINGS)?;
-    inside.done(
-        "install -d -o azud -g azud -m 700 /var/lib/azud && install -d -o azud /srv/images",
-    )?;
-    inside.done(
-        "head -c 8M /dev/urandom >/volume && azud image create /volume /srv/images/a --yes",
-    )?;
-    // Root makes a token in the state of the account, which has to be able to read it.
-    inside.done("azud token create --role write --json | tee /token.json")?;
-    let token: Value = serde_json::from_slice(&fs::read(inside.0.join("token.json"))?)?;
-    let token = token["token"].as_str().context("a token")?;
-    fs::write(inside.0.join("token"), token)?;
-    inside.done("chmod 600 /token")?;
-    let script = "exec setpriv --reuid azud --regid azud --clear-groups env AZUD_STATE=/var/lib/azud azud serve --json";
-    let mut child = inside.command(script).stdout(Stdio::piped()).spawn()?;
-    let out = child.stdout.take().context("a pipe")?;
-    let _manager = Manager(child);
-    let mut line = String::new();
-    BufReader::new(out).read_line(&mut line)?;
-    let said: Value = serde_json::from_str(&line).with_context(|| line.clone())?;
-    let address = said["listen"][0].as_str().context("an address")?;
-    let (_, port) = address.rsplit_once(':').context("a port")?;
-    let pin = said["pin"].as_str().context("a pin")?;
-    inside.done(&format!(
-        "azud repo add 127.0.0.1 --protocol http --port {port} --pin {pin} --token-file /token --yes && \
-        azud image copy 127.0.0.1:a /copy.img --yes && cmp /copy.img /srv/images/a.img"
-    ))
-}
-
-/// Commands in the root.
-struct Inside<'a>(&'a Path);
-
-impl Inside<'_> {
-    /// Its mounts are its own and end with it.
-    fn command(&self, script: &str) -> Command {
-        let mut command = Command::new("unshare");
-        command
-            .args(["--mount", "/bin/sh", "-euc", ENTER, "sh"])
-            .arg(self.0)
-            .arg(script)
-            .env_clear()
-            .env("PATH", "/usr/sbin:/usr/bin:/sbin:/bin")
-            .env("DEBIAN_FRONTEND", "noninteractive")
-            .env("LC_ALL", "C");
-        command
-    }
-
-    fn done(&self, script: &str) -> Result<()> {
-        let output = self.command(script).output().context("starting unshare")?;
-        let said = String::from_utf8_lossy(&output.stdout);
-        let errors = String::from_utf8_lossy(&output.stderr);
-        ensure!(output.status.success(), "{script}\n{said}{errors}");
+    let account = inside.done("getent passwd azud")?;
+    ensure!(
+        account.trim().ends_with(":/var/lib/azud:/usr/sbin/nologin"),
+        "{account}"
+    );
+    inside.done("dpkg -V azud").and_then(|changed| {
+        ensure!(changed.is_empty(), "{changed}");
         Ok(())
-    }
+    })?;
+    let said = inside.done(VERIFY)?;
+    ensure!(said.is_empty(), "{said}");
+    Ok(())
+}
+
+/// Images go from the manager and to it.
+fn used(inside: &Inside) -> Result<()> {
+    inside.write("/etc/azud/azud.toml", SETTINGS)?;
+    inside.done(
+        "install -d -o azud -g azud /opt/opengnsys/images && head -c 8M /dev/urandom >/volume && \
+        azud image create /volume /opt/opengnsys/images/a --yes",
+    )?;
+    let mut service = Service::start(inside, By::Itself)?;
+    service.told("READY=1")?;
+    let pin = service.pin()?;
+    // Root makes a token in the state of the account, which has to be able to read it.
+    let made = inside.done("azud token create --role write --json")?;
+    let made: Value = serde_json::from_str(&made)?;
+    let token = made["token"].as_str().context("a token")?;
+    inside.write("/token", token)?;
+    inside.done(&format!(
+        "chmod 600 /token && \
+        azud repo add REPO --protocol http --pin {pin} --token-file /token --yes && \
+        azud image copy REPO:a /copy.img --yes && cmp /copy.img /opt/opengnsys/images/a.img && \
+        azud image copy /copy.img REPO:sent --yes && cmp /copy.img /opt/opengnsys/images/sent.img"
+    ))?;
+    service.stop()
+}
+
+/// The next version keeps configuration and state, and systemd is asked to start it. Its first client does here.
+fn replaced(inside: &Inside) -> Result<()> {
+    inside.write("/usr/local/sbin/systemctl", SYSTEMCTL)?;
+    inside.done("chmod 755 /usr/local/sbin/systemctl && mkdir -p /run/systemd/system")?;
+    inside.done("dpkg -i /next.deb && dpkg --audit && dpkg-query -W azud | grep -q '+next$'")?;
+    let asked = inside.read("/systemctl.log")?;
+    ensure!(
+        asked == "daemon-reload\ntry-restart azud.service\n",
+        "{asked}"
+    );
+    ensure!(
+        inside.read("/etc/azud/azud.toml")? == SETTINGS,
+        "ours is gone"
+    );
+    let service = Service::start(inside, By::Socket)?;
+    inside.done(
+        "for second in $(seq 60); do \
+            grep -q ' 0A ' /proc/net/tcp6 /proc/net/tcp && break; sleep 1; \
+        done; \
+        azud image copy REPO:sent /again.img --yes && cmp /again.img /copy.img",
+    )?;
+    service.told("READY=1")?;
+    service.stop()
+}
+
+/// Removed, it leaves what it knows; purged, nothing but images, wherever they lie, and their owner.
+fn removed(inside: &Inside) -> Result<()> {
+    inside.done(
+        "dpkg --remove azud && test -e /var/lib/azud/ca.key && test -e /etc/azud/azud.toml",
+    )?;
+    let asked = inside.read("/systemctl.log")?;
+    ensure!(
+        asked.contains("disable --now azud.socket azud.service"),
+        "{asked}"
+    );
+    inside.done("mkdir /var/lib/azud/images && cp /copy.img /var/lib/azud/images/")?;
+    inside.done("dpkg --purge azud && dpkg --purge azud")?;
+    let left = inside.done("find /var/lib/azud /etc/azud -type f 2>/dev/null || true")?;
+    ensure!(left == "/var/lib/azud/images/copy.img\n", "{left}");
+    inside.done(
+        "cmp /copy.img /opt/opengnsys/images/a.img && cmp /copy.img /opt/opengnsys/images/sent.img && \
+        getent passwd azud && ! command -v azud",
+    )?;
+    Ok(())
 }
