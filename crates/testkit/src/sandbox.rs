@@ -1,4 +1,4 @@
-//! Programs on a kernel that lacks a system call, or in a sandbox that forbids it.
+//! Programs on a kernel that lacks system calls, or in a sandbox that forbids one.
 
 use std::collections::BTreeMap;
 use std::process::{Command, Output};
@@ -10,6 +10,10 @@ use seccompiler::{BpfProgram, SeccompAction, SeccompFilter, apply_filter};
 
 /// `openat2`, by its number, which is the same on every architecture.
 const OPENAT2: i64 = 437;
+
+/// System calls that came after Linux 4.19. Since then they have one number on every architecture; these are more than
+/// there are today.
+const NEWER: std::ops::Range<i64> = 424..700;
 
 /// Who has no `openat2`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -29,11 +33,29 @@ pub fn without_openat2(command: &mut Command, who: Lacking) -> Result<Output> {
         Lacking::Kernel => Errno::NOSYS,
         Lacking::Sandbox => Errno::PERM,
     };
-    let errno = u32::try_from(errno.raw_os_error())?;
+    without(OPENAT2..OPENAT2 + 1, errno, || {
+        command.output().context("starting the program")
+    })
+}
+
+/// Does some work, and whatever programs that starts, with the system calls of Linux 4.19 alone.
+///
+/// # Errors
+/// When the kernel takes no filters, or the work fails.
+pub fn on_linux_4_19<T: Send>(work: impl FnOnce() -> Result<T> + Send) -> Result<T> {
+    without(NEWER, Errno::NOSYS, work)
+}
+
+/// Does some work in a thread for which these system calls fail.
+fn without<T: Send>(
+    calls: std::ops::Range<i64>,
+    errno: Errno,
+    work: impl FnOnce() -> Result<T> + Send,
+) -> Result<T> {
     let filter = SeccompFilter::new(
-        BTreeMap::from([(OPENAT2, Vec::new())]),
+        BTreeMap::from_iter(calls.map(|call| (call, Vec::new()))),
         SeccompAction::Allow,
-        SeccompAction::Errno(errno),
+        SeccompAction::Errno(u32::try_from(errno.raw_os_error())?),
         std::env::consts::ARCH.try_into()?,
     )?;
     let filter = BpfProgram::try_from(filter)?;
@@ -41,7 +63,7 @@ pub fn without_openat2(command: &mut Command, who: Lacking) -> Result<Output> {
     thread::scope(|scope| {
         let run = scope.spawn(|| {
             apply_filter(&filter).context("filtering system calls")?;
-            command.output().context("starting the program")
+            work()
         });
         run.join().map_err(|_| anyhow!("the thread failed"))?
     })

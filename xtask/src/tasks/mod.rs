@@ -5,6 +5,7 @@ mod check;
 mod deb;
 mod machine;
 mod soak;
+mod static_client;
 mod vm;
 mod vm_tests;
 
@@ -50,6 +51,16 @@ pub(crate) const ALL: &[Task] = &[
         name: "soak",
         about: "the long versions of the tests",
         run: soak::run,
+    },
+    Task {
+        name: "static",
+        about: "the program in one file that needs no library",
+        run: static_client::run_task,
+    },
+    Task {
+        name: "static-test",
+        about: "tests that program with the system calls of an old kernel",
+        run: static_client::test,
     },
     Task {
         name: "vm",
