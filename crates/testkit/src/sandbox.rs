@@ -1,6 +1,5 @@
 //! Programs on a kernel that lacks system calls, or in a sandbox that forbids one.
 
-use std::collections::BTreeMap;
 use std::process::{Command, Output};
 use std::thread;
 
@@ -53,7 +52,7 @@ fn without<T: Send>(
     work: impl FnOnce() -> Result<T> + Send,
 ) -> Result<T> {
     let filter = SeccompFilter::new(
-        BTreeMap::from_iter(calls.map(|call| (call, Vec::new()))),
+        calls.map(|call| (call, Vec::new())).collect(),
         SeccompAction::Allow,
         SeccompAction::Errno(u32::try_from(errno.raw_os_error())?),
         std::env::consts::ARCH.try_into()?,

@@ -146,7 +146,7 @@ fn control(azud: &Path, tree: &Path) -> Result<(String, String)> {
         Maintainer: The Azud developers <azud@localhost>\n\
         Installed-Size: {size}\n\
         Depends: {libc}passwd\n\
-        Recommends: e2fsprogs, fdisk, fuse3, kmod, mount, ntfs-3g, util-linux\n\
+        Recommends: e2fsprogs, fdisk, fuse3, kmod, mount, ntfs-3g\n\
         Suggests: btrfs-progs, cifs-utils, nfs-common, partclone, xfsprogs\n\
         Section: admin\n\
         Priority: optional\n\

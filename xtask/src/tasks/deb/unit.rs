@@ -16,7 +16,7 @@ const SERVICE: &str = "/usr/lib/systemd/system/azud.service";
 const SOCKET: &str = "/usr/lib/systemd/system/azud.socket";
 
 /// How long the manager may take to be ready, or to end.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);
 
 /// Only what may be written is writable (`$1`), as `ProtectSystem=strict` has it. `$2` is the mask, `$3` how many files
 /// may be open; the rest starts the manager, whose number comes first.
