@@ -9,9 +9,11 @@ use axum::http::StatusCode;
 use azud_core::assembly::Layout;
 use azud_core::code::Code;
 use azud_core::io::ReadAt;
+use azud_core::name::ImageFile;
 use azud_core::reference::{Host, SubPath};
 use azud_store::lease::refuse_held;
 use azud_store::list::{Entry, list};
+use azud_store::side;
 use azud_store::tree::{Spot, Tree};
 use azud_store::{Identity, Stored};
 use serde::Serialize;
@@ -61,6 +63,32 @@ pub(crate) struct Listed {
     info: Option<String>,
     /// When its bytes were last verified, in seconds since 1970.
     verified: Option<u64>,
+    /// The files that stand beside it.
+    beside: Vec<Beside>,
+}
+
+/// A side file in a list.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct Beside {
+    /// What its name has more than the image's.
+    ending: &'static str,
+    size: u64,
+    /// Seconds since 1970.
+    modified: Option<u64>,
+}
+
+impl From<side::Beside> for Beside {
+    fn from(beside: side::Beside) -> Self {
+        Self {
+            ending: beside.ending,
+            size: beside.size,
+            modified: beside.modified.and_then(seconds),
+        }
+    }
+}
+
+fn seconds(time: SystemTime) -> Option<u64> {
+    Some(time.duration_since(UNIX_EPOCH).ok()?.as_secs())
 }
 
 impl Listed {
@@ -95,24 +123,25 @@ impl Library {
     }
 
     fn listed(&self, dir: &Path, entry: &Entry) -> Listed {
+        let path = dir.join(&entry.path);
+        let beside = side::Beside::of(&path, &entry.side).into_iter();
         Listed {
             name: entry.path.to_string_lossy().into_owned(),
             size: entry.size,
-            modified: entry
-                .modified
-                .and_then(|time| Some(time.duration_since(UNIX_EPOCH).ok()?.as_secs())),
-            identity: self.indexes.identity(&dir.join(&entry.path)),
+            modified: entry.modified.and_then(seconds),
+            identity: self.indexes.identity(&path),
             info: entry
                 .info
                 .as_ref()
                 .map(|info| info.to_line().trim_end().to_owned()),
             verified: entry.verified,
+            beside: beside.map(Beside::from).collect(),
         }
     }
 
-    /// Finds an image by its name below the root, or as `ADDRESS:sub/name` in what is mounted here. The manager's own
-    /// goes first.
-    pub(crate) fn find(&self, name: &str) -> Result<Found, Problem> {
+    /// Where an image is, by its name below the root, or as `ADDRESS:sub/name` in what is mounted here. The manager's
+    /// own goes first.
+    fn spot(&self, name: &str) -> Result<ImageFile, Problem> {
         let own = SubPath::parse(name);
         let spot = match (&own, placed(name)) {
             (Ok(own), None) => self.own(own)?,
@@ -130,11 +159,27 @@ impl Library {
             let status = StatusCode::NOT_FOUND;
             return Err(Problem::new(status, Code::NotFound, name));
         }
-        let stored = Stored::open(&spot.image.path())?;
+        Ok(spot.image)
+    }
+
+    /// All of a side file of an image.
+    pub(crate) fn beside(&self, name: &str, ending: &str) -> Result<Vec<u8>, Problem> {
+        let image = self.spot(name)?;
+        let content = side::read_beside(&image.path(), ending)?;
+        content.ok_or_else(|| {
+            let text = format!("{name}{ending}");
+            Problem::new(StatusCode::NOT_FOUND, Code::NotFound, text)
+        })
+    }
+
+    /// Finds an image.
+    pub(crate) fn find(&self, name: &str) -> Result<Found, Problem> {
+        let image = self.spot(name)?;
+        let stored = Stored::open(&image.path())?;
         let layout = self.indexes.of(&stored)?;
         // Tools of others write in place.
         if !layout.is_native() {
-            refuse_held(&spot.image)?;
+            refuse_held(&image)?;
         }
         Ok(Found {
             stored: Arc::new(stored),

@@ -15,7 +15,27 @@ use crate::problem::Problem;
 use crate::routes::{Shared, blocking, etag, octets, unchanged};
 
 pub(crate) fn routes() -> OpenApiRouter<Arc<Shared>> {
-    OpenApiRouter::new().routes(routes!(signature))
+    OpenApiRouter::new()
+        .routes(routes!(signature))
+        .routes(routes!(side_file))
+}
+
+/// Any file that stands beside an image, as it is.
+#[utoipa::path(
+    get,
+    path = "/v1/images/{name}/beside/{ending}",
+    params(
+        ("name" = String, Path, description = "The image, `/` as `%2F`."),
+        ("ending" = String, Path, description = "Such as `.info`."),
+    ),
+    responses((status = 200, description = "The file.", body = Octets, content_type = "application/octet-stream"))
+)]
+async fn side_file(
+    State(shared): State<Arc<Shared>>,
+    Path((name, ending)): Path<(String, String)>,
+) -> Result<Response, Problem> {
+    let content = blocking(move || shared.library.beside(&name, &ending)).await?;
+    Ok(([(header::CONTENT_TYPE, octets())], content).into_response())
 }
 
 /// The signature of the image that stands there now.

@@ -1,7 +1,8 @@
 //! Side files: what the stock tools expect beside an image, made in the pass that writes it.
 
 use std::fmt::Write as _;
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use std::time::SystemTime;
 
 use md5::{Digest, Md5};
 
@@ -153,9 +154,7 @@ impl Carried {
     pub fn beside(image: &Path) -> Result<Vec<Self>> {
         let mut found = Vec::new();
         for ending in CARRIED {
-            let mut path = image.as_os_str().to_owned();
-            path.push(ending);
-            if let Some(content) = read_carried(path.as_ref())? {
+            if let Some(content) = read_beside(image, ending)? {
                 found.push(Self { ending, content });
             }
         }
@@ -177,6 +176,52 @@ impl Carried {
         let content = read_carried(&image.beside(self.ending));
         matches!(content, Ok(Some(content)) if content == self.content)
     }
+}
+
+/// A side file, without what is in it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Beside {
+    /// One of [`KEPT`].
+    pub ending: &'static str,
+    /// Its bytes.
+    pub size: u64,
+    /// When it was last written.
+    pub modified: Option<SystemTime>,
+}
+
+impl Beside {
+    /// The side files of an image that can be shown to others, among those that have these endings.
+    pub fn of(image: &Path, endings: &[&'static str]) -> Vec<Self> {
+        let shown = endings.iter().filter(|ending| KEPT.contains(ending));
+        let found = shown.filter_map(|ending| {
+            let meta = std::fs::symlink_metadata(named(image, ending)).ok()?;
+            let whole = meta.is_file() && meta.len() <= MAX_CARRIED;
+            whole.then(|| Self {
+                ending,
+                size: meta.len(),
+                modified: meta.modified().ok(),
+            })
+        });
+        found.collect()
+    }
+}
+
+/// All of a side file, by one of the endings of [`KEPT`]; `None` if there is none.
+///
+/// # Errors
+/// As [`Carried::beside`].
+pub fn read_beside(image: &Path, ending: &str) -> Result<Option<Vec<u8>>> {
+    if KEPT.contains(&ending) {
+        read_carried(&named(image, ending))
+    } else {
+        Ok(None)
+    }
+}
+
+fn named(image: &Path, ending: &str) -> PathBuf {
+    let mut path = image.as_os_str().to_owned();
+    path.push(ending);
+    path.into()
 }
 
 fn read_carried(path: &Path) -> Result<Option<Vec<u8>>> {

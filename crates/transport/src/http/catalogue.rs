@@ -8,6 +8,8 @@ use crate::error::Result;
 
 /// The longest list that is taken.
 const MAX_LIST: u64 = 256 << 20;
+/// The longest side file that is taken.
+const MAX_BESIDE: u64 = 32 << 20;
 
 /// An image, as the manager tells it. It may be untrue.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
@@ -28,6 +30,21 @@ pub struct Listed {
     /// When its bytes were last verified, in seconds since 1970.
     #[serde(default)]
     pub verified: Option<u64>,
+    /// The files that stand beside it.
+    #[serde(default)]
+    pub beside: Vec<Beside>,
+}
+
+/// A side file, as the manager tells it.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+pub struct Beside {
+    /// What its name has more than the image's.
+    pub ending: String,
+    /// Its bytes.
+    pub size: u64,
+    /// When it was last written, in seconds since 1970.
+    #[serde(default)]
+    pub modified: Option<u64>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -55,6 +72,27 @@ impl Client {
     fn list(&self, path: &str) -> Result<Vec<Listed>> {
         let response = self.get(path, &[], "images")?;
         Ok(self.json::<List>(response, MAX_LIST)?.images)
+    }
+
+    /// All of a file that stands beside an image.
+    ///
+    /// # Errors
+    /// What the manager says; [`NetError::Protocol`] when it is longer than any such file.
+    pub fn beside(&self, name: &str, ending: &str) -> Result<Vec<u8>> {
+        let path = format!("{}/beside/{}", path_of(name), encode(ending));
+        let bytes = self.bytes(self.get(&path, &[], name)?, MAX_BESIDE + 1)?;
+        if bytes.len() as u64 > MAX_BESIDE {
+            return Err(self.protocol("a side file that is none"));
+        }
+        Ok(bytes)
+    }
+
+    /// Whether the manager is there at all.
+    ///
+    /// # Errors
+    /// What keeps it from answering.
+    pub fn answers(&self) -> Result<()> {
+        self.get("/health", &[], "health").map(drop)
     }
 
     /// Moves an image to the manager's trash.
