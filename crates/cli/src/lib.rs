@@ -39,6 +39,7 @@ pub mod table;
 mod target;
 pub mod telling;
 mod trust;
+mod view;
 mod volume;
 
 #[doc(hidden)]
@@ -65,6 +66,9 @@ pub fn main() -> ExitCode {
     let args: Vec<OsString> = std::env::args_os().collect();
     if let Some(name) = compat::called(&args) {
         return compat::main(name, &args);
+    }
+    if view::called(&args) {
+        return view::main();
     }
     let early = Early::of(&args, |name| std::env::var(name).ok());
     let catalog = Catalog::new(early.lang);

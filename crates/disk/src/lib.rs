@@ -3,7 +3,8 @@
 //!
 //! Invariants: a [`source::Source`] never writes; a [`target::Target`] is either wholly direct or
 //! wholly buffered; a device that is in use is refused with the place where it is used; a child
-//! that fails is an error for whoever reads from it, and no child outlives its handle.
+//! that fails is an error for whoever reads from it, and no child outlives its handle but the one that answers for
+//! a [`view`].
 
 pub mod addresses;
 pub mod busy;
@@ -33,6 +34,7 @@ mod sys;
 mod sysfs;
 mod table;
 pub mod target;
+pub mod view;
 pub mod watch;
 
 pub use addresses::own_addresses;

@@ -74,6 +74,11 @@ pub struct MountFacts {
 }
 
 impl MountFacts {
+    /// Whether it is a view of images that lie elsewhere (see [`view`](crate::view)).
+    pub fn is_view(&self) -> bool {
+        self.fs_type == crate::view::TYPE
+    }
+
     fn of(mount: Mount) -> Self {
         Self {
             at: mount.at,

@@ -241,6 +241,8 @@ pub fn state(at: &Path) -> State {
     let place = at.to_owned();
     match within(PATIENCE, move || rustix::fs::statfs(&place).map(drop)) {
         Some(Ok(())) => State::Mounted,
+        // Nobody answers for the view any more.
+        Some(Err(Errno::NOTCONN)) if crate::view::is_at(at) => State::Stale,
         Some(Err(Errno::STALE | Errno::NODEV | Errno::NXIO | Errno::NOENT)) => State::Stale,
         Some(Err(_)) | None => State::Unreachable,
     }

@@ -1061,6 +1061,7 @@ result-repo-mounted = It is mounted already, at { $at }
 repo-taken = { $source } is at { $at }, to be written too
 repo-taken-read-only = { $source } is at { $at }, read-only
 hint-repo-taken = First take it away: sudo azud repo unmount { $address }
+hint-view-read-only = A view of a manager is for reading. What is sent to it goes by its name: azud image create DEVICE REPO:NAME
 result-repo-unmount = Unmounted
 result-repo-import = Images brought
 result-storage-mount = { $count ->

@@ -1061,6 +1061,7 @@ result-repo-mounted = Ya está montado, en { $at }
 repo-taken = { $source } está en { $at }, también para escribir
 repo-taken-read-only = { $source } está en { $at }, solo para leer
 hint-repo-taken = Desmóntelo antes: sudo azud repo unmount { $address }
+hint-view-read-only = La vista de un gestor es solo para leer. Lo que se le envía va por su nombre: azud image create DISPOSITIVO REPO:NOMBRE
 result-repo-unmount = Desmontado
 result-repo-import = Imágenes traídas
 result-storage-mount = { $count ->

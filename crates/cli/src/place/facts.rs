@@ -60,6 +60,8 @@ struct Mounted {
 struct Look<'a> {
     site: &'a Site,
     mounts: BTreeMap<PathBuf, Mounted>,
+    /// Where views are mounted. They are names for other programs; what they show is asked of its manager.
+    views: Vec<PathBuf>,
     /// Directories of the layout on whose way something does not answer.
     silent: Vec<PathBuf>,
 }
@@ -86,6 +88,8 @@ impl<'a> Look<'a> {
             found.extend(mounted_at(&real).map(|facts| (dir.to_owned(), facts)));
         }
         found.extend(former_cache(layout));
+        let (views, found): (Vec<_>, Vec<_>) =
+            found.into_iter().partition(|(_, facts)| facts.is_view());
         let places: Vec<PathBuf> = found.iter().map(|(_, facts)| facts.at.clone()).collect();
         let states = states(&places);
         let mounts = found.into_iter().zip(states).map(|((at, facts), state)| {
@@ -95,6 +99,7 @@ impl<'a> Look<'a> {
         Self {
             site,
             mounts: mounts.collect(),
+            views: views.into_iter().map(|(at, _)| at).collect(),
             silent,
         }
     }
@@ -240,6 +245,7 @@ impl<'a> Look<'a> {
         }
         let entries = std::fs::read_dir(dir).into_iter().flatten().flatten();
         let mut found: Vec<(String, PathBuf)> = entries
+            .filter(|entry| !self.views.contains(&dir.join(entry.file_name())))
             .filter(|entry| {
                 let mounted = self.is_mounted(&dir.join(entry.file_name()));
                 mounted || entry.file_type().is_ok_and(|kind| kind.is_dir())

@@ -19,6 +19,7 @@ mod shaped;
 mod signed;
 mod tokens;
 mod upload;
+mod view;
 
 use std::fs;
 use std::path::Path;

@@ -21,6 +21,19 @@ const ANSWER: Duration = Duration::from_mins(1);
 const SENDING: Duration = Duration::from_mins(5);
 /// A whole body may take so long, whoever else is served meanwhile.
 const BODY: Duration = Duration::from_mins(15);
+/// Within these times who waits for a file is answered, one way or the other: the kernel waits along with him.
+const HASTY: Times = Times {
+    connect: Duration::from_secs(5),
+    answer: Duration::from_secs(15),
+    body: Duration::from_mins(2),
+    silence: Some(Duration::from_secs(10)),
+};
+const USUAL: Times = Times {
+    connect: CONNECT,
+    answer: ANSWER,
+    body: BODY,
+    silence: None,
+};
 /// Who sends nothing for so long in the midst of an image is gone.
 const SILENCE: Duration = Duration::from_secs(20);
 const IDLE: usize = 16;
@@ -46,9 +59,21 @@ pub struct Manager {
 #[derive(Debug, Clone)]
 pub struct Client {
     agent: Agent,
+    /// So long nothing may come in the midst of an image.
+    silence: Duration,
     host: String,
     base: String,
     bearer: String,
+}
+
+/// How long what may take.
+#[derive(Debug, Clone, Copy)]
+struct Times {
+    connect: Duration,
+    answer: Duration,
+    body: Duration,
+    /// Between two arrivals of bytes.
+    silence: Option<Duration>,
 }
 
 /// How a body is sent.
@@ -73,11 +98,24 @@ impl Client {
     /// # Errors
     /// [`NetError::BadCertificate`].
     pub fn new(manager: &Manager) -> Result<Self> {
+        Self::within(manager, USUAL)
+    }
+
+    /// The same for somebody who must not be kept waiting.
+    ///
+    /// # Errors
+    /// As [`Client::new`].
+    pub fn hasty(manager: &Manager) -> Result<Self> {
+        Self::within(manager, HASTY)
+    }
+
+    fn within(manager: &Manager, times: Times) -> Result<Self> {
         let certificate = Certificate::from_pem(manager.authority.as_bytes())
             .map_err(|_| NetError::BadCertificate)?;
         let roots = RootCerts::new_with_certs(&[certificate]);
         Ok(Self {
-            agent: agent(TlsConfig::builder().root_certs(roots).build()),
+            agent: agent(TlsConfig::builder().root_certs(roots).build(), times),
+            silence: times.silence.unwrap_or(SILENCE),
             host: manager.host.clone(),
             base: format!("https://{}:{}", manager.host, manager.port),
             bearer: format!("Bearer {}", manager.token),
@@ -120,7 +158,10 @@ impl Client {
         name: &str,
     ) -> Result<Response<Body>> {
         let request = self.agent.get(self.url(path));
-        let request = request.config().timeout_per_read(Some(SILENCE)).build();
+        let request = request
+            .config()
+            .timeout_per_read(Some(self.silence))
+            .build();
         self.ask(request, headers, name)
     }
 
@@ -275,7 +316,10 @@ fn retry_after(response: &Response<Body>) -> Duration {
 /// # Errors
 /// When nobody answers as a manager does.
 pub fn authority(host: &str, port: u16) -> Result<String> {
-    let agent = agent(TlsConfig::builder().disable_verification(true).build());
+    let agent = agent(
+        TlsConfig::builder().disable_verification(true).build(),
+        USUAL,
+    );
     let asked = agent.get(format!("https://{host}:{port}/v1/ca")).call();
     let response = asked.map_err(|error| failed(host, error))?;
     let what = "no certificate of an authority";
@@ -309,17 +353,18 @@ pub fn pin_of(pem: &str) -> Result<String> {
     }))
 }
 
-fn agent(tls: TlsConfig) -> Agent {
+fn agent(tls: TlsConfig, times: Times) -> Agent {
     let config = Agent::config_builder()
         .tls_config(tls)
         .https_only(true)
         .http_status_as_error(false)
         .max_redirects(0)
         .max_idle_connections_per_host(IDLE)
-        .timeout_connect(Some(CONNECT))
+        .timeout_connect(Some(times.connect))
         .timeout_send_body(Some(SENDING))
-        .timeout_recv_response(Some(ANSWER))
-        .timeout_recv_body(Some(BODY))
+        .timeout_recv_response(Some(times.answer))
+        .timeout_recv_body(Some(times.body))
+        .timeout_per_read(times.silence)
         .user_agent(concat!("azud/", env!("CARGO_PKG_VERSION")))
         .build();
     config.into()

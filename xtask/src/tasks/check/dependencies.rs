@@ -1,4 +1,4 @@
-//! Who may depend on whom: `core ← image, store, disk, transport ← server, azud`, and one owner for every big library.
+//! Who may depend on whom: `core ← image, store, disk, transport, view ← server, azud`, and one owner for every big library.
 //!
 //! A crate that is in no table is a breach: whoever adds one writes down its place.
 
@@ -15,6 +15,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("azud-store", &["azud-core"]),
     ("azud-disk", &["azud-core"]),
     ("azud-transport", &["azud-core"]),
+    ("azud-view", &["azud-core"]),
     ("azud-server", &["azud-core", "azud-store"]),
     (
         "azud",
@@ -24,6 +25,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
             "azud-store",
             "azud-disk",
             "azud-transport",
+            "azud-view",
             "azud-server",
         ],
     ),
@@ -50,6 +52,7 @@ const OWNERS: &[(&str, &str)] = &[
     ("toml", "azud"),
     ("if-addrs", "azud-disk"),
     ("fluent-bundle", "azud"),
+    ("fuser", "azud-view"),
     ("signal-hook", "azud"),
     ("minisign", "azud-image"),
     ("minisign-verify", "azud-image"),

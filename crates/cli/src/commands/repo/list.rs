@@ -10,6 +10,7 @@ use azud_disk::remote::{Protocol, State, mounted_in, reach, states};
 use serde::Serialize;
 use serde_json::json;
 
+use super::access::How;
 use super::known::Register;
 use crate::commands::Context;
 use crate::failure::Failure;
@@ -59,7 +60,7 @@ impl Args {
             let row = Row {
                 known: rows.contains_key(&address),
                 state: state.as_str(),
-                protocol: Protocol::of_type(&facts.fs_type).as_str(),
+                protocol: protocol(&facts),
                 at: Some(facts.at),
                 source: Some(facts.source),
                 read_only: facts.read_only,
@@ -74,6 +75,13 @@ impl Args {
     }
 }
 
+fn protocol(facts: &MountFacts) -> &'static str {
+    if facts.is_view() {
+        return How::Http.as_str();
+    }
+    Protocol::of_type(&facts.fs_type).as_str()
+}
+
 /// The repositories of other computers that are mounted, each asked how it is, all at once.
 fn mounted(context: &Context, layout: &Layout) -> Vec<(String, MountFacts, State)> {
     let Some(base) = reach(layout.base()) else {
@@ -85,8 +93,11 @@ fn mounted(context: &Context, layout: &Layout) -> Vec<(String, MountFacts, State
     let mut found = Vec::new();
     for facts in mounted_in(&base) {
         let name = facts.at.file_name().and_then(|name| name.to_str());
-        if let Some(Ok(Where::Host(host))) = name.map(Where::parse) {
-            found.push((host.to_string(), facts));
+        match name.map(Where::parse) {
+            // It says itself whose it is.
+            _ if facts.is_view() => found.push((facts.source.display().to_string(), facts)),
+            Some(Ok(Where::Host(host))) => found.push((host.to_string(), facts)),
+            _ => (),
         }
     }
     let places: Vec<PathBuf> = found.iter().map(|(_, facts)| facts.at.clone()).collect();

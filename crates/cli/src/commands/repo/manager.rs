@@ -61,6 +61,35 @@ impl Way {
         Client::new(&manager)?.check()?;
         Ok(Introduced { manager, pin })
     }
+
+    /// The manager that is meant: as it is said here, else as it is kept. It has shown who it is, and takes the token.
+    pub(super) fn manager(&self, host: &str) -> Result<Manager, Failure> {
+        if self.token_file.is_some() {
+            if self.pin.is_none() {
+                return Err(Failure::new(Code::Usage, "--pin PIN"));
+            }
+            return Ok(self.introduce(host)?.manager);
+        }
+        let mut manager = kept(host)?.ok_or_else(|| Failure::new(Code::UnknownRepo, host))?;
+        manager.port = self.port.unwrap_or(manager.port);
+        if let Some(wanted) = &self.pin {
+            fits(host, wanted, pin_of(&manager.authority)?)?;
+        }
+        Client::new(&manager)?.check()?;
+        Ok(manager)
+    }
+}
+
+/// Refuses another pin than the one that was said.
+fn fits(host: &str, wanted: &str, found: String) -> Result<(), NetError> {
+    if wanted.eq_ignore_ascii_case(&found) {
+        return Ok(());
+    }
+    Err(NetError::WrongPin {
+        host: host.to_owned(),
+        found,
+        wanted: wanted.to_owned(),
+    })
 }
 
 /// Asks a computer for the authority of its manager and holds it against the pin, if one was said; its
@@ -72,15 +101,10 @@ pub(super) fn meet(
 ) -> Result<(String, String), Failure> {
     let authority = authority(host, port)?;
     let pin = pin_of(&authority)?;
-    match wanted {
-        Some(wanted) if !wanted.eq_ignore_ascii_case(&pin) => Err(NetError::WrongPin {
-            host: host.to_owned(),
-            found: pin,
-            wanted: wanted.to_owned(),
-        }
-        .into()),
-        _ => Ok((authority, pin)),
+    if let Some(wanted) = wanted {
+        fits(host, wanted, pin.clone())?;
     }
+    Ok((authority, pin))
 }
 
 impl Introduced {
@@ -101,26 +125,31 @@ pub(crate) fn manager(context: &Context, place: &Where) -> Result<Option<Client>
         return Ok(None);
     }
     let host = Goal::of(context, &place.to_string())?.host.to_string();
+    let manager = kept(&host)?;
+    Ok(manager.map(|manager| Client::new(&manager)).transpose()?)
+}
+
+/// What is kept of a manager, if it is known as one.
+pub(crate) fn kept(host: &str) -> Result<Option<Manager>, Failure> {
     let register = Register::read()?;
     let Some(known) = register
-        .find(&host)
+        .find(host)
         .filter(|known| known.protocol == How::Http)
     else {
         return Ok(None);
     };
-    let (pem, token) = files(&host);
+    let (pem, token) = files(host);
     // Who came to write does so for as long as the login lasts.
-    let token = match login::current(&host)? {
+    let token = match login::current(host)? {
         Some(token) => token,
         None => token_in(&token)?,
     };
-    let manager = Manager {
+    Ok(Some(Manager {
         port: known.port.unwrap_or(PORT),
         authority: read_authority(&pem)?,
         token,
-        host,
-    };
-    Ok(Some(Client::new(&manager)?))
+        host: host.to_owned(),
+    }))
 }
 
 pub(super) fn read_authority(pem: &Path) -> Result<String, Failure> {

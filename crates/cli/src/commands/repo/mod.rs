@@ -10,6 +10,7 @@ pub mod login;
 mod manager;
 pub mod mount;
 pub mod unmount;
+mod view;
 
 use std::path::{Path, PathBuf};
 
@@ -23,7 +24,7 @@ use clap::Subcommand;
 
 pub(crate) use giver::giver;
 pub(crate) use known::replace;
-pub(crate) use manager::{manager, secret_in};
+pub(crate) use manager::{kept, manager, secret_in};
 
 use super::Context;
 use crate::failure::Failure;

@@ -11,8 +11,10 @@ use azud_disk::remote::{Protocol, Remote, State, state, withdraw};
 use serde_json::json;
 
 use super::Goal;
-use super::access::Access;
+use super::access::{Access, How};
 use super::known::Register;
+use super::manager::Way;
+use super::view;
 use crate::args::Writing;
 use crate::commands::Context;
 use crate::confirm::{Step, settle};
@@ -28,6 +30,9 @@ pub struct Args {
     /// How it is reached.
     #[command(flatten)]
     pub access: Access,
+    /// What of a manager.
+    #[command(flatten)]
+    pub way: Way,
     /// Plan and consent.
     #[command(flatten)]
     pub writing: Writing,
@@ -45,6 +50,9 @@ impl Args {
         let known = self.access.over(register.find(&host.to_string()), host);
         let plan = known.rows(Plan::new("repo-mount"));
         let plan = plan.text("mount-point", at.display().to_string());
+        if known.protocol == How::Http {
+            return view::mount(context, &goal, (self, &known), &plan);
+        }
         let wanted = known.ways(host, None)?;
         for way in wanted.iter().filter(|way| way.protocol == Protocol::File) {
             if !Path::new(way.path).is_dir() {

@@ -1,0 +1,89 @@
+//! `azud repo mount` of a manager: a view of its images for other programs.
+
+use std::ffi::OsStr;
+use std::fs;
+use std::path::Path;
+use std::time::Duration;
+
+use azud_core::code::Code;
+use azud_disk::machine::within;
+use azud_disk::remote::{State, state, withdraw};
+use azud_disk::view::{Answering, mount as mount_view};
+use serde_json::json;
+
+use super::Goal;
+use super::access::How;
+use super::known::Known;
+use super::mount::Args;
+use crate::commands::Context;
+use crate::confirm::{Step, settle};
+use crate::failure::Failure;
+use crate::in_step::follow;
+use crate::plan::Plan;
+use crate::view::{NAME, Order};
+
+/// Whether anybody answers is known after this time.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// Mounts a view of a manager. Where that fails nothing stays mounted, and no process stays.
+pub(super) fn mount(
+    context: &Context,
+    goal: &Goal,
+    (args, known): (&Args, &Known),
+    plan: &Plan,
+) -> Result<(), Failure> {
+    if args.access.write {
+        let hint = context.catalog.text("hint-view-read-only");
+        return Err(Failure::new(Code::Usage, "--write").with_hint(hint));
+    }
+    let at = goal.at.as_path();
+    let manager = args.way.manager(&known.address)?;
+    if goal.is_mounted() && state(at) == State::Mounted {
+        let view = goal.there().is_some_and(|facts| facts.is_view());
+        if !view {
+            return Err(goal.taken(context));
+        }
+        show(context, (&known.address, at), "result-repo-mounted");
+        return Ok(());
+    }
+    if settle(context, plan, args.writing) == Step::Stop {
+        return Ok(());
+    }
+    if goal.is_mounted() {
+        withdraw(at)?;
+    }
+    let order = Order {
+        manager: manager.into(),
+        at: at.to_owned(),
+    };
+    let (mounted, device) = mount_view(known.address.as_ref(), at)?;
+    let shown = [OsStr::new(&known.address), at.as_os_str()];
+    let answering = Answering::start(NAME, &shown, &order.to_json(), device)?;
+    let asked = mounted.at().to_owned();
+    let read = within(PATIENCE, move || fs::read_dir(&asked).map(drop));
+    match read {
+        None => Err(Failure::new(Code::Unreachable, &known.address)),
+        Some(Err(error)) => Err(Failure::io(at, &error)),
+        Some(Ok(())) => Ok(()),
+    }?;
+    mounted.keep();
+    answering.keep();
+    follow(context);
+    show(context, (&known.address, at), "result-repo-mount");
+    Ok(())
+}
+
+fn show(context: &Context, (address, at): (&str, &Path), key: &str) {
+    let value = json!({
+        "action": "repo-mount",
+        "address": address,
+        "at": at,
+        "protocol": How::Http.as_str(),
+        "source": address,
+        "read_only": true,
+    });
+    context.output.result(&value, || {
+        let values = [("at", at.display().to_string().into())];
+        context.catalog.fmt(key, &values)
+    });
+}
