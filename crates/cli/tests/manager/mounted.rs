@@ -67,7 +67,7 @@ fn what_is_not_mounted_is_not_there_and_nothing_is_written_there() -> Result<()>
         refusal(&get(outside)?, "image/bad-name")?;
     }
     std::os::unix::fs::symlink(room.images(), nas.join("planted"))?;
-    refusal(&get("10.0.0.9:planted/own")?, "place/outside")?;
+    refusal(&get("10.0.0.9:planted/own")?, "image/outside")?;
     for to in ["10.0.0.9:own", "REPO:10.0.0.9:own"] {
         let said = room.run(&["image", "copy", text(&own), to, "--yes"])?;
         ensure!(said.done().is_err(), "written to {to}");

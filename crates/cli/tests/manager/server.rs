@@ -79,12 +79,17 @@ impl Room {
             }
             None => command(args),
         };
+        self.settings(&mut command);
+        command
+    }
+
+    /// Gives a command the settings of this room.
+    pub(crate) fn settings<'a>(&self, command: &'a mut Command) -> &'a mut Command {
         command
             .env("AZUD_CONFIG", self.dir().join("etc/azud.toml"))
             .env("AZUD_ROOT", self.dir().join("root"))
             .env("AZUD_STATE", self.state())
-            .env("AZUD_PATIENCE", "10");
-        command
+            .env("AZUD_PATIENCE", "10")
     }
 
     /// Runs a command as a client or beside the manager.

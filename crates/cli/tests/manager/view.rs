@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant, UNIX_EPOCH};
 
 use anyhow::{Context, Result, bail, ensure};
+use azud_testkit::cable::{Cable, Side};
 use azud_testkit::tools::{have, have_root, run, run_any, sh};
 use serde_json::Value;
 
@@ -422,4 +423,41 @@ fn a_manager_that_is_not_trusted_is_not_mounted() -> Result<()> {
         "repo/untrusted",
     )?;
     client.gone()
+}
+
+/// Everything within one mount namespace, which `ip netns exec` makes anew each time.
+const PAST_A_VIEW: &str = r#""$1" --quiet repo mount REPO --yes
+test -f "$2/aula1/win.img"
+"$1" --quiet image create "$3" REPO:aula1/new --yes
+"$1" --json image list REPO:
+"$1" --quiet repo unmount REPO --yes"#;
+
+#[test]
+fn a_view_is_no_place_for_images() -> Result<()> {
+    if cannot() || !have(&["ip", "tc"]) {
+        return Ok(());
+    }
+    let room = Room::over(Some(Cable::new(None)?))?;
+    image(&room, "aula1/win.img", &noise(90, MIB))?;
+    let manager = room.serve()?;
+    room.know_as(&manager, "write")?;
+    let volume = room.dir().join("new");
+    fs::write(&volume, noise(91, MIB))?;
+    let at = room.dir().join("root").join(Cable::SERVER);
+    let cable = room.cable.as_ref().context("a cable")?;
+    let mut script = cable.command(Side::Client, "bash");
+    let script = script.args(["-euc", PAST_A_VIEW, "sh", env!("CARGO_BIN_EXE_azud")]);
+    let output = room
+        .settings(script)
+        .args([text(&at), text(&volume)])
+        .output()?;
+    let said = String::from_utf8_lossy(&output.stdout).into_owned();
+    let errors = String::from_utf8_lossy(&output.stderr);
+    ensure!(output.status.success(), "{said}{errors}");
+    let list: Value = serde_json::from_str(said.lines().last().unwrap_or_default())?;
+    let names = list["images"].as_array().context("images")?;
+    let names: Vec<_> = names.iter().map(|image| &image["path"]).collect();
+    ensure!(names == ["aula1/new.img", "aula1/win.img"], "{said}");
+    ensure!(room.images().join("aula1/new.img").exists());
+    Ok(())
 }

@@ -294,7 +294,7 @@ impl Default for Medium {
 /// One write in eight is there in part.
 fn torn(change: Change, random: &mut dyn FnMut() -> u64) -> Change {
     match change {
-        Change::Wrote(file, offset, mut bytes) if random() % 8 == 0 => {
+        Change::Wrote(file, offset, mut bytes) if random().is_multiple_of(8) => {
             let sectors = bytes.len() / SECTOR + 1;
             let kept = usize::try_from(random()).unwrap_or_default() % sectors;
             bytes.truncate(kept * SECTOR);

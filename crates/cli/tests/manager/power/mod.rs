@@ -131,7 +131,6 @@ fn cut(lab: &Lab, args: impl Fn(&Path) -> Vec<String>, seed: u64) -> Result<()> 
         whole(&image).with_context(case)?;
         lab.is_in_nobodys_way(&image).with_context(case)?;
     }
-    println!("{before} of {} left the former image", cuts());
     ensure!(before > 0, "no cut came before the end");
     Ok(())
 }
