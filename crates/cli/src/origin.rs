@@ -11,6 +11,7 @@ use azud_image::Native;
 use azud_store::Stored;
 use azud_store::assembly::FileSource;
 use azud_store::side::{Carried, FULL_SUM, INFO, InfoLine};
+use azud_transport::NetError;
 use azud_transport::http::{Moment, Patience, RemoteImage};
 
 use crate::commands::{Context, repo};
@@ -153,14 +154,18 @@ pub(crate) fn patience(context: &Context, host: &str) -> Patience {
         context.catalog.lang(),
         host.to_owned(),
     );
-    Patience::new(lasts, move |_, moment| {
+    Patience::new(lasts, move |error, moment| {
         if moment == Moment::Begins {
             let catalog = Catalog::new(lang);
             let values = [
                 ("host", host.as_str().into()),
                 ("seconds", lasts.as_secs().into()),
             ];
-            let text = catalog.fmt("warn-waiting", &values);
+            let key = match error {
+                NetError::Later { .. } => "warn-preparing",
+                _ => "warn-waiting",
+            };
+            let text = catalog.fmt(key, &values);
             Output::standard(mode).warn(&catalog, &text);
         }
         interrupt::go_on().is_ok()

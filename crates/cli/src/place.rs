@@ -17,6 +17,7 @@ use azud_store::tree::{Spot, Tree};
 use azud_store::{StoreError, links, publish};
 
 use crate::commands::Context;
+use crate::commands::repo::is_manager;
 use crate::failure::Failure;
 use crate::opened::now;
 use crate::output::detail;
@@ -85,9 +86,21 @@ pub(crate) fn within(dir: &Path, image: &SubPath) -> Result<Located, Failure> {
     })
 }
 
+/// The tree of a place. One that is not mounted because it is a manager is no matter of mounting it.
+fn resolve(context: &Context, place: &Where) -> Result<Found, Failure> {
+    let found = namespace(context)?.resolve(place).map_err(Failure::from);
+    found.map_err(|failure| {
+        if failure.code == Code::PlaceNotMounted && is_manager(context, place) {
+            failure.with_hint(context.catalog.text("hint-on-the-manager"))
+        } else {
+            failure
+        }
+    })
+}
+
 /// Finds where an image of a repository is or would be, and whether it is there.
 fn spot(context: &Context, place: &Where, image: &SubPath) -> Result<(Located, bool), Failure> {
-    let found = namespace(context)?.resolve(place)?;
+    let found = resolve(context, place)?;
     if let Some(image) = at_top(&found, image) {
         let missing = None;
         return Ok((Located { image, missing }, true));
@@ -171,7 +184,7 @@ pub(crate) fn folder(context: &Context, folder: &Path) -> Result<PathBuf, Failur
     match FolderRef::parse(folder)? {
         FolderRef::Path(path) => answers(&path).map(|()| path),
         FolderRef::Placed { place, folder } => {
-            let found = namespace(context)?.resolve(&place)?;
+            let found = resolve(context, &place)?;
             match Tree::open(&found.mount, &found.inner)?.folder(&folder) {
                 Err(error @ StoreError::NotFound(_)) => {
                     let top = top_of_medium(&found);

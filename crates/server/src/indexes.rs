@@ -12,6 +12,7 @@ use std::time::Duration;
 use axum::http::StatusCode;
 use azud_core::assembly::Layout;
 use azud_core::code::Code;
+use azud_core::layout::is_reserved;
 use azud_store::assembly::{FileSource, known_layout};
 use azud_store::catalogue::Stamp;
 use azud_store::{Identity, Stored};
@@ -32,6 +33,10 @@ const DIR: &str = "indexes";
 const MAX_FILE: u64 = 256 << 20;
 /// How often somebody who gives way looks whether it is his turn.
 const LOOK: Duration = Duration::from_millis(50);
+/// So long somebody who asks is held, in case it is made meanwhile.
+const SHORT_WAIT: Duration = Duration::from_millis(500);
+/// What is kept of an image elsewhere, which may be away for a while, is kept for so long.
+const KEPT_FOR: Duration = Duration::from_hours(30 * 24);
 /// As courteous as a thread can be.
 const COURTEOUS: i32 = 19;
 
@@ -92,6 +97,13 @@ impl Indexes {
         }
         let path = stored.path();
         self.make_for_somebody(path);
+        // One of a small image is there before somebody has asked again.
+        for _ in 0..SHORT_WAIT.as_millis() / LOOK.as_millis() {
+            thread::sleep(LOOK);
+            if let Some(layout) = self.in_memory(path, stamp) {
+                return Ok(layout);
+            }
+        }
         let text = format!("the index of {} is being made", path.display());
         Err(
             Problem::new(StatusCode::SERVICE_UNAVAILABLE, Code::IndexInMaking, text)
@@ -223,16 +235,17 @@ impl Indexes {
         Layout::parse(index.to_vec()).ok()
     }
 
-    /// Takes away what is kept of images that are gone or have changed.
-    pub(crate) fn tidy(&self) {
+    /// Takes away what is kept of images below `root` that are gone or have changed, and what is old of others: a
+    /// repository that is mounted there may be away, and is not looked at.
+    pub(crate) fn tidy(&self, root: &Path) {
         for entry in std::fs::read_dir(&self.dir).into_iter().flatten().flatten() {
-            if !self.is_of_use(&entry.path()) {
+            if !self.is_of_use(&entry.path(), root) {
                 let _ = std::fs::remove_file(entry.path());
             }
         }
     }
 
-    fn is_of_use(&self, file: &Path) -> bool {
+    fn is_of_use(&self, file: &Path, root: &Path) -> bool {
         use std::io::{BufRead, BufReader, Read};
         const LONGEST_HEAD: u64 = 16 << 10;
         let head = || {
@@ -243,8 +256,20 @@ impl Indexes {
             serde_json::from_str::<Head>(&line).ok()
         };
         head().is_some_and(|head| {
-            let meta = std::fs::metadata(&head.path);
-            meta.is_ok_and(|meta| Stamp::of(&meta) == head.stamp) && self.file(&head.path) == file
+            let is_as_it_was = || {
+                let meta = std::fs::metadata(&head.path);
+                meta.is_ok_and(|meta| Stamp::of(&meta) == head.stamp)
+            };
+            let young = || {
+                let written = std::fs::metadata(file).and_then(|meta| meta.modified());
+                written.is_ok_and(|at| at.elapsed().is_ok_and(|age| age < KEPT_FOR))
+            };
+            let stays = if is_own(&head.path, root) {
+                is_as_it_was()
+            } else {
+                young()
+            };
+            stays && self.file(&head.path) == file
         })
     }
 }
@@ -260,6 +285,17 @@ impl Making<'_> {
             thread::sleep(LOOK);
         }
     }
+}
+
+/// Whether an image is the manager's own, and not of a repository that is mounted in its root.
+fn is_own(image: &Path, root: &Path) -> bool {
+    let first = image
+        .strip_prefix(root)
+        .ok()
+        .and_then(|path| path.iter().next());
+    first
+        .and_then(|name| name.to_str())
+        .is_some_and(|name| !is_reserved(name))
 }
 
 /// Has this thread give way to all others.
@@ -316,12 +352,26 @@ mod tests {
         assert!(site.indexes().make_ahead(&image));
         let again = site.indexes();
         assert!(is_known(&again, &image));
-        again.tidy();
+        again.tidy(site.dir.path());
         assert_eq!(site.files(), 1);
         fs::write(&image, vec![8; (9 << 20) + 1]).unwrap();
         assert!(!is_known(&again, &image) && !is_known(&site.indexes(), &image));
-        again.tidy();
+        again.tidy(site.dir.path());
         assert_eq!(site.files(), 0);
+    }
+
+    #[test]
+    fn what_is_known_of_a_repository_that_is_away_is_kept() {
+        let (site, image) = Site::new();
+        let nas = site.dir.path().join("10.0.0.9");
+        fs::create_dir(&nas).unwrap();
+        let there = nas.join("old.img");
+        fs::rename(image, &there).unwrap();
+        let indexes = site.indexes();
+        assert!(indexes.make_ahead(&there));
+        fs::remove_dir_all(&nas).unwrap();
+        indexes.tidy(site.dir.path());
+        assert_eq!(site.files(), 1);
     }
 
     #[test]
@@ -353,7 +403,7 @@ mod tests {
         thread::sleep(Duration::from_millis(200));
         assert!(!is_known(&indexes, &image), "it did not give way");
         // Somebody asks for it: it is made although others are served.
-        assert!(indexes.of(&Stored::open(&image).unwrap()).is_err());
+        let _ = indexes.of(&Stored::open(&image).unwrap());
         assert!(ahead.join().unwrap());
         assert!(indexes.of(&Stored::open(&image).unwrap()).is_ok());
         drop(served);

@@ -24,7 +24,7 @@ use crate::mounts::{self, Mounts, placed};
 use crate::problem::Problem;
 
 /// How often it is looked for images whose index is missing.
-const ROUND: Duration = Duration::from_mins(10);
+const ROUND: Duration = Duration::from_mins(2);
 /// After its start, a manager has other things to do for so long.
 const SETTLE: Duration = Duration::from_secs(5);
 
@@ -214,7 +214,7 @@ fn round(library: &Weak<Library>) -> Option<()> {
         let library = library.upgrade()?;
         (library.root.clone(), Arc::clone(&library.indexes))
     };
-    indexes.tidy();
+    indexes.tidy(&root);
     // A root that is away may come back.
     let listing = list(&root, SystemTime::now()).unwrap_or_default();
     for entry in listing.images {

@@ -122,3 +122,18 @@ fn indexes_of_foreign_images_are_made_before_anybody_asks() -> Result<()> {
     ensure!(identity()? == before);
     Ok(())
 }
+
+#[test]
+fn what_is_not_done_through_a_manager_is_no_matter_of_mounting_it() -> Result<()> {
+    let room = Room::new()?;
+    image(&room, "own.img", &noise(66, MIB))?;
+    let manager = room.serve()?;
+    room.know_as(&manager, "admin")?;
+    for verb in ["history", "rollback"] {
+        let said = room.run(&["image", verb, "REPO:own"])?;
+        refusal(&said, "place/not-mounted")?;
+        let hint = said.last()["error"]["hint"].as_str().unwrap_or_default();
+        ensure!(hint.contains("on the manager's computer"), "{verb}: {hint}");
+    }
+    Ok(())
+}

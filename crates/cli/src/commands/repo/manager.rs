@@ -152,6 +152,11 @@ pub(crate) fn kept(host: &str) -> Result<Option<Manager>, Failure> {
     }))
 }
 
+/// Whether a place is a manager that is known.
+pub(crate) fn is_manager(context: &Context, place: &Where) -> bool {
+    manager(context, place).is_ok_and(|client| client.is_some())
+}
+
 pub(super) fn read_authority(pem: &Path) -> Result<String, Failure> {
     fs::read_to_string(pem).map_err(|error| Failure::io(pem, &error))
 }
