@@ -77,7 +77,7 @@ impl Client {
     /// All of a file that stands beside an image.
     ///
     /// # Errors
-    /// What the manager says; [`NetError::Protocol`] when it is longer than any such file.
+    /// What the manager says; [`NetError::Protocol`](crate::NetError::Protocol) when it is longer than any such file.
     pub fn beside(&self, name: &str, ending: &str) -> Result<Vec<u8>> {
         let path = format!("{}/beside/{}", path_of(name), encode(ending));
         let bytes = self.bytes(self.get(&path, &[], name)?, MAX_BESIDE + 1)?;
