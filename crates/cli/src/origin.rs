@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use azud_core::assembly::Source;
 use azud_core::code::Code;
+use azud_core::name::beside;
 use azud_core::reference::ImageRef;
 use azud_image::Native;
 use azud_store::Stored;
@@ -170,11 +171,4 @@ pub(crate) fn patience(context: &Context, host: &str) -> Patience {
         }
         interrupt::go_on().is_ok()
     })
-}
-
-/// The file beside another one that has its name and an ending more.
-pub(crate) fn beside(path: &Path, ending: &str) -> PathBuf {
-    let mut name = path.as_os_str().to_owned();
-    name.push(ending);
-    name.into()
 }

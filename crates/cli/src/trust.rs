@@ -16,7 +16,7 @@ use azud_store::assembly::FileSource;
 use crate::commands::Context;
 use crate::commands::serve::State;
 use crate::failure::Failure;
-use crate::origin::{self, Origin};
+use crate::origin::Origin;
 use crate::restorable::Restorable;
 use crate::site::Site;
 
@@ -164,7 +164,7 @@ pub(crate) fn remember(trusted: Option<&Trusted>) -> Result<(), Failure> {
 
 /// The signature beside an image, if there is one.
 pub(crate) fn beside(image: &Path) -> Result<Option<Vec<u8>>, Failure> {
-    let path = origin::beside(image, MINISIG);
+    let path = azud_core::name::beside(image, MINISIG);
     match fs::metadata(&path) {
         // What is longer is no signature, and is told so.
         Ok(meta) if meta.len() > MAX_SIGNATURE as u64 => Ok(Some(Vec::new())),

@@ -52,6 +52,13 @@ impl NameError {
     }
 }
 
+/// The file beside another one that has its name and an ending more.
+pub fn beside(file: &Path, ending: &str) -> PathBuf {
+    let mut name = file.as_os_str().to_owned();
+    name.push(ending);
+    name.into()
+}
+
 /// The directory that a file lies in, by its path alone: `.` for a bare name.
 pub fn folder_of(file: &Path) -> &Path {
     let folder = file.parent().filter(|dir| !dir.as_os_str().is_empty());

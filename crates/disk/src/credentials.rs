@@ -36,9 +36,7 @@ impl Credentials {
     /// # Errors
     /// As [`Credentials::passing`].
     pub fn kept(file: &Path, user: &str, password: &str) -> Result<Self> {
-        let mut part = file.as_os_str().to_owned();
-        part.push(".part");
-        let part = PathBuf::from(part);
+        let part = azud_core::name::beside(file, ".part");
         let _ = fs::remove_file(&part);
         write(&part, user, password)?;
         fs::rename(&part, file).map_err(|error| DiskError::at(file, "publishing", error))?;

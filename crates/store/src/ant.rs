@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use azud_core::name::{ImageFile, folder_of};
+use azud_core::name::{ImageFile, beside, folder_of};
 
 use crate::durable;
 use crate::error::{Result, StoreError};
@@ -40,9 +40,7 @@ pub fn side(file: &Path, ending: &str) -> PathBuf {
     if let Some(image) = image_of(file) {
         return image.beside(&format!("{ending}{ANT}"));
     }
-    let mut name = file.as_os_str().to_owned();
-    name.push(ending);
-    name.into()
+    beside(file, ending)
 }
 
 /// Whether there is a former version.
@@ -87,8 +85,8 @@ pub fn bring_back(image: &ImageFile) -> Result<()> {
         });
     }
     let files = files(image)?;
-    let (last, beside) = files.split_last().expect("the image is there");
-    for (former, name) in beside {
+    let (last, others) = files.split_last().expect("the image is there");
+    for (former, name) in others {
         durable::rename(former, name)?;
     }
     durable::sync_dir(image.dir())?;

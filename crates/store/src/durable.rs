@@ -10,6 +10,7 @@ use std::os::fd::AsFd;
 use std::os::unix::fs::{FileExt, OpenOptionsExt};
 use std::path::Path;
 
+use azud_core::name::beside;
 use rustix::fs::{FallocateFlags, Mode, OFlags, fallocate};
 use rustix::io::Errno;
 
@@ -151,9 +152,7 @@ pub(crate) fn write(path: &Path, content: &[u8]) -> Result<File> {
 
 /// Writes a small file whole in the place of another, or of none: whoever looks sees the old content or the new.
 pub(crate) fn replace(path: &Path, content: &[u8]) -> Result<()> {
-    let mut draft = path.as_os_str().to_owned();
-    draft.push(".new");
-    let draft = Path::new(&draft);
+    let draft = &*beside(path, ".new");
     // What somebody planted there would be written instead.
     if fs::symlink_metadata(draft).is_ok_and(|meta| meta.is_symlink()) {
         remove_file(draft)?;

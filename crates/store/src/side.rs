@@ -1,9 +1,10 @@
 //! Side files: what the stock tools expect beside an image, made in the pass that writes it.
 
 use std::fmt::Write as _;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::SystemTime;
 
+use azud_core::name::beside;
 use md5::{Digest, Md5};
 
 use azud_core::name::ImageFile;
@@ -194,7 +195,7 @@ impl Beside {
     pub fn of(image: &Path, endings: &[&'static str]) -> Vec<Self> {
         let shown = endings.iter().filter(|ending| KEPT.contains(ending));
         let found = shown.filter_map(|ending| {
-            let meta = std::fs::symlink_metadata(named(image, ending)).ok()?;
+            let meta = std::fs::symlink_metadata(beside(image, ending)).ok()?;
             let whole = meta.is_file() && meta.len() <= MAX_CARRIED;
             whole.then(|| Self {
                 ending,
@@ -212,16 +213,10 @@ impl Beside {
 /// As [`Carried::beside`].
 pub fn read_beside(image: &Path, ending: &str) -> Result<Option<Vec<u8>>> {
     if KEPT.contains(&ending) {
-        read_carried(&named(image, ending))
+        read_carried(&beside(image, ending))
     } else {
         Ok(None)
     }
-}
-
-fn named(image: &Path, ending: &str) -> PathBuf {
-    let mut path = image.as_os_str().to_owned();
-    path.push(ending);
-    path.into()
 }
 
 fn read_carried(path: &Path) -> Result<Option<Vec<u8>>> {

@@ -8,7 +8,7 @@ use azud_core::cache::Stays;
 use azud_core::format::FormatError;
 use azud_core::format::partclone::HeaderError;
 use azud_core::layout::LayoutError;
-use azud_core::name::NameError;
+use azud_core::name::{NameError, beside};
 use azud_core::namespace::PlaceError;
 use azud_core::reference::RefError;
 use azud_disk::DiskError;
@@ -44,8 +44,6 @@ fn stays(image: &Path, why: &Stays) -> Words {
 }
 
 fn held(image: &Path, by: &Holder) -> Words {
-    let mut lock = image.as_os_str().to_owned();
-    lock.push(LOCK);
     let key = match by {
         Holder::Azud { here: true, .. } => "held-here",
         Holder::Azud { .. } => "held-azud",
@@ -53,7 +51,7 @@ fn held(image: &Path, by: &Holder) -> Words {
         Holder::Reduced => "held-reduced",
         _ => "held-ownerless",
     };
-    let lock = shown(Path::new(&lock));
+    let lock = shown(&beside(image, LOCK));
     let mut words = Words::new(key, [("image", shown(image)), ("lock", lock)]);
     if let Holder::Azud {
         host, pid, since, ..

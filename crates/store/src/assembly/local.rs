@@ -8,7 +8,7 @@ use azud_core::bitmap::Bitmap;
 use azud_core::format::Hash;
 use azud_core::format::ranges::{RANGE, RangeIndex};
 use azud_core::io::ReadAt;
-use azud_core::name::{ImageFile, is_side_file};
+use azud_core::name::{ImageFile, beside, is_side_file};
 
 use crate::durable;
 use crate::error::{Result, StoreError};
@@ -64,9 +64,8 @@ pub fn known_layout(stored: &Stored) -> Option<Layout> {
     if let Ok(layout) = Layout::read_native(stored) {
         return Some(layout);
     }
-    let mut beside = stored.path().as_os_str().to_owned();
-    beside.push(INDEX);
-    let index = durable::read_small(Path::new(&beside), MAX_INDEX_FILE).ok()?;
+    let index = beside(stored.path(), INDEX);
+    let index = durable::read_small(&index, MAX_INDEX_FILE).ok()?;
     let layout = Layout::parse(index).ok()?;
     (!layout.is_native() && layout.size() == stored.len()).then_some(layout)
 }

@@ -5,6 +5,7 @@ use std::path::Path;
 
 use azud_core::code::Code;
 use azud_core::io::ReadAt;
+use azud_core::name::beside;
 use azud_core::progress::{Phase, Progress};
 use azud_image::ImageError;
 use azud_image::repair::{Damage, Outline};
@@ -102,9 +103,7 @@ fn foreign(path: &Path, file: &dyn ReadAt, progress: &dyn Progress) -> Result<Fo
 }
 
 fn by_sum(path: &Path, file: &dyn ReadAt, progress: &dyn Progress) -> Result<Found, Failure> {
-    let mut beside = path.as_os_str().to_owned();
-    beside.push(FULL_SUM);
-    let Some(wanted) = read_sum(Path::new(&beside)) else {
+    let Some(wanted) = read_sum(&beside(path, FULL_SUM)) else {
         return Ok(Found::NoSum);
     };
     progress.begin(Phase::Verify, file.len());

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use azud_core::code::Code;
-use azud_core::name::ImageFile;
+use azud_core::name::{ImageFile, beside};
 use azud_image::ImageError;
 use azud_image::repair::{Damage, Outline, Repaired};
 use azud_store::cache::{Cache, Stamp, Verified};
@@ -139,11 +139,7 @@ fn outline<'a>(
     }
     let other = source.outline.as_ref().filter(|other| {
         let known = cache.known_identity(path).ok().flatten();
-        let sum = |copy: &Copy| {
-            let mut beside = copy.stored.path().as_os_str().to_owned();
-            beside.push(FULL_SUM);
-            read_sum(Path::new(&beside))
-        };
+        let sum = |copy: &Copy| read_sum(&beside(copy.stored.path(), FULL_SUM));
         known == Some(Identity(*other.identity()))
             || (sum(image).is_some() && sum(image) == sum(source))
     });

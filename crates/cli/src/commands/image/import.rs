@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use azud_core::code::Code;
 use azud_core::format::index::{Facts, SourceFacts};
+use azud_core::name::beside;
 
 use crate::confirm::{Step, settle};
 use crate::estimate::Estimate;
@@ -127,7 +128,6 @@ fn facts(foreign: &Path) -> Facts {
 
 /// The computer that a foreign image came from, if its `.info` tells.
 fn host_of(foreign: &Path) -> String {
-    let mut info = foreign.as_os_str().to_owned();
-    info.push(azud_store::side::INFO);
-    azud_store::side::InfoLine::read(Path::new(&info)).map_or_else(host, |info| info.host)
+    let info = beside(foreign, azud_store::side::INFO);
+    azud_store::side::InfoLine::read(&info).map_or_else(host, |info| info.host)
 }

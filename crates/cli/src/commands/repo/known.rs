@@ -7,6 +7,7 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
 use azud_core::code::Code;
+use azud_core::name::beside;
 use serde::{Deserialize, Serialize};
 
 use super::access::How;
@@ -73,8 +74,7 @@ impl Register {
 /// Writes a file of the settings by one rename. The part is made anew each time, so that it has this mode whatever
 /// a killed run left.
 pub(crate) fn replace(file: &Path, bytes: &[u8], mode: u32) -> Result<(), Failure> {
-    let mut part = file.as_os_str().to_owned();
-    part.push(".part");
+    let part = beside(file, ".part");
     let done = || {
         fs::create_dir_all(file.parent().ok_or(ErrorKind::InvalidInput)?)?;
         match fs::remove_file(&part) {
