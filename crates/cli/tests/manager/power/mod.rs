@@ -83,17 +83,17 @@ fn cuts() -> u64 {
     if kit::soak() { 200 } else { 10 }
 }
 
-/// What a command does to `aula.img` on a medium, again and again, with the power going each time.
-fn cut(lab: &Lab, args: impl Fn(&Path) -> Vec<String>, seed: u64) -> Result<()> {
-    let is_moving = args(Path::new("x")).iter().any(|arg| arg == "always");
+/// Does something to `aula.img` on a medium, again and again, with the power going each time. `run` tells whether it is
+/// said to be done; while pieces move over (`is_moving`), Azud alone reads the image.
+fn cut(
+    lab: &Lab,
+    (seed, is_moving): (u64, bool),
+    run: impl Fn(&Forgetful) -> Result<bool>,
+) -> Result<()> {
     let base = lab.medium()?;
-    let run = |computer: &Forgetful| -> Result<Said> {
-        let image = computer.path().join("aula.img");
-        Said::of(&command(&args(&image)).output()?)
-    };
     let changes = {
         let computer = Forgetful::mount(base.clone())?;
-        run(&computer)?.done()?;
+        ensure!(run(&computer)?, "it cannot be done at all");
         computer.done()
     };
     let mut random = Random::seeded(seed);
@@ -107,12 +107,12 @@ fn cut(lab: &Lab, args: impl Fn(&Path) -> Vec<String>, seed: u64) -> Result<()> 
             _ => random.below(changes),
         };
         computer.cut_after(at);
-        let finished = run(&computer)?.done().is_ok();
+        let finished = run(&computer)?;
         let case = || format!("cut {number} after {at} of {changes} changes, finished: {finished}");
         computer.cut(&mut || random.next())?;
         let image = computer.path().join("aula.img");
         let there = lab.content(&image).with_context(case)?;
-        // While pieces move over, Azud alone reads the image: its other half is in the part that is made.
+        // The other half of what moves is in the part that is made.
         if there == "new" || !is_moving {
             whole(&image).with_context(case)?;
         }
@@ -122,17 +122,23 @@ fn cut(lab: &Lab, args: impl Fn(&Path) -> Vec<String>, seed: u64) -> Result<()> 
             case()
         );
         before += u64::from(there == "old");
-        run(&computer)?.done().with_context(case)?;
-        ensure!(
-            lab.content(&image).with_context(case)? == "new",
-            "{}",
-            case()
-        );
+        ensure!(run(&computer)?, "{}: it does not go on", case());
+        let there = lab.content(&image).with_context(case)?;
+        ensure!(there == "new", "{}", case());
         whole(&image).with_context(case)?;
         lab.is_in_nobodys_way(&image).with_context(case)?;
     }
     ensure!(before > 0, "no cut came before the end");
     Ok(())
+}
+
+/// The same by a command of this computer.
+fn cut_command(lab: &Lab, how: (u64, bool), args: impl Fn(&Path) -> Vec<String>) -> Result<()> {
+    cut(lab, how, |computer| {
+        let image = computer.path().join("aula.img");
+        let said = Said::of(&command(&args(&image)).output()?)?;
+        Ok(said.done().is_ok())
+    })
 }
 
 fn strings(args: &[&str]) -> Vec<String> {
@@ -146,7 +152,7 @@ fn stress_an_image_that_is_made_while_the_power_goes_is_the_old_or_the_new() -> 
     }
     let lab = Lab::new()?;
     let create = |image: &Path| strings(&["image", "create", text(&lab.path("new")), text(image)]);
-    cut(&lab, create, 51)
+    cut_command(&lab, (51, false), create)
 }
 
 #[test]
@@ -156,7 +162,7 @@ fn stress_an_image_that_is_received_while_the_power_goes_is_the_old_or_the_new()
     }
     let lab = Lab::new()?;
     let update = |image: &Path| update(&lab, image, "never");
-    cut(&lab, update, 52)
+    cut_command(&lab, (52, false), update)
 }
 
 #[test]
@@ -166,7 +172,7 @@ fn stress_an_image_that_is_moved_while_the_power_goes_is_the_old_or_the_new() ->
     }
     let lab = Lab::new()?;
     let update = |image: &Path| update(&lab, image, "always");
-    cut(&lab, update, 53)
+    cut_command(&lab, (53, true), update)
 }
 
 fn update(lab: &Lab, image: &Path, moving: &str) -> Vec<String> {

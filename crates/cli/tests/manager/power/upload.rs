@@ -5,12 +5,12 @@ use std::process::{Child, Stdio};
 use std::thread::sleep;
 use std::time::Duration;
 
-use anyhow::{Context, Result, ensure};
+use anyhow::Result;
 use azud_testkit::forgetful::Forgetful;
 use azud_testkit::tools::have_root;
 
-use super::{Lab, cuts};
-use crate::kit::{Random, text, whole};
+use super::{Lab, cut};
+use crate::kit::text;
 use crate::server::{Manager, Room};
 
 /// A manager of what is on a medium, and a client that may write.
@@ -51,46 +51,11 @@ fn stress_an_image_that_is_sent_while_the_power_goes_is_the_old_or_the_new() -> 
         return Ok(());
     }
     let lab = Lab::new()?;
-    let base = lab.medium()?;
     let room = Room::new()?;
-    let changes = {
-        let computer = Forgetful::mount(base.clone())?;
+    cut(&lab, (54, false), |computer| {
         let manager = serve(&room, computer.path())?;
-        ensure!(is_done(send(&room, &lab)?, &computer)?, "it is not sent");
+        let done = is_done(send(&room, &lab)?, computer)?;
         manager.kill()?;
-        computer.done()
-    };
-    let mut random = Random::seeded(54);
-    for number in 0..cuts() {
-        let mut computer = Forgetful::mount(base.clone())?;
-        let manager = serve(&room, computer.path())?;
-        let at = if number % 5 == 4 {
-            changes + 100
-        } else {
-            random.below(changes)
-        };
-        computer.cut_after(at);
-        let finished = is_done(send(&room, &lab)?, &computer)?;
-        let case = || format!("cut {number} after {at} of {changes} changes, finished: {finished}");
-        manager.kill()?;
-        computer.cut(&mut || random.next())?;
-        let image = computer.path().join("aula.img");
-        let there = lab.content(&image).with_context(case)?;
-        ensure!(
-            !finished || there == "new",
-            "{}: it was said to be there",
-            case()
-        );
-        let manager = serve(&room, computer.path())?;
-        ensure!(is_done(send(&room, &lab)?, &computer)?, "{}", case());
-        manager.kill()?;
-        ensure!(
-            lab.content(&image).with_context(case)? == "new",
-            "{}",
-            case()
-        );
-        whole(&image).with_context(case)?;
-        lab.is_in_nobodys_way(&image).with_context(case)?;
-    }
-    Ok(())
+        Ok(done)
+    })
 }
