@@ -75,7 +75,8 @@ fn used(inside: &Inside) -> Result<()> {
     inside.write("/etc/azud/azud.toml", SETTINGS)?;
     inside.done(
         "install -d -o azud -g azud /opt/opengnsys/images && head -c 8M /dev/urandom >/volume && \
-        azud image create /volume /opt/opengnsys/images/a --yes",
+        azud image create /volume /opt/opengnsys/images/a --yes && \
+        { printf FsA0; cat /volume; } >/opt/opengnsys/images/foreign.img",
     )?;
     let mut service = Service::start(inside, By::Itself)?;
     service.told("READY=1")?;
@@ -89,7 +90,8 @@ fn used(inside: &Inside) -> Result<()> {
         "chmod 600 /token && \
         azud repo add REPO --protocol http --pin {pin} --token-file /token --yes && \
         azud image copy REPO:a /copy.img --yes && cmp /copy.img /opt/opengnsys/images/a.img && \
-        azud image copy /copy.img REPO:sent --yes && cmp /copy.img /opt/opengnsys/images/sent.img"
+        azud image copy /copy.img REPO:sent --yes && cmp /copy.img /opt/opengnsys/images/sent.img && \
+        azud image copy REPO:foreign /foreign.img --yes && test -n \"$(ls /var/lib/azud/indexes)\""
     ))?;
     service.stop()
 }
