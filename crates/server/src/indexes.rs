@@ -115,10 +115,10 @@ impl Indexes {
     pub(crate) fn identity(&self, path: &Path) -> Option<Identity> {
         let stored = Stored::open(path).ok()?;
         let stamp = stored.stamp().ok()?;
-        if let Some(layout) = self.in_memory(path, stamp) {
-            return Some(Identity(*layout.identity()));
-        }
-        Some(Identity(*self.look(&stored, stamp)?.identity()))
+        let layout = self.in_memory(path, stamp);
+        // What is asked of all images at once would drive out what clients are fetching.
+        let layout = layout.or_else(|| self.look(&stored, stamp).map(Arc::new))?;
+        Some(Identity(*layout.identity()))
     }
 
     fn known(&self, stored: &Stored, stamp: Stamp) -> Option<Arc<Layout>> {
@@ -135,11 +135,10 @@ impl Indexes {
         (*of == stamp).then(|| Arc::clone(layout))
     }
 
-    /// What the image says itself, what is kept of it, what lies beside it.
+    /// What is kept of the image, what it says itself, what lies beside it.
     fn look(&self, stored: &Stored, stamp: Stamp) -> Option<Layout> {
-        let layout = Layout::read_native(stored).ok();
-        let layout = layout.or_else(|| self.read(stored.path(), stamp));
-        layout.or_else(|| known_layout(stored))
+        let kept = self.read(stored.path(), stamp);
+        kept.or_else(|| known_layout(stored))
     }
 
     fn keep(&self, path: &Path, stamp: Stamp, layout: Layout) -> Arc<Layout> {

@@ -1,5 +1,6 @@
 //! The images that a manager has, as its routes see them. Everything here may block.
 
+use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Weak};
 use std::thread;
@@ -11,6 +12,7 @@ use azud_core::code::Code;
 use azud_core::io::ReadAt;
 use azud_core::name::ImageFile;
 use azud_core::reference::{Host, SubPath};
+use azud_store::catalogue::Stamp;
 use azud_store::lease::refuse_held;
 use azud_store::list::{Entry, list};
 use azud_store::side;
@@ -201,15 +203,20 @@ impl Library {
         thread::spawn(move || {
             be_courteous();
             thread::sleep(SETTLE);
-            while round(&library).is_some() {
+            let mut known = HashMap::new();
+            while let Some(now) = round(&library, &known) {
+                known = now;
                 thread::sleep(ROUND);
             }
         });
     }
 }
 
-/// Looks at each image once; `None` when there is no library any more.
-fn round(library: &Weak<Library>) -> Option<()> {
+/// Looks at each image that is not `known` as it is; all that are known now. `None` when there is no library any more.
+fn round(
+    library: &Weak<Library>,
+    known: &HashMap<PathBuf, Stamp>,
+) -> Option<HashMap<PathBuf, Stamp>> {
     let (root, indexes) = {
         let library = library.upgrade()?;
         (library.root.clone(), Arc::clone(&library.indexes))
@@ -217,13 +224,21 @@ fn round(library: &Weak<Library>) -> Option<()> {
     indexes.tidy(&root);
     // A root that is away may come back.
     let listing = list(&root, SystemTime::now()).unwrap_or_default();
+    let mut now = HashMap::new();
     for entry in listing.images {
-        if !entry.is_dir && entry.lock.is_none() {
-            library.upgrade()?;
-            indexes.make_ahead(&root.join(&entry.path));
+        if entry.is_dir || entry.lock.is_some() {
+            continue;
+        }
+        library.upgrade()?;
+        let path = root.join(&entry.path);
+        let Ok(stamp) = path.metadata().map(|meta| Stamp::of(&meta)) else {
+            continue;
+        };
+        if known.get(&path) == Some(&stamp) || indexes.make_ahead(&path) {
+            now.insert(path, stamp);
         }
     }
-    Some(())
+    Some(now)
 }
 
 /// The bytes of an image.

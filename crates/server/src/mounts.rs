@@ -1,7 +1,7 @@
 //! Repositories of others that are mounted on the manager's computer: what a NAS has reaches every client.
 
 use std::fmt::Debug;
-use std::path::Path;
+use std::path::PathBuf;
 
 use axum::http::StatusCode;
 use azud_core::namespace::{self, PlaceError};
@@ -45,13 +45,11 @@ pub(crate) fn placed(name: &str) -> Option<(Host, SubPath)> {
 /// The tree of another computer's repository.
 pub(crate) fn tree(mounts: &dyn Mounts, host: &Host) -> Result<Tree, Problem> {
     let found = mounts.find(host)?;
-    let opened = Tree::open(&found.mount, &found.inner);
-    // A cache without a place for images has none.
-    Ok(opened.or_else(|_| Tree::open(&found.mount, Path::new("")))?)
+    Ok(Tree::open(&found.mount, &found.inner)?)
 }
 
 /// The directory of its images.
-pub(crate) fn top(mounts: &dyn Mounts, host: &Host) -> Result<std::path::PathBuf, Problem> {
+pub(crate) fn top(mounts: &dyn Mounts, host: &Host) -> Result<PathBuf, Problem> {
     Ok(tree(mounts, host)?.folder(&Folder::default())?)
 }
 

@@ -51,13 +51,9 @@ pub fn recover(dir: &Path, now: SystemTime) -> Result<Recovery> {
 
 /// As [`recover`], for readers: they do not wait, and what they may not change they leave.
 pub(crate) fn recover_for_reading(dir: &Path, now: SystemTime) {
-    let left = |dir: &Path| {
-        let names = durable::names(dir)?;
-        let mut names = names.iter().filter_map(|name| name.to_str());
-        let begun = names.any(|name| is_stage(name) || lease::is_one(name));
-        Ok::<_, StoreError>(begun || has_trash(dir))
-    };
-    if left(dir).unwrap_or(false)
+    let trash = |name: &str| name == TRASH && has_trash(dir);
+    let left = |name: &str| is_stage(name) || lease::is_one(name) || trash(name);
+    if holds(dir, left)
         && let Ok(Some(_lock)) = DirLock::try_now(dir)
     {
         // A reader is told what it came for; the next writer is told what is wrong here.
@@ -68,13 +64,15 @@ pub(crate) fn recover_for_reading(dir: &Path, now: SystemTime) {
 /// Has committed changes finished, for whoever opens one image of a directory: between them, what lies beside an image
 /// may be another's. They do not wait, and what they may not change they leave.
 pub fn finish_for_reading(dir: &Path, now: SystemTime) {
-    let begun = |dir: &Path| {
-        let names = durable::names(dir)?;
-        Ok::<_, StoreError>(names.iter().filter_map(|name| name.to_str()).any(is_stage))
-    };
-    if begun(dir).unwrap_or(false) {
+    if holds(dir, is_stage) {
         recover_for_reading(dir, now);
     }
+}
+
+/// Whether a directory that can be read has such a name.
+fn holds(dir: &Path, such: impl Fn(&str) -> bool) -> bool {
+    let names = durable::names(dir).unwrap_or_default();
+    names.iter().filter_map(|name| name.to_str()).any(such)
 }
 
 /// A directory in which nothing is pending, for as long as this is held.
