@@ -205,7 +205,7 @@ pub(crate) fn beside(context: &Context, folder: &Path) -> Result<Option<PathBuf>
     if !folder.is_top() || !matches!(place, Where::Removable(_)) {
         return Ok(None);
     }
-    let found = namespace(context)?.resolve(&place)?;
+    let found = resolve(context, &place)?;
     Ok(top_of_medium(&found).and_then(|top| top.folder(&folder).ok()))
 }
 
@@ -287,6 +287,6 @@ pub(crate) fn open(context: &Context, place: &Where) -> Result<Tree, Failure> {
 
 /// The directory in which the images of a repository lie.
 pub(crate) fn top(context: &Context, place: &Where) -> Result<Beneath, Failure> {
-    let found = namespace(context)?.resolve(place)?;
+    let found = resolve(context, place)?;
     Ok(Beneath::open(&found.mount)?.enter(&found.inner)?)
 }

@@ -32,51 +32,8 @@ const LAST: Duration = Duration::from_secs(2);
 /// What it has to know.
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) struct Order {
-    pub(crate) manager: Whom,
+    pub(crate) manager: Manager,
     pub(crate) at: PathBuf,
-}
-
-/// A manager, on its way through a pipe.
-#[derive(Debug, Serialize, Deserialize)]
-pub(crate) struct Whom {
-    host: String,
-    port: u16,
-    authority: String,
-    token: String,
-}
-
-impl From<Manager> for Whom {
-    fn from(manager: Manager) -> Self {
-        let Manager {
-            host,
-            port,
-            authority,
-            token,
-        } = manager;
-        Self {
-            host,
-            port,
-            authority,
-            token,
-        }
-    }
-}
-
-impl From<Whom> for Manager {
-    fn from(whom: Whom) -> Self {
-        let Whom {
-            host,
-            port,
-            authority,
-            token,
-        } = whom;
-        Self {
-            host,
-            port,
-            authority,
-            token,
-        }
-    }
 }
 
 impl Order {
@@ -113,7 +70,7 @@ fn answer() -> Result<(), Failure> {
     read.map_err(|error| Failure::io(stdin, &error))?;
     let Order { manager, at } = serde_json::from_slice(&order)
         .map_err(|error| Failure::new(Code::Usage, error.to_string()))?;
-    let source = manager::Images::new(manager.into())?;
+    let source = manager::Images::new(manager)?;
     let answering = thread::Builder::new()
         .name("view".to_owned())
         .spawn(move || azud_view::serve(source, device));

@@ -99,7 +99,8 @@ impl Args {
     /// # Errors
     /// When it cannot listen, or images or state cannot be read.
     pub fn run(&self, context: &Context) -> Result<(), Failure> {
-        let (images, listen) = self.settings(context)?;
+        let site = Site::load(&context.site)?;
+        let (images, listen) = self.settings(context, &site)?;
         let state = self.state.dir()?;
         let mut addresses = own_addresses()?;
         addresses.extend(
@@ -122,7 +123,7 @@ impl Args {
             state,
             addresses,
             read_only: self.read_only,
-            mounts: Arc::new(MountedHere::on(Site::load(&context.site)?)),
+            mounts: Arc::new(MountedHere::on(site)),
             // What systemd is shown it keeps, for more than root to read.
             first_token: std::env::var_os("JOURNAL_STREAM").is_none(),
         };
@@ -134,14 +135,18 @@ impl Args {
     }
 
     /// Where the images lie and where to listen: options go before variables, those before the file.
-    fn settings(&self, context: &Context) -> Result<(PathBuf, Vec<SocketAddr>), Failure> {
+    fn settings(
+        &self,
+        context: &Context,
+        site: &Site,
+    ) -> Result<(PathBuf, Vec<SocketAddr>), Failure> {
         let variable = |name| std::env::var_os(name).filter(|value| !value.is_empty());
         let mut file = Serve::load()?;
         let said = self.images.clone();
         let said = said.or_else(|| variable("AZUD_IMAGES").map(PathBuf::from));
         let images = match said.or(file.images.take()) {
             Some(dir) => place::folder(context, &dir)?,
-            None => self.usual(context)?,
+            None => self.usual(context, site),
         };
         if !self.listen.is_empty() {
             return Ok((images, self.listen.clone()));
@@ -163,11 +168,10 @@ impl Args {
     }
 
     /// Who only reads out is a client with a cache, if it has one.
-    fn usual(&self, context: &Context) -> Result<PathBuf, Failure> {
-        let site = Site::load(&context.site)?;
+    fn usual(&self, context: &Context, site: &Site) -> PathBuf {
         let cache = || place::folder(context, Path::new("CACHE:")).ok();
         let cache = (self.read_only && !site.serving).then(cache).flatten();
-        Ok(cache.unwrap_or_else(|| site.layout.root().to_owned()))
+        cache.unwrap_or_else(|| site.layout.root().to_owned())
     }
 }
 

@@ -4,8 +4,8 @@ use std::io::{self, Read};
 use std::time::Duration;
 
 use azud_core::code::Code;
-use serde::Deserialize;
 use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use ureq::http::{Response, StatusCode};
 use ureq::tls::{Certificate, RootCerts, TlsConfig};
@@ -43,7 +43,7 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(30);
 const SMALL: u64 = 64 << 10;
 
 /// How a manager is reached.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Manager {
     /// Address or name; IPv6 in brackets.
     pub host: String,

@@ -121,21 +121,32 @@ pub(crate) fn manager(context: &Context, place: &Where) -> Result<Option<Client>
     if let (Some(met), Where::Manager) = (&context.site.met, place) {
         return Ok(Some(Client::new(met)?));
     }
-    if !matches!(place, Where::Manager | Where::Host(_)) {
+    let Some(host) = host_of(context, place)? else {
         return Ok(None);
-    }
-    let host = Goal::of(context, &place.to_string())?.host.to_string();
+    };
     let manager = kept(&host)?;
     Ok(manager.map(|manager| Client::new(&manager)).transpose()?)
 }
 
+/// Whose place it is, if a manager can have it.
+fn host_of(context: &Context, place: &Where) -> Result<Option<String>, Failure> {
+    if !matches!(place, Where::Manager | Where::Host(_)) {
+        return Ok(None);
+    }
+    let goal = Goal::of(context, &place.to_string())?;
+    Ok(Some(goal.host.to_string()))
+}
+
+/// How a computer is reached that is known as a manager.
+fn known_as(host: &str) -> Result<Option<Known>, Failure> {
+    let known = Register::read()?.known.into_iter();
+    let mut managers = known.filter(|known| known.protocol == How::Http);
+    Ok(managers.find(|known| known.address == host))
+}
+
 /// What is kept of a manager, if it is known as one.
 pub(crate) fn kept(host: &str) -> Result<Option<Manager>, Failure> {
-    let register = Register::read()?;
-    let Some(known) = register
-        .find(host)
-        .filter(|known| known.protocol == How::Http)
-    else {
+    let Some(known) = known_as(host)? else {
         return Ok(None);
     };
     let (pem, token) = files(host);
@@ -152,9 +163,12 @@ pub(crate) fn kept(host: &str) -> Result<Option<Manager>, Failure> {
     }))
 }
 
-/// Whether a place is a manager that is known.
+/// Whether a place is a manager that is known. No secret is read for that, and nobody is asked.
 pub(crate) fn is_manager(context: &Context, place: &Where) -> bool {
-    manager(context, place).is_ok_and(|client| client.is_some())
+    let is_met = context.site.met.is_some() && *place == Where::Manager;
+    let host = || host_of(context, place).ok().flatten();
+    let is_known = |host: String| known_as(&host).is_ok_and(|known| known.is_some());
+    is_met || host().is_some_and(is_known)
 }
 
 pub(super) fn read_authority(pem: &Path) -> Result<String, Failure> {

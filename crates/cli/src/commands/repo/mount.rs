@@ -61,10 +61,11 @@ impl Args {
             }
         }
         wanted.iter().try_for_each(Remote::check)?;
+        let shown = |way: &Remote<'_>| Shown::of((&known.address, at), way);
         if goal.is_mounted() && state(at) == State::Mounted {
             let way = goal.mounted_by(&wanted);
             let way = way.ok_or_else(|| goal.taken(context))?;
-            show(context, (&known.address, at), way, "result-repo-mounted");
+            show(context, &shown(way), "result-repo-mounted");
             return Ok(());
         }
         if settle(context, &plan, self.writing) == Step::Stop {
@@ -84,24 +85,44 @@ impl Args {
         fs::read_dir(mounted.at()).map_err(|error| Failure::io(at, &error))?;
         mounted.keep();
         follow(context);
-        show(context, (&known.address, at), way, "result-repo-mount");
+        show(context, &shown(way), "result-repo-mount");
         Ok(())
     }
 }
 
+/// What is mounted, as people and programs are told of it.
+pub(super) struct Shown<'a> {
+    pub(super) address: &'a str,
+    pub(super) at: &'a Path,
+    pub(super) protocol: &'static str,
+    pub(super) source: String,
+    pub(super) read_only: bool,
+}
+
+impl<'a> Shown<'a> {
+    fn of((address, at): (&'a str, &'a Path), way: &Remote<'_>) -> Self {
+        Self {
+            address,
+            at,
+            protocol: way.protocol.as_str(),
+            source: way.source().to_string_lossy().into_owned(),
+            read_only: !way.write,
+        }
+    }
+}
+
 /// Where it is, whoever mounted it.
-fn show(context: &Context, (address, at): (&str, &Path), way: &Remote<'_>, key: &str) {
+pub(super) fn show(context: &Context, shown: &Shown<'_>, key: &str) {
     let value = json!({
         "action": "repo-mount",
-        "address": address,
-        "at": at,
-        "protocol": way.protocol.as_str(),
-        "source": way.source().to_string_lossy(),
-        "read_only": !way.write,
+        "address": shown.address,
+        "at": shown.at,
+        "protocol": shown.protocol,
+        "source": shown.source,
+        "read_only": shown.read_only,
     });
     context.output.result(&value, || {
-        let shown = at.display().to_string();
-        let values = [("at", shown.into())];
+        let values = [("at", shown.at.display().to_string().into())];
         context.catalog.fmt(key, &values)
     });
 }

@@ -2,19 +2,17 @@
 
 use std::ffi::OsStr;
 use std::fs;
-use std::path::Path;
 use std::time::Duration;
 
 use azud_core::code::Code;
 use azud_disk::machine::within;
 use azud_disk::remote::{State, state, withdraw};
 use azud_disk::view::{Answering, mount as mount_view};
-use serde_json::json;
 
 use super::Goal;
 use super::access::How;
 use super::known::Known;
-use super::mount::Args;
+use super::mount::{Args, Shown, show};
 use crate::commands::Context;
 use crate::confirm::{Step, settle};
 use crate::failure::Failure;
@@ -37,13 +35,20 @@ pub(super) fn mount(
         return Err(Failure::new(Code::Usage, "--write").with_hint(hint));
     }
     let at = goal.at.as_path();
+    let shown = Shown {
+        address: &known.address,
+        at,
+        protocol: How::Http.as_str(),
+        source: known.address.clone(),
+        read_only: true,
+    };
     let manager = args.way.manager(&known.address)?;
     if goal.is_mounted() && state(at) == State::Mounted {
         let view = goal.there().is_some_and(|facts| facts.is_view());
         if !view {
             return Err(goal.taken(context));
         }
-        show(context, (&known.address, at), "result-repo-mounted");
+        show(context, &shown, "result-repo-mounted");
         return Ok(());
     }
     if settle(context, plan, args.writing) == Step::Stop {
@@ -53,12 +58,12 @@ pub(super) fn mount(
         withdraw(at)?;
     }
     let order = Order {
-        manager: manager.into(),
+        manager,
         at: at.to_owned(),
     };
     let (mounted, device) = mount_view(known.address.as_ref(), at)?;
-    let shown = [OsStr::new(&known.address), at.as_os_str()];
-    let answering = Answering::start(NAME, &shown, &order.to_json(), device)?;
+    let told = [OsStr::new(&known.address), at.as_os_str()];
+    let answering = Answering::start(NAME, &told, &order.to_json(), device)?;
     let asked = mounted.at().to_owned();
     let read = within(PATIENCE, move || fs::read_dir(&asked).map(drop));
     match read {
@@ -69,21 +74,6 @@ pub(super) fn mount(
     mounted.keep();
     answering.keep();
     follow(context);
-    show(context, (&known.address, at), "result-repo-mount");
+    show(context, &shown, "result-repo-mount");
     Ok(())
-}
-
-fn show(context: &Context, (address, at): (&str, &Path), key: &str) {
-    let value = json!({
-        "action": "repo-mount",
-        "address": address,
-        "at": at,
-        "protocol": How::Http.as_str(),
-        "source": address,
-        "read_only": true,
-    });
-    context.output.result(&value, || {
-        let values = [("at", at.display().to_string().into())];
-        context.catalog.fmt(key, &values)
-    });
 }
