@@ -119,6 +119,9 @@ fn first(signal: i32, lang: Lang, output: impl FnOnce() -> Output) {
         stop_programs();
         if !*working {
             let output = output();
+            // Who reads lines takes the last one for the result: none of the work comes after it. Elsewhere somebody may be
+            // waiting for his reader with the lock in his hands.
+            let _last_word = output.mode().json.then(|| io::stdout().lock());
             if output.terminal() {
                 // The question, or the bar, stands on this line.
                 output.note("");

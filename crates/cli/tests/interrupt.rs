@@ -141,13 +141,13 @@ impl Scene {
     }
 }
 
-/// A program of this name that writes its number to `$0.pid` and then does what is said.
-fn stub(dir: &Path, name: &str, then: &str) -> Result<PathBuf> {
+/// A program of this name that makes ready, writes its number to `$0.pid` and then does what is said.
+fn stub(dir: &Path, name: &str, (ready, then): (&str, &str)) -> Result<PathBuf> {
     fs::create_dir_all(dir)?;
     let file = dir.join(name);
     fs::write(
         &file,
-        format!("#!/bin/sh\necho $$ > \"$0.new\"; mv \"$0.new\" \"$0.pid\"\n{then}\n"),
+        format!("#!/bin/sh\n{ready}\necho $$ > \"$0.new\"; mv \"$0.new\" \"$0.pid\"\n{then}\n"),
     )?;
     fs::set_permissions(&file, fs::Permissions::from_mode(0o755))?;
     Ok(dir.join(format!("{name}.pid")))
@@ -224,7 +224,7 @@ fn an_export_leaves_nothing() -> Result<()> {
     }
     let scene = Scene::new()?;
     let stubs = scene.at("stubs");
-    let pid = stub(&stubs, "qemu-img", "exec sleep 600")?;
+    let pid = stub(&stubs, "qemu-img", ("", "exec sleep 600"))?;
     let (old, out) = (scene.path("old.img"), scene.path("images/disk.qcow2"));
     let args = ["image", "export", &old, &out, "--to", "qcow2"];
     let mut run = Run::start(&with_stubs(&args, &stubs))?;
@@ -248,7 +248,7 @@ fn a_second_signal_ends_at_once_and_the_next_run_clears_up() -> Result<()> {
     let pid = stub(
         &stubs,
         "qemu-img",
-        "trap '' TERM; for i in $(seq 600); do sleep 0.1; done",
+        ("trap '' TERM", "for i in $(seq 600); do sleep 0.1; done"),
     )?;
     let (old, out) = (scene.path("old.img"), scene.path("images/disk.qcow2"));
     let args = ["image", "export", &old, &out, "--to", "qcow2"];
@@ -281,7 +281,7 @@ fn before_the_plan_a_program_under_way_is_ended() -> Result<()> {
     }
     let scene = Scene::new()?;
     let stubs = scene.at("stubs");
-    let pid = stub(&stubs, "partclone.extfs", "exec sleep 600")?;
+    let pid = stub(&stubs, "partclone.extfs", ("", "exec sleep 600"))?;
     let (volume, image) = (scene.path("volume"), scene.path("images/aula.img"));
     let args = ["image", "create", &volume, &image, "--engine", "partclone"];
     let mut run = Run::start(&with_stubs(&args, &stubs))?;
