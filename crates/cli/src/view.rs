@@ -13,6 +13,7 @@ use azud_core::code::Code;
 use azud_disk::remote::withdraw;
 use azud_disk::view::{is_at, take_device};
 use azud_transport::http::Manager;
+use azud_view::Readers;
 use serde::{Deserialize, Serialize};
 
 use crate::failure::Failure;
@@ -34,6 +35,8 @@ const LAST: Duration = Duration::from_secs(2);
 pub(crate) struct Order {
     pub(crate) manager: Manager,
     pub(crate) at: PathBuf,
+    /// Whether every user of the computer may read it; else root alone.
+    pub(crate) for_all: bool,
 }
 
 impl Order {
@@ -68,12 +71,21 @@ fn answer() -> Result<(), Failure> {
     let stdin = Path::new("/dev/stdin");
     let read = std::io::stdin().take(LONGEST).read_to_end(&mut order);
     read.map_err(|error| Failure::io(stdin, &error))?;
-    let Order { manager, at } = serde_json::from_slice(&order)
+    let Order {
+        manager,
+        at,
+        for_all,
+    } = serde_json::from_slice(&order)
         .map_err(|error| Failure::new(Code::Usage, error.to_string()))?;
     let source = manager::Images::new(manager)?;
+    let readers = if for_all {
+        Readers::Everybody
+    } else {
+        Readers::Root
+    };
     let answering = thread::Builder::new()
         .name("view".to_owned())
-        .spawn(move || azud_view::serve(source, device));
+        .spawn(move || azud_view::serve(source, readers, device));
     let answering = answering.map_err(|error| Failure::io(&at, &error))?;
     while !answering.is_finished() {
         if interrupt::go_on().is_err() {

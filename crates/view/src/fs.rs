@@ -19,7 +19,7 @@ use crate::errors::{errno, stale};
 use crate::fresh::{FRESH, Fresh};
 use crate::handles::Handles;
 use crate::tree::{Kind, ROOT, Tree};
-use crate::{Entry, Opened, Source};
+use crate::{Entry, Opened, Readers, Source};
 
 /// The longest read that is asked for at once.
 const MAX_READ: u32 = 1 << 20;
@@ -32,6 +32,7 @@ const UNIT: u32 = 4096;
 #[derive(Debug)]
 pub(crate) struct View<S> {
     source: Arc<S>,
+    readers: Readers,
     fresh: Fresh<S>,
     files: Handles<File>,
     folders: Handles<(u64, Arc<Tree>)>,
@@ -41,11 +42,12 @@ pub(crate) struct View<S> {
 }
 
 impl<S: Source> View<S> {
-    pub(crate) fn new(source: S) -> io::Result<Self> {
+    pub(crate) fn new(source: S, readers: Readers) -> io::Result<Self> {
         let source = Arc::new(source);
         Ok(Self {
             fresh: Fresh::new(Arc::clone(&source)),
             source,
+            readers,
             files: Handles::default(),
             folders: Handles::default(),
             reader: Reader::new()?,
@@ -88,15 +90,22 @@ impl<S: Source> View<S> {
     fn attributes(&self, number: u64) -> io::Result<FileAttr> {
         if number == ROOT {
             // It is there whether the source answers or not.
-            return Ok(folder(ROOT));
+            return Ok(self.readable(folder(ROOT)));
         }
         let tree = self.fresh.tree()?;
         if let Some(node) = tree.node(number) {
-            return Ok(attributes(number, &node.kind));
+            return Ok(self.readable(attributes(number, &node.kind)));
         }
         // Another has its name by now; who holds it open may still ask.
         let open = self.files.find(|file| file.number == number);
-        open.map(|it| file(number, &it.entry)).ok_or_else(stale)
+        let open = open.map(|it| self.readable(file(number, &it.entry)));
+        open.ok_or_else(stale)
+    }
+
+    /// The kernel holds everybody to the modes.
+    fn readable(&self, attr: FileAttr) -> FileAttr {
+        let perm = attr.perm & self.readers.mask();
+        FileAttr { perm, ..attr }
     }
 
     fn read_part(&self, fh: u64, offset: u64, len: u32) -> io::Result<crate::content::Part> {
@@ -169,7 +178,7 @@ impl<S: Source> Filesystem for View<S> {
     fn lookup(&self, _: &Request, parent: INodeNo, name: &OsStr, reply: ReplyEntry) {
         let found = self.fresh.tree().map(|tree| {
             let number = name.to_str().and_then(|name| tree.child(parent.0, name))?;
-            Some(attributes(number, &tree.node(number)?.kind))
+            Some(self.readable(attributes(number, &tree.node(number)?.kind)))
         });
         match found {
             Ok(Some(attr)) => reply.entry(&FRESH, &attr, Generation(0)),

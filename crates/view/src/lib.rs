@@ -76,14 +76,34 @@ pub trait Image: ReadAt + Debug + Send + Sync {
     fn layout(&self) -> &Layout;
 }
 
+/// Who may read what is in a view.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Readers {
+    /// Root alone: an image is a whole system, with what is secret in it.
+    #[default]
+    Root,
+    /// Every user of the computer.
+    Everybody,
+}
+
+impl Readers {
+    /// What the modes of files may have.
+    fn mask(self) -> u16 {
+        match self {
+            Self::Root => 0o700,
+            Self::Everybody => 0o777,
+        }
+    }
+}
+
 /// Answers the kernel on a FUSE device until the view is unmounted.
 ///
 /// # Errors
 /// When the kernel speaks another protocol, or a thread cannot be had.
-pub fn serve(source: impl Source, device: OwnedFd) -> io::Result<()> {
+pub fn serve(source: impl Source, readers: Readers, device: OwnedFd) -> io::Result<()> {
     let mut config = Config::default();
     config.acl = SessionACL::All;
     config.n_threads = Some(THREADS);
-    let view = fs::View::new(source)?;
+    let view = fs::View::new(source, readers)?;
     Session::from_fd(view, device, SessionACL::All, config)?.run()
 }

@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::io;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 
 use azud_core::assembly::Piece;
@@ -64,7 +65,9 @@ impl Pieces {
         let coming = Arc::new(Coming::default());
         state.coming.insert(key, Arc::clone(&coming));
         drop(state);
-        let came = fetch(image, number);
+        // Whoever waits is told in any case.
+        let came = catch_unwind(AssertUnwindSafe(|| fetch(image, number)));
+        let came = came.unwrap_or_else(|_| Err(io::Error::other("a piece was not fetched")));
         let mut state = self.lock();
         state.coming.remove(&key);
         if let Ok(bytes) = &came {
@@ -140,4 +143,101 @@ fn fetch(image: &dyn Image, number: usize) -> io::Result<Bytes> {
         return Err(io::ErrorKind::InvalidData.into());
     }
     Ok(Arc::new(bytes))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io;
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    use azud_core::assembly::{Layout, Piece};
+    use azud_core::io::ReadAt;
+
+    use super::{KEPT, Pieces};
+    use crate::Image;
+
+    const LEN: u32 = 1 << 20;
+
+    /// An image of equal pieces; each has its number in every byte.
+    #[derive(Debug)]
+    struct Numbers {
+        layout: Layout,
+        read: AtomicUsize,
+        lies: bool,
+    }
+
+    impl Numbers {
+        fn new(count: u8) -> Self {
+            let pieces = (0..count).map(|number| Piece {
+                offset: u64::from(number) * u64::from(LEN),
+                len: LEN,
+                hash: *blake3::hash(&vec![number; LEN as usize]).as_bytes(),
+            });
+            Self {
+                layout: Layout::loose(pieces.collect()),
+                read: AtomicUsize::new(0),
+                lies: false,
+            }
+        }
+    }
+
+    impl ReadAt for Numbers {
+        fn read_exact_at(&self, buf: &mut [u8], offset: u64) -> io::Result<()> {
+            self.read.fetch_add(1, Ordering::SeqCst);
+            let number = u8::try_from(offset / u64::from(LEN)).unwrap();
+            assert_ne!(number, 3, "the third is bad luck");
+            buf.fill(number + u8::from(self.lies));
+            Ok(())
+        }
+
+        fn len(&self) -> u64 {
+            self.layout.size()
+        }
+    }
+
+    impl Image for Numbers {
+        fn layout(&self) -> &Layout {
+            &self.layout
+        }
+    }
+
+    #[test]
+    fn what_is_kept_is_not_fetched_again_and_does_not_grow() {
+        let (pieces, image) = (Pieces::default(), Numbers::new(200));
+        let first = (4..200).map(|number| pieces.get(&image, number).unwrap()[0]);
+        assert!(first.eq(4..200));
+        let held = pieces.lock().bytes;
+        assert!(held <= KEPT, "{held}");
+        let before = image.read.load(Ordering::SeqCst);
+        pieces.get(&image, 199).unwrap();
+        assert_eq!(image.read.load(Ordering::SeqCst), before, "kept");
+        pieces.get(&image, 4).unwrap();
+        assert_eq!(image.read.load(Ordering::SeqCst), before + 1, "let go");
+    }
+
+    #[test]
+    fn other_bytes_are_an_error_and_are_not_kept() {
+        let (pieces, mut image) = (Pieces::default(), Numbers::new(3));
+        image.lies = true;
+        let error = pieces.get(&image, 1).unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::InvalidData);
+        image.lies = false;
+        assert_eq!(pieces.get(&image, 1).unwrap()[0], 1);
+        let beyond = pieces.get(&image, 3).unwrap_err();
+        assert_eq!(beyond.kind(), io::ErrorKind::UnexpectedEof);
+    }
+
+    #[test]
+    fn nobody_waits_for_a_piece_that_broke_off() {
+        let (pieces, image) = (Arc::new(Pieces::default()), Arc::new(Numbers::new(4)));
+        let readers: Vec<_> = (0..4)
+            .map(|_| {
+                let (pieces, image) = (Arc::clone(&pieces), Arc::clone(&image));
+                std::thread::spawn(move || pieces.get(&*image, 3).is_err())
+            })
+            .collect();
+        assert!(readers.into_iter().all(|reader| reader.join().unwrap()));
+        assert!(!pieces.has(image.layout.identity(), 3));
+    }
 }

@@ -487,6 +487,7 @@ value-shell = SHELL
 value-size = SIZE
 value-table = TABLE
 value-src = SOURCE
+value-way = WAY
 value-when = WHEN
 value-version = VERSION
 
@@ -616,7 +617,8 @@ help-image-copy = Copy an image to another repository; what is there already is 
     .src = The image to copy
     .dst = Where to: an image, the directory for it, or a repository (USB-x:), where it gets the same place
 help-cache-update = Bring an image up to date; what is there already is not read again
-    .from = The newer image, the repository that has it at the same place (USB-x:), or the directory that has it under the same name
+    .from = The newer image, the repository that has it at the same place (USB-x:), or the directory that has it under the same name; said again, all of them are read at once, and the first one tells which image it is
+    .via = How it comes: auto reads files where the repository is mounted, else HTTPS; file; http
 help-image-export = Convert an image to another format
     .out = File to write
     .to = Format
@@ -633,6 +635,7 @@ help-deploy = Bring the newest image into the cache and onto a device, in one pa
 help-repo = Mount and list repositories of other computers
 help-repo-add = Remember how a repository is reached
 help-repo-mount = Mount a repository at its place under the root
+    .for-all = Let every user of this computer read the images of a manager; else only root does
 help-repo-unmount = Unmount a repository
 help-repo-list = List repositories and how they are
 help-repo-import = Bring the images of a repository; what is there already is not read again
@@ -643,6 +646,9 @@ help-serve = Serve images to other computers over HTTPS
     .listen = Address to listen on, with or without a port; else only this computer reaches it
     .patience = A client that takes or sends nothing for so long is cut
     .read-only = Take nothing from anybody: whoever has a token reads, and that is all. Without --images it is the cache of this computer, if it has one
+    .https-only = Images that travel over HTTPS from here alone, like “exams/*”: no neighbour, no torrent and no multicast gives them; may be said again
+    .keep-days = Days that former versions of images stay (30); the last one of an image stays whatever its age
+    .keep-bytes = Space that former versions may take in a folder; the oldest go first
 help-token = Make, list and revoke the manager's tokens
 help-token-create = Make a token and print it, once
     .role = What it allows
@@ -911,6 +917,14 @@ word-current = current
 word-unchecked = not checked
 label-checked = Check
 label-present = Present version
+label-keeps = Former versions
+former-kept = { $days ->
+    [one] kept for one day
+   *[other] kept for { $days } days
+}{ $bounded ->
+    [true] , at most { $size } in a folder
+   *[other] { "" }
+}
 label-purged = Deleted
 label-purges = To be deleted
 label-room-most = At most
@@ -918,6 +932,7 @@ purged = { $count ->
     [one] { $count } former version, { $size }
    *[other] { $count } former versions, { $size }
 }
+purged-there = Former versions at the manager, { $size }, as its rules say
 purges = { $count ->
     [one] { $count } former version of { $names }, { $size }, replaced { $oldest }
    *[other] { $count } former versions of { $names }, { $size }, replaced { $oldest } to { $newest }
@@ -1063,6 +1078,10 @@ result-repo-mounted = It is mounted already, at { $at }
 repo-taken = { $source } is at { $at }, to be written too
 repo-taken-read-only = { $source } is at { $at }, read-only
 hint-repo-taken = First take it away: sudo azud repo unmount { $address }
+hint-for-all = --for-all is for managers (--protocol http); of other servers, the server’s own rights count.
+hint-via-http = A manager that is known is reached over HTTPS: azud repo add ADDRESS --protocol http
+warn-another-image = { $source } has another image and is left aside
+warn-bad-source = { $source } gave wrong bytes or changed, and was not asked any more. Check what is there (“azud image verify”)
 hint-view-read-only = A view of a manager is for reading. What is sent to it goes by its name: azud image create DEVICE REPO:NAME
 result-repo-unmount = Unmounted
 result-repo-import = Images brought

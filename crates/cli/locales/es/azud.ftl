@@ -487,6 +487,7 @@ value-shell = SHELL
 value-size = TAMAÑO
 value-table = TABLA
 value-src = ORIGEN
+value-way = MODO
 value-when = CUÁNDO
 value-version = VERSIÓN
 
@@ -616,7 +617,8 @@ help-image-copy = Copiar una imagen a otro repositorio; lo que ya está allí no
     .src = La imagen que se copia
     .dst = Adónde: una imagen, el directorio para ella o un repositorio (USB-x:), donde tendrá el mismo sitio
 help-cache-update = Poner al día una imagen; lo que ya está no se lee otra vez
-    .from = La imagen nueva, el repositorio que la tiene en el mismo sitio (USB-x:), o el directorio que la tiene con el mismo nombre
+    .from = La imagen nueva, el repositorio que la tiene en el mismo sitio (USB-x:), o el directorio que la tiene con el mismo nombre; si se repite se leen todos a la vez, y el primero dice qué imagen es
+    .via = Cómo llega: auto lee ficheros si el repositorio está montado y si no HTTPS; file; http
 help-image-export = Convierte una imagen a otro formato
     .out = Fichero que se escribe
     .to = Formato
@@ -633,6 +635,7 @@ help-deploy = Lleva la imagen más reciente a la caché y al dispositivo, de una
 help-repo = Montar y listar repositorios de otros equipos
 help-repo-add = Recordar cómo se llega a un repositorio
 help-repo-mount = Montar un repositorio en su lugar bajo la raíz
+    .for-all = Dejar que cualquier usuario de este equipo lea las imágenes de un gestor; si no, solo root
 help-repo-unmount = Desmontar un repositorio
 help-repo-list = Listar los repositorios y su estado
 help-repo-import = Traer las imágenes de un repositorio; lo que ya está aquí no se lee otra vez
@@ -643,6 +646,9 @@ help-serve = Servir imágenes a otros equipos por HTTPS
     .listen = Dirección en la que escuchar, con o sin puerto; si no, solo llega este equipo
     .patience = Se corta a un cliente que no toma ni envía nada durante este tiempo
     .read-only = No aceptar nada de nadie: quien tiene un token lee, y nada más. Sin --images es la caché de este equipo, si la tiene
+    .https-only = Imágenes que viajan solo por HTTPS desde aquí, como «examenes/*»: ni equipos vecinos, ni torrent, ni multicast las dan; puede repetirse
+    .keep-days = Días que se guardan las versiones anteriores (30); la última de cada imagen se queda, tenga la edad que tenga
+    .keep-bytes = Espacio que pueden ocupar las versiones anteriores en una carpeta; las más viejas se van primero
 help-token = Hacer, listar y revocar los tokens del gestor
 help-token-create = Hacer un token y mostrarlo, una vez
     .role = Qué permite
@@ -911,6 +917,14 @@ word-current = actual
 word-unchecked = sin comprobar
 label-checked = Comprobación
 label-present = Versión actual
+label-keeps = Versiones anteriores
+former-kept = { $days ->
+    [one] se guardan un día
+   *[other] se guardan { $days } días
+}{ $bounded ->
+    [true] , como mucho { $size } por carpeta
+   *[other] { "" }
+}
 label-purged = Borrado
 label-purges = Se borra
 label-room-most = Como mucho
@@ -918,6 +932,7 @@ purged = { $count ->
     [one] { $count } versión anterior, { $size }
    *[other] { $count } versiones anteriores, { $size }
 }
+purged-there = Versiones anteriores en el gestor, { $size }, según sus reglas
 purges = { $count ->
     [one] { $count } versión anterior de { $names }, { $size }, sustituida { $oldest }
    *[other] { $count } versiones anteriores de { $names }, { $size }, sustituidas de { $oldest } a { $newest }
@@ -1063,6 +1078,10 @@ result-repo-mounted = Ya está montado, en { $at }
 repo-taken = { $source } está en { $at }, también para escribir
 repo-taken-read-only = { $source } está en { $at }, solo para leer
 hint-repo-taken = Desmóntelo antes: sudo azud repo unmount { $address }
+hint-for-all = --for-all es para gestores (--protocol http); en los demás servidores cuentan los permisos del propio servidor.
+hint-via-http = A un gestor conocido se llega por HTTPS: azud repo add DIRECCIÓN --protocol http
+warn-another-image = { $source } tiene otra imagen y se deja de lado
+warn-bad-source = { $source } dio bytes erróneos o cambió, y no se le pidió nada más. Compruebe lo que hay allí («azud image verify»)
 hint-view-read-only = La vista de un gestor es solo para leer. Lo que se le envía va por su nombre: azud image create DISPOSITIVO REPO:NOMBRE
 result-repo-unmount = Desmontado
 result-repo-import = Imágenes traídas

@@ -2,7 +2,7 @@
 
 use std::fs::{self, File};
 use std::io;
-use std::os::unix::fs::FileExt;
+use std::os::unix::fs::{FileExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant, UNIX_EPOCH};
 
@@ -459,5 +459,33 @@ fn a_view_is_no_place_for_images() -> Result<()> {
     let names: Vec<_> = names.iter().map(|image| &image["path"]).collect();
     ensure!(names == ["aula1/new.img", "aula1/win.img"], "{said}");
     ensure!(room.images().join("aula1/new.img").exists());
+    Ok(())
+}
+
+/// Whether a user who is nobody in particular can read the image.
+fn for_others(client: &Client) -> Result<bool> {
+    let image = client.at().join("aula1/win.img");
+    let who = ["--reuid=65534", "--regid=65534", "--clear-groups"];
+    let args = [&who[..], &["head", "-c", "9", text(&image)]].concat();
+    Ok(run_any("setpriv", &args)?.status.success())
+}
+
+#[test]
+fn others_than_root_read_what_they_are_meant_to() -> Result<()> {
+    if cannot() {
+        return Ok(());
+    }
+    let (client, _manager) = known(219, 2 * MIB)?;
+    for dir in [client.room.dir(), client.at().parent().context("a root")?] {
+        fs::create_dir_all(dir)?;
+        fs::set_permissions(dir, fs::Permissions::from_mode(0o755))?;
+    }
+    client.mount()?;
+    ensure!(!for_others(&client)?, "root alone, unless it is said");
+    let all = ["repo", "mount", "REPO", "--for-all", "--yes"];
+    refusal(&client.room.run(&all)?, "disk/mounted")?;
+    client.room.done(&["repo", "unmount", "REPO", "--yes"])?;
+    client.room.done(&all)?;
+    ensure!(for_others(&client)?);
     Ok(())
 }

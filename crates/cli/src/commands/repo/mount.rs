@@ -33,6 +33,9 @@ pub struct Args {
     /// What of a manager.
     #[command(flatten)]
     pub way: Way,
+    /// Let every user of this computer read a view.
+    #[arg(long)]
+    pub for_all: bool,
     /// Plan and consent.
     #[command(flatten)]
     pub writing: Writing,
@@ -52,6 +55,10 @@ impl Args {
         let plan = plan.text("mount-point", at.display().to_string());
         if known.protocol == How::Http {
             return view::mount(context, &goal, (self, &known), &plan);
+        }
+        if self.for_all {
+            let hint = context.catalog.text("hint-for-all");
+            return Err(Failure::new(Code::Usage, "--for-all").with_hint(hint));
         }
         let wanted = known.ways(host, None)?;
         for way in wanted.iter().filter(|way| way.protocol == Protocol::File) {

@@ -2,6 +2,7 @@
 
 use std::ffi::OsStr;
 use std::fs;
+use std::os::unix::fs::MetadataExt;
 use std::time::Duration;
 
 use azud_core::code::Code;
@@ -45,7 +46,8 @@ pub(super) fn mount(
     let manager = args.way.manager(&known.address)?;
     if goal.is_mounted() && state(at) == State::Mounted {
         let view = goal.there().is_some_and(|facts| facts.is_view());
-        if !view {
+        let open = fs::metadata(at).is_ok_and(|it| it.mode() & 0o007 != 0);
+        if !view || args.for_all && !open {
             return Err(goal.taken(context));
         }
         show(context, &shown, "result-repo-mounted");
@@ -60,6 +62,7 @@ pub(super) fn mount(
     let order = Order {
         manager,
         at: at.to_owned(),
+        for_all: args.for_all,
     };
     let (mounted, device) = mount_view(known.address.as_ref(), at)?;
     let told = [OsStr::new(&known.address), at.as_os_str()];
