@@ -34,6 +34,7 @@ mod remote;
 mod restorable;
 mod sending;
 pub mod site;
+mod sources;
 mod sums;
 pub mod table;
 mod target;

@@ -9,9 +9,10 @@ use azud_core::code::Code;
 use azud_core::name::beside;
 use azud_core::reference::ImageRef;
 use azud_image::Native;
+use azud_image::sniff::{Sniffed, sniff};
 use azud_store::Stored;
 use azud_store::assembly::FileSource;
-use azud_store::side::{Carried, FULL_SUM, INFO, InfoLine};
+use azud_store::side::{Carried, FULL_SUM, HTTPS_ONLY, INFO, InfoLine};
 use azud_transport::NetError;
 use azud_transport::http::{Moment, Patience, RemoteImage};
 
@@ -24,6 +25,18 @@ use crate::opened::Opened;
 use crate::output::Output;
 use crate::receive::source_file;
 use crate::trust::MINISIG;
+
+/// The way in which an image comes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, clap::ValueEnum)]
+pub enum Via {
+    /// From files where the repository is mounted, else over HTTPS.
+    #[default]
+    Auto,
+    /// From the files of a repository that is mounted.
+    File,
+    /// Over HTTPS from a manager, mounted or not.
+    Http,
+}
 
 /// An image that can be received.
 #[derive(Debug)]
@@ -43,6 +56,21 @@ impl Origin {
                 Self::of_manager(context, name)?.ok_or(failure)
             }
             Err(failure) => Err(failure),
+        }
+    }
+
+    /// The same, in the way that is said.
+    pub(crate) fn named_via(context: &Context, name: &Path, via: Via) -> Result<Self, Failure> {
+        match via {
+            Via::Auto => Self::named(context, name),
+            Via::File => Self::file(source_file(context, name)?),
+            Via::Http => match Self::of_manager(context, name)? {
+                Some(origin) => Ok(origin),
+                None => Err(
+                    Failure::new(Code::PlaceNotMounted, name.display().to_string())
+                        .with_hint(context.catalog.text("hint-via-http")),
+                ),
+            },
         }
     }
 
@@ -71,6 +99,18 @@ impl Origin {
         Ok(Some(Self::Manager(Arc::new(image))))
     }
 
+    /// One beside others: when it does not answer, they are asked before it is waited for.
+    pub(crate) fn hurried(self) -> Self {
+        let Self::Manager(image) = self else {
+            return self;
+        };
+        let patience = Patience::new(HURRY, |_, _| interrupt::go_on().is_ok());
+        Self::Manager(match Arc::try_unwrap(image) {
+            Ok(image) => Arc::new(image.with_patience(patience)),
+            Err(shared) => shared,
+        })
+    }
+
     /// What the assembly reads.
     pub(crate) fn source(&self) -> &dyn Source {
         match self {
@@ -85,6 +125,15 @@ impl Origin {
             Self::File(path, _) => Some(path),
             Self::Manager(_) => None,
         }
+    }
+
+    /// What it is, by its bytes.
+    pub(crate) fn found(&self) -> Result<Sniffed, Failure> {
+        let found = match self {
+            Self::File(_, source) => sniff(source.stored()),
+            Self::Manager(image) => sniff(&**image),
+        };
+        found.map_err(|error| Failure::io(Path::new(&self.name()), &error))
     }
 
     /// What it is called in plans.
@@ -109,12 +158,12 @@ impl Origin {
         match self {
             Self::File(path, _) => Ok(Carried::beside(path)?),
             Self::Manager(image) => {
-                let signature = image.signature()?;
-                let carried = signature.map(|content| Carried {
-                    ending: MINISIG,
-                    content,
-                });
-                Ok(carried.into_iter().collect())
+                let signature = image.signature()?.map(|content| (MINISIG, content));
+                let mark = image.https_only().then(|| (HTTPS_ONLY, Vec::new()));
+                let carried = signature.into_iter().chain(mark);
+                Ok(carried
+                    .map(|(ending, content)| Carried { ending, content })
+                    .collect())
             }
         }
     }
@@ -145,11 +194,19 @@ pub(crate) fn info_of(native: &Native) -> InfoLine {
 const PATIENCE: &str = "AZUD_PATIENCE";
 const USUAL: Duration = Duration::from_mins(1);
 
-/// Says that a manager does not answer, and goes on waiting unless the work is to end.
-pub(crate) fn patience(context: &Context, host: &str) -> Patience {
+/// A manager that is one of several sources is waited for so long.
+const HURRY: Duration = Duration::from_secs(3);
+
+/// How long somebody who went away is waited for.
+pub(crate) fn usual_patience() -> Duration {
     let asked = std::env::var(PATIENCE).ok();
     let lasts = asked.and_then(|text| Some(Duration::from_secs(text.parse().ok()?)));
-    let lasts = lasts.unwrap_or(USUAL);
+    lasts.unwrap_or(USUAL)
+}
+
+/// Says that a manager does not answer, and goes on waiting unless the work is to end.
+pub(crate) fn patience(context: &Context, host: &str) -> Patience {
+    let lasts = usual_patience();
     let (mode, lang, host) = (
         context.output.mode(),
         context.catalog.lang(),

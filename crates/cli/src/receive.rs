@@ -9,7 +9,7 @@ use azud_core::assembly::Source;
 use azud_core::name::ImageFile;
 use azud_image::Native;
 use azud_store::StoreError;
-use azud_store::assembly::{Assembly, Facts, Moving, Prospect, Report, Way, identity};
+use azud_store::assembly::{Assembly, Facts, Moving, Prospect, Report, Several, Way, identity};
 use azud_store::cache::Gone;
 use azud_store::publish::Outcome;
 use azud_store::retention::Freed;
@@ -29,6 +29,7 @@ use crate::opened::{is_itself, now};
 use crate::origin::{Origin, info_of};
 use crate::place::{self, Located};
 use crate::plan::{Plan, Value};
+use crate::sources::tell_left_out;
 use crate::table;
 use crate::trust::{self, Trusted};
 
@@ -74,6 +75,8 @@ pub(crate) struct Receiving<'a> {
     /// `image-copy` or `cache-update`.
     pub(crate) action: &'static str,
     pub(crate) from: &'a Origin,
+    /// Where several have it, all of them; `from` is the one that says which image it is.
+    pub(crate) among: Option<&'a Several<'a>>,
     pub(crate) to: &'a Located,
     /// The image, where it was opened already.
     pub(crate) native: Option<&'a Native>,
@@ -135,11 +138,18 @@ impl Received {
 }
 
 impl Receiving<'_> {
+    fn source(&self) -> &dyn Source {
+        match self.among {
+            Some(several) => several,
+            None => self.from.source(),
+        }
+    }
+
     /// Plans, shows the plan, makes room, receives, shows what was done.
     pub(crate) fn run(&self, context: &Context) -> Result<(), Failure> {
         let begun = Instant::now();
         let prepared = self.prepare(context)?;
-        let plan = Plan::new(self.action).text("source", self.from.name());
+        let plan = Plan::new(self.action).text("source", self.source().name());
         let plan = prepared.tell(context, self.rows(context, plan, prepared.prospect()));
         let step = match &prepared.home {
             Some(home) if prepared.making.is_some() => home.settle(context, &plan, self)?,
@@ -160,7 +170,7 @@ impl Receiving<'_> {
     pub(crate) fn prepare(&self, context: &Context) -> Result<Prepared<'_>, Failure> {
         self.from.refuse_unfit(context)?;
         let home = Home::of(context, self)?;
-        let assembly = self.look(home.as_ref(), self.from.source())?;
+        let assembly = self.look(home.as_ref(), self.source())?;
         let prospect = *assembly.prospect();
         if prospect.way != Way::Nothing {
             self.to.check_assembling()?;
@@ -212,6 +222,9 @@ impl Receiving<'_> {
             });
         if let Some(hurts) = hurts {
             remember_hurts(context, self.from, &hurts);
+        }
+        if let Some(several) = self.among {
+            tell_left_out(context, several);
         }
         if done.is_err() && !gone.is_empty() {
             // What went is told even if the rest did not come.
@@ -298,7 +311,7 @@ impl Receiving<'_> {
         };
         while let (Some(home), Some(made)) = (&home, &making) {
             home.make(context, made, gone)?;
-            assembly = self.assembly(Some(home), self.from.source(), moving)?;
+            assembly = self.assembly(Some(home), self.source(), moving)?;
             making = home.making(context, assembly.prospect())?;
         }
         Ok(assembly)
@@ -357,7 +370,7 @@ impl Receiving<'_> {
         };
         let value = json!({
             "action": self.action,
-            "source": self.from.name(),
+            "source": self.source().name(),
             "image": self.to.image.path(),
             "identity": report.identity.to_string(),
             "file_size": report.size,

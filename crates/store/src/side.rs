@@ -20,6 +20,9 @@ pub const SUM: &str = ".sum";
 /// Ending of the MD5 of the whole.
 pub const FULL_SUM: &str = ".full.sum";
 
+/// Ending of the mark, an empty file, of an image that no neighbour, no swarm and no session is to give.
+pub const HTTPS_ONLY: &str = ".https-only";
+
 /// Ending of the lock.
 pub const LOCK: &str = ".lock";
 
@@ -36,12 +39,13 @@ pub const KEPT: &[&str] = &[
     ".mcast",
     ".index",
     ".minisig",
+    HTTPS_ONLY,
     ".size",
 ];
 
 /// Endings of the files that are made once for an image and hold wherever its bytes are the same: they go along
 /// with it, byte for byte.
-pub const CARRIED: [&str; 2] = [".torrent", ".minisig"];
+pub const CARRIED: [&str; 3] = [".torrent", ".minisig", HTTPS_ONLY];
 
 /// The longest of these that is read. Metainfo of an image of 4 TiB has 20 bytes for each 4 MiB.
 const MAX_CARRIED: u64 = 32 << 20;

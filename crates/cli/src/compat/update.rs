@@ -4,9 +4,8 @@ use std::path::PathBuf;
 
 use azud_core::code::Code;
 use azud_core::reference::{SubPath, Where};
-use azud_image::sniff::{Format, sniff};
-use azud_store::Stored;
-use azud_store::assembly::{Assembly, FileSource, Moving, Way};
+use azud_image::sniff::Format;
+use azud_store::assembly::{Assembly, Moving, Way};
 
 use super::args::{place as parse_place, refuse};
 use super::container::mount_cache;
@@ -14,6 +13,7 @@ use super::{Call, Done, Refusal, Status, agreed, not_yet};
 use crate::cached::is_known_damaged;
 use crate::commands::cache::update;
 use crate::failure::Failure;
+use crate::origin::Origin;
 use crate::place;
 
 /// How OpenGnsys carries images into caches.
@@ -131,11 +131,9 @@ pub(super) fn update_cache_of_design(call: &Call) -> Done {
 fn run(call: &Call, wanted: &Update) -> Done {
     mount_cache(call)?;
     let name = named(&wanted.from, &wanted.image);
-    let source = place::existing(&call.context, &name)?;
-    let stored = Stored::open(&source)?;
-    let found = sniff(&stored).map_err(|error| Failure::io(&source, &error))?;
-    if found.format == Format::FileSystem {
-        let failure = Failure::new(Code::UnknownFormat, source.display().to_string());
+    let source = Origin::named(&call.context, &name)?;
+    if source.found()?.format == Format::FileSystem {
+        let failure = Failure::new(Code::UnknownFormat, source.name());
         let hint = call.context.catalog.text("compat-synchronised");
         return Err(Refusal::told(Status::DontSync, failure.with_hint(hint)));
     }
@@ -163,16 +161,15 @@ fn named(place: &Where, image: &SubPath) -> PathBuf {
 pub(super) fn is_necessary(call: &Call) -> Done {
     let image = parse_question(&call.args)?;
     mount_cache(call)?;
-    let from = place::existing(&call.context, &named(&Where::Manager, &image))?;
+    let from = Origin::named(&call.context, &named(&Where::Manager, &image))?;
     let to = place::locate(&call.context, &named(&Where::Cache, &image))?.image;
     if !to.path().is_file() || to.beside(".torrent.bf").is_file() {
         return Ok(Status::Ok);
     }
-    let source = FileSource::open(&from)?;
     if is_known_damaged(&to.path()) {
         return Ok(Status::Ok);
     }
-    match Assembly::plan(&to, &source, Moving::Never) {
+    match Assembly::plan(&to, from.source(), Moving::Never) {
         Ok(assembly) if assembly.prospect().way == Way::Nothing => Ok(Status::Format),
         Ok(_) => Ok(Status::Ok),
         // Whatever there is no room for is not there.

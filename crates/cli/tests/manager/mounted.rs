@@ -12,7 +12,7 @@ use crate::server::{Manager, Room, refusal};
 use crate::{MIB, image, noise, same};
 
 /// A manager with roots of its own, in which there is the repository of a NAS.
-fn with_a_nas(room: &Room) -> Result<(Manager, PathBuf)> {
+pub(crate) fn with_a_nas(room: &Room) -> Result<(Manager, PathBuf)> {
     let root = room.dir().join("server");
     let nas = root.join("10.0.0.9");
     fs::create_dir_all(&nas)?;

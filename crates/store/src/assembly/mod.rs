@@ -15,6 +15,7 @@ mod look;
 mod moving;
 mod remains;
 mod report;
+mod several;
 mod state;
 mod union;
 mod work;
@@ -41,6 +42,7 @@ pub use inbox::{Inbox, Incoming};
 pub use local::{FileSource, INDEX, identity, known_layout};
 pub use remains::{clear as clear_remains, of as remains};
 pub use report::{Facts, Moving, Prospect, Report, Way};
+pub use several::Several;
 
 /// An image to be received.
 pub struct Assembly<'a> {

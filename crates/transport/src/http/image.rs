@@ -28,7 +28,11 @@ pub struct RemoteImage {
     patience: Patience,
     gather: Gather,
     received: AtomicU64,
+    https_only: bool,
 }
+
+/// What an answer says of an image that travels over HTTPS alone.
+const HTTPS_ONLY: &str = "azud-https-only";
 
 impl RemoteImage {
     /// Asks for an image by its name in the repository, and for what it consists of. An index in the making is
@@ -38,8 +42,8 @@ impl RemoteImage {
     /// What the manager says, or what is wrong with its answer.
     pub fn open(client: Client, name: &str, patience: Patience) -> Result<Self> {
         let path = path_of(name);
-        let layout = first_layout(&client, (&path, name), &patience)?;
-        Ok(Self::of((client, path, name), layout, patience))
+        let asked = first_layout(&client, (&path, name), &patience)?;
+        Ok(Self::of((client, path, name), asked, patience))
     }
 
     /// The same, without waiting for an index in the making.
@@ -48,13 +52,13 @@ impl RemoteImage {
     /// As [`RemoteImage::open`]; [`NetError::Later`].
     pub fn glance(client: Client, name: &str) -> Result<Self> {
         let path = path_of(name);
-        let layout = layout(&client, &path, name)?;
-        Ok(Self::of((client, path, name), layout, Patience::default()))
+        let asked = layout(&client, &path, name)?;
+        Ok(Self::of((client, path, name), asked, Patience::default()))
     }
 
     fn of(
         (client, path, name): (Client, String, &str),
-        layout: Layout,
+        (layout, https_only): (Layout, bool),
         patience: Patience,
     ) -> Self {
         let tag = layout
@@ -68,14 +72,26 @@ impl RemoteImage {
             path,
             received: AtomicU64::new(layout.description().len() as u64),
             layout,
+            https_only,
             patience,
             gather: Gather::default(),
         }
     }
 
+    /// Waits for its manager in another way from now on.
+    #[must_use]
+    pub fn with_patience(self, patience: Patience) -> Self {
+        Self { patience, ..self }
+    }
+
     /// What it consists of.
     pub fn layout(&self) -> &Layout {
         &self.layout
+    }
+
+    /// Whether neighbours, swarms and sessions are not to give it.
+    pub fn https_only(&self) -> bool {
+        self.https_only
     }
 
     /// Bytes of index and image that came so far.
@@ -151,16 +167,18 @@ fn first_layout(
     client: &Client,
     (path, name): (&str, &str),
     patience: &Patience,
-) -> Result<Layout> {
+) -> Result<(Layout, bool)> {
     patience.with(|| match layout(client, path, name) {
         Err(error) if !matches!(error, NetError::Later { .. }) => Ok(Err(error)),
         other => other.map(Ok),
     })?
 }
 
-fn layout(client: &Client, path: &str, name: &str) -> Result<Layout> {
+/// What it consists of, and whether it travels over HTTPS alone.
+fn layout(client: &Client, path: &str, name: &str) -> Result<(Layout, bool)> {
     let index = format!("{path}/index");
     let response = client.get(&index, &[], name)?;
+    let https_only = response.headers().contains_key(HTTPS_ONLY);
     let mut bytes = Vec::new();
     let read = response
         .into_body()
@@ -168,7 +186,8 @@ fn layout(client: &Client, path: &str, name: &str) -> Result<Layout> {
         .take(MAX_INDEX)
         .read_to_end(&mut bytes);
     read.map_err(|error| client.broken(error))?;
-    Layout::parse(bytes).map_err(|_| client.protocol("an index that is none"))
+    let layout = Layout::parse(bytes).map_err(|_| client.protocol("an index that is none"))?;
+    Ok((layout, https_only))
 }
 
 impl Source for RemoteImage {
@@ -197,7 +216,7 @@ impl Source for RemoteImage {
         let layout = self
             .patience
             .with(|| layout(&self.client, &self.path, &self.name));
-        Ok(*layout?.identity())
+        Ok(*layout?.0.identity())
     }
 
     fn name(&self) -> String {

@@ -1,4 +1,4 @@
-//! `azud cache update IMAGE [--from PLACE]`.
+//! `azud cache update IMAGE [--from PLACE]…`.
 
 use std::path::{Component, Path, PathBuf};
 
@@ -8,9 +8,11 @@ use azud_core::reference::{FolderRef, ImageRef, SubPath, Where};
 use crate::cached::{holding, within};
 use crate::commands::Context;
 use crate::failure::Failure;
-use crate::origin::Origin;
+use crate::origin::{Origin, Via};
+use crate::output::detail;
 use crate::place::{self, Located};
 use crate::receive::{Receiving, Terms};
+use crate::sources::together;
 use crate::trust;
 
 /// Arguments.
@@ -20,7 +22,10 @@ pub struct Args {
     pub image: PathBuf,
     /// The newer image, or the repository or directory that holds it.
     #[arg(long, value_name = "SRC")]
-    pub from: Option<PathBuf>,
+    pub from: Vec<PathBuf>,
+    /// How it comes.
+    #[arg(long, value_name = "WAY", value_enum, default_value_t)]
+    pub via: Via,
     /// Room and consent.
     #[command(flatten)]
     pub terms: Terms,
@@ -42,10 +47,18 @@ impl Args {
         if !self.terms.writing.dry_run {
             context.teller.begin(context, "cache-update", &named);
         }
-        let (from, to) = self.ends(context, image)?;
+        let (from, to, inside) = self.ends(context, image)?;
+        let others = self.others(context, (inside.as_ref(), to.image.name()));
+        let from = if others.is_empty() {
+            from
+        } else {
+            from.hurried()
+        };
+        let several = together(context, &from, &others)?;
         let receiving = Receiving {
             action: "cache-update",
             from: &from,
+            among: several.as_ref(),
             to: &to,
             native: None,
             terms: self.terms,
@@ -54,27 +67,27 @@ impl Args {
         receiving.run(context)
     }
 
-    /// Where from and where to.
-    fn ends(&self, context: &Context, image: ImageRef) -> Result<(Origin, Located), Failure> {
+    /// Where from, where to, and where in a repository that is.
+    fn ends(&self, context: &Context, image: ImageRef) -> Result<Ends, Failure> {
         let (place, image) = match image {
             ImageRef::Path(path) => return self.ends_of_file(context, &path),
             ImageRef::Placed { place, image } => (place, image),
         };
         let to = within(context, None, &image)?;
         let place = place::namespace(context)?.meaning(&place);
-        let from = match (&self.from, place) {
-            (Some(from), _) => given(context, from, Some(&image), to.image.name())?,
+        let from = match (self.from.first(), place) {
+            (Some(from), _) => self.given(context, from, (Some(&image), to.image.name()))?,
             // What is in the cache comes from the manager.
-            (None, Where::Cache) => same_place(context, Where::Manager, image)?,
-            (None, place) => same_place(context, place, image)?,
+            (None, Where::Cache) => self.same_place(context, Where::Manager, image.clone())?,
+            (None, place) => self.same_place(context, place, image.clone())?,
         };
-        Ok((from, to))
+        Ok((from, to, Some(image)))
     }
 
     /// The same for a file, which may lie in a cache.
-    fn ends_of_file(&self, context: &Context, file: &Path) -> Result<(Origin, Located), Failure> {
+    fn ends_of_file(&self, context: &Context, file: &Path) -> Result<Ends, Failure> {
         let to = place::locate(context, file)?;
-        let from = self.from.as_deref().ok_or_else(|| {
+        let from = self.from.first().ok_or_else(|| {
             let text = format!("{} is a file: --from is missing", file.display());
             Failure::new(Code::Usage, text)
         })?;
@@ -82,10 +95,59 @@ impl Args {
             let path = path.to_str()?;
             SubPath::parse(path).ok()
         });
-        let from = given(context, from, inside.as_ref(), to.image.name())?;
-        Ok((from, to))
+        let from = self.given(context, from, (inside.as_ref(), to.image.name()))?;
+        Ok((from, to, inside))
+    }
+
+    /// Those that may help the first one. Who cannot is told, and does without.
+    fn others(&self, context: &Context, image: (Option<&SubPath>, &str)) -> Vec<Origin> {
+        let mut others = Vec::new();
+        for from in self.from.iter().skip(1) {
+            match self.given(context, from, image) {
+                Ok(origin) => others.push(origin.hurried()),
+                Err(failure) => {
+                    let text = detail(&context.catalog, &failure);
+                    context.output.warn(&context.catalog, &text);
+                }
+            }
+        }
+        others
+    }
+
+    /// An image; of a repository the one at the same place, of a directory the one of this name.
+    fn given(
+        &self,
+        context: &Context,
+        from: &Path,
+        (image, name): (Option<&SubPath>, &str),
+    ) -> Result<Origin, Failure> {
+        if let (FolderRef::Placed { place, folder }, Some(image)) = (FolderRef::parse(from)?, image)
+            && folder.is_top()
+        {
+            return self.same_place(context, place, image.clone());
+        }
+        if self.via == Via::Http {
+            return Origin::named_via(context, from, self.via);
+        }
+        match place::folder(context, from) {
+            Ok(folder) if folder.is_dir() => Origin::file(folder.join(name)),
+            _ => Origin::named_via(context, from, self.via),
+        }
+    }
+
+    fn same_place(
+        &self,
+        context: &Context,
+        place: Where,
+        image: SubPath,
+    ) -> Result<Origin, Failure> {
+        let name = ImageRef::Placed { place, image }.to_string();
+        Origin::named_via(context, Path::new(&name), self.via)
     }
 }
+
+/// Where from, where to, and the image's place in a repository if it has one.
+type Ends = (Origin, Located, Option<SubPath>);
 
 /// A name without a place is one in the cache, as for every `azud cache`; `./` before it makes it a path.
 fn meant(image: &Path) -> Result<ImageRef, Failure> {
@@ -97,29 +159,6 @@ fn meant(image: &Path) -> Result<ImageRef, Failure> {
         }),
         (image, _) => Ok(image),
     }
-}
-
-/// An image; of a repository the one at the same place, of a directory the one of this name.
-fn given(
-    context: &Context,
-    from: &Path,
-    image: Option<&SubPath>,
-    name: &str,
-) -> Result<Origin, Failure> {
-    if let (FolderRef::Placed { place, folder }, Some(image)) = (FolderRef::parse(from)?, image)
-        && folder.is_top()
-    {
-        return same_place(context, place, image.clone());
-    }
-    match place::folder(context, from) {
-        Ok(folder) if folder.is_dir() => Origin::file(folder.join(name)),
-        _ => Origin::named(context, from),
-    }
-}
-
-fn same_place(context: &Context, place: Where, image: SubPath) -> Result<Origin, Failure> {
-    let name = ImageRef::Placed { place, image }.to_string();
-    Origin::named(context, Path::new(&name))
 }
 
 #[cfg(test)]

@@ -29,6 +29,7 @@ pub(super) fn deploy(job: &Job<'_>, to: &Located, trusted: Option<Trusted>) -> R
     let receiving = Receiving {
         action: "deploy",
         from: &job.image.origin,
+        among: None,
         to,
         native: Some(&job.image.native),
         terms: job.args.terms,

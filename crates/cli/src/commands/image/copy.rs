@@ -3,10 +3,9 @@
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
-use azud_core::assembly::Source;
 use azud_core::reference::ImageRef;
 use azud_image::foreign::ForeignError;
-use azud_image::sniff::{Format, sniff};
+use azud_image::sniff::Format;
 
 use crate::commands::Context;
 use crate::failure::Failure;
@@ -59,6 +58,7 @@ impl Args {
         let receiving = Receiving {
             action: "image-copy",
             from: &from,
+            among: None,
             to: &to,
             native: None,
             terms: self.terms,
@@ -83,15 +83,7 @@ impl Args {
 
 /// Refuses what is no image, by its bytes.
 fn refuse_others(from: &Origin) -> Result<(), Failure> {
-    let found = match from {
-        Origin::File(path, source) => {
-            sniff(source.stored()).map_err(|error| Failure::io(path, &error))?
-        }
-        Origin::Manager(image) => {
-            sniff(&**image).map_err(|error| Failure::io(Path::new(&image.name()), &error))?
-        }
-    };
-    let error = match found.format {
+    let error = match from.found()?.format {
         Format::Empty => ForeignError::Empty,
         Format::Unknown => ForeignError::UnknownFormat,
         _ => return Ok(()),

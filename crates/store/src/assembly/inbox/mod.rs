@@ -125,6 +125,11 @@ impl Inbox {
         }
     }
 
+    /// The image.
+    pub fn image(&self) -> &ImageFile {
+        &self.image
+    }
+
     /// Pieces that an earlier upload left: they need not be sent again.
     pub fn left(&self) -> Vec<Piece> {
         let dir = self.staging.dir();

@@ -4,4 +4,5 @@ mod crash;
 mod faults;
 mod inbox;
 mod kit;
+mod several;
 mod ways;

@@ -1,0 +1,154 @@
+//! One image from several places at once, and the way in which it comes.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result, ensure};
+
+use crate::kit::{Said, text};
+use crate::mounted::with_a_nas;
+use crate::server::{Manager, Room, refusal};
+use crate::{MIB, bytes, image, noise, same};
+
+const NAME: &str = "aula1/win.img";
+
+/// A client that knows a manager, and has a stick with the same image.
+struct Scene {
+    room: Room,
+    manager: Option<Manager>,
+    stick: PathBuf,
+    here: PathBuf,
+}
+
+impl Scene {
+    fn new(seed: u64) -> Result<Self> {
+        let room = Room::new()?;
+        image(&room, NAME, &noise(seed, 24 * MIB))?;
+        let (stick, cache) = (room.dir().join("stick"), room.dir().join("cache/aula1"));
+        for dir in [&stick, &cache] {
+            fs::create_dir_all(dir)?;
+        }
+        let stick = stick.join("win.img");
+        fs::copy(room.images().join(NAME), &stick)?;
+        let manager = room.serve()?;
+        room.know(&manager)?;
+        Ok(Self {
+            here: cache.join("win.img"),
+            room,
+            manager: Some(manager),
+            stick,
+        })
+    }
+
+    fn there(&self) -> PathBuf {
+        self.room.images().join(NAME)
+    }
+
+    fn update(&self, from: &[&str]) -> Result<Said> {
+        let from = from.iter().flat_map(|from| ["--from", *from]);
+        let mut args = vec!["cache", "update", text(&self.here), "--yes"];
+        args.extend(from);
+        self.room.run(&args)
+    }
+}
+
+/// Whether somebody was warned of something.
+fn warned(said: &Said, of: &str) -> bool {
+    let warnings = said
+        .lines
+        .iter()
+        .filter_map(|line| line["warning"].as_str());
+    warnings.into_iter().any(|text| text.contains(of))
+}
+
+/// Makes other bytes of most of an image; its ending stays.
+fn spoil(path: &Path) -> Result<()> {
+    let mut bytes = fs::read(path)?;
+    let most = bytes.len() - MIB;
+    bytes[MIB..most].iter_mut().for_each(|byte| *byte ^= 0x55);
+    Ok(fs::write(path, bytes)?)
+}
+
+#[test]
+fn a_stick_with_bad_bytes_is_found_out_and_the_manager_gives_the_image() -> Result<()> {
+    let scene = Scene::new(71)?;
+    let stick = text(&scene.stick);
+    spoil(&scene.stick)?;
+    refusal(&scene.update(&[stick])?, "image/corrupt")?;
+    ensure!(!scene.here.exists());
+    let said = scene.update(&[stick, "REPO:aula1/win"])?;
+    said.done()?;
+    ensure!(warned(&said, stick), "{:?}", said.lines);
+    same(&scene.there(), &scene.here)
+}
+
+#[test]
+fn a_manager_that_is_gone_is_not_waited_for_while_a_stick_has_the_image() -> Result<()> {
+    let mut scene = Scene::new(72)?;
+    let stick = scene.stick.clone();
+    let both = [text(&stick), "REPO:aula1/win"];
+    let said = scene.update(&both)?;
+    let source = said.done()?["source"].as_str().context("a source")?;
+    ensure!(
+        both.iter()
+            .all(|one| source.contains(&one.replace("REPO", "127.0.0.1"))),
+        "{source}"
+    );
+    fs::remove_file(&scene.here)?;
+    scene.manager = None;
+    let said = scene.update(&both)?;
+    said.done()?;
+    ensure!(warned(&said, "127.0.0.1"), "{:?}", said.lines);
+    same(&scene.there(), &scene.here)?;
+    // The one that is named first says which image it is: without it there is none.
+    fs::remove_file(&scene.here)?;
+    refusal(&scene.update(&[both[1], both[0]])?, "repo/unreachable")
+}
+
+#[test]
+fn who_has_another_image_is_left_aside() -> Result<()> {
+    let scene = Scene::new(73)?;
+    image(&scene.room, NAME, &noise(74, 24 * MIB))?;
+    let said = scene.update(&["REPO:aula1/win", text(&scene.stick)])?;
+    let size = fs::metadata(scene.there())?.len();
+    ensure!(bytes(said.done()?, "from_source")? > size / 2);
+    ensure!(warned(&said, text(&scene.stick)), "{:?}", said.lines);
+    same(&scene.there(), &scene.here)
+}
+
+#[test]
+fn the_way_in_which_an_image_comes_can_be_said() -> Result<()> {
+    let room = Room::new()?;
+    let (_manager, nas) = with_a_nas(&room)?;
+    // Another image by that name where the client has the NAS mounted, and where its manager has.
+    let mounted = room.dir().join("root/10.0.0.9");
+    let [there, near] = [&nas, &mounted].map(|top| top.join(NAME));
+    for (seed, path) in [(75, &there), (76, &near)] {
+        image(&room, NAME, &noise(seed, 2 * MIB))?;
+        fs::create_dir_all(path.parent().context("a folder")?)?;
+        fs::rename(room.images().join(NAME), path)?;
+    }
+    let cache = room.dir().join("cache");
+    fs::create_dir(&cache)?;
+    let here = cache.join(NAME);
+    let update = |via: &str| {
+        let mut command = room.command(&["cache", "update", "10.0.0.9:aula1/win", "--yes"]);
+        command.args(["--via", via]).env("AZUD_CACHE", &cache);
+        Said::of(&command.output()?)
+    };
+    for (via, from) in [
+        ("http", &there),
+        ("auto", &near),
+        ("http", &there),
+        ("file", &near),
+    ] {
+        update(via)?.done()?;
+        same(from, &here).with_context(|| via.to_owned())?;
+    }
+    fs::remove_dir_all(&mounted)?;
+    refusal(&update("file")?, "place/not-mounted")?;
+    update("auto")?.done()?;
+    same(&there, &here)?;
+    ensure!(update("pigeon")?.status == Some(2));
+    Ok(())
+}

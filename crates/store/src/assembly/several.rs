@@ -1,0 +1,153 @@
+//! Several sources of one image as one: whoever can give a piece gives it, and whoever gives wrong bytes is found out.
+
+use std::io;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use azud_core::assembly::{Answer, Layout, Roster, Source, SourceError};
+use azud_core::format::Hash;
+
+use super::fill::is;
+
+/// Between two rounds in which nobody answers.
+const PAUSE: Duration = Duration::from_millis(250);
+
+/// Sources that all have the same image.
+pub struct Several<'a> {
+    wanted: Layout,
+    sources: Vec<&'a dyn Source>,
+    roster: Mutex<Roster>,
+    begun: Instant,
+    /// When somebody gave the right bytes last.
+    answered: Mutex<Instant>,
+    patience: Duration,
+    go_on: &'a (dyn Fn() -> bool + Sync),
+}
+
+impl std::fmt::Debug for Several<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_tuple("Several").field(&self.name()).finish()
+    }
+}
+
+impl<'a> Several<'a> {
+    /// Of sources with their ranks, the lowest of which is asked first. When nobody answers, they are waited for as long
+    /// as `patience` says and `go_on` allows.
+    pub fn of(
+        wanted: Layout,
+        sources: Vec<(&'a dyn Source, u32)>,
+        (patience, go_on): (Duration, &'a (dyn Fn() -> bool + Sync)),
+    ) -> Self {
+        let ranks = sources.iter().map(|(_, rank)| *rank);
+        Self {
+            roster: Mutex::new(Roster::new(ranks)),
+            sources: sources.into_iter().map(|(source, _)| source).collect(),
+            wanted,
+            begun: Instant::now(),
+            answered: Mutex::new(Instant::now()),
+            patience,
+            go_on,
+        }
+    }
+
+    /// The names of those that are not asked any more: they gave wrong bytes, or have another image by now.
+    pub fn left_out(&self) -> Vec<String> {
+        let roster = self.roster();
+        let out = self.sources.iter().enumerate();
+        let out = out.filter(|(number, _)| roster.is_out(*number));
+        out.map(|(_, source)| source.name()).collect()
+    }
+
+    fn roster(&self) -> MutexGuard<'_, Roster> {
+        self.roster.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Whether all whole pieces in these bytes are right.
+    fn fits(&self, offset: u64, bytes: &[u8]) -> bool {
+        let pieces = self.wanted.pieces();
+        let first = pieces.partition_point(|piece| piece.offset < offset);
+        let end = offset + bytes.len() as u64;
+        let inside = pieces[first..]
+            .iter()
+            .take_while(|piece| piece.end() <= end);
+        inside.into_iter().all(|piece| {
+            let at = usize::try_from(piece.offset - offset).expect("within the bytes");
+            is(piece, &bytes[at..at + piece.len as usize])
+        })
+    }
+
+    /// Asks one after the other. What all of them have wrong is given as it is: whoever reads sees it.
+    fn round(&self, offset: u64, buf: &mut [u8]) -> Result<(), SourceError> {
+        let mut tried = Vec::new();
+        let nobody = io::Error::other("no source is left that gives the right bytes");
+        let mut last = Err(SourceError::Permanent(nobody));
+        loop {
+            let asked = self.roster().ask(&tried, self.begun.elapsed());
+            let Some(number) = asked else { return last };
+            last = self.sources[number].read(offset, buf);
+            let answer = match &last {
+                Ok(()) if self.fits(offset, buf) => Answer::Good,
+                Ok(()) => Answer::Lied,
+                Err(SourceError::Changed) => Answer::Changed,
+                Err(_) => Answer::Failed,
+            };
+            self.roster().tell(number, answer, self.begun.elapsed());
+            if answer == Answer::Good {
+                *self.lock_answered() = Instant::now();
+                return Ok(());
+            }
+            tried.push(number);
+        }
+    }
+
+    fn lock_answered(&self) -> MutexGuard<'_, Instant> {
+        self.answered.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Source for Several<'_> {
+    fn layout(&self) -> Result<Layout, SourceError> {
+        Ok(self.wanted.clone())
+    }
+
+    fn size(&self) -> Option<u64> {
+        Some(self.wanted.size())
+    }
+
+    fn is_far(&self) -> bool {
+        self.sources.iter().any(|source| source.is_far())
+    }
+
+    fn read(&self, offset: u64, buf: &mut [u8]) -> Result<(), SourceError> {
+        loop {
+            let error = match self.round(offset, buf) {
+                Err(error) if !self.roster().is_empty() => error,
+                done => return done,
+            };
+            if self.lock_answered().elapsed() >= self.patience || !(self.go_on)() {
+                return Err(error);
+            }
+            thread::sleep(PAUSE);
+        }
+    }
+
+    fn identity(&self) -> Result<Hash, SourceError> {
+        let mut last = Err(SourceError::Changed);
+        for (number, source) in self.sources.iter().enumerate() {
+            if self.roster().is_out(number) {
+                continue;
+            }
+            last = source.identity();
+            if matches!(last, Ok(identity) if identity == *self.wanted.identity()) {
+                return last;
+            }
+        }
+        last
+    }
+
+    fn name(&self) -> String {
+        let names: Vec<String> = self.sources.iter().map(|source| source.name()).collect();
+        names.join(", ")
+    }
+}

@@ -1,0 +1,114 @@
+//! One image from several sources.
+
+use std::fs;
+use std::io;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use azud_core::assembly::{Source, SourceError};
+use azud_core::code::Code;
+use azud_core::name::ImageFile;
+use azud_store::StoreError;
+use azud_store::assembly::{Moving, Report, Several};
+
+use super::kit::{Memory, absent, dir_with_old, new, old, receive};
+
+const SOON: Duration = Duration::from_millis(1);
+
+fn receive_from(
+    image: &ImageFile,
+    sources: &[(&Memory, u32)],
+) -> (Result<Report, StoreError>, usize) {
+    let wanted = Memory::new(new()).layout().unwrap();
+    let sources = sources
+        .iter()
+        .map(|(one, rank)| (*one as &dyn Source, *rank));
+    let several = Several::of(wanted, sources.collect(), (SOON, &|| true));
+    let done = receive(image, &several, Moving::Never);
+    (done, several.left_out().len())
+}
+
+/// A source of which every byte is another one.
+fn liar() -> Memory {
+    let mut liar = Memory::new(new());
+    liar.bytes.iter_mut().for_each(|byte| *byte ^= 1);
+    liar
+}
+
+fn broken(error: fn() -> SourceError) -> Memory {
+    let mut broken = Memory::new(new());
+    (broken.broken_from, broken.error) = (0, error);
+    broken
+}
+
+#[test]
+fn whoever_is_bad_another_one_gives_the_image() {
+    let honest = Memory::new(new());
+    let unplugged = broken(|| SourceError::Permanent(io::Error::other("unplugged")));
+    let silent = broken(|| SourceError::Temporary(io::ErrorKind::TimedOut.into()));
+    let changed = broken(|| SourceError::Changed);
+    for (bad, left_out) in [(liar(), 0), (unplugged, 0), (silent, 0), (changed, 1)] {
+        let (_dir, image) = dir_with_old();
+        let before = honest.bytes_read();
+        let (done, out) = receive_from(&image, &[(&bad, 0), (&honest, 1)]);
+        let report = done.unwrap();
+        assert_eq!((report.source, report.damaged), (absent(), 0));
+        assert!(fs::read(image.path()).unwrap() == new());
+        assert_eq!(honest.bytes_read() - before, absent());
+        assert_eq!(out, left_out, "who changed is not asked any more");
+    }
+}
+
+#[test]
+fn who_is_nearer_gives_what_it_can() {
+    let (_dir, image) = dir_with_old();
+    let (near, far) = (Memory::new(new()), Memory::new(new()));
+    let (done, _) = receive_from(&image, &[(&far, 1), (&near, 0)]);
+    done.unwrap();
+    assert_eq!((near.bytes_read(), far.bytes_read()), (absent(), 0));
+}
+
+#[test]
+fn where_all_are_bad_the_old_image_stays() {
+    let (_dir, image) = dir_with_old();
+    let (done, _) = receive_from(&image, &[(&liar(), 0), (&liar(), 0)]);
+    let code = done.unwrap_err().code();
+    assert_eq!(code, Code::Corrupt);
+    let unplugged = broken(|| SourceError::Permanent(io::Error::other("unplugged")));
+    let (done, _) = receive_from(&image, &[(&unplugged, 0), (&liar(), 0)]);
+    done.unwrap_err();
+    assert!(fs::read(image.path()).unwrap() == old());
+    let (done, _) = receive_from(&image, &[(&Memory::new(new()), 0)]);
+    done.unwrap();
+}
+
+#[test]
+fn nobody_is_waited_for_once_the_work_is_to_end() {
+    let asked = AtomicBool::new(false);
+    let bad = broken(|| SourceError::Permanent(io::Error::other("unplugged")));
+    let go_on = || {
+        asked.store(true, Ordering::Relaxed);
+        false
+    };
+    let wanted = bad.layout().unwrap();
+    let several = Several::of(wanted, vec![(&bad, 0)], (Duration::from_hours(1), &go_on));
+    several.read(0, &mut [0; 9]).unwrap_err();
+    assert!(asked.load(Ordering::Relaxed));
+}
+
+#[test]
+fn who_lied_often_enough_is_not_asked_any_more() {
+    let (liar, honest) = (liar(), Memory::new(new()));
+    let wanted = honest.layout().unwrap();
+    let sources: Vec<(&dyn Source, u32)> = vec![(&liar, 0), (&honest, 1)];
+    let several = Several::of(wanted.clone(), sources, (SOON, &|| true));
+    let mut asked = Vec::new();
+    for piece in &wanted.pieces()[..6] {
+        let mut bytes = vec![0; piece.len as usize];
+        several.read(piece.offset, &mut bytes).unwrap();
+        assert_eq!(*blake3::hash(&bytes).as_bytes(), piece.hash);
+        asked.push(liar.bytes_read());
+    }
+    assert_eq!(several.left_out().len(), 1);
+    assert!(asked[2] > asked[1] && asked[2] == asked[5], "{asked:?}");
+}
