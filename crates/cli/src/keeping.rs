@@ -29,18 +29,23 @@ pub(crate) struct Purging {
 }
 
 impl Keeping {
-    /// What goes once the image is made: of its own versions by what was asked for, of the others in its directory
-    /// by the usual rules. `joins` says that the present version joins them; it stays whatever was asked for.
-    pub(crate) fn foresee(self, context: &Context, image: &ImageFile, joins: bool) -> Purging {
+    /// What was asked for; the usual where nothing was.
+    pub(crate) fn rules(self) -> Retention {
         let usual = Retention::default();
         let days = self
             .days
             .map(|days| Duration::from_hours(24 * u64::from(days)));
-        let own = Retention {
+        Retention {
             max_age: days.unwrap_or(usual.max_age),
             max_bytes: self.bytes,
             ..usual
-        };
+        }
+    }
+
+    /// What goes once the image is made: of its own versions by what was asked for, of the others in its directory
+    /// by the usual rules. `joins` says that the present version joins them; it stays whatever was asked for.
+    pub(crate) fn foresee(self, context: &Context, image: &ImageFile, joins: bool) -> Purging {
+        let own = self.rules();
         let purges = retention::due(image, &own, joins, now()).unwrap_or_else(|error| {
             // Nothing goes then, which keeps nobody from making an image.
             warn(context, &error);
@@ -123,6 +128,17 @@ pub(crate) fn row(context: &Context, freed: Freed) -> Option<(String, String)> {
         (
             context.catalog.text("label-purged"),
             context.catalog.fmt("purged", &values),
+        )
+    })
+}
+
+/// The row of a result that says what a manager's rules sent away, if anything.
+pub(crate) fn row_there(context: &Context, bytes: u64) -> Option<(String, String)> {
+    let values = [("size", human::bytes(bytes).into())];
+    (bytes > 0).then(|| {
+        (
+            context.catalog.text("label-purged"),
+            context.catalog.fmt("purged-there", &values),
         )
     })
 }

@@ -17,6 +17,7 @@ use crate::commands::Context;
 use crate::confirm::{Step, settle};
 use crate::failure::Failure;
 use crate::human;
+use crate::keeping;
 use crate::origin::Origin;
 use crate::plan::{Plan, Value};
 use crate::remote::{Present, Remote};
@@ -170,6 +171,7 @@ impl Sending<'_> {
             "from_there": published.held,
             "sent": wire,
             "replaced": published.replaced,
+            "purged": published.purged,
             "seconds": time.as_secs_f64(),
         });
         context.output.result(&value, || {
@@ -177,7 +179,7 @@ impl Sending<'_> {
                 return context.catalog.text("result-nothing");
             }
             let label = |key: &str| context.catalog.text(&format!("label-{key}"));
-            let rows = [
+            let mut rows = vec![
                 (label("image"), self.to.shown()),
                 (label("identity"), published.identity.clone()),
                 (label("resumed"), human::bytes(*resumed)),
@@ -186,6 +188,7 @@ impl Sending<'_> {
                 (label("time"), human::duration(time)),
                 (label("rate"), human::rate(layout.size(), time)),
             ];
+            rows.extend(keeping::row_there(context, published.purged));
             let done = context.catalog.text("result-image-copy");
             format!("{done}\n{}", table::rows(&rows))
         });

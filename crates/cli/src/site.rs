@@ -90,6 +90,11 @@ pub(crate) struct Serve {
     listen: Option<Texts>,
     /// Where the manager keeps what is its own.
     pub(crate) state: Option<PathBuf>,
+    https_only: Option<Texts>,
+    /// Days that former versions stay.
+    pub(crate) keep_days: Option<u32>,
+    /// Space that they may take in a folder, as on the command line.
+    pub(crate) keep_bytes: Option<String>,
 }
 
 impl Serve {
@@ -100,6 +105,11 @@ impl Serve {
     pub(crate) fn load() -> Result<Self, Failure> {
         let named = std::env::var_os("AZUD_CONFIG").filter(|value| !value.is_empty());
         Ok(read(named.map(PathBuf::from).as_deref())?.serve)
+    }
+
+    /// Patterns of images that neighbours, swarms and sessions are not to give.
+    pub(crate) fn https_only(self) -> Vec<String> {
+        self.https_only.map(Texts::all).unwrap_or_default()
     }
 
     /// Where to listen.

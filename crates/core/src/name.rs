@@ -30,6 +30,7 @@ pub const SIDE_ENDINGS: &[&str] = &[
     ".mcast",
     ".index",
     ".minisig",
+    ".https-only",
     ".size",
     ".lock",
     ".ant",

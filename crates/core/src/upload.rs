@@ -126,6 +126,9 @@ pub enum State {
         held: u64,
         /// Whether a former version went to the trash.
         replaced: bool,
+        /// Bytes of older versions that the manager's rules sent away for good.
+        #[serde(default)]
+        purged: u64,
     },
     /// It could not be put together; what arrived stays for the next upload.
     Failed {

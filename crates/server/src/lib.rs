@@ -22,6 +22,7 @@ mod patience;
 mod problem;
 mod reports;
 mod routes;
+mod seclusion;
 mod side;
 mod state;
 mod token;
@@ -36,6 +37,7 @@ use sd_notify::NotifyState;
 use tokio::runtime::Runtime;
 use tokio::signal::unix::{SignalKind, signal};
 
+pub use azud_store::retention::Retention;
 pub use codes::{CODE_LASTS, Codes, Promise};
 pub use error::{Result, ServerError};
 pub use mounts::{Mounts, NoMounts};
@@ -44,11 +46,13 @@ pub use token::{Bounds, Role, Secret, Token, Tokens};
 
 use audit::{Audit, audited};
 use authority::Authority;
+use azud_core::access::NamePattern;
 use error::At;
 use events::Events;
 use indexes::Indexes;
 use library::Library;
 use reports::Reports;
+use seclusion::Seclusion;
 
 /// What to serve, and how.
 #[derive(Debug, Clone)]
@@ -67,6 +71,10 @@ pub struct Options {
     pub patience: Duration,
     /// Whether nothing is taken from anybody: images are read, and that is all.
     pub read_only: bool,
+    /// Images that neighbours, swarms and sessions are not to give.
+    pub https_only: Vec<NamePattern>,
+    /// For how long former versions of images that are sent stay.
+    pub retention: Retention,
     /// What others have that is mounted here.
     pub mounts: Arc<dyn Mounts>,
     /// Whether a first token is made and shown; not where what is shown is kept for many to read.
@@ -114,14 +122,16 @@ pub fn serve(options: &Options, ready: impl FnOnce(&Ready)) -> Result<()> {
     let audit = Audit::open(&options.state);
     let bodies = Arc::default();
     let indexes = Indexes::new(&options.state, Arc::clone(&bodies));
+    // Who takes nothing gives what it got from a manager.
+    let seclusion = Seclusion::new(options.https_only.clone(), options.read_only);
     let (images, mounts) = (options.images.clone(), Arc::clone(&options.mounts));
-    let library = Arc::new(Library::new(images, indexes, mounts));
+    let library = Arc::new(Library::new(images, indexes, (mounts, seclusion)));
     library.work_ahead();
     let shared = routes::Shared {
         library,
         tokens,
         authority: authority.pem().to_owned(),
-        uploads: upload::Uploads::new(options.images.clone()),
+        uploads: upload::Uploads::new(options.images.clone(), options.retention),
         bodies,
         state: options.state.clone(),
         attempts: login::Attempts::default(),

@@ -24,6 +24,7 @@ use utoipa::ToSchema;
 use crate::indexes::{Indexes, be_courteous};
 use crate::mounts::{self, Mounts, placed};
 use crate::problem::Problem;
+use crate::seclusion::Seclusion;
 
 /// How often it is looked for images whose index is missing.
 const ROUND: Duration = Duration::from_mins(2);
@@ -36,6 +37,7 @@ pub(crate) struct Library {
     root: PathBuf,
     indexes: Arc<Indexes>,
     mounts: Arc<dyn Mounts>,
+    seclusion: Seclusion,
 }
 
 /// An image that was found.
@@ -43,6 +45,8 @@ pub(crate) struct Library {
 pub(crate) struct Found {
     pub(crate) stored: Arc<Stored>,
     pub(crate) layout: Arc<Layout>,
+    /// Whether it travels over HTTPS alone.
+    pub(crate) https_only: bool,
 }
 
 impl Found {
@@ -65,6 +69,8 @@ pub(crate) struct Listed {
     info: Option<String>,
     /// When its bytes were last verified, in seconds since 1970.
     verified: Option<u64>,
+    /// Whether it travels over HTTPS alone.
+    https_only: bool,
     /// The files that stand beside it.
     beside: Vec<Beside>,
 }
@@ -100,35 +106,50 @@ impl Listed {
 }
 
 impl Library {
-    pub(crate) fn new(root: PathBuf, indexes: Arc<Indexes>, mounts: Arc<dyn Mounts>) -> Self {
+    pub(crate) fn new(
+        root: PathBuf,
+        indexes: Arc<Indexes>,
+        (mounts, seclusion): (Arc<dyn Mounts>, Seclusion),
+    ) -> Self {
         Self {
             root,
             indexes,
             mounts,
+            seclusion,
         }
     }
 
     /// All images of the manager's own, by name.
     pub(crate) fn list(&self) -> Result<Vec<Listed>, Problem> {
-        self.list_below(&self.root)
+        self.list_below(&self.root, "")
     }
 
     /// All images of another computer's repository that is mounted here, by their names there.
     pub(crate) fn list_of(&self, host: &Host) -> Result<Vec<Listed>, Problem> {
-        self.list_below(&mounts::top(&*self.mounts, host)?)
+        self.list_below(&mounts::top(&*self.mounts, host)?, &format!("{host}:"))
     }
 
-    fn list_below(&self, dir: &Path) -> Result<Vec<Listed>, Problem> {
+    /// `before` is what its names have before them when they are asked for.
+    fn list_below(&self, dir: &Path, before: &str) -> Result<Vec<Listed>, Problem> {
         let listing = list(dir, SystemTime::now())?;
         let files = listing.images.into_iter().filter(|entry| !entry.is_dir);
-        Ok(files.map(|entry| self.listed(dir, &entry)).collect())
+        let mut listed: Vec<Listed> = files
+            .map(|entry| self.listed((dir, before), &entry))
+            .collect();
+        listed.retain(|image| !(image.https_only && self.seclusion.hides()));
+        Ok(listed)
     }
 
-    fn listed(&self, dir: &Path, entry: &Entry) -> Listed {
+    fn listed(&self, (dir, before): (&Path, &str), entry: &Entry) -> Listed {
         let path = dir.join(&entry.path);
-        let beside = side::Beside::of(&path, &entry.side).into_iter();
+        let name = entry.path.to_string_lossy().into_owned();
+        let https_only = self.seclusion.holds(&format!("{before}{name}"), &path);
+        let shown = |ending: &&str| !(https_only && Seclusion::withholds(ending));
+        let endings: Vec<&'static str> = entry.side.iter().copied().filter(shown).collect();
+        let beside = side::Beside::of(&path, &endings).into_iter();
         Listed {
-            name: entry.path.to_string_lossy().into_owned(),
+            name,
+            https_only,
             size: entry.size,
             modified: entry.modified.and_then(seconds),
             identity: self.indexes.identity(&path),
@@ -166,8 +187,12 @@ impl Library {
 
     /// All of a side file of an image.
     pub(crate) fn beside(&self, name: &str, ending: &str) -> Result<Vec<u8>, Problem> {
-        let image = self.spot(name)?;
-        let content = side::read_beside(&image.path(), ending)?;
+        let (image, https_only) = self.shown(name)?;
+        let content = if https_only && Seclusion::withholds(ending) {
+            None
+        } else {
+            side::read_beside(&image.path(), ending)?
+        };
         content.ok_or_else(|| {
             let text = format!("{name}{ending}");
             Problem::new(StatusCode::NOT_FOUND, Code::NotFound, text)
@@ -176,7 +201,7 @@ impl Library {
 
     /// Finds an image.
     pub(crate) fn find(&self, name: &str) -> Result<Found, Problem> {
-        let image = self.spot(name)?;
+        let (image, https_only) = self.shown(name)?;
         let stored = Stored::open(&image.path())?;
         let layout = self.indexes.of(&stored)?;
         // Tools of others write in place.
@@ -186,7 +211,18 @@ impl Library {
         Ok(Found {
             stored: Arc::new(stored),
             layout,
+            https_only,
         })
+    }
+
+    /// Where an image is that may be given here; whether it travels over HTTPS alone.
+    fn shown(&self, name: &str) -> Result<(ImageFile, bool), Problem> {
+        let image = self.spot(name)?;
+        let https_only = self.seclusion.holds(name, &image.path());
+        if https_only && self.seclusion.hides() {
+            return Err(Problem::new(StatusCode::NOT_FOUND, Code::NotFound, name));
+        }
+        Ok((image, https_only))
     }
 
     fn own(&self, name: &SubPath) -> Result<Spot, Problem> {

@@ -10,7 +10,7 @@ use std::sync::Arc;
 
 use axum::body::{Body, Bytes};
 use axum::extract::{Extension, FromRef, Path, Query, Request, State};
-use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, header};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::{Json, Router};
 use azud_core::assembly::Layout;
@@ -33,6 +33,7 @@ use crate::metrics::{self, Metrics, counted, named};
 use crate::openapi::{self, Octets};
 use crate::problem::Problem;
 use crate::reports::{self, AllReports, Reports};
+use crate::seclusion::HEADER;
 use crate::side;
 use crate::token::Tokens;
 use crate::upload::{self, Uploads};
@@ -183,7 +184,7 @@ async fn images(
     params(("name" = String, Path, description = "The image, `/` as `%2F`.")),
     responses((
         status = 200,
-        description = "The index; `ETag` is the image's identity.",
+        description = "The index; `ETag` is the image's identity, and `azud-https-only: true` says that none but a manager is to give the image.",
         body = Octets,
         content_type = "application/octet-stream"
     ))
@@ -195,6 +196,7 @@ async fn index(
     let library = Arc::clone(&shared.library);
     let found = blocking(move || library.find(&name)).await?;
     let len = found.layout.description().len();
+    let secluded = secluded(&found);
     let headers = [
         (header::ETAG, etag(&found)),
         (header::CONTENT_TYPE, octets()),
@@ -209,7 +211,7 @@ async fn index(
         let piece = (!piece.is_empty()).then_some((Ok::<_, Infallible>(piece), left));
         future::ready(piece)
     });
-    Ok((headers, Body::from_stream(pieces)).into_response())
+    Ok((headers, secluded, Body::from_stream(pieces)).into_response())
 }
 
 /// The index of an image, which many clients are sent at once.
@@ -244,7 +246,7 @@ async fn file(
 ) -> Result<Response, Problem> {
     let library = Arc::clone(&shared.library);
     let found = blocking(move || library.find(&name)).await?;
-    let tag = etag(&found);
+    let (tag, secluded) = (etag(&found), secluded(&found));
     unchanged(&headers, &tag)?;
     let size = found.stored.len();
     let asked = headers.get(header::RANGE).filter(|_| method == Method::GET);
@@ -262,6 +264,7 @@ async fn file(
     });
     *response.status_mut() = status;
     let out = response.headers_mut();
+    out.extend(secluded);
     out.insert(header::ETAG, tag);
     out.insert(header::CONTENT_TYPE, octets());
     out.insert(header::ACCEPT_RANGES, HeaderValue::from_static("bytes"));
@@ -328,6 +331,15 @@ pub(crate) fn unchanged(headers: &HeaderMap, tag: &HeaderValue) -> Result<(), Pr
         )),
         _ => Ok(()),
     }
+}
+
+/// What an answer says of an image that travels over HTTPS alone.
+fn secluded(found: &Found) -> HeaderMap {
+    let word = (
+        HeaderName::from_static(HEADER),
+        HeaderValue::from_static("true"),
+    );
+    found.https_only.then_some(word).into_iter().collect()
 }
 
 pub(crate) fn etag(found: &Found) -> HeaderValue {

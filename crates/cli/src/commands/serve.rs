@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+use azud_core::access::NamePattern;
 use azud_core::code::Code;
 use azud_core::reference::Host;
 use azud_disk::machine::is_root;
@@ -13,9 +14,12 @@ use azud_server::{Options, Ready, serve};
 use serde_json::json;
 
 use super::Context;
-use crate::args::size::duration;
+use super::token::pattern;
+use crate::args::size::{duration, size, whole};
 use crate::failure::Failure;
+use crate::human;
 use crate::interrupt;
+use crate::keeping::Keeping;
 use crate::opened::host;
 use crate::place::{self, MountedHere};
 use crate::site::{Serve, Site, bad};
@@ -23,6 +27,9 @@ use crate::table;
 
 /// The manager's port.
 pub(crate) const PORT: u16 = 7443;
+
+/// In seconds.
+const DAY: u64 = 24 * 60 * 60;
 
 /// Where a manager keeps what is its own.
 #[derive(Debug, Clone, Default, clap::Args)]
@@ -70,12 +77,21 @@ pub struct Args {
     /// Addresses to listen on.
     #[arg(long, value_name = "ADDRESS", value_parser = address)]
     listen: Vec<SocketAddr>,
+    /// Images that neighbours, swarms and sessions are not to give.
+    #[arg(long, value_name = "PATTERN", value_parser = pattern)]
+    https_only: Vec<NamePattern>,
     /// Take nothing from anybody: whoever has a token reads, and that is all.
     #[arg(long)]
     read_only: bool,
     /// How long a client may stand still.
     #[arg(long, value_name = "DURATION", default_value = "30s", value_parser = duration)]
     patience: Duration,
+    /// Days that former versions of images stay.
+    #[arg(long, value_name = "N", value_parser = whole)]
+    keep_days: Option<u32>,
+    /// Space that they may take in a folder.
+    #[arg(long, value_name = "SIZE", value_parser = size)]
+    keep_bytes: Option<u64>,
     /// Where it keeps what is its own.
     #[command(flatten)]
     state: State,
@@ -123,6 +139,8 @@ impl Args {
             state,
             addresses,
             read_only: self.read_only,
+            retention: self.keeping()?.rules(),
+            https_only: self.secluded()?,
             mounts: Arc::new(MountedHere::on(site)),
             // What systemd is shown it keeps, for more than root to read.
             first_token: std::env::var_os("JOURNAL_STREAM").is_none(),
@@ -130,8 +148,36 @@ impl Args {
         // A signal is the server's: it lets answers under way end.
         interrupt::begin_work();
         Ok(serve(&options, |ready| {
-            show(context, &options.images, ready);
+            show(context, &options, ready);
         })?)
+    }
+
+    /// Those of the command line and those of the file.
+    fn secluded(&self) -> Result<Vec<NamePattern>, Failure> {
+        let understood = |text: String| {
+            let pattern = text.parse::<NamePattern>();
+            pattern.map_err(|why| bad(&format!("https_only {text:?}"), &why.to_string()))
+        };
+        let file = Serve::load()?.https_only().into_iter().map(understood);
+        self.https_only
+            .iter()
+            .cloned()
+            .map(Ok)
+            .chain(file)
+            .collect()
+    }
+
+    /// How long former versions stay: an option goes before the file.
+    fn keeping(&self) -> Result<Keeping, Failure> {
+        let file = Serve::load()?;
+        let understood = |text: &String| {
+            size(text).map_err(|_| bad(&format!("keep_bytes {text:?}"), "a size, like 200G"))
+        };
+        let bytes = file.keep_bytes.as_ref().map(understood).transpose()?;
+        Ok(Keeping {
+            days: self.keep_days.or(file.keep_days),
+            bytes: self.keep_bytes.or(bytes),
+        })
     }
 
     /// Where the images lie and where to listen: options go before variables, those before the file.
@@ -175,7 +221,9 @@ impl Args {
     }
 }
 
-fn show(context: &Context, images: &Path, ready: &Ready) {
+fn show(context: &Context, options: &Options, ready: &Ready) {
+    let (images, retention) = (&options.images, &options.retention);
+    let days = retention.max_age.as_secs() / DAY;
     let listen: Vec<String> = ready.listen.iter().map(SocketAddr::to_string).collect();
     let admin = ready.admin.as_ref().map(azud_server::Secret::text);
     let value = json!({
@@ -184,6 +232,8 @@ fn show(context: &Context, images: &Path, ready: &Ready) {
         "listen": listen,
         "pin": ready.pin,
         "admin_token": admin,
+        "keep_days": days,
+        "keep_bytes": retention.max_bytes,
     });
     context.output.result(&value, || {
         let label = |key: &str| context.catalog.text(&format!("label-{key}"));
@@ -192,6 +242,9 @@ fn show(context: &Context, images: &Path, ready: &Ready) {
             (label("listen"), listen.join(", ")),
             (label("pin"), ready.pin.clone()),
         ];
+        if !options.read_only {
+            rows.push((label("keeps"), kept(context, days, retention.max_bytes)));
+        }
         if let Some(admin) = admin {
             rows.push((label("admin-token"), admin.to_owned()));
         }
@@ -206,6 +259,17 @@ fn show(context: &Context, images: &Path, ready: &Ready) {
         }
         lines.join("\n")
     });
+}
+
+/// How long former versions stay, in words.
+fn kept(context: &Context, days: u64, bytes: Option<u64>) -> String {
+    let most = bytes.map(human::bytes);
+    let values = [
+        ("days", days.into()),
+        ("bounded", most.is_some().to_string().into()),
+        ("size", most.unwrap_or_default().into()),
+    ];
+    context.catalog.fmt("former-kept", &values)
 }
 
 #[cfg(test)]

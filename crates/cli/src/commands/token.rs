@@ -97,7 +97,7 @@ fn subnet(text: &str) -> Result<Subnet, BadValue> {
     text.parse().map_err(bad_value)
 }
 
-fn pattern(text: &str) -> Result<NamePattern, BadValue> {
+pub(super) fn pattern(text: &str) -> Result<NamePattern, BadValue> {
     text.parse().map_err(bad_value)
 }
 

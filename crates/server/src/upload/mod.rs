@@ -17,6 +17,7 @@ use azud_core::code::Code;
 use azud_core::reference::SubPath;
 use azud_core::upload::{Opened, Opening};
 use azud_store::assembly::{Inbox, identity};
+use azud_store::retention::Retention;
 use azud_store::side::InfoLine;
 use azud_store::trash::remove;
 use azud_store::tree::Tree;
@@ -44,14 +45,17 @@ const ID_BYTES: usize = 16;
 #[derive(Debug)]
 pub(crate) struct Uploads {
     root: PathBuf,
+    /// For how long former versions stay.
+    retention: Retention,
     sessions: Mutex<HashMap<String, Arc<Session>>>,
 }
 
 impl Uploads {
     /// Into the images below `root`.
-    pub(crate) fn new(root: PathBuf) -> Arc<Self> {
+    pub(crate) fn new(root: PathBuf, retention: Retention) -> Arc<Self> {
         let uploads = Arc::new(Self {
             root,
+            retention,
             sessions: Mutex::default(),
         });
         let weak = Arc::downgrade(&uploads);
@@ -110,7 +114,7 @@ impl Uploads {
         })?;
         let left = inbox.left();
         let arrived = left.iter().map(|piece| u64::from(piece.len)).sum();
-        let session = Session::new(name, opening, info, (inbox, left));
+        let session = Session::new(name, opening, info, (inbox, left), self.retention);
         self.sessions().insert(id.clone(), Arc::new(session));
         Ok(Opened { id, arrived })
     }

@@ -6,12 +6,14 @@ use std::time::{Duration, Instant, SystemTime};
 
 use azud_core::assembly::{Layout, Piece};
 use azud_core::code::Code;
+use azud_core::name::ImageFile;
 use azud_core::progress::{Interrupted, Phase, Progress};
 use azud_core::reference::SubPath;
 use azud_core::upload::{MAX_BESIDE, MAX_DESCRIPTION, Opening, RECORD_LEN, State, encode};
 use azud_store::StoreError;
 use azud_store::assembly::{Facts, Inbox, Report, Way};
 use azud_store::publish::Outcome;
+use azud_store::retention::{self, Retention};
 use azud_store::side::{CARRIED, Carried, InfoLine};
 
 /// What small images may have.
@@ -26,6 +28,8 @@ pub(super) struct Session {
     info: Option<InfoLine>,
     /// The most bytes that the image can have.
     bytes: u64,
+    /// Of the manager's.
+    retention: Retention,
     left: Vec<Piece>,
     carried: Mutex<Vec<Carried>>,
     last: Mutex<Instant>,
@@ -42,12 +46,14 @@ impl Session {
         opening: &Opening,
         info: Option<InfoLine>,
         (inbox, left): (Inbox, Vec<Piece>),
+        retention: Retention,
     ) -> Self {
         Self {
             name,
             sender: opening.sender.clone(),
             info,
             bytes: opening.bytes,
+            retention,
             left,
             carried: Mutex::default(),
             last: Mutex::new(Instant::now()),
@@ -170,6 +176,15 @@ impl Session {
         *self.lock() = failed(Code::Io, &text);
     }
 
+    /// Former versions go as the manager's rules say; bytes. The image stands by then: who cannot tidy now does it
+    /// after the next one.
+    fn purge(&self, image: &ImageFile) -> u64 {
+        let now = SystemTime::now();
+        let due = retention::trashed(image.dir()).map(|there| self.retention.plan(&there, now));
+        let freed = due.and_then(|due| retention::apply(image.dir(), &due, now));
+        freed.unwrap_or_default().bytes
+    }
+
     fn put_together(&self, description: Vec<u8>) -> Result<State, StoreError> {
         let wanted = match Layout::parse(description) {
             Ok(wanted) => wanted,
@@ -201,8 +216,9 @@ impl Session {
                 .clone(),
             now: SystemTime::now(),
         };
+        let image = inbox.image().clone();
         let report = inbox.publish(wanted, &facts, self)?;
-        Ok(done(&report))
+        Ok(done(&report, self.purge(&image)))
     }
 }
 
@@ -213,7 +229,7 @@ fn failed(code: Code, why: &dyn std::fmt::Display) -> State {
     }
 }
 
-fn done(report: &Report) -> State {
+fn done(report: &Report, purged: u64) -> State {
     let way = match report.way {
         Way::Nothing => "nothing",
         Way::Copy => "copy",
@@ -225,6 +241,7 @@ fn done(report: &Report) -> State {
         way: way.to_owned(),
         held: report.local,
         replaced: matches!(report.outcome, Some(Outcome::Updated { .. })),
+        purged,
     }
 }
 

@@ -2,6 +2,7 @@
 
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::Router;
 use axum::body::{Body, to_bytes};
@@ -9,6 +10,7 @@ use axum::http::{Request, StatusCode};
 use azud_core::assembly::Piece;
 use azud_core::format::ranges::RangeIndex;
 use azud_core::upload::{MAX_BATCH, encode};
+use azud_store::retention::{Retention, trashed};
 use serde_json::{Value, json};
 use tower::ServiceExt;
 
@@ -18,6 +20,7 @@ use crate::limits::Peers;
 use crate::login::Attempts;
 use crate::mounts::NoMounts;
 use crate::routes::{Shared, api};
+use crate::seclusion::Seclusion;
 use crate::token::{Bounds, Role, Tokens};
 
 /// A manager's routes over a directory of its own.
@@ -32,6 +35,10 @@ type Answer = (StatusCode, Value);
 
 impl Site {
     fn new() -> Self {
+        Self::keeping(Retention::default())
+    }
+
+    fn keeping(rules: Retention) -> Self {
         let dir = tempfile::tempdir().unwrap();
         let images = dir.path().join("images");
         std::fs::create_dir(&images).unwrap();
@@ -48,10 +55,14 @@ impl Site {
         let bodies = Arc::default();
         let indexes = Indexes::new(dir.path(), Arc::clone(&bodies));
         let shared = Shared {
-            library: Arc::new(Library::new(images.clone(), indexes, Arc::new(NoMounts))),
+            library: Arc::new(Library::new(
+                images.clone(),
+                indexes,
+                (Arc::new(NoMounts), Seclusion::default()),
+            )),
             tokens,
             authority: String::new(),
-            uploads: super::Uploads::new(images),
+            uploads: super::Uploads::new(images, rules),
             bodies,
             state: dir.path().to_owned(),
             attempts: Attempts::default(),
@@ -291,4 +302,34 @@ async fn there_are_no_thousands_of_uploads() {
     }
     let answer = site.open("more", 4096).await;
     refused(&answer, 429, "repo/too-many-uploads");
+}
+
+#[tokio::test]
+async fn former_versions_go_as_the_rules_say() {
+    let site = Site::keeping(Retention {
+        max_age: Duration::ZERO,
+        ..Retention::default()
+    });
+    let version = |fill: u8| {
+        let bytes = vec![fill; 5000];
+        let index = RangeIndex {
+            size: bytes.len() as u64,
+            hashes: vec![*blake3::hash(&bytes).as_bytes()],
+        };
+        (record(0, &bytes), index.encode())
+    };
+    let mut purged = Vec::new();
+    for fill in 1..5 {
+        let (pieces, index) = version(fill);
+        let id = site.id("x", 5000).await;
+        site.put(&id, pieces).await;
+        let state = site.finish(&id, index).await;
+        purged.push(state["purged"].as_u64().unwrap() > 5000);
+    }
+    assert_eq!(
+        purged,
+        [false, false, true, true],
+        "the last former version stays"
+    );
+    assert_eq!(trashed(&site.images()).unwrap().len(), 1);
 }

@@ -8,7 +8,7 @@ use std::thread;
 use std::time::Duration;
 
 use azud_core::code::Code;
-use azud_server::{NoMounts, Options, Secret, ServerError, serve};
+use azud_server::{NoMounts, Options, Retention, Secret, ServerError, serve};
 use azud_transport::http::{Manager, authority};
 use serde_json::Value;
 
@@ -25,6 +25,8 @@ pub(super) fn manager(dir: &Path) -> Result<Manager, Failure> {
         addresses: vec![Ipv4Addr::LOCALHOST.into()],
         names: vec!["localhost".to_owned()],
         patience: Duration::from_mins(1),
+        https_only: Vec::new(),
+        retention: Retention::default(),
         read_only: false,
         mounts: Arc::new(NoMounts),
         first_token: true,

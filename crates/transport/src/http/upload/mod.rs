@@ -50,6 +50,8 @@ pub struct Published {
     pub unchanged: bool,
     /// Whether a former version went to the trash.
     pub replaced: bool,
+    /// Bytes of older versions that went for good.
+    pub purged: u64,
     /// Bytes that images of the manager had.
     pub held: u64,
 }
@@ -237,11 +239,13 @@ impl Upload {
                 way,
                 held,
                 replaced,
+                purged,
             } => Ok(Ok(Published {
                 identity,
                 size,
                 unchanged: way == "nothing",
                 replaced,
+                purged,
                 held,
             })),
             State::Lacking { pieces } => {

@@ -26,6 +26,7 @@ use crate::confirm::{Step, settle};
 use crate::estimate::Estimate;
 use crate::failure::Failure;
 use crate::human;
+use crate::keeping;
 use crate::opened::{host, is_itself};
 use crate::place;
 use crate::remote::{Present, Remote};
@@ -191,11 +192,12 @@ fn show(
         "resumed": upload.arrived(),
         "sent": upload.sent(),
         "replaced": published.replaced,
+        "purged": published.purged,
         "seconds": time.as_secs_f64(),
     });
     context.output.result(&value, || {
         let label = |key: &str| context.catalog.text(&format!("label-{key}"));
-        let rows = [
+        let mut rows = vec![
             (label("image"), to.shown()),
             (label("identity"), identity.clone()),
             (label("used"), human::bytes(used)),
@@ -209,6 +211,7 @@ fn show(
             (label("time"), human::duration(time)),
             (label("rate"), human::rate(used, time)),
         ];
+        rows.extend(keeping::row_there(context, published.purged));
         let done = context.catalog.text("result-image-create");
         format!("{done}\n{}", table::rows(&rows))
     });
