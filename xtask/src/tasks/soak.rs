@@ -1,4 +1,5 @@
-//! `cargo xtask soak`: the long versions of the tests, and `docs/soak.md` with what came of them.
+//! `cargo xtask soak [--to FILE] [NAMES]`: the long versions of the tests, and `docs/soak.md` or another file with what
+//! came of them.
 //!
 //! Tests ask for `AZUD_SOAK` to know that they may take long. What they print on lines with `soak:` or
 //! `seed` goes into the document.
@@ -38,6 +39,10 @@ struct Suite {
 
 /// Runs the tests, or only those whose name contains one of `args`.
 pub(super) fn run(args: &[String]) -> Result<()> {
+    let (to, args) = match args {
+        [option, to, names @ ..] if option == "--to" => (to.as_str(), names),
+        names => (DOCUMENT, names),
+    };
     if let Some(option) = args.iter().find(|arg| arg.starts_with('-')) {
         bail!("takes names of tests, but was given {option}");
     }
@@ -70,8 +75,8 @@ pub(super) fn run(args: &[String]) -> Result<()> {
     let good = child.wait()?.success();
     suites.retain(|suite: &Suite| suite.passed + suite.failed > 0);
     let text = document(&suites, args, good)?;
-    fs::write(root().join(DOCUMENT), text)?;
-    say(&format!("soak: {DOCUMENT} is written"));
+    fs::write(root().join(to), text)?;
+    say(&format!("soak: {to} is written"));
     if !good || suites.is_empty() {
         bail!("tests failed, or there were none");
     }
