@@ -1,4 +1,4 @@
-//! The second part of the story: a manager on loopback, a cache, another PC.
+//! The second part of the story: a manager on loopback, two caches, another PC.
 
 use std::io::{self, Write};
 use std::net::{Ipv4Addr, SocketAddr};

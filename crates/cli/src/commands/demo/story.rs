@@ -253,7 +253,7 @@ impl Story<'_> {
         self.check(&target, "tree")
     }
 
-    /// A manager, an empty cache, another PC.
+    /// A manager, two empty caches, another PC.
     fn serve_and_deploy(&mut self) -> Result<(), Failure> {
         self.say("demo-serve");
         self.note_line("azud", &["serve", "--images", "server"]);
@@ -264,22 +264,33 @@ impl Story<'_> {
         std::fs::create_dir(&cache).map_err(|error| Failure::io(self.dir, &error))?;
         let (bytes, time) = self.deploy()?;
         self.row("first", bytes, time);
-        self.check(&self.path("pc2.ext4"), "tree")
+        self.check(&self.path("pc2.ext4"), "tree")?;
+        self.say("demo-second");
+        let cache = self.path("cache2");
+        std::fs::create_dir(&cache).map_err(|error| Failure::io(self.dir, &error))?;
+        self.update("cache2", "update2")
     }
 
-    /// Cache and PC follow a change.
+    /// Caches and PC follow a change.
     fn deploy_the_change(&mut self) -> Result<(), Failure> {
         self.say("demo-delta");
         let volume = self.path("volume.ext4");
         self.change(&volume)?;
         self.azud(&["image", "create", &volume, &self.path("server/lab.img")])?;
-        let cached = self.path("cache/lab.img");
-        let words = ["cache", "update", &cached, "--from", "REPO:lab"];
-        let (said, time) = self.azud_telling(&words)?;
-        self.row("delta", said["from_source"].as_u64().unwrap_or(0), time);
+        self.update("cache", "delta")?;
+        self.update("cache2", "delta2")?;
         let (bytes, time) = self.deploy()?;
         self.row("again", bytes, time);
         self.check(&self.path("pc2.ext4"), "tree")
+    }
+
+    /// Brings a cache up to date; the row shows what came over the wire for it.
+    fn update(&mut self, cache: &str, step: &'static str) -> Result<(), Failure> {
+        let cached = self.path(&format!("{cache}/lab.img"));
+        let words = ["cache", "update", &cached, "--from", "REPO:lab"];
+        let (said, time) = self.azud_telling(&words)?;
+        self.row(step, said["from_source"].as_u64().unwrap_or(0), time);
+        Ok(())
     }
 
     /// Bytes that came from the manager, and the time.
