@@ -61,6 +61,10 @@ fn build(profile: &str) -> Result<PathBuf> {
             &target,
         ])
         .current_dir(root());
+    if profile == "dev" {
+        // It is used for a minute; half of the time would go to making others' code fast.
+        cargo.args(["--config", "profile.dev.package.\"*\".opt-level=1"]);
+    }
     if let Some(flags) = flags {
         cargo.env("RUSTFLAGS", flags);
     }
