@@ -12,6 +12,7 @@ use azud_transport::http::{Client, RemoteImage, Upload};
 
 use crate::commands::{Context, repo};
 use crate::failure::Failure;
+use crate::origin::patience;
 use crate::place::{self, Located};
 
 /// Where an image goes.
@@ -97,7 +98,12 @@ impl Remote {
     }
 
     /// Begins to send an image of at most so many bytes.
-    pub(crate) fn open(&self, bytes: u64, info: Option<&InfoLine>) -> Result<Upload, NetError> {
+    pub(crate) fn open(
+        &self,
+        context: &Context,
+        bytes: u64,
+        info: Option<&InfoLine>,
+    ) -> Result<Upload, NetError> {
         let opening = Opening {
             name: self.name.clone(),
             bytes,
@@ -105,6 +111,7 @@ impl Remote {
             sender: this_process(),
             instead_of: None,
         };
-        Upload::open(self.client.clone(), opening, has_ended)
+        let patience = patience(context, self.client.host());
+        Upload::open((self.client.clone(), patience), opening, has_ended)
     }
 }

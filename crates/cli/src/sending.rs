@@ -78,7 +78,7 @@ impl Sending<'_> {
         (layout, info, carried): (&Layout, Option<&InfoLine>, &[Carried]),
         all: bool,
     ) -> Result<Sent, NetError> {
-        let mut upload = self.to.open(layout.size(), info)?;
+        let mut upload = self.to.open(context, layout.size(), info)?;
         for one in carried {
             upload = upload.with(one.ending, one.content.clone());
         }

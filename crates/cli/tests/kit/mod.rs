@@ -56,6 +56,16 @@ impl Said {
             .unwrap_or(&Value::Null)
     }
 
+    /// The warnings that came in words.
+    #[allow(dead_code, reason = "only some tests ask")]
+    pub(crate) fn told(&self) -> String {
+        let told = self
+            .lines
+            .iter()
+            .filter_map(|line| line["warning"].as_str());
+        told.collect::<Vec<_>>().join("\n")
+    }
+
     /// The words of the plan's warnings.
     pub(crate) fn warned(&self) -> Vec<&str> {
         let warnings = self.plan()["warnings"].as_array();

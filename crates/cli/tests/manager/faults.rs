@@ -11,7 +11,7 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
 use azud_testkit::proxy::{Answer, Harm, Identity, Proxy};
@@ -269,6 +269,42 @@ fn harm_without_end_is_told_with_a_code() -> Result<()> {
         refusal(&Said::of(&output)?, code).with_context(|| format!("{harm:?}"))?;
         unrecognised(&target)?;
     }
+    Ok(())
+}
+
+/// A manager whose disk fails takes the beginning of an upload, and has an error for all that follows.
+#[test]
+fn who_sends_waits_as_long_as_was_said() -> Result<()> {
+    let room = Room::new()?;
+    image(&room, "here.img", &noise(23, MIB))?;
+    let here = room.dir().join("here.img");
+    fs::rename(room.images().join("here.img"), &here)?;
+    let manager = room.serve()?;
+    let count = Arc::new(AtomicU64::new(u64::MAX / 2));
+    let left = Arc::clone(&count);
+    let proxy = Proxy::of_answers(address(&manager), &identity(&room)?, move |_| {
+        let before = left.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |left| {
+            Some(left.saturating_sub(1))
+        });
+        if before == Ok(0) {
+            Answer::Error
+        } else {
+            Answer::Right
+        }
+    })?;
+    room.know_at(proxy.port(), &manager.pin, "write")?;
+    // That it has no such image, and that it begins.
+    count.store(2, Ordering::Relaxed);
+    let mut command = room.command(&["image", "copy", text(&here), "REPO:new", "--yes"]);
+    let begun = Instant::now();
+    let said = Said::of(&command.env("AZUD_PATIENCE", "1").output()?)?;
+    refusal(&said, "repo/bad-answer")?;
+    ensure!(said.told().contains("127.0.0.1"), "{:?}", said.lines);
+    ensure!(
+        begun.elapsed() < Duration::from_secs(40),
+        "{:?}",
+        begun.elapsed()
+    );
     Ok(())
 }
 

@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 use std::time::Duration;
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer, ServerName};
 use rustls::{
     ClientConfig, ClientConnection, RootCertStore, ServerConfig, ServerConnection, StreamOwned,
@@ -123,7 +123,9 @@ impl Lines {
         let mut upstream = BufReader::new(StreamOwned::new(theirs, upstream));
         while !proxy.ended.load(Ordering::Relaxed) {
             let request = head(&mut client)?;
-            upstream.get_mut().write_all(request.as_bytes())?;
+            let body = body(&request, &mut client)?;
+            let asked = [request.as_bytes(), &body].concat();
+            upstream.get_mut().write_all(&asked)?;
             let answer = whole(&mut upstream)?;
             proxy
                 .bytes
@@ -194,13 +196,27 @@ fn head(from: &mut impl BufRead) -> Result<String> {
     Ok(head)
 }
 
-fn whole(from: &mut impl BufRead) -> Result<Whole> {
-    let head = head(from)?;
-    let len = head
-        .lines()
-        .find_map(|line| line.strip_prefix("content-length: "));
-    let len: usize = len.context("an answer without a length")?.trim().parse()?;
+fn length(head: &str) -> Option<&str> {
+    let mut lines = head.lines();
+    lines.find_map(|line| line.strip_prefix("content-length: "))
+}
+
+/// What follows a head; nothing where it tells no length.
+fn body(head: &str, from: &mut impl BufRead) -> Result<Vec<u8>> {
+    let len: usize = length(head).unwrap_or("0").trim().parse()?;
     let mut body = vec![0; len];
     from.read_exact(&mut body)?;
+    Ok(body)
+}
+
+fn whole(from: &mut impl BufRead) -> Result<Whole> {
+    let head = head(from)?;
+    // What has no content says so; all else tells its length.
+    let empty = head.starts_with("HTTP/1.1 204");
+    anyhow::ensure!(
+        empty || length(&head).is_some(),
+        "an answer without a length"
+    );
+    let body = body(&head, from)?;
     Ok(Whole { head, body })
 }

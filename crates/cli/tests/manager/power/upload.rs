@@ -27,7 +27,7 @@ fn send(room: &Room, lab: &Lab) -> Result<Child> {
     Ok(command.spawn()?)
 }
 
-/// Whether the client says that it is done. It would wait for a minute for a manager whose disk fails; nobody waits
+/// Whether the client says that it is done. It would wait a while for a manager whose disk fails; nobody waits
 /// for a computer without power.
 fn is_done(mut client: Child, computer: &Forgetful) -> Result<bool> {
     let mut patience = 40;

@@ -5,7 +5,7 @@ mod pieces;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{PoisonError, RwLock};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use azud_core::assembly::Piece;
 use azud_core::code::Code;
@@ -13,16 +13,17 @@ use azud_core::format::MAX_FRAMES;
 use azud_core::progress::{Phase, Progress};
 use azud_core::upload::{Opened, Opening, RECORD_LEN, State, decode};
 
-use super::Client;
 use super::client::Method;
+use super::{Client, Patience};
 use crate::error::{NetError, Result};
 
 pub use pieces::{Pieces, send, streaming};
 
-/// A manager that restarts, or is busy, is waited for so often and so long.
-const TRIES: u32 = 60;
+/// At the beginning a manager that restarts is waited for so often and so long.
 const FIRST_TRIES: u32 = 10;
 const PAUSE: Duration = Duration::from_secs(1);
+/// So long a manager may put together what somebody who ended had sent.
+const TAKING_OVER: Duration = Duration::from_mins(1);
 /// How often it is asked how far it is.
 const POLL: Duration = Duration::from_millis(100);
 /// The longest answer about an upload.
@@ -32,6 +33,7 @@ const MAX_STATE: u64 = 64 << 20;
 #[derive(Debug)]
 pub struct Upload {
     client: Client,
+    patience: Patience,
     opening: Opening,
     id: RwLock<String>,
     beside: Vec<(String, Vec<u8>)>,
@@ -58,15 +60,17 @@ pub struct Published {
 
 impl Upload {
     /// Begins one. Where somebody sends the image already, `is_dead` tells whether that one is known to have ended.
+    /// A manager that goes away or fails later on is waited for with `patience`.
     ///
     /// # Errors
     /// What the manager says.
     pub fn open(
-        client: Client,
+        (client, patience): (Client, Patience),
         mut opening: Opening,
         is_dead: impl Fn(&str) -> bool,
     ) -> Result<Self> {
         let mut tries = 1;
+        let begun = Instant::now();
         let opened = loop {
             match begin(&client, &opening) {
                 Err(NetError::Said {
@@ -77,8 +81,9 @@ impl Upload {
                     opening.instead_of = Some(sender);
                 }
                 // The manager still puts together what the dead one had sent.
-                Err(NetError::Later { .. }) if opening.instead_of.is_some() && tries < TRIES => {
-                    tries += 1;
+                Err(NetError::Later { .. })
+                    if opening.instead_of.is_some() && begun.elapsed() < TAKING_OVER =>
+                {
                     thread::sleep(PAUSE);
                 }
                 // It answered a moment ago.
@@ -92,6 +97,7 @@ impl Upload {
         opening.instead_of = Some(opening.sender.clone());
         Ok(Self {
             client,
+            patience,
             opening,
             id: RwLock::new(opened.id),
             beside: Vec::new(),
@@ -124,24 +130,16 @@ impl Upload {
 
     /// Does something with the upload, again where the connection or the manager broke down meanwhile.
     fn patiently<T>(&self, work: impl Fn(&str) -> Result<T>) -> Result<T> {
-        let mut tries = 1;
-        loop {
+        self.patience.with(|| {
             let id = self.id().clone();
-            let done = match work(&id).map_err(|error| self.why(&id, error)) {
+            match work(&id).map_err(|error| self.why(&id, error)) {
                 Err(NetError::Said {
                     code: Code::NoUpload,
                     ..
                 }) => self.reopen(&id).and_then(|()| work(&self.id().clone())),
                 other => other,
-            };
-            match done {
-                Err(error) if error.is_temporary() && tries < TRIES => {
-                    tries += 1;
-                    thread::sleep(PAUSE);
-                }
-                other => return other,
             }
-        }
+        })
     }
 
     /// What a manager says that closed the connection on a body without being heard.

@@ -90,7 +90,7 @@ impl Args {
         let volume = &found.volume;
         let fs = volume.kind.partclone_name();
         let info = InfoLine::native(fs, volume.device_size, &host());
-        let upload = to.open(most, Some(&info))?;
+        let upload = to.open(context, most, Some(&info))?;
         let done = self.deliver(context, (&device, &source), &found, (whose, &upload));
         if done.is_err() {
             upload.give_up();
