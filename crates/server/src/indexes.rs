@@ -104,7 +104,8 @@ impl Indexes {
                 return Ok(layout);
             }
         }
-        let text = format!("the index of {} is being made", path.display());
+        let name = path.file_name().unwrap_or_default().to_string_lossy();
+        let text = format!("the index of {name} is being made");
         Err(
             Problem::new(StatusCode::SERVICE_UNAVAILABLE, Code::IndexInMaking, text)
                 .retry_after(ASK_AGAIN),

@@ -17,13 +17,13 @@ use azud_store::lease::refuse_held;
 use azud_store::list::{Entry, list};
 use azud_store::side;
 use azud_store::tree::{Spot, Tree};
-use azud_store::{Identity, Stored};
+use azud_store::{Identity, StoreError, Stored};
 use serde::Serialize;
 use utoipa::ToSchema;
 
 use crate::indexes::{Indexes, be_courteous};
 use crate::mounts::{self, Mounts, placed};
-use crate::problem::Problem;
+use crate::problem::{Problem, of_root};
 use crate::seclusion::Seclusion;
 
 /// How often it is looked for images whose index is missing.
@@ -121,16 +121,17 @@ impl Library {
 
     /// All images of the manager's own, by name.
     pub(crate) fn list(&self) -> Result<Vec<Listed>, Problem> {
-        self.list_below(&self.root, "")
+        self.list_below(&self.root, "").map_err(of_root)
     }
 
     /// All images of another computer's repository that is mounted here, by their names there.
     pub(crate) fn list_of(&self, host: &Host) -> Result<Vec<Listed>, Problem> {
-        self.list_below(&mounts::top(&*self.mounts, host)?, &format!("{host}:"))
+        let top = mounts::top(&*self.mounts, host)?;
+        Ok(self.list_below(&top, &format!("{host}:"))?)
     }
 
     /// `before` is what its names have before them when they are asked for.
-    fn list_below(&self, dir: &Path, before: &str) -> Result<Vec<Listed>, Problem> {
+    fn list_below(&self, dir: &Path, before: &str) -> Result<Vec<Listed>, StoreError> {
         let listing = list(dir, SystemTime::now())?;
         let files = listing.images.into_iter().filter(|entry| !entry.is_dir);
         let mut listed: Vec<Listed> = files
@@ -226,7 +227,8 @@ impl Library {
     }
 
     fn own(&self, name: &SubPath) -> Result<Spot, Problem> {
-        Ok(Tree::open(&self.root, Path::new(""))?.spot(name)?)
+        let tree = Tree::open(&self.root, Path::new("")).map_err(of_root)?;
+        Ok(tree.spot(name)?)
     }
 
     fn other(&self, (host, name): (Host, SubPath)) -> Result<Spot, Problem> {

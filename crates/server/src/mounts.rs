@@ -62,6 +62,14 @@ impl From<PlaceError> for Problem {
             PlaceError::Silent { .. } => StatusCode::BAD_GATEWAY,
             PlaceError::Ambiguous { .. } => StatusCode::CONFLICT,
         };
-        Self::new(status, error.code(), error.to_string())
+        // Where it is, or would be, is of no use to others.
+        let text = match &error {
+            PlaceError::NoManager => error.to_string(),
+            PlaceError::NotMounted { place, .. } => format!("{place} is not mounted"),
+            PlaceError::Gone { place, .. } => format!("{place}: what was mounted is gone"),
+            PlaceError::Silent { place, .. } => format!("{place} does not answer"),
+            PlaceError::Ambiguous { place, .. } => format!("{place} may be several"),
+        };
+        Self::new(status, error.code(), text)
     }
 }

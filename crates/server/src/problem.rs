@@ -58,7 +58,34 @@ impl From<StoreError> for Problem {
             }
             _ => StatusCode::INTERNAL_SERVER_ERROR,
         };
-        Self::new(status, code, error.to_string())
+        Self::new(status, code, told(&error))
+    }
+}
+
+/// What the store says, without the folders of this computer: the name of a file is all that is anybody's business.
+pub(crate) fn told(error: &StoreError) -> String {
+    let text = error.to_string();
+    let path = error.path().filter(|path| path.is_absolute());
+    path.map_or_else(
+        || text.clone(),
+        |path| {
+            let name = path.file_name().unwrap_or_default().to_string_lossy();
+            text.replace(&path.display().to_string(), &name)
+        },
+    )
+}
+
+/// The directory that the manager serves is not there.
+pub(crate) fn away() -> Problem {
+    let text = "the directory of its images is not there";
+    Problem::new(StatusCode::NOT_FOUND, Code::PlaceGone, text)
+}
+
+/// As [`away`], where it is that directory that is missing.
+pub(crate) fn of_root(error: StoreError) -> Problem {
+    match error {
+        StoreError::NotFound(_) => away(),
+        error => error.into(),
     }
 }
 

@@ -208,6 +208,35 @@ impl StoreError {
         }
     }
 
+    /// What it is said of, as its message names it: whoever must not tell where things lie replaces that.
+    pub fn path(&self) -> Option<&Path> {
+        match self {
+            Self::NotFound(path)
+            | Self::Locked(path)
+            | Self::NoFormerVersion(path)
+            | Self::Newer(path)
+            | Self::HalfMoved(path)
+            | Self::Coming(path)
+            | Self::Outside { path }
+            | Self::CaseTwin { wanted: path, .. }
+            | Self::AliasTaken { path, .. }
+            | Self::NotAFile { path, .. }
+            | Self::NoSpace { path, .. }
+            | Self::ReadOnly { path, .. }
+            | Self::Held { image: path, .. }
+            | Self::NoSuchVersion { image: path, .. }
+            | Self::Stays { image: path, .. }
+            | Self::Corrupt { path, .. }
+            | Self::Pending { image: path, .. }
+            | Self::TooLittleRoom { path, .. }
+            | Self::FileTooLarge { path, .. }
+            | Self::BadUpload { path, .. }
+            | Self::Io { path, .. } => Some(path),
+            Self::Source { name, .. } | Self::BadPiece { name, .. } => Some(Path::new(name)),
+            Self::Name(_) | Self::NoRoom(_) | Self::Interrupted(_) => None,
+        }
+    }
+
     /// The stable code.
     pub fn code(&self) -> Code {
         match self {

@@ -117,6 +117,10 @@ detail-plan-sector = la tabla cuenta sectores de { $table } bytes, el disco los 
 ## Textos fijos
 term-a-device = un dispositivo
 term-a-device-pipe-or-socket = un dispositivo, tubería o socket
+term-the-directory-of-its-images-is-not-there = el directorio de sus imágenes no está
+term-n-n-n-n-is-not-mounted = { $n1 }.{ $n2 }.{ $n3 }.{ $n4 } no está montado
+term-n-n-n-n-what-was-mounted-is-gone = { $n1 }.{ $n2 }.{ $n3 }.{ $n4 }: lo que estaba montado ya no está
+term-n-n-n-n-does-not-answer = { $n1 }.{ $n2 }.{ $n3 }.{ $n4 } no responde
 term-a-directory = un directorio
 term-a-file-of-a-committed-change-is-missing-or-has-another-size = falta un fichero de un cambio confirmado o tiene otro tamaño
 term-a-frame-does-not-begin-with-zstd-s-mark = una trama no empieza con la marca de zstd

@@ -7,7 +7,8 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
 
-use crate::kit::text;
+use crate::kit::{Said, text};
+use crate::raw::{Line, bearer};
 use crate::server::{Manager, Room, refusal};
 use crate::{MIB, image, noise, same};
 
@@ -73,6 +74,74 @@ fn what_is_not_mounted_is_not_there_and_nothing_is_written_there() -> Result<()>
         ensure!(said.done().is_err(), "written to {to}");
     }
     ensure!(fs::read_dir(&nas)?.count() == 2 && !copy.exists());
+    Ok(())
+}
+
+fn hint(said: &Said) -> &str {
+    said.last()["error"]["hint"].as_str().unwrap_or_default()
+}
+
+#[test]
+fn a_repository_that_is_away_on_the_manager_is_told_so() -> Result<()> {
+    let room = Room::new()?;
+    let (_manager, _) = with_a_nas(&room)?;
+    fs::remove_dir(room.images())?;
+    for args in [["image", "list", "REPO:"], ["image", "info", "REPO:x"]] {
+        let said = room.run(&args)?;
+        refusal(&said, "place/gone")?;
+        let error = said.last()["error"].to_string();
+        ensure!(
+            error.contains("127.0.0.1: the directory of its images"),
+            "{error}"
+        );
+        ensure!(
+            hint(&said).contains("on the computer of that manager"),
+            "{error}"
+        );
+    }
+    let said = room.run(&["image", "list", "10.0.0.8:"])?;
+    refusal(&said, "place/not-mounted")?;
+    ensure!(
+        hint(&said).contains("on the computer of that manager"),
+        "{}",
+        said.last()
+    );
+    Ok(())
+}
+
+#[test]
+fn no_answer_tells_where_things_lie_on_the_managers_disk() -> Result<()> {
+    let room = Room::new()?;
+    let (manager, nas) = with_a_nas(&room)?;
+    std::os::unix::fs::symlink("/etc/passwd", room.images().join("out.img"))?;
+    std::os::unix::fs::symlink("/etc/passwd", nas.join("out.img"))?;
+    fs::create_dir(room.images().join("dir.img"))?;
+    image(&room, "Win.img", &noise(68, MIB))?;
+    let bearer = bearer(&manager.admin);
+    let line = Line::to(&room, &manager)?;
+    let ask = |name: &str| -> Result<String> {
+        let path = format!("/v1/images/{name}");
+        let (_, body) = line.get(&path, &[("Authorization", &bearer)])?;
+        Ok(String::from_utf8_lossy(&body).into_owned())
+    };
+    let names = [
+        "out.img",
+        "10.0.0.9:out.img",
+        "dir.img",
+        "win.img",
+        "no.img",
+        "10.0.0.8:x.img",
+    ];
+    for name in names {
+        let body = ask(name)?;
+        ensure!(body.contains("\"code\""), "{name}: {body}");
+        ensure!(!body.contains(text(room.dir())), "{name}: {body}");
+    }
+    ensure!(
+        ask("out.img")?.contains("out.img leads out"),
+        "{}",
+        ask("out.img")?
+    );
     Ok(())
 }
 

@@ -23,7 +23,7 @@ use azud_store::trash::remove;
 use azud_store::tree::Tree;
 
 use crate::mounts::placed;
-use crate::problem::Problem;
+use crate::problem::{Problem, of_root};
 use crate::state;
 use session::Session;
 
@@ -93,7 +93,7 @@ impl Uploads {
         });
         let info = info.transpose()?;
         self.make_way(&name, opening)?;
-        let tree = Tree::open(&self.root, Path::new(""))?;
+        let tree = Tree::open(&self.root, Path::new("")).map_err(of_root)?;
         let mut spot = tree.spot(&name)?;
         if spot.missing {
             tree.make_folder(name.folder())?;
@@ -124,7 +124,8 @@ impl Uploads {
         let name = SubPath::parse(name).map_err(|error| {
             Problem::new(StatusCode::BAD_REQUEST, Code::BadName, error.to_string())
         })?;
-        let spot = Tree::open(&self.root, Path::new(""))?.spot(&name)?;
+        let tree = Tree::open(&self.root, Path::new("")).map_err(of_root)?;
+        let spot = tree.spot(&name)?;
         remove(&spot.image, SystemTime::now(), &identity)?;
         Ok(())
     }

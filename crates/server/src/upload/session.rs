@@ -16,6 +16,8 @@ use azud_store::publish::Outcome;
 use azud_store::retention::{self, Retention};
 use azud_store::side::{CARRIED, Carried, InfoLine};
 
+use crate::problem::told;
+
 /// What small images may have.
 const LEAST_DESCRIPTION: u64 = 8 << 20;
 const LEAST_BESIDE: u64 = 64 << 10;
@@ -160,7 +162,7 @@ impl Session {
                 StoreError::Source { .. } => Code::Corrupt,
                 other => other.code(),
             };
-            failed(code, &error)
+            failed(code, &told(&error))
         });
         if matches!(state, State::Failed { .. }) {
             self.give_up();

@@ -1,5 +1,6 @@
 //! The words for what a manager and its clients say to each other.
 
+use azud_core::code::Code;
 use azud_server::ServerError;
 use azud_store::StoreError;
 use azud_transport::NetError;
@@ -43,6 +44,12 @@ pub(in crate::failure) fn net(error: &NetError) -> Words {
         } => host("net-refused", it)
             .with("status", status.to_string())
             .with("detail", detail.clone()),
+        NetError::Said {
+            host: it,
+            detail,
+            code: Code::PlaceGone | Code::PlaceNotMounted,
+            ..
+        } => host("net-place", it).term("detail", detail),
         NetError::Said {
             host: it, detail, ..
         } => host("net-said", it).with("detail", detail.clone()),
