@@ -3,6 +3,8 @@
 //! as it was.
 
 use std::collections::HashMap;
+use std::fs::Metadata;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -15,7 +17,7 @@ use azud_core::code::Code;
 use azud_core::layout::is_reserved;
 use azud_store::assembly::{FileSource, known_layout};
 use azud_store::catalogue::Stamp;
-use azud_store::{Identity, Stored};
+use azud_store::{Identity, StoreError, Stored};
 use rustix::process::setpriority_process;
 use serde::{Deserialize, Serialize};
 
@@ -45,8 +47,32 @@ const COURTEOUS: i32 = 19;
 pub(crate) struct Indexes {
     dir: PathBuf,
     bodies: Arc<Bodies>,
-    layouts: Mutex<HashMap<PathBuf, (Stamp, Arc<Layout>)>>,
+    layouts: Mutex<HashMap<PathBuf, (Seen, Arc<Layout>)>>,
     in_making: Mutex<HashMap<PathBuf, Arc<AtomicBool>>>,
+}
+
+/// What tells whether an image is still the one that was looked at. Who writes in place can put back when that was; when
+/// the file was last touched in any way the system alone says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Seen {
+    #[serde(flatten)]
+    stamp: Stamp,
+    /// In nanoseconds since 1970.
+    changed: i64,
+}
+
+impl Seen {
+    pub(crate) fn of(meta: &Metadata) -> Self {
+        let seconds = meta.ctime().saturating_mul(1_000_000_000);
+        Self {
+            stamp: Stamp::of(meta),
+            changed: seconds.saturating_add(meta.ctime_nsec()),
+        }
+    }
+
+    fn now(stored: &Stored) -> Result<Self, StoreError> {
+        Ok(Self::of(&stored.metadata()?))
+    }
 }
 
 /// The first line of a file; the index follows.
@@ -54,7 +80,7 @@ pub(crate) struct Indexes {
 struct Head {
     path: PathBuf,
     #[serde(flatten)]
-    stamp: Stamp,
+    stamp: Seen,
     /// BLAKE3 of the index, in hexadecimal.
     hash: String,
 }
@@ -91,7 +117,7 @@ impl Indexes {
 
     /// What an image consists of; 503 while that is being found out.
     pub(crate) fn of(self: &Arc<Self>, stored: &Stored) -> Result<Arc<Layout>, Problem> {
-        let stamp = stored.stamp()?;
+        let stamp = Seen::now(stored)?;
         if let Some(layout) = self.known(stored, stamp) {
             return Ok(layout);
         }
@@ -115,14 +141,14 @@ impl Indexes {
     /// Who an image is, if that is known.
     pub(crate) fn identity(&self, path: &Path) -> Option<Identity> {
         let stored = Stored::open(path).ok()?;
-        let stamp = stored.stamp().ok()?;
+        let stamp = Seen::now(&stored).ok()?;
         let layout = self.in_memory(path, stamp);
         // What is asked of all images at once would drive out what clients are fetching.
         let layout = layout.or_else(|| self.look(&stored, stamp).map(Arc::new))?;
         Some(Identity(*layout.identity()))
     }
 
-    fn known(&self, stored: &Stored, stamp: Stamp) -> Option<Arc<Layout>> {
+    fn known(&self, stored: &Stored, stamp: Seen) -> Option<Arc<Layout>> {
         let path = stored.path();
         self.in_memory(path, stamp).or_else(|| {
             let layout = self.look(stored, stamp)?;
@@ -130,19 +156,19 @@ impl Indexes {
         })
     }
 
-    fn in_memory(&self, path: &Path, stamp: Stamp) -> Option<Arc<Layout>> {
+    fn in_memory(&self, path: &Path, stamp: Seen) -> Option<Arc<Layout>> {
         let layouts = held(&self.layouts);
         let (of, layout) = layouts.get(path)?;
         (*of == stamp).then(|| Arc::clone(layout))
     }
 
     /// What is kept of the image, what it says itself, what lies beside it.
-    fn look(&self, stored: &Stored, stamp: Stamp) -> Option<Layout> {
+    fn look(&self, stored: &Stored, stamp: Seen) -> Option<Layout> {
         let kept = self.read(stored.path(), stamp);
         kept.or_else(|| known_layout(stored))
     }
 
-    fn keep(&self, path: &Path, stamp: Stamp, layout: Layout) -> Arc<Layout> {
+    fn keep(&self, path: &Path, stamp: Seen, layout: Layout) -> Arc<Layout> {
         let layout = Arc::new(layout);
         let mut layouts = held(&self.layouts);
         let size = |layout: &Layout| layout.description().len();
@@ -172,13 +198,13 @@ impl Indexes {
     fn make(&self, path: &Path, wanted: bool) -> Option<()> {
         let making = self.begin(path, wanted)?;
         let source = FileSource::open(path).ok()?;
-        let stamp = source.stored().stamp().ok()?;
+        let stamp = Seen::now(source.stored()).ok()?;
         let layout = source.hashed_by_turns(|| making.wait_for_turn()).ok()?;
         if !making.is_wanted() {
             source.stored().forget_cached();
         }
         // What was written meanwhile was hashed neither as it was nor as it is.
-        if source.stored().stamp().ok()? != stamp {
+        if Seen::now(source.stored()).ok()? != stamp {
             return None;
         }
         // Without a file it has to be made again after a restart; no more than that.
@@ -206,7 +232,7 @@ impl Indexes {
         self.dir.join(name.as_str())
     }
 
-    fn write(&self, path: &Path, stamp: Stamp, layout: &Layout) -> std::io::Result<()> {
+    fn write(&self, path: &Path, stamp: Seen, layout: &Layout) -> std::io::Result<()> {
         let head = Head {
             path: path.to_owned(),
             stamp,
@@ -219,7 +245,7 @@ impl Indexes {
         state::write(&self.file(path), &bytes)
     }
 
-    fn read(&self, path: &Path, stamp: Stamp) -> Option<Layout> {
+    fn read(&self, path: &Path, stamp: Seen) -> Option<Layout> {
         let file = self.file(path);
         if std::fs::metadata(&file).ok()?.len() > MAX_FILE {
             return None;
@@ -258,7 +284,7 @@ impl Indexes {
         head().is_some_and(|head| {
             let is_as_it_was = || {
                 let meta = std::fs::metadata(&head.path);
-                meta.is_ok_and(|meta| Stamp::of(&meta) == head.stamp)
+                meta.is_ok_and(|meta| Seen::of(&meta) == head.stamp)
             };
             let young = || {
                 let written = std::fs::metadata(file).and_then(|meta| meta.modified());

@@ -12,7 +12,6 @@ use azud_core::code::Code;
 use azud_core::io::ReadAt;
 use azud_core::name::ImageFile;
 use azud_core::reference::{Host, SubPath};
-use azud_store::catalogue::Stamp;
 use azud_store::lease::refuse_held;
 use azud_store::list::{Entry, list};
 use azud_store::side;
@@ -21,7 +20,7 @@ use azud_store::{Identity, StoreError, Stored};
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use crate::indexes::{Indexes, be_courteous};
+use crate::indexes::{Indexes, Seen, be_courteous};
 use crate::mounts::{self, Mounts, placed};
 use crate::problem::{Problem, of_root};
 use crate::seclusion::Seclusion;
@@ -253,8 +252,8 @@ impl Library {
 /// Looks at each image that is not `known` as it is; all that are known now. `None` when there is no library any more.
 fn round(
     library: &Weak<Library>,
-    known: &HashMap<PathBuf, Stamp>,
-) -> Option<HashMap<PathBuf, Stamp>> {
+    known: &HashMap<PathBuf, Seen>,
+) -> Option<HashMap<PathBuf, Seen>> {
     let (root, indexes) = {
         let library = library.upgrade()?;
         (library.root.clone(), Arc::clone(&library.indexes))
@@ -269,7 +268,7 @@ fn round(
         }
         library.upgrade()?;
         let path = root.join(&entry.path);
-        let Ok(stamp) = path.metadata().map(|meta| Stamp::of(&meta)) else {
+        let Ok(stamp) = path.metadata().map(|meta| Seen::of(&meta)) else {
             continue;
         };
         if known.get(&path) == Some(&stamp) || indexes.make_ahead(&path) {

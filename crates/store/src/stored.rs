@@ -1,6 +1,6 @@
 //! An image file opened to be read.
 
-use std::fs::{File, FileType};
+use std::fs::{File, FileType, Metadata};
 use std::io;
 use std::os::unix::fs::{FileExt, FileTypeExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
@@ -97,10 +97,16 @@ impl Stored {
     /// # Errors
     /// [`StoreError::Io`].
     pub fn stamp(&self) -> Result<Stamp> {
+        Ok(Stamp::of(&self.metadata()?))
+    }
+
+    /// What the system tells of the file now.
+    ///
+    /// # Errors
+    /// [`StoreError::Io`].
+    pub fn metadata(&self) -> Result<Metadata> {
         let meta = self.file.metadata();
-        Ok(Stamp::of(&meta.map_err(|error| {
-            StoreError::io("look at", &self.path, error)
-        })?))
+        meta.map_err(|error| StoreError::io("look at", &self.path, error))
     }
 
     /// Makes later reads come from the medium, as far as the system allows.
