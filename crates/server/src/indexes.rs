@@ -140,12 +140,16 @@ impl Indexes {
 
     /// Who an image is, if that is known.
     pub(crate) fn identity(&self, path: &Path) -> Option<Identity> {
+        Some(Identity(*self.glance(path)?.identity()))
+    }
+
+    /// What an image consists of, if that is known.
+    pub(crate) fn glance(&self, path: &Path) -> Option<Arc<Layout>> {
         let stored = Stored::open(path).ok()?;
         let stamp = Seen::now(&stored).ok()?;
         let layout = self.in_memory(path, stamp);
         // What is asked of all images at once would drive out what clients are fetching.
-        let layout = layout.or_else(|| self.look(&stored, stamp).map(Arc::new))?;
-        Some(Identity(*layout.identity()))
+        layout.or_else(|| self.look(&stored, stamp).map(Arc::new))
     }
 
     fn known(&self, stored: &Stored, stamp: Seen) -> Option<Arc<Layout>> {

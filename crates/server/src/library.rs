@@ -64,6 +64,10 @@ pub(crate) struct Listed {
     /// Not told of a foreign image whose index was not made yet.
     #[schema(value_type = Option<String>)]
     identity: Option<Identity>,
+    /// Whether it is a native image, where its index is known.
+    native: Option<bool>,
+    /// The file system in a native image.
+    fs: Option<String>,
     /// The line of `.info`.
     info: Option<String>,
     /// When its bytes were last verified, in seconds since 1970.
@@ -147,12 +151,16 @@ impl Library {
         let shown = |ending: &&str| !(https_only && Seclusion::withholds(ending));
         let endings: Vec<&'static str> = entry.side.iter().copied().filter(shown).collect();
         let beside = side::Beside::of(&path, &endings).into_iter();
+        let layout = self.indexes.glance(&path);
+        let layout = layout.as_deref();
         Listed {
             name,
             https_only,
             size: entry.size,
             modified: entry.modified.and_then(seconds),
-            identity: self.indexes.identity(&path),
+            identity: layout.map(|layout| Identity(*layout.identity())),
+            native: layout.map(Layout::is_native),
+            fs: layout.and_then(|layout| layout.fs().map(str::to_owned)),
             info: entry
                 .info
                 .as_ref()

@@ -36,6 +36,7 @@ pub struct Layout {
     pieces: Vec<Piece>,
     description: Vec<u8>,
     native: bool,
+    fs: Option<String>,
 }
 
 /// Why the layout of a file is not known.
@@ -97,6 +98,7 @@ impl Layout {
             pieces,
             description: ending,
             native: true,
+            fs: Some(index.facts.fs).filter(|fs| !fs.is_empty()),
         })
     }
 
@@ -115,6 +117,7 @@ impl Layout {
             pieces,
             description,
             native: false,
+            fs: None,
         })
     }
 
@@ -126,6 +129,7 @@ impl Layout {
             pieces,
             description: Vec::new(),
             native: false,
+            fs: None,
         }
     }
 
@@ -195,6 +199,11 @@ impl Layout {
     /// What [`Layout::parse`] understands: it can be kept in a file.
     pub fn description(&self) -> &[u8] {
         &self.description
+    }
+
+    /// The file system in it, as the index of a native image says.
+    pub fn fs(&self) -> Option<&str> {
+        self.fs.as_deref()
     }
 
     /// Whether it is a native image.

@@ -24,6 +24,12 @@ pub struct Listed {
     /// Who it is, in hexadecimal; not told while the index of a foreign image was not made yet.
     #[serde(default)]
     pub identity: Option<String>,
+    /// Whether it is a native image, where that is known.
+    #[serde(default)]
+    pub native: Option<bool>,
+    /// The file system in a native image.
+    #[serde(default)]
+    pub fs: Option<String>,
     /// The line of `.info`.
     #[serde(default)]
     pub info: Option<String>,

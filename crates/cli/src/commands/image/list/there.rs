@@ -4,6 +4,7 @@ use std::path::Path;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use azud_core::reference::{Folder, FolderRef};
+use azud_image::sniff::Format;
 use azud_store::side::InfoLine;
 use azud_transport::http::Listed;
 use serde_json::{Value, json};
@@ -53,12 +54,29 @@ fn claim(listed: &Listed) -> Option<InfoLine> {
     InfoLine::parse(listed.info.as_deref()?)
 }
 
+/// What the index says goes before what is claimed.
+fn fs(listed: &Listed) -> Option<String> {
+    let found = listed.fs.clone();
+    found.or_else(|| claim(listed).map(|info| info.fs))
+}
+
+/// What made it: of a native image that is known, of others it is claimed.
+fn format(listed: &Listed) -> Option<String> {
+    if listed.native == Some(true) {
+        return Some(Format::Native.word().to_owned());
+    }
+    let info = claim(listed)?;
+    Some(format!("{}+{}", info.program, info.compressor).to_lowercase())
+}
+
 fn value(listed: &Listed) -> Value {
     json!({
         "path": listed.name,
         "file_size": listed.size,
         "modified": time(listed.modified).map(rfc3339),
         "identity": listed.identity,
+        "native": listed.native,
+        "fs": listed.fs,
         "claimed": claim(listed),
         "verified": time(listed.verified).map(rfc3339),
     })
@@ -66,10 +84,7 @@ fn value(listed: &Listed) -> Value {
 
 fn cells(context: &Context, listed: &Listed) -> Vec<String> {
     let dash = || "-".to_owned();
-    let claim = claim(listed);
-    let format = claim
-        .as_ref()
-        .map(|info| format!("{}+{}", info.program, info.compressor).to_lowercase());
+    let format = format(listed);
     let identity = listed.identity.as_ref();
     let identity = identity.map(|text| printable(text).chars().take(12).collect());
     let modified = time(listed.modified).map(rfc3339);
@@ -79,7 +94,7 @@ fn cells(context: &Context, listed: &Listed) -> Vec<String> {
     vec![
         printable(&listed.name),
         format.map_or_else(dash, |text| printable(&text)),
-        claim.map_or_else(dash, |info| printable(&info.fs)),
+        fs(listed).map_or_else(dash, |fs| printable(&fs)),
         human::bytes(listed.size),
         modified.map_or_else(dash, |time| time[..10].to_owned()),
         verified.unwrap_or_else(dash),
