@@ -6,7 +6,7 @@ use azud_image::diff;
 use serde_json::json;
 
 use crate::human;
-use crate::opened::Opened;
+use crate::restorable::Restorable;
 use crate::table;
 
 use crate::commands::Context;
@@ -28,13 +28,13 @@ impl Args {
     /// When one cannot be read.
     pub fn run(&self, context: &Context) -> Result<(), Failure> {
         let (a, b) = (
-            Opened::named(context, &self.a)?,
-            Opened::named(context, &self.b)?,
+            Restorable::named(context, &self.a)?,
+            Restorable::named(context, &self.b)?,
         );
         let difference = diff(&a.native, &b.native);
         let value = json!({
-            "a": a.stored.path(),
-            "b": b.stored.path(),
+            "a": a.origin.name(),
+            "b": b.origin.name(),
             "same": a.identity() == b.identity(),
             "shared": { "frames": difference.shared_frames, "content": difference.shared_content, "compressed": difference.shared_compressed },
             "new": { "frames": difference.new_frames, "content": difference.new_content, "compressed": difference.new_compressed },

@@ -17,9 +17,10 @@ use serde_json::json;
 
 use crate::confirm::{Step, settle, settle_destructive};
 use crate::estimate::Estimate;
-use crate::opened::{Opened, now, spare_images};
+use crate::opened::{now, spare_images};
 use crate::place;
 use crate::plan::{Plan, Value};
+use crate::restorable::Restorable;
 
 use clap::ValueEnum;
 
@@ -90,7 +91,7 @@ impl Format {
     }
 
     /// What is written of it. A disk's holes take no room where files can have some.
-    fn estimate(self, opened: &Opened, compress: Option<Compress>) -> Estimate {
+    fn estimate(self, opened: &Restorable, compress: Option<Compress>) -> Estimate {
         let header = &opened.native.geometry().header;
         let used = header.used_blocks * u64::from(header.block_size);
         match self {
@@ -135,7 +136,7 @@ impl Args {
                 "--compress goes with --to partclone",
             ));
         }
-        let opened = Opened::named(context, &self.image)?;
+        let opened = Restorable::named(context, &self.image)?;
         if self.out.as_os_str() == "-" {
             return Err(Failure::new(
                 Code::BadName,
@@ -198,9 +199,9 @@ impl Args {
         Ok(())
     }
 
-    fn plan(&self, opened: &Opened, out: &str) -> Plan {
+    fn plan(&self, opened: &Restorable, out: &str) -> Plan {
         let mut plan = Plan::new("image-export")
-            .text("image", opened.stored.path().display().to_string())
+            .text("image", opened.origin.name())
             .row("format", Value::Word(self.to.word()));
         if let Some(compress) = self.compress {
             plan = plan.text("compressor", compress.packing().1);
@@ -211,7 +212,7 @@ impl Args {
 
     fn convert(
         &self,
-        opened: &Opened,
+        opened: &Restorable,
         export: Export,
         progress: &dyn Progress,
     ) -> Result<(), Failure> {
@@ -222,7 +223,7 @@ impl Args {
                 let mut file = BufWriter::with_capacity(1 << 20, file);
                 let (packing, _) = self.compress.unwrap_or(Compress::None).packing();
                 let out = (&mut file as &mut dyn Write, progress);
-                write_packed(&opened.native, &opened.stored, packing, out)?;
+                write_packed(&opened.native, opened.file(), packing, out)?;
                 file.flush()
                     .map_err(|source| ImageError::Write { source })?;
                 Ok(draft.publish()?)
@@ -239,7 +240,7 @@ impl Args {
 }
 
 /// Restores into a new sparse file, everything verified.
-fn raw(opened: &Opened, export: Export, progress: &dyn Progress) -> Result<Draft, Failure> {
+fn raw(opened: &Restorable, export: Export, progress: &dyn Progress) -> Result<Draft, Failure> {
     let (draft, _) = export.create(now())?;
     let size = opened.native.geometry().header.device_size;
     let unit = write_unit(&opened.native);
@@ -257,8 +258,9 @@ fn raw(opened: &Opened, export: Export, progress: &dyn Progress) -> Result<Draft
         } else {
             Zeros::Punch
         },
+        distance: opened.distance(),
         ..RestoreOptions::default()
     };
-    restore(&opened.native, &opened.stored, &target, &options, progress)?;
+    restore(&opened.native, opened.file(), &target, &options, progress)?;
     Ok(draft)
 }
