@@ -8,7 +8,7 @@ use azud_core::upload::Opening;
 use azud_store::lease::{has_ended, this_process};
 use azud_store::side::InfoLine;
 use azud_transport::NetError;
-use azud_transport::http::{Client, RemoteImage, Upload};
+use azud_transport::http::{Client, Listed, RemoteImage, Upload};
 
 use crate::commands::{Context, repo};
 use crate::failure::Failure;
@@ -44,6 +44,8 @@ pub(crate) struct Remote {
     pub(crate) client: Client,
     /// As the manager calls it.
     pub(crate) name: String,
+    /// Whose repository it is in, if it is not the manager's own.
+    of: Option<String>,
 }
 
 /// What a manager has under a name.
@@ -67,6 +69,7 @@ impl Remote {
         Ok(client.map(|client| Self {
             client,
             name: image.to_string(),
+            of: None,
         }))
     }
 
@@ -79,7 +82,29 @@ impl Remote {
         Ok(giver.map(|giver| Self {
             name: giver.name(&image.to_string()),
             client: giver.client,
+            of: giver.of,
         }))
+    }
+
+    /// What the manager's list says of it, if it is there.
+    pub(crate) fn listed(&self) -> Result<Option<Listed>, NetError> {
+        let (images, name) = match &self.of {
+            None => (self.client.images()?, Some(self.name.as_str())),
+            Some(address) => {
+                let name = self.name.strip_prefix(address.as_str());
+                let name = name.and_then(|rest| rest.strip_prefix(':'));
+                (self.client.images_of(address)?, name)
+            }
+        };
+        let mut images = images.into_iter();
+        Ok(images.find(|listed| Some(listed.name.as_str()) == name))
+    }
+
+    /// Opens it to be read. What it is said to be is waited for.
+    pub(crate) fn opened(&self, context: &Context) -> Result<RemoteImage, Failure> {
+        let patience = patience(context, self.client.host());
+        let opened = RemoteImage::open(self.client.clone(), &self.name, patience);
+        Ok(opened?)
     }
 
     /// What it is called in plans.

@@ -236,7 +236,11 @@ fn read_carried(path: &Path) -> Result<Option<Vec<u8>>> {
 
 /// The MD5 that a `.full.sum` tells, with or without a line's end; `None` if it is none.
 pub fn full_sum(path: &Path) -> Option<String> {
-    let content = durable::read_small(path, 64).ok()?;
+    full_sum_in(&durable::read_small(path, 64).ok()?)
+}
+
+/// As [`full_sum`], of what such a file holds.
+pub fn full_sum_in(content: &[u8]) -> Option<String> {
     let text = std::str::from_utf8(content.trim_ascii()).ok()?;
     let is_sum = text.len() == 32 && text.bytes().all(|b| b.is_ascii_hexdigit());
     is_sum.then(|| text.to_ascii_lowercase())
@@ -253,9 +257,13 @@ pub struct SumPair {
 
 /// The MD5 that a `.full.sum` or `.sum` tells, lower-case hex; `None` if it tells none.
 pub fn read_sum(path: &Path) -> Option<String> {
+    sum_in(&durable::read_small(path, 4096).ok()?)
+}
+
+/// As [`read_sum`], of what such a file holds.
+pub fn sum_in(content: &[u8]) -> Option<String> {
     const DIGITS: usize = 32;
-    let content = durable::read_small(path, 4096).ok()?;
-    let text = std::str::from_utf8(&content).ok()?;
+    let text = std::str::from_utf8(content).ok()?;
     let word = text.split_whitespace().next()?.to_ascii_lowercase();
     let is_sum = word.len() == DIGITS && word.bytes().all(|byte| byte.is_ascii_hexdigit());
     is_sum.then_some(word)

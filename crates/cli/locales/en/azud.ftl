@@ -729,6 +729,7 @@ plan-image-import = Import an image
 result-image-create = Image captured
 result-image-restore = Image restored
 result-image-verify = The image is sound
+result-image-verify-as-indexed = The bytes are those of the index that the manager made of the image
 result-image-verify-as-summed = The image is what the sum beside it says
 result-image-verify-readable = The image can be read to its end
 result-image-rollback = Former version brought back

@@ -729,6 +729,7 @@ plan-image-import = Importar una imagen
 result-image-create = Imagen capturada
 result-image-restore = Imagen restaurada
 result-image-verify = La imagen está bien
+result-image-verify-as-indexed = Los bytes son los del índice que el gestor hizo de la imagen
 result-image-verify-as-summed = La imagen es lo que dice la suma junto a ella
 result-image-verify-readable = La imagen se puede leer hasta el final
 result-image-rollback = Versión anterior recuperada

@@ -1,12 +1,16 @@
 //! `azud image info` of an image that is not native.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use azud_core::code::Code;
-use azud_core::name::ImageFile;
-use azud_image::sniff::{Format, Sniffed};
+use azud_core::format::Hash;
+use azud_core::name::{ImageFile, SIDE_ENDINGS};
+use azud_image::sniff::{Format, Sniffed, sniff};
+use azud_store::Identity;
 use azud_store::lease::Holder;
-use azud_store::list::entry;
+use azud_store::list::{Entry, entry};
+use azud_store::side::InfoLine;
+use azud_transport::http::RemoteImage;
 
 use super::file_of;
 use crate::commands::Context;
@@ -14,6 +18,7 @@ use crate::facts::Known;
 use crate::failure::Failure;
 use crate::human;
 use crate::opened::{moment, rfc3339};
+use crate::remote::Remote;
 use crate::table;
 
 /// Describes the image.
@@ -25,27 +30,77 @@ pub(crate) fn describe(context: &Context, named: &Path) -> Result<(), Failure> {
     let image = ImageFile::parse(&path)?;
     let entry = entry(&image)?;
     let known = Known::of(image.dir(), entry);
+    tell(context, &path.display().to_string(), &known, None)
+}
+
+/// Describes an image of a manager: what its first bytes are is read there, the rest is what the manager tells of it.
+///
+/// # Errors
+/// As [`describe`], and what the manager says.
+pub(crate) fn describe_remote(
+    context: &Context,
+    (remote, image): (&Remote, &RemoteImage),
+) -> Result<(), Failure> {
+    let name = remote.shown();
+    let found = sniff(image).map_err(|error| Failure::io(Path::new(&name), &error))?;
+    let known = Known {
+        entry: entry_there(remote, image)?,
+        found: Some(found),
+        false_sum: None,
+        found_damaged: false,
+    };
+    tell(context, &name, &known, Some(image.layout().identity()))
+}
+
+/// What the manager tells of an image.
+fn entry_there(remote: &Remote, image: &RemoteImage) -> Result<Entry, Failure> {
+    let listed = remote.listed()?;
+    let told = listed.as_ref();
+    let beside = |ending: &&str| {
+        let mut beside = told.iter().flat_map(|listed| &listed.beside);
+        beside.any(|it| it.ending == *ending)
+    };
+    Ok(Entry {
+        path: PathBuf::from(told.map_or(&remote.name, |listed| &listed.name)),
+        is_dir: false,
+        size: image.layout().size(),
+        modified: told.and_then(|listed| listed.modified).map(moment),
+        info: told.and_then(|listed| InfoLine::parse(listed.info.as_deref()?)),
+        listed: None,
+        lock: None,
+        side: SIDE_ENDINGS.iter().copied().filter(beside).collect(),
+        verified: told.and_then(|listed| listed.verified),
+    })
+}
+
+/// Shows what is known of it, and who it is as a manager has it.
+fn tell(
+    context: &Context,
+    name: &str,
+    known: &Known,
+    identity: Option<&Hash>,
+) -> Result<(), Failure> {
     match &known.found {
-        None => Err(Failure::new(Code::Io, path.display().to_string())),
+        None => Err(Failure::new(Code::Io, name)),
         Some(Sniffed {
             format: Format::Unknown | Format::Empty,
             ..
-        }) => Err(Failure::new(
-            Code::UnknownFormat,
-            path.display().to_string(),
-        )),
+        }) => Err(Failure::new(Code::UnknownFormat, name)),
         Some(found) => {
             let mut value = known.json();
-            value["image"] = path.display().to_string().into();
+            value["image"] = name.into();
+            if let Some(identity) = identity {
+                value["identity"] = Identity(*identity).to_string().into();
+            }
             context
                 .output
-                .answer(&value, || human_rows(context, (&path, &known, found)));
+                .answer(&value, || human_rows(context, (name, known, found)));
             Ok(())
         }
     }
 }
 
-fn human_rows(context: &Context, (path, known, found): (&Path, &Known, &Sniffed)) -> String {
+fn human_rows(context: &Context, (name, known, found): (&str, &Known, &Sniffed)) -> String {
     let entry = &known.entry;
     let label = |key: &str| context.catalog.text(&format!("label-{key}"));
     let bytes = |size: Option<u64>| size.map(human::bytes_exactly);
@@ -53,7 +108,7 @@ fn human_rows(context: &Context, (path, known, found): (&Path, &Known, &Sniffed)
         .claim()
         .map(|claim| claim.to_line().trim_end().to_owned());
     let facts = [
-        ("image", Some(path.display().to_string())),
+        ("image", Some(name.to_owned())),
         ("format", Some(known.format(&context.catalog))),
         ("file-system", found.fs.clone()),
         ("device-size", bytes(found.device_size)),

@@ -22,10 +22,11 @@ use crate::place;
 use crate::plan::Value;
 
 mod info;
+mod reading;
 mod verify;
 
-pub(crate) use info::{describe, untrue};
-pub(crate) use verify::{Decoded, check, decode, fit_to_copy, is_told, verify};
+pub(crate) use info::{describe, describe_remote, untrue};
+pub(crate) use verify::{Decoded, check, decode, fit_to_copy, is_told, verify, verify_remote};
 
 /// The file that a user names: one in a repository, or the very file, else the name with `.img`.
 ///

@@ -1,26 +1,29 @@
 //! `azud image verify` of an image that is not native: by its own checksums and by its `.full.sum`.
 
-use std::fs::File;
-use std::io::{self, Read};
 use std::path::Path;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
+use azud_core::assembly::Source;
 use azud_core::code::Code;
 use azud_core::io::ReadAt;
 use azud_core::name::ImageFile;
-use azud_core::progress::{Phase, Progress};
-use azud_image::foreign::{Foreign, ForeignError};
+use azud_core::progress::Progress;
 use azud_image::sniff::{Format, sniff};
+use azud_store::Identity;
 use azud_store::Stored;
 use azud_store::ant;
 use azud_store::catalogue::By;
-use azud_store::side::{FULL_SUM, SUM, SumPair, Sums, TAIL, full_sum, read_sum};
-use serde_json::json;
+use azud_store::side::{FULL_SUM, SUM, SumPair, TAIL, full_sum, full_sum_in, read_sum, sum_in};
+use azud_transport::NetError;
+use azud_transport::http::RemoteImage;
+use serde_json::{Value, json};
 
-use super::{file_of, open, unlocked};
+use super::reading::{From, is_readable, len, read};
+use super::{file_of, open, open_remote, unlocked};
 use crate::checked::Checking;
 use crate::commands::Context;
 use crate::failure::Failure;
+use crate::remote::Remote;
 use crate::sums::md5_known;
 
 /// What was found of an image that could be read.
@@ -34,6 +37,8 @@ pub(crate) struct Checked {
     tail: bool,
     /// Whether checksums of its own cover its content.
     own: bool,
+    /// Of an image of a manager, the index whose hashes its bytes fit.
+    index: Option<Identity>,
 }
 
 impl Checked {
@@ -42,11 +47,12 @@ impl Checked {
         self.told || self.own
     }
 
-    /// What may be said of it, and no more: `sound`, `as-summed`, `readable`.
+    /// What may be said of it, and no more: `sound`, `as-summed`, `as-indexed`, `readable`.
     const fn word(&self) -> &'static str {
         match (self.own, self.told) {
             (true, _) => "sound",
             (false, true) => "as-summed",
+            (false, false) if self.index.is_some() => "as-indexed",
             (false, false) => "readable",
         }
     }
@@ -67,20 +73,53 @@ pub(crate) fn verify(context: &Context, named: &Path) -> Result<(), Failure> {
     if checked.told {
         checking.sound(context, By::Md5(checked.md5.clone()));
     }
-    checked.show(context, &path);
+    checked.show(context, &path.display().to_string());
+    Ok(())
+}
+
+/// Reads an image of a manager once: each piece must fit the index that the manager made when it first saw the image,
+/// the whole the sums beside it and its own.
+///
+/// # Errors
+/// As [`check`], and what the manager says.
+pub(crate) fn verify_remote(
+    context: &Context,
+    (remote, image): (&Remote, &Arc<RemoteImage>),
+) -> Result<(), Failure> {
+    let name = image.name();
+    let format = sniff(&**image).map_err(|error| Failure::io(Path::new(&name), &error))?;
+    let can_read = is_readable(format.format);
+    if matches!(format.format, Format::Unknown | Format::Empty) {
+        open_remote(image)?;
+    }
+    let told = Told::at_manager(remote, image.layout().size())?;
+    let progress = context.progress();
+    let read = read(From::Manager(image), can_read, &progress);
+    drop(progress);
+    let (sums, own) = read.map_err(|failure| failure.about(&name))?;
+    told.compare(Path::new(&name), &sums, own)?;
+    let checked = Checked {
+        format: format.format,
+        md5: sums.full,
+        told: told.is_all(),
+        tail: told.tail.is_some(),
+        own,
+        index: Some(Identity(*image.layout().identity())),
+    };
+    checked.show(context, &remote.shown());
     Ok(())
 }
 
 impl Checked {
-    fn show(&self, context: &Context, path: &Path) {
+    fn show(&self, context: &Context, name: &str) {
         let warnings: &[&str] = if self.is_vouched() { &[] } else { &["no-sums"] };
         for word in warnings {
             let text = context.catalog.text(&format!("warn-{word}"));
             context.output.warn(&context.catalog, &text);
         }
-        let value = json!({
+        let mut value = json!({
             "action": "image-verify",
-            "image": path,
+            "image": name,
             "format": self.format.word(),
             "result": self.word(),
             "md5": self.md5,
@@ -89,10 +128,14 @@ impl Checked {
             "own_checks": self.own,
             "warnings": warnings,
         });
+        if let Some(index) = &self.index {
+            value["identity"] = Value::String(index.to_string());
+        }
         context.output.result(&value, || {
             let key = match self.word() {
                 "sound" => "result-image-verify",
                 "as-summed" => "result-image-verify-as-summed",
+                "as-indexed" => "result-image-verify-as-indexed",
                 _ => "result-image-verify-readable",
             };
             format!("{} (MD5 {})", context.catalog.text(key), self.md5)
@@ -128,7 +171,7 @@ pub(crate) fn decode(path: &Path, progress: &dyn Progress) -> Result<Decoded, Fa
     if !is_readable(format.format) {
         return Ok(Decoded::Readable);
     }
-    match read(path, true, progress) {
+    match read(From::File(path), true, progress) {
         Ok((_, true)) => Ok(Decoded::Sound),
         Ok((_, false)) => Ok(Decoded::Readable),
         Err(failure) if matches!(failure.code, Code::Corrupt | Code::Truncated) => {
@@ -158,7 +201,7 @@ pub(crate) fn fit_to_copy(context: &Context, path: &Path) -> Result<(), Failure>
     let told = Told { tail, ..told };
     let checking = Checking::begin(path)?;
     let progress = context.progress();
-    let (sums, _) = read(path, false, &progress)?;
+    let (sums, _) = read(From::File(path), false, &progress)?;
     drop(progress);
     told.compare(path, &sums, false)
         .inspect_err(|_| checking.damaged(context, None, &[]))?;
@@ -195,7 +238,7 @@ fn examine(context: &Context, path: &Path, checking: &Checking) -> Result<Checke
         return Err(Failure::new(Code::UnknownFormat, what));
     }
     let progress = context.progress();
-    let read = read(path, can_read, &progress);
+    let read = read(From::File(path), can_read, &progress);
     drop(progress);
     let (sums, own) = read.map_err(|failure| failure.about(&path.display().to_string()))?;
     if checking.is_changed()? {
@@ -208,6 +251,7 @@ fn examine(context: &Context, path: &Path, checking: &Checking) -> Result<Checke
         told: told.is_all(),
         tail: told.tail.is_some(),
         own,
+        index: None,
     })
 }
 
@@ -226,6 +270,20 @@ impl Told {
             tail: read_sum(&ant::side(path, SUM)),
             is_short: len <= TAIL as u64,
         }
+    }
+
+    /// Beside an image of a manager.
+    fn at_manager(remote: &Remote, len: u64) -> Result<Self, NetError> {
+        let beside = |ending| match remote.client.beside(&remote.name, ending) {
+            Ok(content) => Ok(Some(content)),
+            Err(NetError::NotFound { .. }) => Ok(None),
+            Err(error) => Err(error),
+        };
+        Ok(Self {
+            full: beside(FULL_SUM)?.and_then(|content| full_sum_in(&content)),
+            tail: beside(SUM)?.and_then(|content| sum_in(&content)),
+            is_short: len <= TAIL as u64,
+        })
     }
 
     /// Whether they cover every byte.
@@ -263,78 +321,5 @@ impl Told {
             }
         }
         Ok(())
-    }
-}
-
-const fn is_readable(format: Format) -> bool {
-    matches!(
-        format,
-        Format::Partclone(_) | Format::Ntfsclone | Format::Disk
-    )
-}
-
-fn len(path: &Path) -> Result<u64, Failure> {
-    let meta = std::fs::metadata(path).map_err(|error| Failure::io(path, &error))?;
-    Ok(meta.len())
-}
-
-/// Reads the file to its end, decoding it where that can be done, and sums its bytes as they pass; and whether
-/// checksums of its own cover what was decoded.
-fn read(path: &Path, decode: bool, progress: &dyn Progress) -> Result<(SumPair, bool), Failure> {
-    let sums = Arc::new(Mutex::new((Sums::new(), 0)));
-    let mut again = || {
-        // Some are read twice: each reading is summed anew.
-        *sums.lock().unwrap_or_else(PoisonError::into_inner) = (Sums::new(), 0);
-        let file = File::open(path)?;
-        let tee = Tee {
-            file,
-            sums: Arc::clone(&sums),
-        };
-        Ok(Box::new(tee) as Box<dyn Read + Send>)
-    };
-    let own = if decode {
-        let mut content = Foreign::open(&mut again)?;
-        progress.begin(Phase::Verify, content.volume().used_bytes());
-        drain(&mut content, progress).map_err(ForeignError::from_io)?;
-        content.is_summed()
-    } else {
-        let file = again().map_err(|error| Failure::io(path, &error))?;
-        progress.begin(Phase::Verify, len(path)?);
-        drain(file, progress).map_err(|error| Failure::io(path, &error))?;
-        false
-    };
-    progress.end();
-    let (sums, read) = sums.lock().unwrap_or_else(PoisonError::into_inner).clone();
-    if read != len(path)? {
-        return Err(Failure::new(Code::Changed, path.display().to_string()));
-    }
-    Ok((sums.finish(), own))
-}
-
-fn drain(mut content: impl Read, progress: &dyn Progress) -> io::Result<()> {
-    let mut piece = vec![0; 1 << 20];
-    loop {
-        match content.read(&mut piece) {
-            Ok(0) => return Ok(()),
-            Ok(len) => progress.advance(len as u64).map_err(io::Error::other)?,
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-            Err(error) => return Err(error),
-        }
-    }
-}
-
-/// Sums what passes, and counts it.
-struct Tee {
-    file: File,
-    sums: Arc<Mutex<(Sums, u64)>>,
-}
-
-impl Read for Tee {
-    fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
-        let len = self.file.read(buf)?;
-        let mut sums = self.sums.lock().unwrap_or_else(PoisonError::into_inner);
-        sums.0.update(&buf[..len]);
-        sums.1 += len as u64;
-        Ok(len)
     }
 }

@@ -3,6 +3,7 @@
 mod broken;
 mod deploy;
 mod faults;
+mod foreign;
 mod hostile;
 mod kills;
 #[path = "../kit/mod.rs"]

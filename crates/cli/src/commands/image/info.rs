@@ -10,14 +10,13 @@ use azud_core::name::ImageFile;
 use azud_image::Native;
 use azud_store::Identity;
 use azud_store::list::entry;
-use azud_transport::http::RemoteImage;
 use serde_json::json;
 
 use crate::facts::Known;
-use crate::foreign::untrue;
+use crate::foreign::{describe_remote, untrue};
 use crate::human;
 use crate::opened::Opened;
-use crate::origin::{Origin, patience};
+use crate::origin::Origin;
 use crate::remote::Remote;
 use crate::sums::{self, FalseSum};
 use crate::table;
@@ -70,10 +69,12 @@ impl Args {
         Ok(())
     }
 
-    /// Of an image of a manager: its index, header and bitmap are fetched.
+    /// Of an image of a manager: its index, header and bitmap are fetched; of another program's, what tells its kind.
     fn there(context: &Context, image: &Remote) -> Result<(), Failure> {
-        let patience = patience(context, image.client.host());
-        let opened = RemoteImage::open(image.client.clone(), &image.name, patience)?;
+        let opened = image.opened(context)?;
+        if !opened.layout().is_native() {
+            return describe_remote(context, (image, &opened));
+        }
         let native = Native::open(&opened)?;
         let shown = Shown {
             name: image.shown(),

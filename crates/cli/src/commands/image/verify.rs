@@ -1,20 +1,20 @@
 //! `azud image verify IMAGE`.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use azud_core::code::Code;
 use azud_core::reference::ImageRef;
 use azud_image::{ImageError, Indexed, Native, verify};
 use azud_store::catalogue::By;
 use azud_store::{Identity, StoreError, Stored, ant};
-use azud_transport::http::RemoteImage;
 use serde_json::{Value, json};
 
 use crate::checked::Checking;
 use crate::commands::Context;
 use crate::failure::Failure;
+use crate::foreign::verify_remote;
 use crate::opened::index_of;
-use crate::origin::patience;
 use crate::place;
 use crate::remote::Remote;
 use crate::sums;
@@ -57,8 +57,10 @@ impl Args {
 
     /// Of an image of a manager: all of it is fetched.
     fn there(&self, context: &Context, image: &Remote) -> Result<(), Failure> {
-        let patience = patience(context, image.client.host());
-        let remote = RemoteImage::open(image.client.clone(), &image.name, patience)?;
+        let remote = image.opened(context)?;
+        if !remote.layout().is_native() {
+            return verify_remote(context, (image, &Arc::new(remote)));
+        }
         let native = Native::open(&remote)?;
         let progress = context.progress();
         let done = verify(&native, &remote, self.deep, &progress);

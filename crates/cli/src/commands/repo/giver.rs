@@ -13,7 +13,7 @@ use crate::failure::Failure;
 pub(crate) struct Giver {
     pub(crate) client: Client,
     /// Whose repository it is, if it is not the manager's own.
-    of: Option<String>,
+    pub(crate) of: Option<String>,
 }
 
 impl Giver {

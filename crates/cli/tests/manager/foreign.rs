@@ -1,0 +1,190 @@
+//! Images of a manager that are read where they are: those of other programs, and native ones for what is not copied.
+
+use std::fs;
+use std::os::unix::fs::FileExt;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result, ensure};
+use serde_json::Value;
+
+use crate::kit::{self, text};
+use crate::server::{Room, refusal};
+use crate::{MIB, image, noise, same};
+
+/// An image of partclone that lzop packed, in the manager's directory.
+fn packed(room: &Room, seed: u64) -> Result<PathBuf> {
+    image(room, "native.img", &noise(seed, 6 * MIB))?;
+    let (native, old) = (
+        room.images().join("native.img"),
+        room.images().join("old.img"),
+    );
+    let to = ["--to", "partclone", "--compress", "lzop", "--yes"];
+    kit::done(&[&["image", "export", text(&native), text(&old)], &to[..]].concat())?;
+    fs::remove_file(native)?;
+    Ok(old)
+}
+
+/// An archive of fsarchiver, by its first bytes.
+fn archive(room: &Room, seed: u64) -> Result<PathBuf> {
+    let mut foreign = noise(seed, 3 * MIB);
+    foreign[..4].copy_from_slice(b"FsA0");
+    let path = room.images().join("old.img");
+    fs::write(&path, foreign)?;
+    Ok(path)
+}
+
+fn same_of(here: &Value, there: &Value, keys: &[&str]) -> Result<()> {
+    for key in keys {
+        ensure!(here[key] == there[key], "{key}: {here} {there}");
+    }
+    Ok(())
+}
+
+#[test]
+fn an_image_of_another_program_is_described_and_verified_where_it_is() -> Result<()> {
+    let room = Room::new()?;
+    let old = packed(&room, 301)?;
+    let manager = room.serve()?;
+    room.know(&manager)?;
+    let (here, there) = (
+        room.done(&["image", "info", text(&old)])?,
+        room.done(&["image", "info", "REPO:old"])?,
+    );
+    let keys = [
+        "native",
+        "format",
+        "compressor",
+        "fs",
+        "device_size",
+        "used",
+        "tool",
+        "file_size",
+        "modified",
+        "side_files",
+        "claimed",
+    ];
+    same_of(&here, &there, &keys)?;
+    ensure!(
+        there["format"] == "partclone" && there["compressor"] == "lzop",
+        "{there}"
+    );
+    let listed = room.done(&["image", "list", "REPO:"])?;
+    ensure!(there["identity"].is_string(), "{there}");
+    ensure!(
+        listed["images"][0]["identity"] == there["identity"],
+        "{listed}"
+    );
+    let (here, there) = (
+        room.done(&["image", "verify", text(&old)])?,
+        room.done(&["image", "verify", "REPO:old"])?,
+    );
+    same_of(
+        &here,
+        &there,
+        &["format", "result", "md5", "full_sum", "own_checks"],
+    )?;
+    ensure!(there["result"] == "sound", "{there}");
+    Ok(())
+}
+
+#[test]
+fn damage_in_an_image_of_another_program_is_found_where_it_is() -> Result<()> {
+    let room = Room::new()?;
+    let old = packed(&room, 302)?;
+    let manager = room.serve()?;
+    room.know(&manager)?;
+    room.done(&["image", "verify", "REPO:old"])?;
+    let file = fs::File::options().read(true).write(true).open(&old)?;
+    let mut byte = [0];
+    file.read_exact_at(&mut byte, 3 * MIB as u64)?;
+    let before = file.metadata()?.modified()?;
+    file.write_all_at(&[byte[0] ^ 1], 3 * MIB as u64)?;
+    // Whoever writes in place can put the time back.
+    file.set_modified(before)?;
+    drop(file);
+    refusal(
+        &room.run(&["image", "verify", "REPO:old"])?,
+        "image/corrupt",
+    )
+}
+
+#[test]
+fn an_image_that_only_its_program_reads_is_as_indexed_or_as_summed() -> Result<()> {
+    let room = Room::new()?;
+    let old = archive(&room, 303)?;
+    let manager = room.serve()?;
+    room.know(&manager)?;
+    let verified = || room.done(&["image", "verify", "REPO:old"]);
+    let plain = verified()?;
+    ensure!(
+        plain["result"] == "as-indexed" && plain["warnings"][0] == "no-sums",
+        "{plain}"
+    );
+    let md5 = plain["md5"].as_str().context("a sum")?;
+    let sum = room.images().join("old.img.full.sum");
+    fs::write(&sum, md5)?;
+    let summed = verified()?;
+    ensure!(
+        summed["result"] == "as-summed" && summed["full_sum"] == true,
+        "{summed}"
+    );
+    fs::write(&sum, "0".repeat(32))?;
+    refusal(
+        &room.run(&["image", "verify", "REPO:old"])?,
+        "image/corrupt",
+    )?;
+    fs::write(&old, noise(304, MIB))?;
+    let info = room.run(&["image", "info", "REPO:old"])?;
+    refusal(&info, "image/unknown-format")
+}
+
+#[test]
+fn native_images_are_compared_and_exported_where_they_are() -> Result<()> {
+    let room = Room::new()?;
+    let mut volume = noise(305, 8 * MIB);
+    image(&room, "a.img", &volume)?;
+    volume[5 * MIB..6 * MIB].fill(7);
+    image(&room, "b.img", &volume)?;
+    let manager = room.serve()?;
+    room.know(&manager)?;
+    let (a, b) = (room.images().join("a.img"), room.images().join("b.img"));
+    let here = room.done(&["image", "diff", text(&a), text(&b)])?;
+    for pair in [["REPO:a", "REPO:b"], [text(&a), "REPO:b"]] {
+        let there = room.done(&["image", "diff", pair[0], pair[1]])?;
+        same_of(&here, &there, &["same", "shared", "new", "gone"])?;
+    }
+    let out = |name: &str| room.dir().join(name);
+    let export = |from: &str, to: &Path, how: &[&str]| {
+        let args = ["image", "export", from, text(to), "--yes", "--to"];
+        room.done(&[&args[..], how].concat())
+    };
+    export("REPO:b", &out("raw"), &["raw"])?;
+    ensure!(fs::read(out("raw"))? == volume, "other bytes");
+    let how = ["partclone", "--compress", "gzip"];
+    export("REPO:b", &out("there.gz"), &how)?;
+    export(text(&b), &out("here.gz"), &how)?;
+    same(&out("here.gz"), &out("there.gz"))
+}
+
+#[test]
+fn a_list_tells_what_the_index_knows() -> Result<()> {
+    let room = Room::new()?;
+    image(&room, "one.img", &noise(306, MIB))?;
+    fs::remove_file(room.images().join("one.img.info"))?;
+    let manager = room.serve()?;
+    room.know(&manager)?;
+    let list = room.done(&["image", "list", "REPO:"])?;
+    let one = &list["images"][0];
+    let here = room.done(&["image", "info", text(&room.images().join("one.img"))])?;
+    ensure!(one["native"] == true, "{one}");
+    ensure!(
+        one["fs"] == here["facts"]["fs"] && one["fs"].is_string(),
+        "{one}"
+    );
+    let mut plain = std::process::Command::new(kit::program());
+    plain.args(["image", "list", "REPO:"]);
+    let output = room.settings(&mut plain).output()?;
+    let said = String::from_utf8_lossy(&output.stdout);
+    ensure!(said.contains(" azud "), "{said}");
+    Ok(())
+}
