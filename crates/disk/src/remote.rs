@@ -220,6 +220,8 @@ pub enum State {
     Stale,
     /// Its server does not answer.
     Unreachable,
+    /// A manager that does not take the token of a view of it.
+    Refused,
 }
 
 impl State {
@@ -229,6 +231,7 @@ impl State {
             Self::Mounted => "mounted",
             Self::Stale => "stale",
             Self::Unreachable => "unreachable",
+            Self::Refused => "refused",
         }
     }
 }
@@ -243,6 +246,7 @@ pub fn state(at: &Path) -> State {
         Some(Ok(())) => State::Mounted,
         // Nobody answers for the view any more.
         Some(Err(Errno::NOTCONN)) if crate::view::is_at(at) => State::Stale,
+        Some(Err(Errno::ACCESS)) if crate::view::is_at(at) => State::Refused,
         Some(Err(Errno::STALE | Errno::NODEV | Errno::NXIO | Errno::NOENT)) => State::Stale,
         Some(Err(_)) | None => State::Unreachable,
     }

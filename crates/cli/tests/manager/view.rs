@@ -341,6 +341,40 @@ fn a_manager_that_is_gone_is_an_error_and_then_there_again() -> Result<()> {
 }
 
 #[test]
+fn a_view_whose_token_was_revoked_is_told_so_and_takes_the_next_one() -> Result<()> {
+    if cannot() {
+        return Ok(());
+    }
+    let (client, manager) = known(210, MIB)?;
+    let (room, at) = (&client.room, client.at());
+    client.mount()?;
+    let tokens = room.done(&["token", "list"])?;
+    for token in tokens["tokens"].as_array().context("tokens")? {
+        if token["role"] == "read" {
+            let id = token["id"].as_str().context("its id")?;
+            room.done(&["token", "revoke", id])?;
+        }
+    }
+    until("it is refused", || Ok(client.state()?.0 == "refused"))?;
+    let said = room.run(&["repo", "list"])?;
+    ensure!(said.told().contains("azud token create"));
+    let doctor = format!("{:?}", room.run(&["doctor"])?.lines);
+    ensure!(doctor.contains("view-refused"), "{doctor}");
+    room.know(&manager)?;
+    until("it goes on", || Ok(client.state()?.0 == "mounted"))?;
+    same(
+        &room.images().join("aula1/win.img"),
+        &at.join("aula1/win.img"),
+    )?;
+    drop(manager);
+    until("it is silent", || Ok(client.state()?.0 == "unreachable"))?;
+    let said = room.run(&["repo", "list"])?;
+    ensure!(said.told().contains("azud serve"));
+    room.done(&["repo", "unmount", "REPO", "--yes"])?;
+    client.gone()
+}
+
+#[test]
 fn a_view_whose_process_was_killed_is_cleared_away() -> Result<()> {
     if cannot() {
         return Ok(());

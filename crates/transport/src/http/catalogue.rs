@@ -93,12 +93,12 @@ impl Client {
         Ok(bytes)
     }
 
-    /// Whether the manager is there at all.
+    /// Whether the manager is there at all, and takes the token. It looks at no image for that.
     ///
     /// # Errors
     /// What keeps it from answering.
     pub fn answers(&self) -> Result<()> {
-        self.get("/health", &[], "health").map(drop)
+        self.get("/metrics", &[], "metrics").map(drop)
     }
 
     /// Moves an image to the manager's trash.

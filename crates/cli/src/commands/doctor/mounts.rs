@@ -66,6 +66,8 @@ pub(super) fn judge(facts: &[Fact]) -> Vec<Finding> {
 fn judge_one(fact: &Fact) -> Finding {
     let mount = &fact.mount;
     let finding = match (fact.state, fact.covered) {
+        (State::Refused, _) => Finding::problem("view-refused"),
+        (State::Unreachable, _) if mount.is_view() => Finding::problem("view-silent"),
         (State::Unreachable, _) => Finding::problem("mount-silent"),
         (State::Stale, _) => Finding::problem("mount-stale"),
         (State::Mounted, true) => Finding::warning("mount-covered"),
@@ -98,12 +100,21 @@ mod tests {
             state,
             covered,
         };
+        let view = |state| Fact {
+            mount: MountFacts {
+                fs_type: "fuse.azud".into(),
+                ..fact(state, false, true).mount
+            },
+            ..fact(state, false, true)
+        };
         let facts = [
             fact(Is::Mounted, false, false),
             fact(Is::Mounted, false, true),
             fact(Is::Mounted, true, true),
             fact(Is::Stale, true, false),
             fact(Is::Unreachable, false, true),
+            view(Is::Unreachable),
+            view(Is::Refused),
         ];
         let expected = [
             (State::Ok, "mount"),
@@ -111,6 +122,8 @@ mod tests {
             (State::Warning, "mount-covered"),
             (State::Problem, "mount-stale"),
             (State::Problem, "mount-silent"),
+            (State::Problem, "view-silent"),
+            (State::Problem, "view-refused"),
         ];
         assert_eq!(keys(&judge(&facts)), expected);
         assert_eq!(keys(&judge(&[])), [(State::Ok, "no-mounts")]);

@@ -25,7 +25,7 @@ pub struct Args {}
 #[derive(Debug, Clone, Serialize)]
 struct Row {
     address: String,
-    /// `mounted`, `stale`, `unreachable`, `unmounted`.
+    /// `mounted`, `stale`, `unreachable`, `refused`, `unmounted`.
     state: &'static str,
     protocol: &'static str,
     at: Option<PathBuf>,
@@ -57,6 +57,7 @@ impl Args {
             rows.insert(known.address.clone(), row);
         }
         for (address, facts, state) in mounted(context, &layout) {
+            warn(context, &address, (&facts, state));
             let row = Row {
                 known: rows.contains_key(&address),
                 state: state.as_str(),
@@ -73,6 +74,17 @@ impl Args {
         context.output.answer(&value, || human(context, &rows));
         Ok(())
     }
+}
+
+/// Says what to do about a view whose manager does not give what it shows.
+fn warn(context: &Context, address: &str, (facts, state): (&MountFacts, State)) {
+    let key = match state {
+        State::Refused => "warn-view-refused",
+        State::Unreachable if facts.is_view() => "warn-view-silent",
+        _ => return,
+    };
+    let text = context.catalog.fmt(key, &[("address", address.into())]);
+    context.output.warn(&context.catalog, &text);
 }
 
 fn protocol(facts: &MountFacts) -> &'static str {

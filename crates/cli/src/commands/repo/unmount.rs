@@ -41,7 +41,7 @@ impl Args {
         if settle(context, &plan, self.writing) == Step::Stop {
             return Ok(());
         }
-        if state == State::Mounted {
+        if matches!(state, State::Mounted | State::Refused) {
             unmount(at)?;
         } else {
             withdraw(at)?;
