@@ -31,7 +31,11 @@ impl Destination {
             Ok(located) => Ok(Self::Here(located)),
             Err(failure) if failure.code == Code::PlaceNotMounted => {
                 let remote = Remote::named(context, image)?;
-                remote.map(Self::There).ok_or(failure)
+                remote.map(Self::There).ok_or_else(|| {
+                    let read = Remote::to_read(context, image).ok().flatten();
+                    read.and_then(|remote| remote.only_read(context))
+                        .unwrap_or(failure)
+                })
             }
             Err(failure) => Err(failure),
         }
@@ -98,6 +102,20 @@ impl Remote {
         };
         let mut images = images.into_iter();
         Ok(images.find(|listed| Some(listed.name.as_str()) == name))
+    }
+
+    /// That nothing is written there, where the manager has that repository mounted and gives it out.
+    fn only_read(&self, context: &Context) -> Option<Failure> {
+        let place = self.of.clone()?;
+        self.client.images_of(&place).ok()?;
+        let host = self.client.host().to_owned();
+        let what = format!("{place} is not mounted here, and through {host} it is only read");
+        let hint = context
+            .catalog
+            .fmt("hint-only-read", &[("place", place.as_str().into())]);
+        let failure = Failure::new(Code::PlaceNotMounted, what);
+        let failure = failure.in_words("only-read", [("place", place), ("host", host)]);
+        Some(failure.with_hint(hint))
     }
 
     /// Opens it to be read. What it is said to be is waited for.

@@ -855,6 +855,7 @@ warn-not-cached = { $device } holds the whole image; only the cache was not brou
 warn-waiting = { $host } does not answer; it is asked again for up to { $seconds } seconds. Ctrl-C ends the waiting.
 warn-preparing = { $host } is still making ready what was asked for; it is asked again for up to { $seconds } seconds. Ctrl-C ends the waiting.
 hint-on-the-manager = Through the manager images are read, sent and removed. For this, work on the manager's computer itself.
+hint-only-read = The manager only reads it out. Mount it here (“azud repo mount { $place } …”), or work on the manager's computer, where it is mounted.
 deploy-foreign = It is not an image of Azud: azud cache update brings it into the cache, azud image restore puts it on the device. “azud image import” makes an image of it that can be deployed.
 deploy-without-cache = Or leave the cache alone: --no-cache
 warn-to-history = The present version goes to the history: the next “azud image rollback” without a version brings it back.

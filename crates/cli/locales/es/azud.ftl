@@ -855,6 +855,7 @@ warn-not-cached = { $device } tiene la imagen entera; solo la caché ha quedado 
 warn-waiting = { $host } no responde; se le pregunta otra vez durante { $seconds } segundos como mucho. Ctrl-C acaba la espera.
 warn-preparing = { $host } todavía está preparando lo que se le pidió; se le pregunta otra vez durante { $seconds } segundos como mucho. Ctrl-C acaba la espera.
 hint-on-the-manager = A través del gestor las imágenes se leen, se envían y se quitan. Para esto, trabaje en el propio equipo del gestor.
+hint-only-read = El gestor solo la da a leer. Móntela aquí («azud repo mount { $place } …»), o trabaje en el equipo del gestor, donde está montada.
 deploy-foreign = No es una imagen de Azud: azud cache update la lleva a la caché y azud image restore la pone en el dispositivo. «azud image import» hace de ella una imagen que se puede desplegar.
 deploy-without-cache = O deje la caché como está: --no-cache
 warn-to-history = La versión actual pasa al historial: el próximo «azud image rollback» sin versión la recupera.

@@ -7,6 +7,7 @@ detail-ref-device = «{ $text }» no nombra ningún dispositivo: { $reason }
 detail-layout = { $what } «{ $text }»: { $reason }
 detail-no-manager = REPO: en este equipo no está configurado ningún gestor
 detail-place-absent = { $place } no está montado
+detail-only-read = { $place } no está montado aquí, y a través de { $host } solo se lee
 detail-place-ambiguous = { $place } puede ser: { $among }
 detail-not-native = falta { $what }: no es una imagen nativa
 detail-truncated = la imagen acaba dentro de { $what }

@@ -82,6 +82,29 @@ fn hint(said: &Said) -> &str {
 }
 
 #[test]
+fn writing_to_what_only_the_manager_has_mounted_is_explained() -> Result<()> {
+    let room = Room::new()?;
+    let (_manager, _) = with_a_nas(&room)?;
+    image(&room, "own.img", &noise(67, MIB))?;
+    let own = room.images().join("own.img");
+    let to = |place: &str| room.run(&["image", "copy", text(&own), place, "--yes"]);
+    let said = to("10.0.0.9:own")?;
+    refusal(&said, "place/not-mounted")?;
+    let detail = said.last()["error"].to_string();
+    ensure!(detail.contains("only read"), "{detail}");
+    ensure!(hint(&said).contains("azud repo mount 10.0.0.9"), "{detail}");
+    // What nobody has mounted is another matter.
+    let said = to("10.0.0.8:own")?;
+    refusal(&said, "place/not-mounted")?;
+    ensure!(
+        !said.last().to_string().contains("only read"),
+        "{}",
+        said.last()
+    );
+    Ok(())
+}
+
+#[test]
 fn a_repository_that_is_away_on_the_manager_is_told_so() -> Result<()> {
     let room = Room::new()?;
     let (_manager, _) = with_a_nas(&room)?;
