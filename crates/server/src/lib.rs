@@ -88,8 +88,8 @@ pub struct Ready {
     pub listen: Vec<SocketAddr>,
     /// What clients pin: `sha256:` and the fingerprint of the authority.
     pub pin: String,
-    /// The first token, at the first start.
-    pub admin: Option<Secret>,
+    /// The first token, at the first start, and what it allows.
+    pub first: Option<(Role, Secret)>,
 }
 
 /// Makes the state of a manager, if there is none.
@@ -111,8 +111,14 @@ pub fn serve(options: &Options, ready: impl FnOnce(&Ready)) -> Result<()> {
     let authority = Authority::of(&options.state)?;
     let tls = authority.server(&options.addresses, &options.names)?;
     let tokens = Tokens::in_dir(&options.state);
-    let admin = if options.first_token {
-        first_token(&tokens).at("write", &options.state)?
+    // Where nothing can be changed, a token for more than reading would only be one to lose.
+    let role = if options.read_only {
+        Role::Read
+    } else {
+        Role::Admin
+    };
+    let first = if options.first_token {
+        first_token(&tokens, role).at("write", &options.state)?
     } else {
         None
     };
@@ -152,7 +158,7 @@ pub fn serve(options: &Options, ready: impl FnOnce(&Ready)) -> Result<()> {
             .iter()
             .filter_map(|listener| listener.local_addr().ok())
             .collect();
-        ready(&Ready { listen, pin, admin });
+        ready(&Ready { listen, pin, first });
         notify(NotifyState::Ready);
         listen::serve(listeners, tls, (api, options.patience), stop).await;
         reports.keep();
@@ -166,12 +172,12 @@ fn notify(state: NotifyState<'_>) {
 }
 
 /// Makes the first token, if there is none at all.
-fn first_token(tokens: &Tokens) -> std::io::Result<Option<Secret>> {
+fn first_token(tokens: &Tokens, role: Role) -> std::io::Result<Option<(Role, Secret)>> {
     if !tokens.list()?.is_empty() {
         return Ok(None);
     }
-    let (_, secret) = tokens.create(Role::Admin, "first start", Bounds::default(), gate::now())?;
-    Ok(Some(secret))
+    let (_, secret) = tokens.create(role, "first start", Bounds::default(), gate::now())?;
+    Ok(Some((role, secret)))
 }
 
 /// Ends when the process is told to.

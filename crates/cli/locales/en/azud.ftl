@@ -1217,6 +1217,7 @@ room-empty = No computer has reported yet.
 label-listen = Listening on
 label-pin = Fingerprint
 label-admin-token = Token (admin)
+label-read-token = Token (read)
 label-token-id = Token
 label-role = Role
 label-made = Made

@@ -1217,6 +1217,7 @@ room-empty = Ningún equipo ha informado todavía.
 label-listen = Escucha en
 label-pin = Huella
 label-admin-token = Token (admin)
+label-read-token = Token (lectura)
 label-token-id = Token
 label-role = Función
 label-made = Hecho

@@ -10,7 +10,7 @@ use azud_core::code::Code;
 use azud_core::reference::Host;
 use azud_disk::machine::is_root;
 use azud_disk::own_addresses;
-use azud_server::{Options, Ready, serve};
+use azud_server::{Options, Ready, Role, serve};
 use serde_json::json;
 
 use super::Context;
@@ -225,13 +225,19 @@ fn show(context: &Context, options: &Options, ready: &Ready) {
     let (images, retention) = (&options.images, &options.retention);
     let days = retention.max_age.as_secs() / DAY;
     let listen: Vec<String> = ready.listen.iter().map(SocketAddr::to_string).collect();
-    let admin = ready.admin.as_ref().map(azud_server::Secret::text);
+    let first = ready.first.as_ref();
+    let of = |role| {
+        let first = first.filter(|(it, _)| *it == role);
+        first.map(|(_, secret)| secret.text())
+    };
+    let (admin, read) = (of(Role::Admin), of(Role::Read));
     let value = json!({
         "action": "serve",
         "images": images,
         "listen": listen,
         "pin": ready.pin,
         "admin_token": admin,
+        "read_token": read,
         "keep_days": days,
         "keep_bytes": retention.max_bytes,
     });
@@ -245,12 +251,12 @@ fn show(context: &Context, options: &Options, ready: &Ready) {
         if !options.read_only {
             rows.push((label("keeps"), kept(context, days, retention.max_bytes)));
         }
-        if let Some(admin) = admin {
-            rows.push((label("admin-token"), admin.to_owned()));
-        }
+        let tokens = [("admin-token", admin), ("read-token", read)];
+        let tokens = tokens.into_iter();
+        rows.extend(tokens.filter_map(|(key, token)| Some((label(key), token?.to_owned()))));
         let head = context.catalog.text("result-serve");
         let mut lines = vec![head, table::rows(&rows)];
-        if admin.is_some() {
+        if first.is_some() {
             lines.push(context.catalog.text("serve-first"));
         }
         let is_private = |address: &SocketAddr| address.ip().is_loopback();

@@ -124,10 +124,9 @@ impl Create {
         let mut value = shown(&token);
         value["action"] = "token-create".into();
         value["token"] = secret.text().into();
-        context.output.answer(&value, || {
-            let note = context.catalog.text("token-once");
-            format!("{}\n{note}", secret.text())
-        });
+        context
+            .output
+            .answer(&value, || with_note(context, secret.text(), "token-once"));
         Ok(())
     }
 }
@@ -171,9 +170,9 @@ impl MakeCode {
             "role": promise.role,
             "lasts": CODE_LASTS.as_secs(),
         });
-        context.output.answer(&value, || {
-            format!("{code}\n{}", context.catalog.text("token-code-once"))
-        });
+        context
+            .output
+            .answer(&value, || with_note(context, &code, "token-code-once"));
         Ok(())
     }
 }
@@ -245,6 +244,14 @@ impl Revoke {
             .result(&value, || context.catalog.text("result-token-revoke"));
         Ok(())
     }
+}
+
+/// A secret and what is to be known of it; alone where it goes into a file.
+fn with_note(context: &Context, secret: &str, note: &str) -> String {
+    if context.output.mode().quiet {
+        return secret.to_owned();
+    }
+    format!("{secret}\n{}", context.catalog.text(note))
 }
 
 fn when(seconds: u64) -> String {

@@ -176,6 +176,9 @@ fn a_client_reads_out_its_cache_and_takes_nothing() -> Result<()> {
     image(&room, "one.img", &noise(64, MIB))?;
     fs::rename(room.images().join("one.img"), cache.join("one.img"))?;
     let neighbour = room.serve_bare(&["--read-only"])?;
+    ensure!(neighbour.admin.is_empty(), "a token for more than reading");
+    let tokens = room.done(&["token", "list"])?;
+    ensure!(tokens["tokens"][0]["role"] == "read", "{tokens}");
     room.know_as(&neighbour, "write")?;
     let copy = room.dir().join("one.img");
     room.done(&["image", "copy", "REPO:one", text(&copy), "--yes"])?;

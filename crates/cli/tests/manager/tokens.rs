@@ -5,7 +5,7 @@ use std::fs;
 use anyhow::{Context, Result, ensure};
 use serde_json::{Value, json};
 
-use crate::kit::text;
+use crate::kit::{program, text};
 use crate::raw::{Line, bearer};
 use crate::server::{Manager, Room, refusal};
 use crate::{MIB, image, noise, same};
@@ -34,6 +34,23 @@ fn rewrite(room: &Room, made: &Value, change: impl Fn(&mut Value)) -> Result<()>
     let mut found = tokens.iter_mut().filter(|token| token["id"] == made["id"]);
     change(found.next().context("the token")?);
     Ok(fs::write(file, serde_json::to_vec(&tokens)?)?)
+}
+
+#[test]
+fn a_secret_that_goes_into_a_file_goes_alone() -> Result<()> {
+    let (room, _manager) = room()?;
+    for what in ["create", "code"] {
+        let lines = |more: &[&str]| -> Result<usize> {
+            let mut plain = std::process::Command::new(program());
+            plain.args(["token", what]).args(more);
+            let output = room.settings(&mut plain).output()?;
+            ensure!(output.status.success(), "{output:?}");
+            Ok(String::from_utf8(output.stdout)?.lines().count())
+        };
+        ensure!(lines(&["-q"])? == 1, "{what}: more than the secret");
+        ensure!(lines(&[])? > 1, "{what}: people are told what it is");
+    }
+    Ok(())
 }
 
 #[test]

@@ -8,7 +8,7 @@ use std::thread;
 use std::time::Duration;
 
 use azud_core::code::Code;
-use azud_server::{NoMounts, Options, Retention, Secret, ServerError, serve};
+use azud_server::{NoMounts, Options, Retention, ServerError, serve};
 use azud_transport::http::{Manager, authority};
 use serde_json::Value;
 
@@ -35,7 +35,8 @@ pub(super) fn manager(dir: &Path) -> Result<Manager, Failure> {
     thread::spawn(move || {
         let ready = tell.clone();
         let done = serve(&options, |begun| {
-            let token = begun.admin.as_ref().map(Secret::text).unwrap_or_default();
+            let first = begun.first.as_ref();
+            let token = first.map(|(_, secret)| secret.text()).unwrap_or_default();
             let port = begun.listen.first().map_or(0, SocketAddr::port);
             let _ = ready.send(Ok((port, token.to_owned())));
         });
