@@ -10,6 +10,7 @@ mod error;
 mod events;
 mod gate;
 mod grant;
+mod history;
 mod indexes;
 mod library;
 mod limits;

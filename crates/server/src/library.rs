@@ -12,14 +12,17 @@ use azud_core::code::Code;
 use azud_core::io::ReadAt;
 use azud_core::name::ImageFile;
 use azud_core::reference::{Host, SubPath};
+use azud_store::assembly::identity;
 use azud_store::lease::refuse_held;
 use azud_store::list::{Entry, list};
 use azud_store::side;
+use azud_store::trash;
 use azud_store::tree::{Spot, Tree};
 use azud_store::{Identity, StoreError, Stored};
 use serde::Serialize;
 use utoipa::ToSchema;
 
+use crate::history::Told;
 use crate::indexes::{Indexes, Seen, be_courteous};
 use crate::mounts::{self, Mounts, placed};
 use crate::problem::{Problem, of_root};
@@ -98,7 +101,7 @@ impl From<side::Beside> for Beside {
     }
 }
 
-fn seconds(time: SystemTime) -> Option<u64> {
+pub(crate) fn seconds(time: SystemTime) -> Option<u64> {
     Some(time.duration_since(UNIX_EPOCH).ok()?.as_secs())
 }
 
@@ -173,8 +176,18 @@ impl Library {
     /// Where an image is, by its name below the root, or as `ADDRESS:sub/name` in what is mounted here. The manager's
     /// own goes first.
     fn spot(&self, name: &str) -> Result<ImageFile, Problem> {
+        let spot = self.place(name)?;
+        if !spot.exists {
+            let status = StatusCode::NOT_FOUND;
+            return Err(Problem::new(status, Code::NotFound, name));
+        }
+        Ok(spot.image)
+    }
+
+    /// Where it is or would be.
+    fn place(&self, name: &str) -> Result<Spot, Problem> {
         let own = SubPath::parse(name);
-        let spot = match (&own, placed(name)) {
+        Ok(match (&own, placed(name)) {
             (Ok(own), None) => self.own(own)?,
             (Ok(own), Some(other)) => match self.own(own)? {
                 spot if spot.exists => spot,
@@ -185,12 +198,17 @@ impl Library {
                 let (status, text) = (StatusCode::BAD_REQUEST, error.to_string());
                 return Err(Problem::new(status, Code::BadName, text));
             }
-        };
-        if !spot.exists {
-            let status = StatusCode::NOT_FOUND;
-            return Err(Problem::new(status, Code::NotFound, name));
+        })
+    }
+
+    /// Its versions, the present one first; of one that is only in the trash, too.
+    pub(crate) fn history(&self, name: &str) -> Result<Vec<Told>, Problem> {
+        let image = self.place(name)?.image;
+        if self.seclusion.hides() && self.seclusion.holds(name, &image.path()) {
+            return Err(Problem::new(StatusCode::NOT_FOUND, Code::NotFound, name));
         }
-        Ok(spot.image)
+        let versions = trash::history(&image, SystemTime::now(), &identity)?;
+        Ok(versions.into_iter().map(Told::from).collect())
     }
 
     /// All of a side file of an image.

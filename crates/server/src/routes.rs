@@ -26,6 +26,7 @@ use utoipa_axum::routes;
 
 use crate::gate::{Gate, Roles};
 use crate::grant::Grant;
+use crate::history;
 use crate::library::{Found, Library, Listed, read};
 use crate::limits::{Bodies, PIECES, Peer, Sent};
 use crate::login::{self, Attempts};
@@ -79,6 +80,7 @@ pub(crate) fn described() -> Described {
             .routes(routes!(file))
             .routes(routes!(index))
             .merge(side::routes())
+            .merge(history::routes())
             .merge(reports::telling())
             .merge(metrics::routes()),
         write: upload::routes().merge(reports::watching()),

@@ -167,6 +167,48 @@ fn native_images_are_compared_and_exported_where_they_are() -> Result<()> {
 }
 
 #[test]
+fn what_an_image_was_before_is_told_where_it_is() -> Result<()> {
+    let room = Room::new()?;
+    image(&room, "one.img", &noise(307, MIB))?;
+    image(&room, "one.img", &noise(308, MIB))?;
+    let manager = room.serve()?;
+    room.know(&manager)?;
+    let one = room.images().join("one.img");
+    let agree = |count: usize| -> Result<()> {
+        let here = room.done(&["image", "history", text(&one)])?;
+        let there = room.done(&["image", "history", "REPO:one"])?;
+        let of = |said: &Value| said["versions"].as_array().cloned().unwrap_or_default();
+        let (ours, theirs) = (of(&here), of(&there));
+        ensure!(
+            ours.len() == count && theirs.len() == count,
+            "{here} {there}"
+        );
+        for (ours, theirs) in ours.iter().zip(&theirs) {
+            let keys = [
+                "version",
+                "current",
+                "identity",
+                "created",
+                "replaced",
+                "file_size",
+            ];
+            same_of(ours, theirs, &keys)?;
+        }
+        ensure!(here["rollback"] == there["rollback"], "{there}");
+        ensure!(!there.to_string().contains(text(room.dir())), "{there}");
+        Ok(())
+    };
+    agree(2)?;
+    // Of one that was removed the trash still tells.
+    kit::done(&["image", "rm", text(&one), "--yes"])?;
+    agree(2)?;
+    refusal(
+        &room.run(&["image", "history", "REPO:none"])?,
+        "image/not-found",
+    )
+}
+
+#[test]
 fn a_list_tells_what_the_index_knows() -> Result<()> {
     let room = Room::new()?;
     image(&room, "one.img", &noise(306, MIB))?;

@@ -6,6 +6,7 @@ use crate::bitmap::Bitmap;
 use crate::format::container::{
     self, AZUD_MAGIC, SEEK_FOOTER_LEN, SKIPPABLE_HEADER, TRAILER_LEN, Trailer,
 };
+use crate::format::index::Facts;
 use crate::format::ranges::{self, RANGE, RangeIndex};
 use crate::format::{FormatError, Hash};
 use crate::io::ReadAt;
@@ -36,7 +37,7 @@ pub struct Layout {
     pieces: Vec<Piece>,
     description: Vec<u8>,
     native: bool,
-    fs: Option<String>,
+    facts: Option<Box<Facts>>,
 }
 
 /// Why the layout of a file is not known.
@@ -98,7 +99,7 @@ impl Layout {
             pieces,
             description: ending,
             native: true,
-            fs: Some(index.facts.fs).filter(|fs| !fs.is_empty()),
+            facts: Some(Box::new(index.facts)),
         })
     }
 
@@ -117,7 +118,7 @@ impl Layout {
             pieces,
             description,
             native: false,
-            fs: None,
+            facts: None,
         })
     }
 
@@ -129,7 +130,7 @@ impl Layout {
             pieces,
             description: Vec::new(),
             native: false,
-            fs: None,
+            facts: None,
         }
     }
 
@@ -203,7 +204,14 @@ impl Layout {
 
     /// The file system in it, as the index of a native image says.
     pub fn fs(&self) -> Option<&str> {
-        self.fs.as_deref()
+        let facts = self.facts.as_ref()?;
+        Some(facts.fs.as_str()).filter(|fs| !fs.is_empty())
+    }
+
+    /// When a native image was captured, as its index says.
+    pub fn created(&self) -> Option<&str> {
+        let facts = self.facts.as_ref()?;
+        Some(facts.created.as_str()).filter(|time| !time.is_empty())
     }
 
     /// Whether it is a native image.

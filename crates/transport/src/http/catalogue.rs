@@ -53,6 +53,30 @@ pub struct Beside {
     pub modified: Option<u64>,
 }
 
+/// A version of an image, as the manager tells it.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+pub struct Version {
+    /// Its name in the trash; the present one has none.
+    #[serde(default)]
+    pub version: Option<String>,
+    /// Who it is, in hexadecimal.
+    #[serde(default)]
+    pub identity: Option<String>,
+    /// When it was captured.
+    #[serde(default)]
+    pub created: Option<String>,
+    /// When it went to the trash, in seconds since 1970.
+    #[serde(default)]
+    pub replaced: Option<u64>,
+    /// Its bytes.
+    pub size: u64,
+}
+
+#[derive(Debug, Deserialize)]
+struct History {
+    versions: Vec<Version>,
+}
+
 #[derive(Debug, Deserialize)]
 struct List {
     images: Vec<Listed>,
@@ -78,6 +102,16 @@ impl Client {
     fn list(&self, path: &str) -> Result<Vec<Listed>> {
         let response = self.get(path, &[], "images")?;
         Ok(self.json::<List>(response, MAX_LIST)?.images)
+    }
+
+    /// What an image was before: the present version first, if there is one, then the former ones, newest first.
+    ///
+    /// # Errors
+    /// What the manager says.
+    pub fn history(&self, name: &str) -> Result<Vec<Version>> {
+        let path = format!("{}/history", path_of(name));
+        let response = self.get(&path, &[], name)?;
+        Ok(self.json::<History>(response, MAX_LIST)?.versions)
     }
 
     /// All of a file that stands beside an image.

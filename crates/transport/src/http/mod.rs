@@ -11,7 +11,7 @@ mod side;
 mod stream;
 mod upload;
 
-pub use catalogue::{Beside, Listed};
+pub use catalogue::{Beside, Listed, Version};
 pub use client::{Client, Manager, authority, pin_of};
 pub use image::RemoteImage;
 pub use login::{Login, login};

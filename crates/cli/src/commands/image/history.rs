@@ -1,16 +1,20 @@
 //! `azud image history IMAGE`.
 
 use std::path::PathBuf;
+use std::time::SystemTime;
 
+use azud_core::code::Code;
 use azud_core::name::ImageFile;
 use azud_image::Indexed;
 use azud_store::trash::{Version, history};
 use azud_store::{StoreError, Stored};
+use azud_transport::http::Version as Told;
 use serde_json::json;
 
-use crate::human;
-use crate::opened::{identify, now, rfc3339};
+use crate::human::{self, printable};
+use crate::opened::{identify, moment, now, rfc3339};
 use crate::place;
+use crate::remote::Remote;
 use crate::table;
 
 use crate::commands::Context;
@@ -29,7 +33,13 @@ impl Args {
     /// # Errors
     /// When the trash cannot be read.
     pub fn run(&self, context: &Context) -> Result<(), Failure> {
-        let image = place::locate(context, &self.image)?.image;
+        let image = match place::locate(context, &self.image) {
+            Err(failure) if failure.code == Code::PlaceNotMounted => {
+                let remote = Remote::to_read(context, &self.image)?;
+                return there(context, &remote.ok_or(failure)?);
+            }
+            located => located?.image,
+        };
         let versions = history(&image, now(), &identify)?;
         let versions: Vec<Dated> = versions.into_iter().map(Dated::of).collect();
         let next = versions.iter().find_map(|dated| dated.version.slot.clone());
@@ -39,7 +49,8 @@ impl Args {
             "rollback": next,
         });
         context.output.answer(&value, || {
-            let mut text = table_of(context, &versions);
+            let rows = versions.iter().map(|dated| dated.cells(context));
+            let mut text = table_of(context, rows.collect());
             if let Some(version) = next {
                 let values = [("version", version.into())];
                 text = text.trim_end().to_owned() + "\n";
@@ -51,23 +62,72 @@ impl Args {
     }
 }
 
-fn table_of(context: &Context, versions: &[Dated]) -> String {
+/// Of an image of a manager, as it tells.
+fn there(context: &Context, image: &Remote) -> Result<(), Failure> {
+    let versions = image.client.history(&image.name)?;
+    let next = versions.iter().find_map(|told| told.version.clone());
+    let value = json!({
+        "image": image.shown(),
+        "versions": versions.iter().map(told_json).collect::<Vec<_>>(),
+        "rollback": next,
+    });
+    context.output.answer(&value, || {
+        let rows = versions.iter().map(|told| told_cells(context, told));
+        table_of(context, rows.collect())
+    });
+    Ok(())
+}
+
+fn told_json(told: &Told) -> serde_json::Value {
+    json!({
+        "version": told.version,
+        "current": told.version.is_none(),
+        "identity": told.identity,
+        "created": told.created,
+        "replaced": told.replaced.map(moment).map(rfc3339),
+        "file_size": told.size,
+    })
+}
+
+fn told_cells(context: &Context, told: &Told) -> Vec<String> {
+    let identity = told.identity.as_deref().map(printable);
+    let cells = Cells {
+        version: told.version.as_deref().map(printable),
+        created: told.created.as_deref().map(printable),
+        replaced: told.replaced.map(moment),
+        size: told.size,
+        identity: identity.map(|text| text.chars().take(12).collect()),
+    };
+    cells.row(context)
+}
+
+fn table_of(context: &Context, rows: Vec<Vec<String>>) -> String {
     let head = ["version", "created", "replaced", "file-size", "identity"];
     let head = head.map(|key| context.catalog.text(&format!("label-{key}")));
-    let current = context.catalog.text("word-current");
-    let cells = |dated: &Dated| {
-        let version = &dated.version;
-        let identity = version.identity.map(|identity| identity.short());
+    table::table(&head, &rows)
+}
+
+/// What a row shows of a version.
+struct Cells {
+    version: Option<String>,
+    created: Option<String>,
+    replaced: Option<SystemTime>,
+    size: u64,
+    identity: Option<String>,
+}
+
+impl Cells {
+    fn row(self, context: &Context) -> Vec<String> {
         let unknown = || "-".to_owned();
+        let current = || context.catalog.text("word-current");
         vec![
-            version.slot.clone().unwrap_or_else(|| current.clone()),
-            dated.captured.clone().unwrap_or_else(unknown),
-            version.replaced.map_or_else(unknown, rfc3339),
-            human::bytes(version.size),
-            identity.unwrap_or_else(unknown),
+            self.version.unwrap_or_else(current),
+            self.created.unwrap_or_else(unknown),
+            self.replaced.map_or_else(unknown, rfc3339),
+            human::bytes(self.size),
+            self.identity.unwrap_or_else(unknown),
         ]
-    };
-    table::table(&head, &versions.iter().map(cells).collect::<Vec<_>>())
+    }
 }
 
 /// The version that stands under the name, if there is one.
@@ -96,6 +156,18 @@ impl Dated {
             version,
             captured: captured.filter(|time| !time.is_empty()),
         }
+    }
+
+    fn cells(&self, context: &Context) -> Vec<String> {
+        let version = &self.version;
+        let cells = Cells {
+            version: version.slot.clone(),
+            created: self.captured.clone(),
+            replaced: version.replaced,
+            size: version.size,
+            identity: version.identity.map(|identity| identity.short()),
+        };
+        cells.row(context)
     }
 
     pub(super) fn json(&self) -> serde_json::Value {
