@@ -23,6 +23,7 @@ mod sources;
 mod tokens;
 mod upload;
 mod view;
+mod viewers;
 
 use std::fs;
 use std::path::Path;

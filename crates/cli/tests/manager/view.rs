@@ -2,7 +2,7 @@
 
 use std::fs::{self, File};
 use std::io;
-use std::os::unix::fs::{FileExt, PermissionsExt};
+use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant, UNIX_EPOCH};
 
@@ -12,7 +12,7 @@ use azud_testkit::tools::{have, have_root, run, run_any, sh};
 use serde_json::Value;
 
 use crate::kit::{self, Disk, text};
-use crate::server::{Manager, Room, refusal};
+use crate::server::{Manager, Room};
 use crate::{MIB, image, noise, same};
 
 /// Longer than any request of a view may last.
@@ -22,31 +22,31 @@ const EROFS: i32 = 30;
 const ENOTCONN: i32 = 107;
 
 /// A client whose views go away with it.
-struct Client {
-    room: Room,
+pub(crate) struct Client {
+    pub(crate) room: Room,
 }
 
 impl Client {
-    fn new() -> Result<Self> {
+    pub(crate) fn new() -> Result<Self> {
         Ok(Self { room: Room::new()? })
     }
 
-    fn at(&self) -> PathBuf {
+    pub(crate) fn at(&self) -> PathBuf {
         self.room.dir().join("root/127.0.0.1")
     }
 
-    fn mount(&self) -> Result<Value> {
+    pub(crate) fn mount(&self) -> Result<Value> {
         self.room.done(&["repo", "mount", "REPO", "--yes"])
     }
 
-    fn is_mounted(&self) -> Result<bool> {
+    pub(crate) fn is_mounted(&self) -> Result<bool> {
         let mounts = fs::read_to_string("/proc/self/mountinfo")?;
         let at = format!(" {} ", self.at().display());
         Ok(mounts.lines().any(|line| line.contains(&at)))
     }
 
     /// The processes that answer for the view.
-    fn processes(&self) -> Result<Vec<String>> {
+    pub(crate) fn processes(&self) -> Result<Vec<String>> {
         let at = self.at();
         let mut found = Vec::new();
         for entry in fs::read_dir("/proc")?.flatten() {
@@ -60,7 +60,7 @@ impl Client {
         Ok(found)
     }
 
-    fn kill(&self) -> Result<()> {
+    pub(crate) fn kill(&self) -> Result<()> {
         for process in self.processes()? {
             run("kill", &["-9", &process])?;
         }
@@ -68,7 +68,7 @@ impl Client {
     }
 
     /// What `repo list` says.
-    fn state(&self) -> Result<(String, String)> {
+    pub(crate) fn state(&self) -> Result<(String, String)> {
         let list = self.room.done(&["repo", "list"])?;
         let row = &list["repositories"][0];
         let word = |key: &str| row[key].as_str().unwrap_or_default().to_owned();
@@ -76,7 +76,7 @@ impl Client {
     }
 
     /// Neither a mount nor a process nor a folder is left.
-    fn gone(&self) -> Result<()> {
+    pub(crate) fn gone(&self) -> Result<()> {
         ensure!(!self.is_mounted()?, "still mounted");
         ensure!(!self.at().exists(), "its folder is left");
         until("the process ends", || Ok(self.processes()?.is_empty()))
@@ -96,7 +96,7 @@ impl Drop for Client {
     }
 }
 
-fn until(what: &str, is: impl Fn() -> Result<bool>) -> Result<()> {
+pub(crate) fn until(what: &str, is: impl Fn() -> Result<bool>) -> Result<()> {
     let begun = Instant::now();
     while !is()? {
         ensure!(begun.elapsed() < PATIENCE, "waited too long: {what}");
@@ -105,12 +105,12 @@ fn until(what: &str, is: impl Fn() -> Result<bool>) -> Result<()> {
     Ok(())
 }
 
-fn cannot() -> bool {
+pub(crate) fn cannot() -> bool {
     !have_root() || !Path::new("/dev/fuse").exists()
 }
 
 /// A client that knows a manager with one image.
-fn known(seed: u64, len: usize) -> Result<(Client, Manager)> {
+pub(crate) fn known(seed: u64, len: usize) -> Result<(Client, Manager)> {
     let client = Client::new()?;
     image(&client.room, "aula1/win.img", &noise(seed, len))?;
     let manager = client.room.serve()?;
@@ -118,7 +118,7 @@ fn known(seed: u64, len: usize) -> Result<(Client, Manager)> {
     Ok((client, manager))
 }
 
-fn number<T: std::fmt::Debug>(done: io::Result<T>) -> Result<i32> {
+pub(crate) fn number<T: std::fmt::Debug>(done: io::Result<T>) -> Result<i32> {
     match done {
         Err(error) => error.raw_os_error().context("a number"),
         Ok(value) => bail!("it was done: {value:?}"),
@@ -126,7 +126,7 @@ fn number<T: std::fmt::Debug>(done: io::Result<T>) -> Result<i32> {
 }
 
 /// Reads a little of a file at an offset.
-fn bytes_at(file: &File, offset: u64) -> io::Result<Vec<u8>> {
+pub(crate) fn bytes_at(file: &File, offset: u64) -> io::Result<Vec<u8>> {
     let mut bytes = vec![0; 4096];
     file.read_exact_at(&mut bytes, offset)?;
     Ok(bytes)
@@ -341,40 +341,6 @@ fn a_manager_that_is_gone_is_an_error_and_then_there_again() -> Result<()> {
 }
 
 #[test]
-fn a_view_whose_token_was_revoked_is_told_so_and_takes_the_next_one() -> Result<()> {
-    if cannot() {
-        return Ok(());
-    }
-    let (client, manager) = known(210, MIB)?;
-    let (room, at) = (&client.room, client.at());
-    client.mount()?;
-    let tokens = room.done(&["token", "list"])?;
-    for token in tokens["tokens"].as_array().context("tokens")? {
-        if token["role"] == "read" {
-            let id = token["id"].as_str().context("its id")?;
-            room.done(&["token", "revoke", id])?;
-        }
-    }
-    until("it is refused", || Ok(client.state()?.0 == "refused"))?;
-    let said = room.run(&["repo", "list"])?;
-    ensure!(said.told().contains("azud token create"));
-    let doctor = format!("{:?}", room.run(&["doctor"])?.lines);
-    ensure!(doctor.contains("view-refused"), "{doctor}");
-    room.know(&manager)?;
-    until("it goes on", || Ok(client.state()?.0 == "mounted"))?;
-    same(
-        &room.images().join("aula1/win.img"),
-        &at.join("aula1/win.img"),
-    )?;
-    drop(manager);
-    until("it is silent", || Ok(client.state()?.0 == "unreachable"))?;
-    let said = room.run(&["repo", "list"])?;
-    ensure!(said.told().contains("azud serve"));
-    room.done(&["repo", "unmount", "REPO", "--yes"])?;
-    client.gone()
-}
-
-#[test]
 fn a_view_whose_process_was_killed_is_cleared_away() -> Result<()> {
     if cannot() {
         return Ok(());
@@ -400,62 +366,6 @@ fn a_view_whose_process_was_killed_is_cleared_away() -> Result<()> {
         run("kill", &[&process])?;
     }
     until("it has ended", || Ok(!client.is_mounted()? && !at.exists()))?;
-    client.gone()
-}
-
-#[test]
-fn a_manager_that_is_not_trusted_is_not_mounted() -> Result<()> {
-    if cannot() {
-        return Ok(());
-    }
-    let client = Client::new()?;
-    let room = &client.room;
-    image(room, "one.img", &noise(209, MIB))?;
-    let manager = room.serve()?;
-    let made = room.done(&["token", "create", "--role", "read"])?;
-    let token = made["token"].as_str().context("a token")?;
-    let file = room.dir().join("reader");
-    sh("umask 077; printf %s \"$1\" >\"$2\"", &[token, text(&file)])?;
-    let port = manager.port.to_string();
-    let plain = [
-        "repo",
-        "mount",
-        "REPO",
-        "--protocol",
-        "http",
-        "--port",
-        &port,
-    ];
-    let with = |more: &[&str]| room.run(&[&plain[..], &["--yes"], more].concat());
-    let wrong = format!("sha256:{}", "0".repeat(64));
-    refusal(&with(&[])?, "repo/unknown")?;
-    refusal(
-        &with(&["--pin", &wrong, "--token-file", text(&file)])?,
-        "repo/untrusted",
-    )?;
-    ensure!(
-        with(&["--token-file", text(&file)])?.status == Some(2),
-        "no pin"
-    );
-    client.gone()?;
-    let given = ["--pin", &manager.pin, "--token-file", text(&file)];
-    let written = with(&[&given[..], &["--write"]].concat())?;
-    ensure!(written.status == Some(2), "{}", written.last());
-    client.gone()?;
-    with(&given)?.done()?;
-    same(&room.images().join("one.img"), &client.at().join("one.img"))?;
-    for process in client.processes()? {
-        for of in ["cmdline", "environ"] {
-            let shown = fs::read(Path::new("/proc").join(&process).join(of))?;
-            ensure!(!String::from_utf8_lossy(&shown).contains(token), "{of}");
-        }
-    }
-    room.done(&["repo", "unmount", "REPO", "--yes"])?;
-    room.know(&manager)?;
-    refusal(
-        &room.run(&["repo", "mount", "REPO", "--pin", &wrong, "--yes"])?,
-        "repo/untrusted",
-    )?;
     client.gone()
 }
 
@@ -493,33 +403,5 @@ fn a_view_is_no_place_for_images() -> Result<()> {
     let names: Vec<_> = names.iter().map(|image| &image["path"]).collect();
     ensure!(names == ["aula1/new.img", "aula1/win.img"], "{said}");
     ensure!(room.images().join("aula1/new.img").exists());
-    Ok(())
-}
-
-/// Whether a user who is nobody in particular can read the image.
-fn for_others(client: &Client) -> Result<bool> {
-    let image = client.at().join("aula1/win.img");
-    let who = ["--reuid=65534", "--regid=65534", "--clear-groups"];
-    let args = [&who[..], &["head", "-c", "9", text(&image)]].concat();
-    Ok(run_any("setpriv", &args)?.status.success())
-}
-
-#[test]
-fn others_than_root_read_what_they_are_meant_to() -> Result<()> {
-    if cannot() {
-        return Ok(());
-    }
-    let (client, _manager) = known(219, 2 * MIB)?;
-    for dir in [client.room.dir(), client.at().parent().context("a root")?] {
-        fs::create_dir_all(dir)?;
-        fs::set_permissions(dir, fs::Permissions::from_mode(0o755))?;
-    }
-    client.mount()?;
-    ensure!(!for_others(&client)?, "root alone, unless it is said");
-    let all = ["repo", "mount", "REPO", "--for-all", "--yes"];
-    refusal(&client.room.run(&all)?, "disk/mounted")?;
-    client.room.done(&["repo", "unmount", "REPO", "--yes"])?;
-    client.room.done(&all)?;
-    ensure!(for_others(&client)?);
     Ok(())
 }

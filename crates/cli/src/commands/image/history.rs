@@ -50,7 +50,7 @@ impl Args {
         });
         context.output.answer(&value, || {
             let rows = versions.iter().map(|dated| dated.cells(context));
-            let mut text = table_of(context, rows.collect());
+            let mut text = table_of(context, &rows.collect::<Vec<_>>());
             if let Some(version) = next {
                 let values = [("version", version.into())];
                 text = text.trim_end().to_owned() + "\n";
@@ -73,7 +73,7 @@ fn there(context: &Context, image: &Remote) -> Result<(), Failure> {
     });
     context.output.answer(&value, || {
         let rows = versions.iter().map(|told| told_cells(context, told));
-        table_of(context, rows.collect())
+        table_of(context, &rows.collect::<Vec<_>>())
     });
     Ok(())
 }
@@ -101,10 +101,10 @@ fn told_cells(context: &Context, told: &Told) -> Vec<String> {
     cells.row(context)
 }
 
-fn table_of(context: &Context, rows: Vec<Vec<String>>) -> String {
+fn table_of(context: &Context, rows: &[Vec<String>]) -> String {
     let head = ["version", "created", "replaced", "file-size", "identity"];
     let head = head.map(|key| context.catalog.text(&format!("label-{key}")));
-    table::table(&head, &rows)
+    table::table(&head, rows)
 }
 
 /// What a row shows of a version.

@@ -1,0 +1,131 @@
+//! Who sees a view of a manager: whom the manager trusts, and which users of the computer.
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+
+use anyhow::{Context, Result, ensure};
+use azud_testkit::tools::{run_any, sh};
+
+use crate::kit::text;
+use crate::server::refusal;
+use crate::view::{Client, cannot, known, until};
+use crate::{MIB, image, noise, same};
+
+#[test]
+fn a_view_whose_token_was_revoked_is_told_so_and_takes_the_next_one() -> Result<()> {
+    if cannot() {
+        return Ok(());
+    }
+    let (client, manager) = known(210, MIB)?;
+    let (room, at) = (&client.room, client.at());
+    client.mount()?;
+    let tokens = room.done(&["token", "list"])?;
+    for token in tokens["tokens"].as_array().context("tokens")? {
+        if token["role"] == "read" {
+            let id = token["id"].as_str().context("its id")?;
+            room.done(&["token", "revoke", id])?;
+        }
+    }
+    until("it is refused", || Ok(client.state()?.0 == "refused"))?;
+    let said = room.run(&["repo", "list"])?;
+    ensure!(said.told().contains("azud token create"));
+    let doctor = format!("{:?}", room.run(&["doctor"])?.lines);
+    ensure!(doctor.contains("view-refused"), "{doctor}");
+    room.know(&manager)?;
+    until("it goes on", || Ok(client.state()?.0 == "mounted"))?;
+    same(
+        &room.images().join("aula1/win.img"),
+        &at.join("aula1/win.img"),
+    )?;
+    drop(manager);
+    until("it is silent", || Ok(client.state()?.0 == "unreachable"))?;
+    let said = room.run(&["repo", "list"])?;
+    ensure!(said.told().contains("azud serve"));
+    room.done(&["repo", "unmount", "REPO", "--yes"])?;
+    client.gone()
+}
+
+#[test]
+fn a_manager_that_is_not_trusted_is_not_mounted() -> Result<()> {
+    if cannot() {
+        return Ok(());
+    }
+    let client = Client::new()?;
+    let room = &client.room;
+    image(room, "one.img", &noise(209, MIB))?;
+    let manager = room.serve()?;
+    let made = room.done(&["token", "create", "--role", "read"])?;
+    let token = made["token"].as_str().context("a token")?;
+    let file = room.dir().join("reader");
+    sh("umask 077; printf %s \"$1\" >\"$2\"", &[token, text(&file)])?;
+    let port = manager.port.to_string();
+    let plain = [
+        "repo",
+        "mount",
+        "REPO",
+        "--protocol",
+        "http",
+        "--port",
+        &port,
+    ];
+    let with = |more: &[&str]| room.run(&[&plain[..], &["--yes"], more].concat());
+    let wrong = format!("sha256:{}", "0".repeat(64));
+    refusal(&with(&[])?, "repo/unknown")?;
+    refusal(
+        &with(&["--pin", &wrong, "--token-file", text(&file)])?,
+        "repo/untrusted",
+    )?;
+    ensure!(
+        with(&["--token-file", text(&file)])?.status == Some(2),
+        "no pin"
+    );
+    client.gone()?;
+    let given = ["--pin", &manager.pin, "--token-file", text(&file)];
+    let written = with(&[&given[..], &["--write"]].concat())?;
+    ensure!(written.status == Some(2), "{}", written.last());
+    client.gone()?;
+    with(&given)?.done()?;
+    same(&room.images().join("one.img"), &client.at().join("one.img"))?;
+    for process in client.processes()? {
+        for of in ["cmdline", "environ"] {
+            let shown = fs::read(Path::new("/proc").join(&process).join(of))?;
+            ensure!(!String::from_utf8_lossy(&shown).contains(token), "{of}");
+        }
+    }
+    room.done(&["repo", "unmount", "REPO", "--yes"])?;
+    room.know(&manager)?;
+    refusal(
+        &room.run(&["repo", "mount", "REPO", "--pin", &wrong, "--yes"])?,
+        "repo/untrusted",
+    )?;
+    client.gone()
+}
+
+/// Whether a user who is nobody in particular can read the image.
+fn for_others(client: &Client) -> Result<bool> {
+    let image = client.at().join("aula1/win.img");
+    let who = ["--reuid=65534", "--regid=65534", "--clear-groups"];
+    let args = [&who[..], &["head", "-c", "9", text(&image)]].concat();
+    Ok(run_any("setpriv", &args)?.status.success())
+}
+
+#[test]
+fn others_than_root_read_what_they_are_meant_to() -> Result<()> {
+    if cannot() {
+        return Ok(());
+    }
+    let (client, _manager) = known(219, 2 * MIB)?;
+    for dir in [client.room.dir(), client.at().parent().context("a root")?] {
+        fs::create_dir_all(dir)?;
+        fs::set_permissions(dir, fs::Permissions::from_mode(0o755))?;
+    }
+    client.mount()?;
+    ensure!(!for_others(&client)?, "root alone, unless it is said");
+    let all = ["repo", "mount", "REPO", "--for-all", "--yes"];
+    refusal(&client.room.run(&all)?, "disk/mounted")?;
+    client.room.done(&["repo", "unmount", "REPO", "--yes"])?;
+    client.room.done(&all)?;
+    ensure!(for_others(&client)?);
+    Ok(())
+}
