@@ -81,7 +81,9 @@ fn the_guide_and_the_deed_agree() -> Result<()> {
             let words = line.replace("USB-tools:", &format!("{STICK}:"));
             let words: Vec<&str> = words.split_whitespace().skip(1).collect();
             client.done(&words)?;
-            let from = if line.contains("USB-tools:") {
+            // The first of several says which image it is.
+            let said = line.split(" --from ").take(2).last().unwrap_or_default();
+            let from = if said.contains("USB-tools:") {
                 STICK
             } else {
                 MANAGER
