@@ -9,10 +9,11 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
 
+use crate::full::halfway;
 use crate::kit::{self, Kills, Random, Said, text, whole};
 use crate::server::{Room, refusal};
 use crate::upload::tidy;
-use crate::{MIB, noise};
+use crate::{MIB, bytes, noise, same};
 
 const SIZE: usize = 40 * MIB;
 
@@ -79,6 +80,71 @@ fn start(room: &Room, args: &[&str]) -> Result<Child> {
     let mut command = room.command(args);
     command.stdout(Stdio::piped()).stderr(Stdio::piped());
     Ok(command.spawn()?)
+}
+
+/// There is no former image to take anything from: what the dead one had sent is all that there is.
+#[test]
+fn a_first_capture_that_was_killed_sends_the_rest_alone() -> Result<()> {
+    let room = Room::new()?;
+    let manager = room.serve()?;
+    room.know_as(&manager, "write")?;
+    let volume = room.dir().join("volume");
+    fs::write(&volume, noise(91, 64 * MIB))?;
+    let create = ["image", "create", text(&volume), "REPO:new/win"];
+    let (dir, half) = (room.images().join("new"), 32 << 20);
+    let mut client = start(&room, &create)?;
+    halfway(&mut client, &dir, half)?;
+    client.kill()?;
+    client.wait()?;
+    let there = dir.join("win.img");
+    ensure!(!there.exists(), "half of it is to be seen");
+    let again = room.done(&create)?;
+    let (size, sent) = (fs::metadata(&there)?.len(), bytes(&again, "sent")?);
+    // Several pieces come at once, and some come while it is killed.
+    ensure!(
+        size / 16 < sent && sent < size - half / 2,
+        "{sent} of {size}"
+    );
+    ensure!(again["identity"] == whole(&there)?.as_str(), "{again}");
+    tidy(&dir, "win.img")
+}
+
+/// The whole of a manager, and a folder of it below another.
+#[test]
+fn an_import_that_was_killed_fetches_the_rest_alone() -> Result<()> {
+    let room = Room::new()?;
+    crate::image(&room, "aula1/first.img", &noise(92, 4 * MIB))?;
+    crate::image(&room, "aula1/win.img", &noise(93, 160 * MIB))?;
+    crate::image(&room, "aula2/other.img", &noise(94, MIB))?;
+    let manager = room.serve()?;
+    room.know(&manager)?;
+    let there = room.images().join("aula1/win.img");
+    let size = fs::metadata(&there)?.len();
+    // What has come is recorded after each 64 MiB.
+    let (most, recorded) = (128 << 20, 64 << 20);
+    for (from, to, below, count) in [
+        ("REPO:", "mirror", "aula1", 3),
+        ("REPO:aula1", "mirror/sub", "", 2),
+    ] {
+        let to = room.dir().join(to);
+        fs::create_dir(&to)?;
+        let import = ["repo", "import", from, text(&to), "--yes"];
+        let mut client = start(&room, &import)?;
+        halfway(&mut client, &to.join(below), most)?;
+        client.kill()?;
+        client.wait()?;
+        let here = to.join(below).join("win.img");
+        ensure!(!here.exists(), "{from}: half of it is to be seen");
+        let again = room.done(&import)?;
+        let came = bytes(&again, "from_source")?;
+        ensure!(came < size - recorded / 4 * 3, "{from}: {came} of {size}");
+        same(&there, &here)?;
+        whole(&here)?;
+        let last = room.done(&import)?;
+        ensure!(last["unchanged"] == count, "{from}: {last}");
+        ensure!(bytes(&last, "from_source")? < MIB as u64, "{from}: {last}");
+    }
+    Ok(())
 }
 
 /// A client whose manager came back.

@@ -4,6 +4,7 @@ mod broken;
 mod deploy;
 mod faults;
 mod foreign;
+mod full;
 mod hostile;
 mod kills;
 #[path = "../kit/mod.rs"]
@@ -22,6 +23,7 @@ mod signed;
 mod sources;
 mod tokens;
 mod upload;
+mod vanished;
 mod view;
 mod viewers;
 
