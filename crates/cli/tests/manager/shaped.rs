@@ -28,7 +28,11 @@ struct Lab {
 
 impl Lab {
     fn new() -> Result<Self> {
-        let room = Room::over(Some(Cable::new(Some("1gbit"))?))?;
+        Self::over("1gbit")
+    }
+
+    fn over(rate: &str) -> Result<Self> {
+        let room = Room::over(Some(Cable::new(Some(rate))?))?;
         kit::ext4(&room.dir().join("volume"), VOLUME, NOISE)?;
         fs::create_dir(room.images().join("aula1"))?;
         capture(&room)?;
@@ -113,6 +117,42 @@ fn loop_a_deployment_over_a_cable_moves_only_the_change_the_second_time() -> Res
     let (third, came) = lab.deploy(&["--no-cache"])?;
     ensure!(came < 12 * MIB as u64, "{came} bytes came: {third}");
     cache.unmount()
+}
+
+/// Sectors that were written to a device so far.
+fn sectors(device: &str) -> Result<u64> {
+    let name = device.strip_prefix("/dev/").context("a device")?;
+    let stat = fs::read_to_string(format!("/sys/block/{name}/stat"))?;
+    let written = stat.split_whitespace().nth(6).context("a column")?;
+    Ok(written.parse()?)
+}
+
+#[test]
+fn loop_the_disk_is_written_while_the_image_still_comes() -> Result<()> {
+    if !can() {
+        return Ok(());
+    }
+    // Slow enough that somebody can look on.
+    let lab = Lab::over("200mbit")?;
+    let cable = lab.room.cable.as_ref().context("a cable")?;
+    let (came, wrote) = (cable.received(Side::Client)?, sectors(lab.target.name())?);
+    let mut seen = None;
+    let whole = std::thread::scope(|scope| {
+        let running = scope.spawn(|| lab.deploy(&["--no-cache"]));
+        while seen.is_none() && !running.is_finished() {
+            // Half of what will be written, by the volume's noise.
+            if sectors(lab.target.name())? - wrote > NOISE << 10 {
+                seen = Some(cable.received(Side::Client)? - came);
+            }
+            std::thread::sleep(std::time::Duration::from_millis(5));
+        }
+        let ended = running.join();
+        ended.map_err(|_| anyhow::anyhow!("it panicked"))?
+    })?;
+    let (done, all) = whole;
+    let seen = seen.context("it was never seen to write")?;
+    ensure!(seen < all / 10 * 9, "{seen} of {all} had come: {done}");
+    Ok(())
 }
 
 #[test]
