@@ -145,7 +145,7 @@ fn loop_a_manager_whose_disk_fills_up_keeps_the_former_image_and_goes_on() -> Re
     refusal(&medium.filled_meanwhile(&room, &send)?, "disk/no-space")?;
     served(&room, &former)?;
     ensure!(fs::read(medium.image())? == former, "another image");
-    tidy(&medium.mount.path().join("aula1"), "win.img").or_else(only_what_came)?;
+    tidy(&medium.mount.path().join("aula1"), "win.img").or_else(|error| only_what_came(&error))?;
     medium.make_room()?;
     let again = room.done(&send)?;
     let (size, sent) = (fs::metadata(&here)?.len(), bytes(&again, "sent")?);
@@ -156,7 +156,7 @@ fn loop_a_manager_whose_disk_fills_up_keeps_the_former_image_and_goes_on() -> Re
 }
 
 /// What came stays for the next time, out of sight.
-fn only_what_came(error: anyhow::Error) -> Result<()> {
+fn only_what_came(error: &anyhow::Error) -> Result<()> {
     let text = format!("{error:#}");
     ensure!(
         text.contains(".azud-assembly-") && text.matches('"').count() == 2,
