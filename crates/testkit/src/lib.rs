@@ -14,3 +14,4 @@ pub mod proxy;
 pub mod sandbox;
 pub mod tools;
 pub mod tree;
+pub mod written;
