@@ -13,7 +13,8 @@ use rustix::fs::{FallocateFlags, fallocate};
 const MAGIC: u64 = 0x006a_7366_7773_6872;
 const VERSION: u64 = 1;
 /// Bytes about a write that are in use.
-const HEAD: u64 = 32;
+const HEAD: u64 = ENTRY as u64;
+const ENTRY: usize = 32;
 
 const FLUSH: u64 = 1;
 const FUA: u64 = 2;
@@ -128,7 +129,7 @@ impl Written {
 
 impl Entry {
     fn read(log: &File, place: u64, sector: u64) -> Result<Self> {
-        let head: [u8; HEAD as usize] = piece(log, place)?;
+        let head: [u8; ENTRY] = piece(log, place)?;
         let [at, sectors, flags, text] = [0, 8, 16, 24].map(|offset| number(&head, offset));
         let known = FLUSH | FUA | DISCARD | MARK | METADATA;
         ensure!(flags & !known == 0, "unknown flags {flags:#x}");

@@ -1,9 +1,11 @@
 //! `cargo xtask vm-tests`: the tests that need the virtual machine, in it.
 
 use std::fs::{self, File};
-use std::path::PathBuf;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+use std::process::Command;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 use azud_testkit::tools::sh;
 use serde_json::Value;
 
@@ -11,6 +13,9 @@ use super::{Ended, output_of, say, vm};
 
 /// Of the blank sticks and disks, in bytes.
 const BLANK: u64 = 64 << 20;
+/// Of the disk whose writes are recorded, and of the one that they are recorded on.
+const RECORDED: u64 = 96 << 20;
+const LOG: u64 = 1 << 30;
 /// What is on the disc.
 const DISC: &str = "cd \"$1\"; mkdir -p disc/opt/opengnsys/images/aula1
     echo 'from a disc' >disc/opt/opengnsys/images/aula1/win.img
@@ -20,15 +25,20 @@ const DISC: &str = "cd \"$1\"; mkdir -p disc/opt/opengnsys/images/aula1
 pub(super) fn run(args: &[String]) -> Result<()> {
     let begun = std::time::Instant::now();
     vm::cargo(&["build", "--quiet", "--package", "azud", "--bin", "azud"])?;
-    let program = program()?;
+    let program = program("vm")?;
     let dir = tempfile::tempdir()?;
     let path = dir.path();
-    let blank = |name: &str| -> Result<PathBuf> {
+    let blank = |name: &str, size: u64| -> Result<PathBuf> {
         let file = path.join(name);
-        File::create(&file)?.set_len(BLANK)?;
+        File::create(&file)?.set_len(size)?;
         Ok(file)
     };
-    let blanks = |names: &[&str]| names.iter().map(|name| blank(name)).collect::<Result<_>>();
+    let blanks = |names: &[&str]| -> Result<Vec<_>> {
+        names.iter().map(|name| blank(name, BLANK)).collect()
+    };
+    let log = blank("vdd", LOG)?;
+    let mut disks = blanks(&["vda", "vdb"])?;
+    disks.extend([blank("vdc", RECORDED)?, log.clone()]);
     sh(DISC, &[path.to_str().context("path is UTF-8")?])?;
     let mut command = vec![program];
     // The devices are there once for all.
@@ -36,7 +46,7 @@ pub(super) fn run(args: &[String]) -> Result<()> {
     command.extend(args.iter().cloned());
     let options = vm::Options {
         usb: blanks(&["sda", "sdb", "sdc", "sdd", "sde"])?,
-        disks: blanks(&["vda", "vdb"])?,
+        disks,
         nvme: blanks(&["nvme0n1"])?,
         dvd: Some(path.join("disc.iso")),
         env: vec![azud_testkit::tools::STRICT.to_owned()],
@@ -47,14 +57,35 @@ pub(super) fn run(args: &[String]) -> Result<()> {
     let status = vm::start(&options)?;
     fs::remove_file(path.join("disc.iso"))?;
     say(&format!("vm-tests: {:.0} s", begun.elapsed().as_secs_f64()));
-    match status {
-        0 => Ok(()),
-        status => Err(Ended(status).into()),
+    if status != 0 {
+        return Err(Ended(status).into());
     }
+    // With names given, nothing may have been recorded.
+    if args.is_empty() || is_written(&log)? {
+        replay(&log)?;
+    }
+    Ok(())
+}
+
+fn is_written(file: &Path) -> Result<bool> {
+    Ok(fs::metadata(file)?.blocks() > 0)
+}
+
+/// The disk as it was at any write, here: the host's file system is faster than the machine's.
+fn replay(log: &Path) -> Result<()> {
+    let status = Command::new(program("replay")?)
+        .arg("--nocapture")
+        .env("AZUD_WRITE_LOG", log)
+        .env("AZUD_WRITE_SIZE", RECORDED.to_string())
+        .env(azud_testkit::tools::STRICT, "1")
+        .status()
+        .context("starting the replay")?;
+    ensure!(status.success(), "the replay of the writes: {status}");
+    Ok(())
 }
 
 /// Builds the test program and says where it is.
-fn program() -> Result<String> {
+fn program(test: &str) -> Result<String> {
     let cargo = std::env::var("CARGO").unwrap_or_else(|_| "cargo".to_owned());
     let args = [
         "test",
@@ -63,7 +94,7 @@ fn program() -> Result<String> {
         "--package",
         "azud",
         "--test",
-        "vm",
+        test,
     ];
     let args = [&args[..], &["--message-format=json"]].concat();
     let told = output_of(&cargo, &args)?;
@@ -76,7 +107,7 @@ fn program() -> Result<String> {
             program
                 .rsplit('/')
                 .next()
-                .is_some_and(|name| name.starts_with("vm-"))
+                .is_some_and(|name| name.starts_with(&format!("{test}-")))
         })
-        .context("cargo built no test program called vm")
+        .with_context(|| format!("cargo built no test program called {test}"))
 }

@@ -55,7 +55,7 @@ fn vm_disks_are_found_by_number_and_by_serial_number() -> Result<()> {
     for (disk, part, serial) in [
         ("vda", "vda2", "AZUD-6"),
         ("vdb", "vdb2", "AZUD-7"),
-        ("nvme0n1", "nvme0n1p2", "AZUD-8"),
+        ("nvme0n1", "nvme0n1p2", "AZUD-10"),
     ] {
         let by_number = format!("{}:2", number(disk)?);
         let by_serial = format!("serial={serial}:2");

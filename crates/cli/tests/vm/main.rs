@@ -11,8 +11,11 @@ mod room;
 mod copies;
 mod disks;
 mod pulled;
+mod recorded;
 mod servers;
 mod shares;
+#[allow(dead_code, reason = "what finds the disk afterwards uses the rest")]
+mod steps;
 mod sticks;
 
 /// Whether this is the virtual machine, where every device is ours.
