@@ -725,6 +725,8 @@ plan-image-create = Capture an image
 plan-image-restore = Restore an image
 plan-image-rollback = Bring a former version back
 plan-image-copy = Copy an image
+plan-login = Log in at a manager
+plan-image-sign = Sign an image
 plan-deploy = Deploy an image
 plan-cache-update = Bring an image up to date
 plan-image-rm = Move an image to the trash
@@ -922,7 +924,7 @@ label-to-fetch = To fetch
 label-dirty = Not clean
 warn-beyond-stays = The last { $size } of the target lie behind the volume and keep what they hold: --unused does not reach there.
 warn-new-file = { $device } does not exist: a new file is made, not a device written.
-warn-incomplete = { $device } may be incomplete now, without a file system; repeat with --changed-only to go on.
+warn-incomplete = { $device } may be incomplete now, without a file system. Repeated, “azud deploy” goes on by itself, “azud image restore” with --changed-only.
 warn-incomplete-image = { $device } may be incomplete now, without a file system. With a sound image, --changed-only goes on where this ended.
 warn-undiscarded = The device cannot discard: unused space was left as it is.
 word-current = current
@@ -937,6 +939,7 @@ former-kept = { $days ->
     [true] , at most { $size } in a folder
    *[other] { "" }
 }
+label-name = Name
 label-purged = Deleted
 label-purges = To be deleted
 label-room-most = At most

@@ -725,6 +725,8 @@ plan-image-create = Capturar una imagen
 plan-image-restore = Restaurar una imagen
 plan-image-rollback = Recuperar una versión anterior
 plan-image-copy = Copiar una imagen
+plan-login = Iniciar sesión en un gestor
+plan-image-sign = Firmar una imagen
 plan-deploy = Desplegar una imagen
 plan-cache-update = Poner al día una imagen
 plan-remains-rm = Quitar lo que dejó una copia o puesta al día interrumpida; la imagen misma no está
@@ -922,7 +924,7 @@ label-to-fetch = Por traer
 label-dirty = Sin cerrar bien
 warn-beyond-stays = Los últimos { $size } del destino quedan detrás del volumen y conservan lo que tienen: --unused no llega hasta ahí.
 warn-new-file = { $device } no existe: se crea un fichero nuevo, no se escribe en ningún dispositivo.
-warn-incomplete = { $device } puede haber quedado incompleto, sin sistema de ficheros; repita con --changed-only para continuar.
+warn-incomplete = { $device } puede haber quedado incompleto, sin sistema de ficheros. Al repetirlo, «azud deploy» continúa por sí mismo; «azud image restore», con --changed-only.
 warn-incomplete-image = { $device } puede haber quedado incompleto, sin sistema de ficheros. Con una imagen íntegra, --changed-only continúa donde quedó.
 warn-undiscarded = El dispositivo no admite «discard»: el espacio sin usar se ha dejado como estaba.
 word-current = actual
@@ -937,6 +939,7 @@ former-kept = { $days ->
     [true] , como mucho { $size } por carpeta
    *[other] { "" }
 }
+label-name = Nombre
 label-purged = Borrado
 label-purges = Se borra
 label-room-most = Como mucho

@@ -20,9 +20,9 @@ use crate::{MIB, bytes, noise, same};
 /// Bytes of the new image, all of them new.
 const SIZE: usize = 40 * MIB;
 /// So many have come when the disk becomes full. Several pieces come at once, so not all before are there.
-const COME: u64 = 24 << 20;
+const COME: u64 = 32 << 20;
 /// So many of them have to be worth something.
-const WORTH: u64 = 8 << 20;
+const WORTH: u64 = 2 << 20;
 
 fn can() -> bool {
     have(&["mke2fs"]) && have_root()
