@@ -22,7 +22,7 @@ use crate::progress::meter::Meter;
 const PACE: Duration = Duration::from_millis(500);
 /// After one that did not arrive.
 const LULL: Duration = Duration::from_secs(10);
-/// The last report is waited for so long, if the one before arrived.
+/// The last report is waited for so long.
 const LAST_WORDS: Duration = Duration::from_secs(1);
 
 /// Tells the manager, if there is one that takes reports.
@@ -146,10 +146,9 @@ impl Work {
         };
         now.last = true;
         self.changed.notify_all();
-        if !now.trouble {
-            let sent = |now: &mut Now| !now.silent && !now.trouble;
-            drop(self.changed.wait_timeout_while(now, LAST_WORDS, sent));
-        }
+        // Also after one that did not arrive: the manager may be back.
+        let sent = |now: &mut Now| !now.silent;
+        drop(self.changed.wait_timeout_while(now, LAST_WORDS, sent));
     }
 
     /// Brings the report up to date.

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, VecDeque};
 
 use serde::{Deserialize, Serialize};
 
+use crate::progress::Phase;
 use crate::report::{Report, State};
 
 /// So many computers are known.
@@ -86,6 +87,9 @@ impl Computer {
                 since: now,
             });
         }
+        if report.state != State::Done && restores && writes(report) {
+            self.carries = None;
+        }
         if let (State::Failed, Some(code)) = (report.state, &report.code) {
             self.failures.push_front(Failed {
                 job: report.job.clone(),
@@ -97,6 +101,15 @@ impl Computer {
             self.failures.truncate(FAILURES);
         }
     }
+}
+
+/// Whether a disk is being changed: what it held before, it does not hold any more.
+fn writes(report: &Report) -> bool {
+    let phases = [Phase::Restore, Phase::Compare].map(Phase::name);
+    report
+        .phase
+        .as_deref()
+        .is_some_and(|phase| phases.contains(&phase))
 }
 
 /// A computer as the manager shows it: its clock counts, not that of whoever looks.
@@ -199,6 +212,25 @@ mod tests {
 
     fn report(host: &str, job: &str) -> Report {
         Report::begun(host, job, "REPO:aula1/win")
+    }
+
+    #[test]
+    fn a_disk_that_is_half_written_carries_nothing() {
+        let mut room = Room::default();
+        let at = |phase: &str| Report {
+            phase: Some(phase.to_owned()),
+            ..report("pc1", "deploy")
+        };
+        let mut carries =
+            |report: Report| room.note(report, "10.0.0.1", 1).unwrap().carries.is_some();
+        assert!(carries(at("restore").finished()));
+        assert!(carries(at("assemble")), "only the cache is written");
+        assert!(carries(at("assemble").failed("repo/unreachable", "")));
+        assert!(!carries(at("restore")));
+        assert!(!carries(at("read-back")), "it is not done yet");
+        assert!(!carries(at("restore").failed("disk/io", "")));
+        assert!(carries(at("compare").finished()));
+        assert!(!carries(at("compare").failed("disk/io", "")));
     }
 
     #[test]

@@ -186,3 +186,34 @@ fn work_goes_on_when_nobody_takes_reports() -> Result<()> {
     room.done(&["image", "restore", text(&image), text(&disk), "--yes"])?;
     refusal(&room.run(&["room", "status"])?, "repo/unreachable")
 }
+
+#[test]
+fn a_manager_that_was_away_hears_how_the_work_ended() -> Result<()> {
+    let room = Room::new()?;
+    image(&room, "aula1/win.img", &noise(17, 96 * MIB))?;
+    let manager = look_after(&room)?;
+    let port = manager.port;
+    let to = room.dir().join("copies");
+    fs::create_dir(&to)?;
+    let to = to.join("win.img");
+    let mut copy = room.command(&["image", "copy", "REPO:aula1/win", text(&to), "--yes"]);
+    let mut child = copy.stdout(Stdio::null()).spawn()?;
+    let folder = to.parent().context("a folder")?;
+    while fs::read_dir(folder)?.count() == 0 {
+        ensure!(child.try_wait()?.is_none(), "it ended before");
+        sleep(Duration::from_millis(1));
+    }
+    manager.kill()?;
+    // Longer than between two reports: one of them finds nobody.
+    sleep(Duration::from_millis(1500));
+    ensure!(child.try_wait()?.is_none(), "it ended meanwhile");
+    let _manager = room.serve_at(port)?;
+    ensure!(child.wait()?.success());
+    let seen = computer(&room)?;
+    let report = &seen["report"];
+    ensure!(
+        report["job"] == "image-copy" && report["state"] == "done",
+        "{seen}"
+    );
+    Ok(())
+}
