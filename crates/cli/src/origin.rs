@@ -4,15 +4,15 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use azud_core::assembly::Source;
+use azud_core::assembly::{Layout, Source};
 use azud_core::code::Code;
 use azud_core::name::beside;
 use azud_core::reference::ImageRef;
 use azud_image::Native;
 use azud_image::sniff::{Sniffed, sniff};
-use azud_store::Stored;
 use azud_store::assembly::FileSource;
 use azud_store::side::{Carried, FULL_SUM, HTTPS_ONLY, INFO, InfoLine};
+use azud_store::{StoreError, Stored};
 use azud_transport::NetError;
 use azud_transport::http::{Moment, Patience, RemoteImage};
 
@@ -117,6 +117,15 @@ impl Origin {
             Self::File(_, source) => source,
             Self::Manager(image) => &**image,
         }
+    }
+
+    /// What it consists of.
+    pub(crate) fn layout(&self) -> Result<Layout, StoreError> {
+        let layout = self.source().layout();
+        layout.map_err(|source| StoreError::Source {
+            name: self.name(),
+            source,
+        })
     }
 
     /// The file, if it is one.

@@ -6,8 +6,8 @@ use azud_core::assembly::{Layout, Plan as Pieces};
 use azud_core::bitmap::Bitmap;
 use azud_core::code::Code;
 use azud_core::progress::{Phase, Progress};
+use azud_store::Identity;
 use azud_store::side::{Carried, InfoLine};
-use azud_store::{Identity, StoreError};
 use azud_transport::NetError;
 use azud_transport::http::{Published, Upload, send};
 use serde_json::json;
@@ -46,11 +46,7 @@ impl Sending<'_> {
     pub(crate) fn run(&self, context: &Context) -> Result<(), Failure> {
         let begun = Instant::now();
         self.from.refuse_unfit(context)?;
-        let layout = self.from.source().layout();
-        let layout = layout.map_err(|source| StoreError::Source {
-            name: self.from.name(),
-            source,
-        })?;
+        let layout = self.from.layout()?;
         let present = self.to.present()?;
         let plan = self.plan(context, &layout, &present);
         if settle(context, &plan, self.writing) == Step::Stop {

@@ -108,18 +108,18 @@ impl Serve {
     }
 
     /// Patterns of images that neighbours, swarms and sessions are not to give.
-    pub(crate) fn https_only(self) -> Vec<String> {
-        self.https_only.map(Texts::all).unwrap_or_default()
+    pub(crate) fn https_only(&self) -> Vec<String> {
+        self.https_only.clone().map(Texts::all).unwrap_or_default()
     }
 
     /// Where to listen.
-    pub(crate) fn listen(self) -> Vec<String> {
-        self.listen.map(Texts::all).unwrap_or_default()
+    pub(crate) fn listen(&self) -> Vec<String> {
+        self.listen.clone().map(Texts::all).unwrap_or_default()
     }
 }
 
 /// One text or several.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Clone, Deserialize)]
 #[serde(untagged)]
 enum Texts {
     One(String),

@@ -1,7 +1,5 @@
 //! Several places that have one image: it is fetched from all of them.
 
-use azud_core::assembly::Layout;
-use azud_store::StoreError;
 use azud_store::assembly::Several;
 
 use crate::commands::Context;
@@ -22,10 +20,10 @@ pub(crate) fn together<'a>(
     if others.is_empty() {
         return Ok(None);
     }
-    let wanted = layout(first)?;
+    let wanted = first.layout()?;
     let mut sources = vec![(first.source(), rank(first))];
     for other in others {
-        match layout(other) {
+        match other.layout() {
             Ok(there) if there.identity() == wanted.identity() => {
                 sources.push((other.source(), rank(other)));
             }
@@ -60,16 +58,6 @@ pub(crate) fn tell_left_out(context: &Context, several: &Several<'_>) {
 /// What is at this computer is asked before what has to serve others too.
 fn rank(origin: &Origin) -> u32 {
     u32::from(origin.source().is_far())
-}
-
-fn layout(origin: &Origin) -> Result<Layout, StoreError> {
-    origin
-        .source()
-        .layout()
-        .map_err(|source| StoreError::Source {
-            name: origin.name(),
-            source,
-        })
 }
 
 fn goes_on() -> bool {

@@ -10,7 +10,6 @@ use azud_core::assembly::Layout;
 use azud_core::code::Code;
 use azud_core::reference::ImageRef;
 use azud_image::signature::{Claim, MAX_SIGNATURE, SignatureError, TrustedKey, check};
-use azud_store::StoreError;
 use azud_store::assembly::FileSource;
 
 use crate::commands::Context;
@@ -96,11 +95,7 @@ pub(crate) fn origin(
     let Some(trust) = Trust::of(context)? else {
         return Ok(None);
     };
-    let layout = origin.source().layout();
-    let layout = layout.map_err(|source| StoreError::Source {
-        name: origin.name(),
-        source,
-    })?;
+    let layout = origin.layout()?;
     let signature = carried(origin)?;
     trust.check(named, &layout, signature.as_deref()).map(Some)
 }

@@ -11,6 +11,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::reference::{Host, SubPath};
 
+/// The field of an answer that says of an image that none but a manager is to give it.
+pub const HTTPS_ONLY_HEADER: &str = "azud-https-only";
+
 /// The longest pattern of names, in bytes.
 pub const MAX_PATTERN: usize = 1024;
 

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use azud_core::access::NamePattern;
 use azud_core::reference::{ImageRef, SubPath};
 
-use crate::mounts::placed;
+use crate::mounts::is_meant;
 use crate::token::Role;
 
 /// What the bearer of a token is allowed. Every route finds it among the extensions of its request.
@@ -42,15 +42,7 @@ impl Grant {
     /// Whether an image is there for the bearer, by its name in the repository, or as `ADDRESS:sub/name` in one that
     /// is mounted here. What cannot be a name is not there for a token that is bound to images.
     pub(crate) fn sees(&self, name: &str) -> bool {
-        if self.sees_all() {
-            return true;
-        }
-        if let Some((host, image)) = placed(name) {
-            let of_it = |pattern: &NamePattern| pattern.in_repository(&host);
-            let mut patterns = self.images.iter().filter_map(of_it);
-            return patterns.any(|it| it.matches(&image));
-        }
-        SubPath::parse(name).is_ok_and(|name| self.matches(&name))
+        self.sees_all() || is_meant(&self.images, name)
     }
 
     /// Whether the bearer sees what a computer does with an image, by what it was called there.

@@ -204,9 +204,7 @@ impl Library {
     /// Its versions, the present one first; of one that is only in the trash, too.
     pub(crate) fn history(&self, name: &str) -> Result<Vec<Told>, Problem> {
         let image = self.place(name)?.image;
-        if self.seclusion.hides() && self.seclusion.holds(name, &image.path()) {
-            return Err(Problem::new(StatusCode::NOT_FOUND, Code::NotFound, name));
-        }
+        self.is_https_only(name, &image)?;
         let versions = trash::history(&image, SystemTime::now(), &identity)?;
         Ok(versions.into_iter().map(Told::from).collect())
     }
@@ -244,11 +242,17 @@ impl Library {
     /// Where an image is that may be given here; whether it travels over HTTPS alone.
     fn shown(&self, name: &str) -> Result<(ImageFile, bool), Problem> {
         let image = self.spot(name)?;
+        let https_only = self.is_https_only(name, &image)?;
+        Ok((image, https_only))
+    }
+
+    /// Whether an image travels over HTTPS alone; where such images are not given, it is not there.
+    fn is_https_only(&self, name: &str, image: &ImageFile) -> Result<bool, Problem> {
         let https_only = self.seclusion.holds(name, &image.path());
         if https_only && self.seclusion.hides() {
             return Err(Problem::new(StatusCode::NOT_FOUND, Code::NotFound, name));
         }
-        Ok((image, https_only))
+        Ok(https_only)
     }
 
     fn own(&self, name: &SubPath) -> Result<Spot, Problem> {

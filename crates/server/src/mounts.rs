@@ -4,6 +4,7 @@ use std::fmt::Debug;
 use std::path::PathBuf;
 
 use axum::http::StatusCode;
+use azud_core::access::NamePattern;
 use azud_core::namespace::{self, PlaceError};
 use azud_core::reference::{Folder, Host, ImageRef, SubPath, Where};
 use azud_store::tree::Tree;
@@ -40,6 +41,17 @@ pub(crate) fn placed(name: &str) -> Option<(Host, SubPath)> {
         }) => Some((host, image)),
         Ok(_) | Err(_) => None,
     }
+}
+
+/// Whether one of these patterns means an image, by its name in the repository, or as `ADDRESS:sub/name` in one that is
+/// mounted here. What cannot be a name is meant by none.
+pub(crate) fn is_meant(patterns: &[NamePattern], name: &str) -> bool {
+    if let Some((host, image)) = placed(name) {
+        let of_it = |pattern: &NamePattern| pattern.in_repository(&host);
+        let mut patterns = patterns.iter().filter_map(of_it);
+        return patterns.any(|pattern| pattern.matches(&image));
+    }
+    SubPath::parse(name).is_ok_and(|name| patterns.iter().any(|pattern| pattern.matches(&name)))
 }
 
 /// The tree of another computer's repository.

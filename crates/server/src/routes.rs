@@ -13,6 +13,7 @@ use axum::extract::{Extension, FromRef, Path, Query, Request, State};
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::{Json, Router};
+use azud_core::access::HTTPS_ONLY_HEADER;
 use azud_core::assembly::Layout;
 use azud_core::code::Code;
 use azud_core::io::ReadAt;
@@ -34,7 +35,6 @@ use crate::metrics::{self, Metrics, counted, named};
 use crate::openapi::{self, Octets};
 use crate::problem::Problem;
 use crate::reports::{self, AllReports, Reports};
-use crate::seclusion::HEADER;
 use crate::side;
 use crate::token::Tokens;
 use crate::upload::{self, Uploads};
@@ -338,7 +338,7 @@ pub(crate) fn unchanged(headers: &HeaderMap, tag: &HeaderValue) -> Result<(), Pr
 /// What an answer says of an image that travels over HTTPS alone.
 fn secluded(found: &Found) -> HeaderMap {
     let word = (
-        HeaderName::from_static(HEADER),
+        HeaderName::from_static(HTTPS_ONLY_HEADER),
         HeaderValue::from_static("true"),
     );
     found.https_only.then_some(word).into_iter().collect()

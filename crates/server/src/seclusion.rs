@@ -4,13 +4,9 @@ use std::path::Path;
 
 use azud_core::access::NamePattern;
 use azud_core::name::beside;
-use azud_core::reference::SubPath;
 use azud_store::side::HTTPS_ONLY;
 
-use crate::mounts::placed;
-
-/// What an answer about such an image says of it.
-pub(crate) const HEADER: &str = "azud-https-only";
+use crate::mounts::is_meant;
 
 /// What others join a swarm or a session with.
 const WAYS: [&str; 4] = [".torrent", ".torrent.bf", ".torrent.bfog", ".mcast"];
@@ -33,18 +29,7 @@ impl Seclusion {
 
     /// Whether an image is one of them, by its name as it is asked for and by where it lies.
     pub(crate) fn holds(&self, name: &str, path: &Path) -> bool {
-        self.is_named(name) || beside(path, HTTPS_ONLY).symlink_metadata().is_ok()
-    }
-
-    fn is_named(&self, name: &str) -> bool {
-        if let Some((host, image)) = placed(name) {
-            let of_it = self.patterns.iter();
-            return of_it
-                .filter_map(|pattern| pattern.in_repository(&host))
-                .any(|pattern| pattern.matches(&image));
-        }
-        let name = SubPath::parse(name);
-        name.is_ok_and(|name| self.patterns.iter().any(|pattern| pattern.matches(&name)))
+        is_meant(&self.patterns, name) || beside(path, HTTPS_ONLY).symlink_metadata().is_ok()
     }
 
     /// Whether such an image is not there for anybody who asks here.

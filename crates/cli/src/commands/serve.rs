@@ -116,7 +116,8 @@ impl Args {
     /// When it cannot listen, or images or state cannot be read.
     pub fn run(&self, context: &Context) -> Result<(), Failure> {
         let site = Site::load(&context.site)?;
-        let (images, listen) = self.settings(context, &site)?;
+        let file = Serve::load()?;
+        let (images, listen) = self.settings(context, &site, &file)?;
         let state = self.state.dir()?;
         let mut addresses = own_addresses()?;
         addresses.extend(
@@ -139,8 +140,8 @@ impl Args {
             state,
             addresses,
             read_only: self.read_only,
-            retention: self.keeping()?.rules(),
-            https_only: self.secluded()?,
+            retention: self.keeping(&file)?.rules(),
+            https_only: self.secluded(&file)?,
             mounts: Arc::new(MountedHere::on(site)),
             // What systemd is shown it keeps, for more than root to read.
             first_token: std::env::var_os("JOURNAL_STREAM").is_none(),
@@ -153,23 +154,18 @@ impl Args {
     }
 
     /// Those of the command line and those of the file.
-    fn secluded(&self) -> Result<Vec<NamePattern>, Failure> {
+    fn secluded(&self, file: &Serve) -> Result<Vec<NamePattern>, Failure> {
         let understood = |text: String| {
             let pattern = text.parse::<NamePattern>();
             pattern.map_err(|why| bad(&format!("https_only {text:?}"), &why.to_string()))
         };
-        let file = Serve::load()?.https_only().into_iter().map(understood);
-        self.https_only
-            .iter()
-            .cloned()
-            .map(Ok)
-            .chain(file)
+        let said = self.https_only.iter().cloned().map(Ok);
+        said.chain(file.https_only().into_iter().map(understood))
             .collect()
     }
 
     /// How long former versions stay: an option goes before the file.
-    fn keeping(&self) -> Result<Keeping, Failure> {
-        let file = Serve::load()?;
+    fn keeping(&self, file: &Serve) -> Result<Keeping, Failure> {
         let understood = |text: &String| {
             size(text).map_err(|_| bad(&format!("keep_bytes {text:?}"), "a size, like 200G"))
         };
@@ -185,12 +181,12 @@ impl Args {
         &self,
         context: &Context,
         site: &Site,
+        file: &Serve,
     ) -> Result<(PathBuf, Vec<SocketAddr>), Failure> {
         let variable = |name| std::env::var_os(name).filter(|value| !value.is_empty());
-        let mut file = Serve::load()?;
         let said = self.images.clone();
         let said = said.or_else(|| variable("AZUD_IMAGES").map(PathBuf::from));
-        let images = match said.or(file.images.take()) {
+        let images = match said.or_else(|| file.images.clone()) {
             Some(dir) => place::folder(context, &dir)?,
             None => self.usual(context, site),
         };

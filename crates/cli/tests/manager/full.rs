@@ -15,12 +15,12 @@ use azud_testkit::tools::{have, have_root, run};
 use crate::kit::{self, Disk, Said, text, whole};
 use crate::server::{Manager, Room, refusal};
 use crate::upload::tidy;
-use crate::{MIB, bytes, noise, same};
+use crate::{MIB, bytes, noise, same, update};
 
 /// Bytes of the new image, all of them new.
 const SIZE: usize = 40 * MIB;
 /// So many have come when the disk becomes full. Several pieces come at once, so not all before are there.
-const COME: u64 = 32 << 20;
+const COME: u64 = 24 << 20;
 /// So many of them have to be worth something.
 const WORTH: u64 = 2 << 20;
 
@@ -217,14 +217,7 @@ fn loop_a_cache_that_fills_up_keeps_the_former_image_and_goes_on() -> Result<()>
     let manager = room.serve()?;
     room.know(&manager)?;
     let (here, former) = (medium.image(), fs::read(medium.image())?);
-    let update = [
-        "cache",
-        "update",
-        text(&here),
-        "--from",
-        "REPO:aula1/win",
-        "--yes",
-    ];
+    let update = update(&here);
     refusal(&medium.filled_meanwhile(&room, &update)?, "disk/no-space")?;
     ensure!(fs::read(&here)? == former, "another image");
     whole(&here)?;

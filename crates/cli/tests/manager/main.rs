@@ -47,6 +47,12 @@ fn image(room: &Room, name: &str, volume: &[u8]) -> Result<()> {
     Ok(())
 }
 
+/// Brings a file to what the manager has of `aula1/win`.
+fn update(here: &Path) -> [&str; 6] {
+    let from = "REPO:aula1/win";
+    ["cache", "update", text(here), "--from", from, "--yes"]
+}
+
 fn noise(seed: u64, len: usize) -> Vec<u8> {
     let mut random = Random(seed);
     std::iter::repeat_with(|| random.next().to_le_bytes())
@@ -108,14 +114,7 @@ fn an_image_comes_whole_and_its_change_alone() -> Result<()> {
     );
     volume[9 * MIB..10 * MIB].fill(7);
     image(&room, "aula1/win.img", &volume)?;
-    let update = [
-        "cache",
-        "update",
-        text(&here),
-        "--from",
-        "REPO:aula1/win",
-        "--yes",
-    ];
+    let update = update(&here);
     let second = room.done(&update)?;
     same(&there, &here)?;
     ensure!(

@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 
 use crate::kit::text;
 use crate::server::{Room, refusal};
-use crate::{MIB, image, noise};
+use crate::{MIB, image, noise, update};
 
 /// A pair of keys of stock minisign, without a password; the public one.
 fn keys(room: &Room, name: &str) -> Result<(PathBuf, String)> {
@@ -125,14 +125,7 @@ fn a_computer_with_keys_takes_signed_images_only() -> Result<()> {
     let cache = room.dir().join("cache");
     fs::create_dir(&cache)?;
     let here = cache.join("win.img");
-    let update = [
-        "cache",
-        "update",
-        text(&here),
-        "--from",
-        "REPO:aula1/win",
-        "--yes",
-    ];
+    let update = update(&here);
     refusal(&room.run(&update)?, "trust/unsigned")?;
     sign(&room, &win, &other_key, "aula1/win")?;
     refusal(&room.run(&update)?, "trust/bad-signature")?;

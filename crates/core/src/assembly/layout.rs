@@ -214,6 +214,20 @@ impl Layout {
         Some(facts.created.as_str()).filter(|time| !time.is_empty())
     }
 
+    /// Whether all pieces that lie whole within these bytes match their hashes.
+    pub fn fits(&self, offset: u64, bytes: &[u8]) -> bool {
+        let first = self.pieces.partition_point(|piece| piece.offset < offset);
+        let end = offset + bytes.len() as u64;
+        let mut inside = self.pieces[first..]
+            .iter()
+            .take_while(|piece| piece.end() <= end);
+        inside.all(|piece| {
+            let at = usize::try_from(piece.offset - offset).expect("within the bytes");
+            let part = &bytes[at..at + piece.len as usize];
+            blake3::hash(part).as_bytes() == &piece.hash
+        })
+    }
+
     /// Whether it is a native image.
     pub fn is_native(&self) -> bool {
         self.native

@@ -8,8 +8,6 @@ use std::time::{Duration, Instant};
 use azud_core::assembly::{Answer, Layout, Roster, Source, SourceError};
 use azud_core::format::Hash;
 
-use super::fill::is;
-
 /// Between two rounds in which nobody answers.
 const PAUSE: Duration = Duration::from_millis(250);
 
@@ -63,20 +61,6 @@ impl<'a> Several<'a> {
         self.roster.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Whether all whole pieces in these bytes are right.
-    fn fits(&self, offset: u64, bytes: &[u8]) -> bool {
-        let pieces = self.wanted.pieces();
-        let first = pieces.partition_point(|piece| piece.offset < offset);
-        let end = offset + bytes.len() as u64;
-        let inside = pieces[first..]
-            .iter()
-            .take_while(|piece| piece.end() <= end);
-        inside.into_iter().all(|piece| {
-            let at = usize::try_from(piece.offset - offset).expect("within the bytes");
-            is(piece, &bytes[at..at + piece.len as usize])
-        })
-    }
-
     /// Asks one after the other. What all of them have wrong is given as it is: whoever reads sees it.
     fn round(&self, offset: u64, buf: &mut [u8]) -> Result<(), SourceError> {
         let mut tried = Vec::new();
@@ -87,7 +71,7 @@ impl<'a> Several<'a> {
             let Some(number) = asked else { return last };
             last = self.sources[number].read(offset, buf);
             let answer = match &last {
-                Ok(()) if self.fits(offset, buf) => Answer::Good,
+                Ok(()) if self.wanted.fits(offset, buf) => Answer::Good,
                 Ok(()) => Answer::Lied,
                 Err(SourceError::Changed) => Answer::Changed,
                 Err(_) => Answer::Failed,

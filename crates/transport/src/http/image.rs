@@ -3,6 +3,7 @@
 use std::io::{self, Read};
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use azud_core::access::HTTPS_ONLY_HEADER;
 use azud_core::assembly::{Layout, Source, SourceError};
 use azud_core::format::Hash;
 use azud_core::io::ReadAt;
@@ -30,9 +31,6 @@ pub struct RemoteImage {
     received: AtomicU64,
     https_only: bool,
 }
-
-/// What an answer says of an image that travels over HTTPS alone.
-const HTTPS_ONLY: &str = "azud-https-only";
 
 impl RemoteImage {
     /// Asks for an image by its name in the repository, and for what it consists of. An index in the making is
@@ -97,19 +95,6 @@ impl RemoteImage {
     /// Bytes of index and image that came so far.
     pub fn received(&self) -> u64 {
         self.received.load(Ordering::Relaxed)
-    }
-
-    /// Whether whole pieces in these bytes match their hashes.
-    pub(super) fn fits(&self, offset: u64, bytes: &[u8]) -> bool {
-        let pieces = self.layout.pieces();
-        let first = pieces.partition_point(|piece| piece.offset < offset);
-        let end = offset + bytes.len() as u64;
-        let inside = pieces[first..].iter().take_while(|it| it.end() <= end);
-        inside.fold(true, |fits, piece| {
-            let at = usize::try_from(piece.offset - offset).expect("within the bytes");
-            let part = &bytes[at..at + piece.len as usize];
-            fits && blake3::hash(part).as_bytes() == &piece.hash
-        })
     }
 
     /// What is wrong with bytes that do not fit.
@@ -178,7 +163,7 @@ fn first_layout(
 fn layout(client: &Client, path: &str, name: &str) -> Result<(Layout, bool)> {
     let index = format!("{path}/index");
     let response = client.get(&index, &[], name)?;
-    let https_only = response.headers().contains_key(HTTPS_ONLY);
+    let https_only = response.headers().contains_key(HTTPS_ONLY_HEADER);
     let mut bytes = Vec::new();
     let read = response
         .into_body()
@@ -247,7 +232,7 @@ impl ReadAt for RemoteImage {
         let fetch = |offset: u64, buf: &mut [u8]| self.fetch_surely(offset, buf);
         self.gather.read((offset, buf), &fetch)?;
         for _ in 1..TRIES {
-            if self.fits(offset, buf) {
+            if self.layout.fits(offset, buf) {
                 break;
             }
             self.fetch_surely(offset, buf)?;

@@ -87,7 +87,7 @@ fn fetch(image: &RemoteImage, pieces: std::ops::Range<usize>) -> io::Result<Vec<
     let len = usize::try_from(last.end() - first.offset).map_err(io::Error::other)?;
     let mut bytes = vec![0; len];
     image.read_exact_at(&mut bytes, first.offset)?;
-    if image.fits(first.offset, &bytes) {
+    if image.layout().fits(first.offset, &bytes) {
         Ok(bytes)
     } else {
         Err(image.other_bytes().into())
