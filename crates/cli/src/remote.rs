@@ -140,6 +140,12 @@ impl Remote {
         }
     }
 
+    /// Asks whether an image of at most so many bytes could be sent.
+    pub(crate) fn rehearse(&self, context: &Context, bytes: u64) -> Result<(), Failure> {
+        let asked = Upload::rehearse(&self.client, self.opening(bytes, None));
+        asked.map_err(|error| told(context, error))
+    }
+
     /// Begins to send an image of at most so many bytes.
     pub(crate) fn open(
         &self,
@@ -147,14 +153,29 @@ impl Remote {
         bytes: u64,
         info: Option<&InfoLine>,
     ) -> Result<Upload, NetError> {
-        let opening = Opening {
+        let opening = self.opening(bytes, info);
+        let patience = patience(context, self.client.host());
+        Upload::open((self.client.clone(), patience), opening, has_ended)
+    }
+
+    fn opening(&self, bytes: u64, info: Option<&InfoLine>) -> Opening {
+        Opening {
             name: self.name.clone(),
             bytes,
             info: info.map(|line| line.to_line().trim_end().to_owned()),
             sender: this_process(),
             instead_of: None,
-        };
-        let patience = patience(context, self.client.host());
-        Upload::open((self.client.clone(), patience), opening, has_ended)
+            rehearsal: false,
+        }
+    }
+}
+
+/// A manager's failure to take an image: room is made there, not here.
+pub(crate) fn told(context: &Context, error: NetError) -> Failure {
+    let failure = Failure::from(error);
+    match failure.code {
+        Code::TooLittleRoom => failure.with_hint(context.catalog.text("hint-room-there")),
+        Code::FileTooLarge => failure.with_hint(context.catalog.text("hint-file-system-there")),
+        _ => failure,
     }
 }

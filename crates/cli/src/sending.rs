@@ -20,7 +20,7 @@ use crate::human;
 use crate::keeping;
 use crate::origin::Origin;
 use crate::plan::{Plan, Value};
-use crate::remote::{Present, Remote};
+use crate::remote::{Present, Remote, told};
 use crate::table;
 
 /// So often a manager may say that pieces are lacking, before that is its fault.
@@ -49,6 +49,7 @@ impl Sending<'_> {
         let layout = self.from.layout()?;
         let present = self.to.present()?;
         let plan = self.plan(context, &layout, &present);
+        self.to.rehearse(context, layout.size())?;
         if settle(context, &plan, self.writing) == Step::Stop {
             return Ok(());
         }
@@ -63,7 +64,8 @@ impl Sending<'_> {
             }) => self.attempt(context, what, true),
             other => other,
         };
-        self.show(context, &layout, &done?, begun);
+        let done = done.map_err(|error| told(context, error))?;
+        self.show(context, &layout, &done, begun);
         Ok(())
     }
 

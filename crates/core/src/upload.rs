@@ -82,13 +82,16 @@ pub struct Opening {
     /// Whose upload may be taken over, because the client knows that it is dead.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub instead_of: Option<String>,
+    /// Whether it is only asked if it could begin: nothing is locked, reserved or made.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub rehearsal: bool,
 }
 
 /// An upload that was begun.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 pub struct Opened {
-    /// How it is called.
+    /// How it is called; empty after a rehearsal.
     pub id: String,
     /// Bytes of pieces that an earlier upload of this name left.
     pub arrived: u64,

@@ -229,3 +229,39 @@ fn loop_a_cache_that_fills_up_keeps_the_former_image_and_goes_on() -> Result<()>
     whole(&here)?;
     Ok(())
 }
+
+#[test]
+fn loop_what_does_not_fit_is_refused_by_the_plan_and_makes_nothing() -> Result<()> {
+    if !can() {
+        return Ok(());
+    }
+    let room = Room::new()?;
+    let medium = Medium::new(&room, "ext4")?;
+    let (_manager, here) = lab(&room, &medium)?;
+    let large = room.dir().join("large");
+    fs::write(&large, noise(74, 8 * MIB))?;
+    medium.fill()?;
+    let create = ["image", "create", text(&large), "REPO:aula3/deb"];
+    let copy = ["image", "copy", text(&here), "REPO:aula3/deb"];
+    for what in [create, copy] {
+        for how in ["--dry-run", "--yes"] {
+            let said = room.run(&[&what[..], &[how]].concat())?;
+            refusal(&said, "store/no-room")?;
+            let hint = said.last()["error"]["hint"].to_string();
+            ensure!(
+                hint.contains("azud serve") && !hint.contains("--move"),
+                "{hint}"
+            );
+        }
+    }
+    ensure!(!medium.mount.path().join("aula3").exists(), "a folder");
+    tidy(&medium.mount.path().join("aula1"), "win.img")?;
+    medium.make_room()?;
+    room.done(&[&create[..], &["--dry-run"]].concat())?;
+    ensure!(
+        !medium.mount.path().join("aula3").exists(),
+        "a plan made it"
+    );
+    room.done(&[&create[..], &["--yes"]].concat())?;
+    whole(&medium.mount.path().join("aula3/deb.img")).map(drop)
+}

@@ -20,7 +20,7 @@ use azud_store::assembly::{Inbox, identity};
 use azud_store::retention::Retention;
 use azud_store::side::InfoLine;
 use azud_store::trash::remove;
-use azud_store::tree::Tree;
+use azud_store::tree::{Spot, Tree};
 
 use crate::mounts::placed;
 use crate::problem::{Problem, of_root};
@@ -76,25 +76,21 @@ impl Uploads {
         Ok(session)
     }
 
+    /// Says whether one could begin: nothing is made for it.
+    fn rehearse(&self, opening: &Opening) -> Result<Opened, Problem> {
+        let (name, _) = understood(opening)?;
+        self.admit(&name, opening.bytes)?;
+        Ok(Opened {
+            id: String::new(),
+            arrived: 0,
+        })
+    }
+
     /// Begins one.
     fn open(&self, opening: &Opening) -> Result<Opened, Problem> {
-        let bad = |code, detail: String| Problem::new(StatusCode::BAD_REQUEST, code, detail);
-        let name =
-            SubPath::parse(&opening.name).map_err(|error| bad(Code::BadName, error.to_string()))?;
-        if placed(&opening.name).is_some() {
-            let text = format!("{} is in another repository", opening.name);
-            return Err(bad(Code::BadName, text));
-        }
-        if opening.sender.len() > MAX_SENDER {
-            return Err(bad(Code::BadUpload, "its sender is too long".to_owned()));
-        }
-        let info = opening.info.as_deref().map(|line| {
-            InfoLine::parse(line).ok_or_else(|| bad(Code::BadUpload, "no line of .info".to_owned()))
-        });
-        let info = info.transpose()?;
+        let (name, info) = understood(opening)?;
         self.make_way(&name, opening)?;
-        let tree = Tree::open(&self.root, Path::new("")).map_err(of_root)?;
-        let mut spot = tree.spot(&name)?;
+        let (tree, mut spot) = self.admit(&name, opening.bytes)?;
         if spot.missing {
             tree.make_folder(name.folder())?;
             spot = tree.spot(&name)?;
@@ -117,6 +113,14 @@ impl Uploads {
         let session = Session::new(name, opening, info, (inbox, left), self.retention);
         self.sessions().insert(id.clone(), Arc::new(session));
         Ok(Opened { id, arrived })
+    }
+
+    /// The place of an image of so many bytes, if there can be room for it.
+    fn admit(&self, name: &SubPath, bytes: u64) -> Result<(Tree, Spot), Problem> {
+        let tree = Tree::open(&self.root, Path::new("")).map_err(of_root)?;
+        let spot = tree.spot(name)?;
+        Inbox::foresee(&spot.image, bytes)?;
+        Ok((tree, spot))
     }
 
     /// Moves an image to the trash.
@@ -175,6 +179,24 @@ impl Uploads {
         session.give_up();
         Ok(())
     }
+}
+
+/// What is to be sent: its name, and its line of `.info`.
+fn understood(opening: &Opening) -> Result<(SubPath, Option<InfoLine>), Problem> {
+    let bad = |code, detail: String| Problem::new(StatusCode::BAD_REQUEST, code, detail);
+    let name =
+        SubPath::parse(&opening.name).map_err(|error| bad(Code::BadName, error.to_string()))?;
+    if placed(&opening.name).is_some() {
+        let text = format!("{} is in another repository", opening.name);
+        return Err(bad(Code::BadName, text));
+    }
+    if opening.sender.len() > MAX_SENDER {
+        return Err(bad(Code::BadUpload, "its sender is too long".to_owned()));
+    }
+    let info = opening.info.as_deref().map(|line| {
+        InfoLine::parse(line).ok_or_else(|| bad(Code::BadUpload, "no line of .info".to_owned()))
+    });
+    Ok((name, info.transpose()?))
 }
 
 /// Gives up whatever has lapsed, for as long as there is somebody who could ask for it.

@@ -85,7 +85,10 @@ async fn found(
     post,
     path = "/v1/uploads",
     request_body = Opening,
-    responses((status = 201, description = "It can begin.", body = Opened))
+    responses(
+        (status = 201, description = "It has begun.", body = Opened),
+        (status = 200, description = "A rehearsal: it could begin.", body = Opened),
+    )
 )]
 async fn open(
     State(shared): State<Arc<Shared>>,
@@ -98,6 +101,10 @@ async fn open(
     if !grant.sees(&opening.name) {
         let (status, name) = (StatusCode::NOT_FOUND, opening.name);
         return Err(Problem::new(status, Code::NotFound, name));
+    }
+    if opening.rehearsal {
+        let opened = blocking(move || shared.uploads.rehearse(&opening)).await?;
+        return Ok((StatusCode::OK, Json(opened)));
     }
     let opened = blocking(move || shared.uploads.open(&opening)).await?;
     Ok((StatusCode::CREATED, Json(opened)))

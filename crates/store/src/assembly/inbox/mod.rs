@@ -32,7 +32,7 @@ use super::{Assembly, Facts, Moving, Report, Way, is_half_moved};
 use crate::durable;
 use crate::error::{At, Result, StoreError};
 use crate::publish::{Staging, accompany};
-use crate::room::Room;
+use crate::room::{Room, on_medium};
 use crate::stage;
 
 /// The file of an image whose pieces are sent in any order. Nobody else can write the image meanwhile. Dropped, it
@@ -79,6 +79,21 @@ pub struct Incoming<'a> {
 }
 
 impl Inbox {
+    /// Refuses what there can be no room for, even when what an earlier upload left makes way. Writes nothing.
+    ///
+    /// # Errors
+    /// [`StoreError::TooLittleRoom`], [`StoreError::FileTooLarge`], [`StoreError::NotAFile`], what the system says.
+    pub fn foresee(image: &ImageFile, limit: u64) -> Result<()> {
+        look::refuse_impossible(image, limit)?;
+        let stage = stage::assembly(image);
+        let left = [stage.join(image.name()), stage.join(SPARE)];
+        let left = left.iter().map(|path| std::fs::symlink_metadata(path));
+        let left: u64 = left.flatten().map(|meta| on_medium(&meta)).sum();
+        let Room { free, largest } = Room::of(image.dir())?;
+        let free = free.saturating_add(left);
+        Room { free, largest }.refuse(&image.path(), limit)
+    }
+
     /// Locks the image and sets room aside for `limit` bytes. The same sender as before goes on in the same file, for
     /// it puts the same pieces at the same places.
     ///

@@ -59,6 +59,18 @@ pub struct Published {
 }
 
 impl Upload {
+    /// Asks whether one could begin: whether the token is for it, and whether there is room. Nothing is made there.
+    ///
+    /// # Errors
+    /// What the manager says.
+    pub fn rehearse(client: &Client, opening: Opening) -> Result<()> {
+        let opening = Opening {
+            rehearsal: true,
+            ..opening
+        };
+        begin(client, &opening).map(drop)
+    }
+
     /// Begins one. Where somebody sends the image already, `is_dead` tells whether that one is known to have ended.
     /// A manager that goes away or fails later on is waited for with `patience`.
     ///

@@ -29,7 +29,7 @@ use crate::human;
 use crate::keeping;
 use crate::opened::{host, is_itself};
 use crate::place;
-use crate::remote::{Present, Remote};
+use crate::remote::{Present, Remote, told};
 use crate::table;
 use crate::volume::Found;
 
@@ -77,6 +77,7 @@ impl Args {
             Whose::Ours(path) => Some(path.display().to_string()),
         };
         let most = Estimate::of_image(&found.volume, None).most;
+        to.rehearse(context, most)?;
         let mut plan = self
             .rows(context, (&device, &to.shown()), &found, base)
             .bytes("room-most", most);
@@ -90,7 +91,8 @@ impl Args {
         let volume = &found.volume;
         let fs = volume.kind.partclone_name();
         let info = InfoLine::native(fs, volume.device_size, &host());
-        let upload = to.open(context, most, Some(&info))?;
+        let upload = to.open(context, most, Some(&info));
+        let upload = upload.map_err(|error| told(context, error))?;
         let done = self.deliver(context, (&device, &source), &found, (whose, &upload));
         if done.is_err() {
             upload.give_up();
