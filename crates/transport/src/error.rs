@@ -124,6 +124,14 @@ pub enum NetError {
         /// Why.
         source: SourceError,
     },
+    /// What is to be sent is not what its description says.
+    #[error("{name} is damaged at {offset}")]
+    Damaged {
+        /// What.
+        name: String,
+        /// Where the piece begins.
+        offset: u64,
+    },
     /// What it sends is not what was asked for.
     #[error("{host} sends {what}")]
     Protocol {
@@ -154,6 +162,7 @@ impl NetError {
             Self::Lost { .. } => Code::NoUpload,
             Self::Interrupted(_) => Code::Interrupted,
             Self::Source { source, .. } => source.code(),
+            Self::Damaged { .. } => Code::Corrupt,
             Self::BadCertificate => Code::BadCertificate,
         }
     }

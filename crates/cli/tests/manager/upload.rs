@@ -220,5 +220,30 @@ fn a_repository_is_imported_below_a_folder() -> Result<()> {
     fs::write(other.join("old.img.lock"), "")?;
     let said = room.run(&["repo", "import", text(&mirror), text(&other), "--yes"])?;
     refusal(&said, "image/locked")?;
-    same(&here, &other.join("aula1/win.img"))
+    same(&here, &other.join("aula1/win.img"))?;
+    // A folder that is missing is made, but not by a plan, nor two of them.
+    let (new, lost) = (room.dir().join("new"), room.dir().join("lost/new"));
+    let import = ["repo", "import", "REPO:", text(&new)];
+    room.done(&[&import[..], &["--dry-run"]].concat())?;
+    ensure!(!new.exists(), "a plan made it");
+    room.done(&[&import[..], &["--yes"]].concat())?;
+    same(&here, &new.join("aula1/win.img"))?;
+    let said = room.run(&["repo", "import", "REPO:", text(&lost), "--yes"])?;
+    refusal(&said, "image/not-found")
+}
+
+#[test]
+fn damage_of_the_image_that_is_sent_is_not_blamed_on_the_way() -> Result<()> {
+    let (room, _manager) = room()?;
+    let here = image_of(&room, &noise(19, 8 * MIB))?;
+    let mut content = fs::read(&here)?;
+    content[3 * MIB] ^= 1;
+    fs::write(&here, content)?;
+    let copy = ["image", "copy", text(&here), "REPO:aula1/win", "--yes"];
+    let said = room.run(&copy)?;
+    refusal(&said, "image/corrupt")?;
+    let detail = said.last()["error"]["message"].to_string();
+    ensure!(detail.contains("here.img"), "{detail}");
+    ensure!(!room.images().join("aula1/win.img").exists(), "published");
+    Ok(())
 }

@@ -1,5 +1,6 @@
 //! `azud repo import FROM TO`: the images of another repository, each at the same place below a folder.
 
+use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
@@ -133,8 +134,10 @@ impl Args {
     fn target(&self, context: &Context) -> Result<(Tree, String), Failure> {
         match FolderRef::parse(&self.dst)? {
             FolderRef::Path(path) => {
-                place::answers(&path)?;
-                Ok((Tree::open(&path, Path::new(""))?, String::new()))
+                // A folder that is missing is made with the first image.
+                let (top, below) = missing(&path).unwrap_or((&path, String::new()));
+                place::answers(top)?;
+                Ok((Tree::open(top, Path::new(""))?, below))
             }
             FolderRef::Placed { place, folder } => {
                 let mut below = folder.components().join("/");
@@ -196,6 +199,16 @@ impl Tally {
             "from_source": report.source,
         }));
     }
+}
+
+/// The folder above one that is not there, and the beginning of names below that one.
+fn missing(path: &Path) -> Option<(&Path, String)> {
+    let name = path.file_name()?.to_str()?;
+    let above = path.parent()?;
+    let is_here = above.as_os_str().is_empty();
+    let above = if is_here { Path::new(".") } else { above };
+    let missing = above.is_dir() && fs::symlink_metadata(path).is_err();
+    missing.then(|| (above, format!("{name}/")))
 }
 
 fn of_tree(context: &Context, dir: &Path) -> Result<Vec<Item>, Failure> {

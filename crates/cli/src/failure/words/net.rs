@@ -56,6 +56,10 @@ pub(in crate::failure) fn net(error: &NetError) -> Words {
         NetError::Lost { host: it, bytes } => host("net-lost", it).with("bytes", bytes.to_string()),
         NetError::Interrupted(_) => interrupted(),
         NetError::Source { name, .. } => Words::new("net-source", [("name", name.clone())]),
+        NetError::Damaged { name, offset } => Words::new(
+            "bad-piece",
+            [("name", name.clone()), ("offset", offset.to_string())],
+        ),
         NetError::Protocol { host: it, what } => host("net-protocol", it).term("what", what),
         NetError::BadCertificate => plain("net-bad-certificate"),
     }

@@ -55,7 +55,7 @@ impl Failure {
 /// Sends pieces of an image, by their ascending numbers.
 ///
 /// # Errors
-/// What the manager says; [`NetError::Source`]; [`NetError::Interrupted`].
+/// What the manager says; [`NetError::Source`], [`NetError::Damaged`]; [`NetError::Interrupted`].
 pub fn send(
     upload: &Upload,
     source: &dyn Source,
@@ -123,6 +123,13 @@ fn send_batch(
             name: source.name(),
             source: error,
         })?;
+        // Damage here is not to be taken for one of the way.
+        if blake3::hash(&batch[at..]).as_bytes() != &piece.hash {
+            return Err(NetError::Damaged {
+                name: source.name(),
+                offset: piece.offset,
+            });
+        }
         bytes += u64::from(piece.len);
     }
     upload.put(&batch)?;
