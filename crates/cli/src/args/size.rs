@@ -1,4 +1,4 @@
-//! Values that a user types and that clap does not know: sizes, levels, numbers, durations.
+//! Values that a user types and that clap does not know: sizes, levels, numbers, durations, fingerprints.
 //!
 //! A parser refuses with [`BadValue`], which is only a key of the catalogue: the words come later, in
 //! the user's language.
@@ -39,6 +39,17 @@ pub fn size(text: &str) -> Result<u64, BadValue> {
         .and_then(|bytes| bytes.checked_add(fraction * unit / scale))
         .ok_or(BAD)?;
     u64::try_from(bytes).map_err(|_| BAD)
+}
+
+/// The fingerprint of an authority: `sha256:` and 64 hexadecimal digits.
+///
+/// # Errors
+/// [`BadValue`] for anything else.
+pub fn pin(text: &str) -> Result<String, BadValue> {
+    let lower = text.trim().to_ascii_lowercase();
+    let digits = lower.strip_prefix("sha256:").unwrap_or_default();
+    let good = digits.len() == 64 && digits.bytes().all(|byte| byte.is_ascii_hexdigit());
+    good.then_some(lower).ok_or(BadValue("bad-pin"))
 }
 
 /// "1.5" bytes is a mistake, "1.5K" is not.

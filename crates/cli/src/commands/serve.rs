@@ -11,6 +11,7 @@ use azud_core::reference::Host;
 use azud_disk::machine::is_root;
 use azud_disk::own_addresses;
 use azud_server::{Options, Ready, Role, serve};
+use fluent_bundle::FluentValue;
 use serde_json::json;
 
 use super::Context;
@@ -253,7 +254,7 @@ fn show(context: &Context, options: &Options, ready: &Ready) {
         let head = context.catalog.text("result-serve");
         let mut lines = vec![head, table::rows(&rows)];
         if first.is_some() {
-            lines.push(context.catalog.text("serve-first"));
+            lines.push(context.catalog.fmt("serve-first", &met_at(options, ready)));
         }
         let is_private = |address: &SocketAddr| address.ip().is_loopback();
         if ready.listen.iter().all(is_private) {
@@ -261,6 +262,28 @@ fn show(context: &Context, options: &Options, ready: &Ready) {
         }
         lines.join("\n")
     });
+}
+
+/// Where clients meet it: an address that they reach, the port where it is not the usual one, the fingerprint.
+fn met_at(options: &Options, ready: &Ready) -> [(&'static str, FluentValue<'static>); 3] {
+    let listen = ready.listen.iter();
+    let open = listen.filter(|at| !at.ip().is_loopback());
+    let at = open.chain(&ready.listen).next();
+    let is_far = |ip: &&IpAddr| !ip.is_loopback() && !ip.is_unspecified();
+    let own = options.addresses.iter().find(is_far);
+    let said = at.map(SocketAddr::ip).filter(|ip| !ip.is_unspecified());
+    let address = said.or(own.copied()).unwrap_or(Ipv4Addr::LOCALHOST.into());
+    let address = match address {
+        IpAddr::V6(ip) => format!("[{ip}]"),
+        IpAddr::V4(ip) => ip.to_string(),
+    };
+    let port = at.map(SocketAddr::port).filter(|port| *port != PORT);
+    let port = port.map(|port| format!(" --port {port}"));
+    [
+        ("address", address.into()),
+        ("port", port.unwrap_or_default().into()),
+        ("pin", ready.pin.clone().into()),
+    ]
 }
 
 /// How long former versions stay, in words.

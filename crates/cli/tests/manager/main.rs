@@ -9,6 +9,7 @@ mod hostile;
 mod kills;
 #[path = "../kit/mod.rs"]
 mod kit;
+mod known;
 mod login;
 mod mounted;
 mod power;

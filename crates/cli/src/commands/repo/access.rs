@@ -126,7 +126,11 @@ impl Known {
             None => plan,
         };
         let access = if self.write { "write" } else { "read-only" };
-        let plan = plan.row("access", Value::Word(access));
+        let plan = match self.protocol {
+            // That is a matter of the token.
+            How::Http => plan,
+            _ => plan.row("access", Value::Word(access)),
+        };
         match &self.credentials {
             Some(file) => plan.text("credentials", file.display().to_string()),
             None => plan,

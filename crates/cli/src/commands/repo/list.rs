@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
+use std::thread;
 
 use azud_core::layout::Layout;
 use azud_core::reference::Where;
@@ -12,6 +13,7 @@ use serde_json::json;
 
 use super::access::How;
 use super::known::Register;
+use super::manager::standing;
 use crate::commands::Context;
 use crate::failure::Failure;
 use crate::site::Site;
@@ -25,12 +27,13 @@ pub struct Args {}
 #[derive(Debug, Clone, Serialize)]
 struct Row {
     address: String,
-    /// `mounted`, `stale`, `unreachable`, `refused`, `unmounted`.
+    /// `mounted`, `stale`, `unreachable`, `refused`, `unmounted`; of a manager that no view shows `answers` and `untrusted`.
     state: &'static str,
     protocol: &'static str,
     at: Option<PathBuf>,
     source: Option<PathBuf>,
-    read_only: bool,
+    /// Of a manager without a view nothing: that is a matter of the token.
+    read_only: Option<bool>,
     /// Whether `repo add` remembers it.
     known: bool,
 }
@@ -51,7 +54,7 @@ impl Args {
                 protocol: known.protocol.as_str(),
                 at: None,
                 source: None,
-                read_only: !known.write,
+                read_only: (known.protocol != How::Http).then_some(!known.write),
                 known: true,
             };
             rows.insert(known.address.clone(), row);
@@ -64,16 +67,27 @@ impl Args {
                 protocol: protocol(&facts),
                 at: Some(facts.at),
                 source: Some(facts.source),
-                read_only: facts.read_only,
+                read_only: Some(facts.read_only),
                 address: address.clone(),
             };
             rows.insert(address, row);
         }
-        let rows: Vec<Row> = rows.into_values().collect();
+        let mut rows: Vec<Row> = rows.into_values().collect();
+        ask_managers(&mut rows);
         let value = json!({ "repositories": rows });
         context.output.answer(&value, || human(context, &rows));
         Ok(())
     }
+}
+
+/// Asks the managers that no view shows, all at once.
+fn ask_managers(rows: &mut [Row]) {
+    let is_asked = |row: &&mut Row| row.at.is_none() && row.protocol == How::Http.as_str();
+    thread::scope(|scope| {
+        for row in rows.iter_mut().filter(is_asked) {
+            scope.spawn(|| row.state = standing(&row.address));
+        }
+    });
 }
 
 /// Says what to do about a view whose manager does not give what it shows.
@@ -138,6 +152,11 @@ fn human(context: &Context, rows: &[Row]) -> String {
         shown.unwrap_or_else(|| "-".to_owned())
     };
     let word = |word: &str| catalog.text(&format!("word-{word}"));
+    let access = |read_only| match read_only {
+        Some(true) => word("read-only"),
+        Some(false) => word("write"),
+        None => "-".to_owned(),
+    };
     let body: Vec<Vec<String>> = rows
         .iter()
         .map(|row| {
@@ -145,7 +164,7 @@ fn human(context: &Context, rows: &[Row]) -> String {
                 row.address.clone(),
                 word(row.state),
                 word(row.protocol),
-                word(if row.read_only { "read-only" } else { "write" }),
+                access(row.read_only),
                 cell(&row.source),
                 cell(&row.at),
             ]

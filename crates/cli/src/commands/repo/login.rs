@@ -14,6 +14,7 @@ use super::access::How;
 use super::known::{Register, replace};
 use super::manager::{files, known, meet, read_authority, secret_in};
 use crate::args::Writing;
+use crate::args::size::pin;
 use crate::commands::Context;
 use crate::commands::serve::PORT;
 use crate::confirm::{Step, settle};
@@ -38,7 +39,7 @@ pub struct Args {
     #[arg(long, value_name = "PORT")]
     pub port: Option<u16>,
     /// The fingerprint of its authority, if it is not known yet.
-    #[arg(long, value_name = "PIN")]
+    #[arg(long, value_name = "PIN", value_parser = pin)]
     pub pin: Option<String>,
     /// Plan and consent.
     #[command(flatten)]

@@ -12,6 +12,7 @@ use super::Goal;
 use super::access::How;
 use super::known::{Known, Register, replace, settings};
 use super::login;
+use crate::args::size::pin;
 use crate::commands::Context;
 use crate::commands::serve::PORT;
 use crate::failure::Failure;
@@ -26,7 +27,7 @@ pub struct Way {
     #[arg(long, value_name = "PORT")]
     pub port: Option<u16>,
     /// The fingerprint of its authority.
-    #[arg(long, value_name = "PIN")]
+    #[arg(long, value_name = "PIN", value_parser = pin)]
     pub pin: Option<String>,
     /// A file with a token.
     #[arg(long, value_name = "FILE")]
@@ -169,6 +170,24 @@ pub(crate) fn is_manager(context: &Context, place: &Where) -> bool {
     let host = || host_of(context, place).ok().flatten();
     let is_known = |host: String| known_as(&host).is_ok_and(|known| known.is_some());
     is_met || host().is_some_and(is_known)
+}
+
+/// How a known manager answers, in the words of the list.
+pub(super) fn standing(host: &str) -> &'static str {
+    // Without what is kept of it, as for others than root, nobody can ask.
+    let Ok(Some(manager)) = kept(host) else {
+        return "unmounted";
+    };
+    match Client::hasty(&manager).and_then(|client| client.check()) {
+        Ok(()) => "answers",
+        Err(NetError::Untrusted { .. }) => "untrusted",
+        Err(
+            NetError::Unauthorised { .. }
+            | NetError::TokenExpired { .. }
+            | NetError::TokenElsewhere { .. },
+        ) => "refused",
+        Err(_) => "unreachable",
+    }
 }
 
 pub(super) fn read_authority(pem: &Path) -> Result<String, Failure> {

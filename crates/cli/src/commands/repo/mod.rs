@@ -16,7 +16,7 @@ use std::path::{Path, PathBuf};
 
 use azud_core::code::Code;
 use azud_core::namespace::{Facts, Namespace, PlaceError};
-use azud_core::reference::{Host, Where};
+use azud_core::reference::{Host, RefError, Where};
 use azud_disk::mounting::{MountFacts, bound_at};
 use azud_disk::own_addresses;
 use azud_disk::remote::{Protocol, Remote, mounted_in, reach};
@@ -90,7 +90,8 @@ impl Goal {
             let hint = context.catalog.text(key);
             Err(Failure::new(Code::BadPlace, address).with_hint(hint))
         };
-        let place = namespace.meaning(&Where::parse(address)?);
+        let place = Where::parse(address).map_err(|error| with_port(context, address, error))?;
+        let place = namespace.meaning(&place);
         let host = match &place {
             Where::Host(host) => host.clone(),
             Where::Manager if site.serving => return other("repo-is-here"),
@@ -177,6 +178,19 @@ impl Goal {
         let hint = context.catalog.fmt("hint-repo-taken", &address);
         Failure::new(Code::Mounted, text).with_hint(hint)
     }
+}
+
+/// Helps whoever says a port as in a URL.
+fn with_port(context: &Context, address: &str, error: RefError) -> Failure {
+    let failure = Failure::from(error);
+    let Some((host, port)) = address.rsplit_once(':') else {
+        return failure;
+    };
+    if port.parse::<u16>().is_err() || Host::parse(host).is_err() {
+        return failure;
+    }
+    let values = [("address", host.into()), ("port", port.into())];
+    failure.with_hint(context.catalog.fmt("hint-port", &values))
 }
 
 /// Of a server the source says enough.
