@@ -87,7 +87,7 @@ impl Inbox {
         look::refuse_impossible(image, limit)?;
         let stage = stage::assembly(image);
         let left = [stage.join(image.name()), stage.join(SPARE)];
-        let left = left.iter().map(|path| std::fs::symlink_metadata(path));
+        let left = left.iter().map(std::fs::symlink_metadata);
         let left: u64 = left.flatten().map(|meta| on_medium(&meta)).sum();
         let Room { free, largest } = Room::of(image.dir())?;
         let free = free.saturating_add(left);
