@@ -33,7 +33,7 @@ pub(in super::super) fn tables(lab: &Lab) -> Result<Vec<Table>> {
     let origin = Origin::open(&data::ext4(&lab.options)?)?;
     peers::create(lab, &origin, OURS, None)?;
     let mut tables = Vec::new();
-    for (rate, clients) in [(Some(RATE), 1), (Some(RATE), 8), (None, 1)] {
+    for (rate, clients) in [(Some(RATE), 1), (Some(RATE), 8), (None, 1), (None, 8)] {
         tables.push(table(lab, rate, clients)?);
     }
     Ok(tables)
