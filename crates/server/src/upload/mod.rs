@@ -168,6 +168,21 @@ impl Uploads {
         Ok(())
     }
 
+    /// Gives up whatever has lapsed.
+    fn give_up_lapsed(&self, after: Duration) {
+        let lapsed: Vec<(String, Arc<Session>)> = {
+            let sessions = self.sessions();
+            let lapsed = sessions.iter().filter(|(_, one)| one.has_lapsed(after));
+            lapsed
+                .map(|(id, session)| (id.clone(), Arc::clone(session)))
+                .collect()
+        };
+        for (id, session) in lapsed {
+            self.sessions().remove(&id);
+            session.give_up();
+        }
+    }
+
     /// Ends one; what arrived stays for the next.
     fn close(&self, id: &str) -> Result<(), Problem> {
         let session = self.find(id)?;
@@ -199,24 +214,14 @@ fn understood(opening: &Opening) -> Result<(SubPath, Option<InfoLine>), Problem>
     Ok((name, info.transpose()?))
 }
 
-/// Gives up whatever has lapsed, for as long as there is somebody who could ask for it.
+/// Looks for what has lapsed, for as long as there is somebody who could ask for it.
 fn sweep(uploads: &Weak<Uploads>) {
     loop {
         std::thread::sleep(SWEEP);
         let Some(uploads) = uploads.upgrade() else {
             return;
         };
-        let lapsed: Vec<(String, Arc<Session>)> = {
-            let sessions = uploads.sessions();
-            let lapsed = sessions.iter().filter(|(_, one)| one.has_lapsed(LAPSE));
-            lapsed
-                .map(|(id, session)| (id.clone(), Arc::clone(session)))
-                .collect()
-        };
-        for (id, session) in lapsed {
-            uploads.sessions().remove(&id);
-            session.give_up();
-        }
+        uploads.give_up_lapsed(LAPSE);
     }
 }
 

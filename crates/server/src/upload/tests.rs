@@ -27,6 +27,7 @@ use crate::token::{Bounds, Role, Tokens};
 struct Site {
     dir: tempfile::TempDir,
     api: Router,
+    uploads: Arc<super::Uploads>,
     write: String,
     read: String,
 }
@@ -54,6 +55,7 @@ impl Site {
         let (write, read) = (token(Role::Write), token(Role::Read));
         let bodies = Arc::default();
         let indexes = Indexes::new(dir.path(), Arc::clone(&bodies));
+        let uploads = super::Uploads::new(images.clone(), rules);
         let shared = Shared {
             library: Arc::new(Library::new(
                 images.clone(),
@@ -62,7 +64,7 @@ impl Site {
             )),
             tokens,
             authority: String::new(),
-            uploads: super::Uploads::new(images, rules),
+            uploads: Arc::clone(&uploads),
             bodies,
             state: dir.path().to_owned(),
             attempts: Attempts::default(),
@@ -76,6 +78,7 @@ impl Site {
         Self {
             dir,
             api,
+            uploads,
             write,
             read,
         }
@@ -235,6 +238,32 @@ async fn what_is_no_piece_is_refused_and_what_came_before_stays() {
     assert_eq!(nonsense["code"], "repo/bad-upload", "{nonsense}");
     assert_eq!(visible(&site.images()), Vec::<String>::new(), "unlocked");
     // The next one need not send it again.
+    let id = site.id("x", 2 << 20).await;
+    assert_eq!(site.finish(&id, index).await["pieces"], json!([[1, 1]]));
+}
+
+#[tokio::test]
+async fn an_upload_whose_client_is_silent_lapses_and_unlocks_the_image() {
+    let site = Site::new();
+    let (one, _, index) = image();
+    let id = site.id("x", 2 << 20).await;
+    assert_eq!(
+        site.put(&id, record(0, &one)).await.0,
+        StatusCode::NO_CONTENT
+    );
+    site.uploads.give_up_lapsed(super::LAPSE);
+    refused(&site.open("x", 2 << 20).await, 409, "image/locked");
+    assert_eq!(visible(&site.images()), ["x.img.lock"]);
+    // Its piece is still coming as long as somebody holds the file for it.
+    let session = site.uploads.find(&id).ok().unwrap();
+    let held = session.inbox.read().unwrap();
+    site.uploads.give_up_lapsed(Duration::ZERO);
+    drop(held);
+    refused(&site.open("x", 2 << 20).await, 409, "image/locked");
+    site.uploads.give_up_lapsed(Duration::ZERO);
+    assert_eq!(visible(&site.images()), Vec::<String>::new());
+    refused(&site.put(&id, record(0, &one)).await, 404, "repo/no-upload");
+    // Whoever comes next need not send the piece again.
     let id = site.id("x", 2 << 20).await;
     assert_eq!(site.finish(&id, index).await["pieces"], json!([[1, 1]]));
 }
