@@ -22,6 +22,7 @@ mod openapi;
 mod patience;
 mod problem;
 mod reports;
+mod rollback;
 mod routes;
 mod seclusion;
 mod side;
@@ -43,6 +44,7 @@ pub use codes::{CODE_LASTS, Codes, Promise};
 pub use error::{Result, ServerError};
 pub use mounts::{Mounts, NoMounts};
 pub use reports::{FILE as ROOM_FILE, written as written_room};
+pub use rollback::{Checks, Unsound};
 pub use token::{Bounds, Role, Secret, Token, Tokens};
 
 use audit::{Audit, audited};
@@ -53,6 +55,7 @@ use events::Events;
 use indexes::Indexes;
 use library::Library;
 use reports::Reports;
+use rollback::Rollbacks;
 use seclusion::Seclusion;
 
 /// What to serve, and how.
@@ -78,6 +81,8 @@ pub struct Options {
     pub retention: Retention,
     /// What others have that is mounted here.
     pub mounts: Arc<dyn Mounts>,
+    /// Who knows what the bytes of an image should be.
+    pub checks: Arc<dyn Checks>,
     /// Whether a first token is made and shown; not where what is shown is kept for many to read.
     pub first_token: bool,
 }
@@ -139,6 +144,7 @@ pub fn serve(options: &Options, ready: impl FnOnce(&Ready)) -> Result<()> {
         tokens,
         authority: authority.pem().to_owned(),
         uploads: upload::Uploads::new(options.images.clone(), options.retention),
+        rollbacks: Rollbacks::new(Arc::clone(&options.checks)),
         bodies,
         state: options.state.clone(),
         attempts: login::Attempts::default(),

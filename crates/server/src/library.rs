@@ -201,6 +201,16 @@ impl Library {
         })
     }
 
+    /// One of the manager's own, to be changed; whether it is there is seen then.
+    pub(crate) fn own_image(&self, name: &str) -> Result<ImageFile, Problem> {
+        let own = SubPath::parse(name).map_err(|error| {
+            Problem::new(StatusCode::BAD_REQUEST, Code::BadName, error.to_string())
+        })?;
+        let image = self.own(&own)?.image;
+        self.is_https_only(name, &image)?;
+        Ok(image)
+    }
+
     /// Its versions, the present one first; of one that is only in the trash, too.
     pub(crate) fn history(&self, name: &str) -> Result<Vec<Told>, Problem> {
         let image = self.place(name)?.image;

@@ -1,5 +1,7 @@
 //! Errors as clients read them: `application/problem+json` (RFC 9457) with the stable code.
 
+use std::path::Path;
+
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use azud_core::assembly::SourceError;
@@ -50,7 +52,7 @@ impl From<StoreError> for Problem {
     fn from(error: StoreError) -> Self {
         let code = error.code();
         let status = match code {
-            Code::NotFound => StatusCode::NOT_FOUND,
+            Code::NotFound | Code::NoSuchVersion => StatusCode::NOT_FOUND,
             Code::BadName | Code::BadPlace => StatusCode::BAD_REQUEST,
             Code::Outside | Code::CaseTwin | Code::Locked | Code::HalfMoved => StatusCode::CONFLICT,
             Code::NoSpace | Code::TooLittleRoom | Code::FileTooLarge => {
@@ -65,14 +67,16 @@ impl From<StoreError> for Problem {
 /// What the store says, without the folders of this computer: the name of a file is all that is anybody's business.
 pub(crate) fn told(error: &StoreError) -> String {
     let text = error.to_string();
-    let path = error.path().filter(|path| path.is_absolute());
-    path.map_or_else(
-        || text.clone(),
-        |path| {
-            let name = path.file_name().unwrap_or_default().to_string_lossy();
-            text.replace(&path.display().to_string(), &name)
-        },
-    )
+    match error.path().filter(|path| path.is_absolute()) {
+        Some(path) => without_folder(&text, path),
+        None => text,
+    }
+}
+
+/// What is said of a file, with its name alone.
+pub(crate) fn without_folder(text: &str, path: &Path) -> String {
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    text.replace(&path.display().to_string(), &name)
 }
 
 /// The directory that the manager serves is not there.

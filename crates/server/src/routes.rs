@@ -35,6 +35,7 @@ use crate::metrics::{self, Metrics, counted, named};
 use crate::openapi::{self, Octets};
 use crate::problem::Problem;
 use crate::reports::{self, AllReports, Reports};
+use crate::rollback::{self, Rollbacks};
 use crate::side;
 use crate::token::Tokens;
 use crate::upload::{self, Uploads};
@@ -46,6 +47,7 @@ pub(crate) struct Shared {
     pub(crate) tokens: Tokens,
     pub(crate) authority: String,
     pub(crate) uploads: Arc<Uploads>,
+    pub(crate) rollbacks: Rollbacks,
     pub(crate) bodies: Arc<Bodies>,
     /// Where the manager keeps what is its own.
     pub(crate) state: PathBuf,
@@ -83,7 +85,9 @@ pub(crate) fn described() -> Described {
             .merge(history::routes())
             .merge(reports::telling())
             .merge(metrics::routes()),
-        write: upload::routes().merge(reports::watching()),
+        write: upload::routes()
+            .merge(rollback::routes())
+            .merge(reports::watching()),
     }
 }
 

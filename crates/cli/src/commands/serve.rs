@@ -15,6 +15,7 @@ use fluent_bundle::FluentValue;
 use serde_json::json;
 
 use super::Context;
+use super::image::rollback::ReadWhole;
 use super::token::pattern;
 use crate::args::size::{duration, size, whole};
 use crate::failure::Failure;
@@ -144,6 +145,7 @@ impl Args {
             retention: self.keeping(&file)?.rules(),
             https_only: self.secluded(&file)?,
             mounts: Arc::new(MountedHere::on(site)),
+            checks: Arc::new(ReadWhole),
             // What systemd is shown it keeps, for more than root to read.
             first_token: std::env::var_os("JOURNAL_STREAM").is_none(),
         };

@@ -26,7 +26,9 @@ mod reading;
 mod verify;
 
 pub(crate) use info::{describe, describe_remote, untrue};
-pub(crate) use verify::{Decoded, check, decode, fit_to_copy, is_told, verify, verify_remote};
+pub(crate) use verify::{
+    Decoded, check, check_telling, decode, fit_to_copy, is_told, verify, verify_remote,
+};
 
 /// The file that a user names: one in a repository, or the very file, else the name with `.img`.
 ///

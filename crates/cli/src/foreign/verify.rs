@@ -65,7 +65,10 @@ impl Checked {
 pub(crate) fn verify(context: &Context, named: &Path) -> Result<(), Failure> {
     let path = file_of(context, named)?;
     let checking = Checking::begin(&path)?;
-    let checked = examine(context, &path, &checking).inspect_err(|failure| {
+    let progress = context.progress();
+    let checked = examine(&path, &checking, &progress);
+    drop(progress);
+    let checked = checked.inspect_err(|failure| {
         if failure.code == Code::Corrupt {
             checking.damaged(context, None, &[]);
         }
@@ -149,7 +152,18 @@ impl Checked {
 /// `image/corrupt`, `image/truncated`, `image/locked`, `image/false-sum`; `image/unknown-format` when it is nothing
 /// that is known, or nothing of it can be read and no sum tells what its bytes should be.
 pub(crate) fn check(context: &Context, path: &Path) -> Result<Checked, Failure> {
-    examine(context, path, &Checking::begin(path)?)
+    let progress = context.progress();
+    let checked = check_telling(path, &progress);
+    drop(progress);
+    checked
+}
+
+/// The same, for whoever tells how far it is in another way.
+///
+/// # Errors
+/// As [`check`].
+pub(crate) fn check_telling(path: &Path, progress: &dyn Progress) -> Result<Checked, Failure> {
+    examine(path, &Checking::begin(path)?, progress)
 }
 
 /// What decoding an image of another program tells of it.
@@ -220,7 +234,7 @@ pub(crate) fn is_told(path: &Path) -> bool {
     ImageFile::parse(path).is_ok() && len(path).is_ok_and(|len| Told::beside(path, len).is_all())
 }
 
-fn examine(context: &Context, path: &Path, checking: &Checking) -> Result<Checked, Failure> {
+fn examine(path: &Path, checking: &Checking, progress: &dyn Progress) -> Result<Checked, Failure> {
     unlocked(path)?;
     let stored = Stored::open(path)?;
     let told = Told::beside(path, stored.len());
@@ -237,9 +251,7 @@ fn examine(context: &Context, path: &Path, checking: &Checking) -> Result<Checke
         let what = format!("{}: it has no {FULL_SUM}", path.display());
         return Err(Failure::new(Code::UnknownFormat, what));
     }
-    let progress = context.progress();
-    let read = read(From::File(path), can_read, &progress);
-    drop(progress);
+    let read = read(From::File(path), can_read, progress);
     let (sums, own) = read.map_err(|failure| failure.about(&path.display().to_string()))?;
     if checking.is_changed()? {
         return Err(Failure::new(Code::Changed, path.display().to_string()));

@@ -16,6 +16,7 @@ mod power;
 mod pressure;
 mod raw;
 mod reports;
+mod rollback;
 mod secluded;
 mod server;
 mod service;

@@ -224,7 +224,8 @@ fn what_is_not_done_through_a_manager_is_no_matter_of_mounting_it() -> Result<()
     image(&room, "own.img", &noise(66, MIB))?;
     let manager = room.serve()?;
     room.know_as(&manager, "admin")?;
-    let said = room.run(&["image", "rollback", "REPO:own"])?;
+    let own = room.images().join("own.img");
+    let said = room.run(&["image", "import", text(&own), "REPO:other"])?;
     refusal(&said, "place/not-mounted")?;
     let hint = said.last()["error"]["hint"].as_str().unwrap_or_default();
     ensure!(hint.contains("on the manager's computer"), "{hint}");

@@ -9,6 +9,7 @@ use axum::body::{Body, to_bytes};
 use axum::http::{Request, StatusCode};
 use azud_core::assembly::Piece;
 use azud_core::format::ranges::RangeIndex;
+use azud_core::progress::Progress;
 use azud_core::upload::{MAX_BATCH, encode};
 use azud_store::retention::{Retention, trashed};
 use serde_json::{Value, json};
@@ -19,9 +20,20 @@ use crate::library::Library;
 use crate::limits::Peers;
 use crate::login::Attempts;
 use crate::mounts::NoMounts;
+use crate::rollback::{Checks, Rollbacks, Unsound};
 use crate::routes::{Shared, api};
 use crate::seclusion::Seclusion;
 use crate::token::{Bounds, Role, Tokens};
+
+/// Nothing that is sent is held against anything by it.
+#[derive(Debug)]
+struct Anything;
+
+impl Checks for Anything {
+    fn check(&self, _: &Path, _: &dyn Progress) -> Result<bool, Unsound> {
+        Ok(false)
+    }
+}
 
 /// A manager's routes over a directory of its own.
 struct Site {
@@ -65,6 +77,7 @@ impl Site {
             tokens,
             authority: String::new(),
             uploads: Arc::clone(&uploads),
+            rollbacks: Rollbacks::new(Arc::new(Anything)),
             bodies,
             state: dir.path().to_owned(),
             attempts: Attempts::default(),

@@ -270,7 +270,7 @@ impl Client {
             _ if code == Some(Code::TokenExpired) => NetError::TokenExpired { host },
             _ if code == Some(Code::TokenElsewhere) => NetError::TokenElsewhere { host },
             StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => NetError::Unauthorised { host },
-            StatusCode::NOT_FOUND if !is_of_a_place(code) => NetError::NotFound { name },
+            StatusCode::NOT_FOUND if !is_something_else(code) => NetError::NotFound { name },
             StatusCode::PRECONDITION_FAILED => NetError::Changed { name },
             StatusCode::SERVICE_UNAVAILABLE | StatusCode::TOO_MANY_REQUESTS => NetError::Later {
                 host,
@@ -387,11 +387,11 @@ fn says(status: StatusCode) -> bool {
     status.is_client_error() || other.contains(&status)
 }
 
-/// Whether it is not the image that is not there, but what it would be in.
-fn is_of_a_place(code: Option<Code>) -> bool {
+/// Whether it is not the image that is not there, but what it would be in, or a version of it.
+fn is_something_else(code: Option<Code>) -> bool {
     matches!(
         code,
-        Some(Code::NoUpload | Code::PlaceNotMounted | Code::PlaceGone)
+        Some(Code::NoUpload | Code::NoSuchVersion | Code::PlaceNotMounted | Code::PlaceGone)
     )
 }
 

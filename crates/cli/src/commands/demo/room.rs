@@ -12,6 +12,7 @@ use azud_server::{NoMounts, Options, Retention, ServerError, serve};
 use azud_transport::http::{Manager, authority};
 use serde_json::Value;
 
+use crate::commands::image::rollback::ReadWhole;
 use crate::failure::Failure;
 
 /// Starts a manager that lives as long as this program; what a client needs to know of it.
@@ -29,6 +30,7 @@ pub(super) fn manager(dir: &Path) -> Result<Manager, Failure> {
         retention: Retention::default(),
         read_only: false,
         mounts: Arc::new(NoMounts),
+        checks: Arc::new(ReadWhole),
         first_token: true,
     };
     let (tell, told) = mpsc::channel();

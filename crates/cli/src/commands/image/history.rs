@@ -78,7 +78,7 @@ fn there(context: &Context, image: &Remote) -> Result<(), Failure> {
     Ok(())
 }
 
-fn told_json(told: &Told) -> serde_json::Value {
+pub(super) fn told_json(told: &Told) -> serde_json::Value {
     json!({
         "version": told.version,
         "current": told.version.is_none(),

@@ -1,11 +1,13 @@
 //! `azud image rollback IMAGE [VERSION]`.
 
+mod there;
+
 use std::path::{Path, PathBuf};
 
 use azud_core::code::Code;
-use azud_core::name::ImageFile;
+use azud_core::progress::Progress;
 use azud_image::verify;
-use azud_store::Identity;
+use azud_server::{Checks, Unsound};
 use azud_store::publish;
 use azud_store::trash::{Which, find, rollback};
 use serde_json::json;
@@ -16,8 +18,8 @@ use crate::confirm::{Step, settle};
 use crate::foreign;
 use crate::human;
 use crate::opened::{Opened, identify, now};
-use crate::place;
 use crate::plan::{Plan, Value};
+use crate::remote::Destination;
 
 use crate::args::Writing;
 use crate::commands::Context;
@@ -41,15 +43,20 @@ impl Args {
     /// # Errors
     /// When there is no such version, or it is damaged.
     pub fn run(&self, context: &Context) -> Result<(), Failure> {
-        let image = place::locate(context, &self.image)?.image;
+        let image = match Destination::named(context, &self.image)? {
+            Destination::Here(located) => located.image,
+            Destination::There(remote) => return self.there(context, &remote),
+        };
         // Of an image in use nothing more is to be said.
         drop(alone(&image)?);
         let which = self.version.clone().map_or(Which::Latest, Which::Named);
         let chosen = Dated::of(find(&image, &which, now())?);
         publish::check(&image, now())?;
-        let present = present(&image)?;
+        let (side, present) = (Side::here(&chosen), present(&image)?);
+        let present = present.as_ref().map(Side::here);
         let sound = check(context, &chosen.version.path)?;
-        let plan = plan(context, &image, (&chosen, present.as_ref()), sound);
+        let shown = image.path().display().to_string();
+        let plan = plan(context, &shown, (&side, present.as_ref()), sound);
         if settle(context, &plan, self.writing) == Step::Stop {
             return Ok(());
         }
@@ -57,18 +64,24 @@ impl Args {
         let slot = chosen.version.slot.clone().unwrap_or_default();
         let _lease = alone(&image)?;
         let version = rollback(&image, &Which::Named(slot.clone()), now(), &identify)?;
-        let value = json!({
-            "action": "image-rollback",
-            "image": image.path(),
-            "version": slot,
-            "identity": version.identity.map(|identity| identity.to_string()),
-        });
-        context.output.result(&value, || {
-            let text = context.catalog.text("result-image-rollback");
-            format!("{text}: {}", chosen.describe(context))
-        });
+        let identity = version.identity.map(|identity| identity.to_string());
+        settled(context, (&shown, &slot), identity.as_deref(), &side);
         Ok(())
     }
+}
+
+/// Says what was done.
+fn settled(context: &Context, (image, slot): (&str, &str), identity: Option<&str>, side: &Side) {
+    let value = json!({
+        "action": "image-rollback",
+        "image": image,
+        "version": slot,
+        "identity": identity,
+    });
+    context.output.result(&value, || {
+        let text = context.catalog.text("result-image-rollback");
+        format!("{text}: {}", side.describe(context))
+    });
 }
 
 /// Reads a former version to its end; `false` where nothing tells what its bytes should be.
@@ -76,52 +89,73 @@ impl Args {
 /// # Errors
 /// `image/corrupt` and what else `azud image verify` says.
 pub(crate) fn check(context: &Context, path: &Path) -> Result<bool, Failure> {
+    let progress = context.progress();
+    let checked = read_whole(path, &progress);
+    drop(progress);
+    checked.map_err(|failure| {
+        let hint = context.catalog.text("hint-rollback-other");
+        failure.with_hint(hint)
+    })
+}
+
+fn read_whole(path: &Path, progress: &dyn Progress) -> Result<bool, Failure> {
     let checked = match Opened::at(path) {
-        Ok(Opened { stored, native }) => {
-            let progress = context.progress();
-            let done = verify(&native, &stored, false, &progress);
-            drop(progress);
-            done.map(|()| true)
-                .map_err(|error| Failure::from(error).about(&path.display().to_string()))
-        }
+        Ok(Opened { stored, native }) => verify(&native, &stored, false, progress)
+            .map(|()| true)
+            .map_err(|error| Failure::from(error).about(&path.display().to_string())),
         Err(failure) if failure.code == Code::NotNative => {
-            foreign::check(context, path).map(|checked| checked.is_vouched())
+            foreign::check_telling(path, progress).map(|checked| checked.is_vouched())
         }
         Err(failure) => Err(failure),
     };
     match checked {
-        Ok(sound) => Ok(sound),
         Err(failure) if failure.code == Code::UnknownFormat => Ok(false),
-        Err(failure) => {
-            let hint = context.catalog.text("hint-rollback-other");
-            Err(failure.with_hint(hint))
-        }
+        checked => checked,
     }
+}
+
+/// The same for those who ask the manager.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct ReadWhole;
+
+impl Checks for ReadWhole {
+    fn check(&self, path: &Path, progress: &dyn Progress) -> Result<bool, Unsound> {
+        read_whole(path, progress).map_err(|failure| Unsound {
+            code: failure.code,
+            detail: failure.detail,
+        })
+    }
+}
+
+/// What a plan tells of a version, wherever it lies.
+struct Side {
+    slot: Option<String>,
+    captured: Option<String>,
+    /// Whole, in hexadecimal.
+    identity: Option<String>,
+    size: u64,
+    json: serde_json::Value,
 }
 
 fn plan(
     context: &Context,
-    image: &ImageFile,
-    (chosen, present): (&Dated, Option<&Dated>),
+    image: &str,
+    (chosen, present): (&Side, Option<&Side>),
     sound: bool,
 ) -> Plan {
-    let version = &chosen.version;
-    let slot = version.slot.clone().unwrap_or_default();
+    let checked = if sound { "sound" } else { "unchecked" };
     let mut plan = Plan::new("image-rollback")
-        .text("image", image.path().display().to_string())
-        .text("version", slot)
+        .text("image", image)
+        .text("version", chosen.slot.clone().unwrap_or_default())
         .row("created", text_or_none(chosen.captured.as_ref()))
-        .row("identity", identity(version.identity.as_ref()))
-        .bytes("file-size", version.size)
-        .row(
-            "checked",
-            Value::Word(if sound { "sound" } else { "unchecked" }),
-        )
+        .row("identity", chosen.identity())
+        .bytes("file-size", chosen.size)
+        .row("checked", Value::Word(checked))
         .row(
             "present",
             present.map_or(Value::Word("none"), |present| Value::Made {
                 text: present.describe(context),
-                json: present.json(),
+                json: present.json.clone(),
             }),
         );
     if !sound {
@@ -141,25 +175,40 @@ fn text_or_none(text: Option<&String>) -> Value {
     text.map_or(Value::Word("none"), |text| Value::Text(text.clone()))
 }
 
-/// Short for people, whole for programs.
-fn identity(identity: Option<&Identity>) -> Value {
-    identity.map_or(Value::Word("none"), |identity| Value::Made {
-        text: identity.short(),
-        json: identity.to_string().into(),
-    })
-}
+impl Side {
+    fn here(dated: &Dated) -> Self {
+        let version = &dated.version;
+        Self {
+            slot: version.slot.clone(),
+            captured: dated.captured.clone(),
+            identity: version.identity.map(|identity| identity.to_string()),
+            size: version.size,
+            json: dated.json(),
+        }
+    }
 
-impl Dated {
+    fn short(&self) -> Option<String> {
+        let identity = self.identity.as_ref();
+        identity.map(|text| text.chars().take(12).collect())
+    }
+
+    /// Short for people, whole for programs.
+    fn identity(&self) -> Value {
+        let pair = self.short().zip(self.identity.clone());
+        pair.map_or(Value::Word("none"), |(text, whole)| Value::Made {
+            text,
+            json: whole.into(),
+        })
+    }
+
     /// In a line: when it was captured, who it is, its size.
     fn describe(&self, context: &Context) -> String {
-        let version = &self.version;
         let captured = self.captured.as_ref().map(|time| {
             let values = [("time", time.as_str().into())];
             context.catalog.fmt("version-captured", &values)
         });
-        let identity = version.identity.map(|identity| identity.short());
-        let size = Some(human::bytes(version.size));
-        let parts = [captured, identity, size];
+        let size = Some(human::bytes(self.size));
+        let parts = [captured, self.short(), size];
         parts.into_iter().flatten().collect::<Vec<_>>().join(", ")
     }
 }
