@@ -143,6 +143,25 @@ mod tests {
     }
 
     #[test]
+    fn what_is_no_part_of_a_path_is_not_said_to_be_one() {
+        let document: serde_json::Value = serde_json::from_str(&DOCUMENT).unwrap();
+        let mut asked = 0;
+        for (path, item) in document["paths"].as_object().unwrap() {
+            for (method, operation) in item.as_object().unwrap() {
+                let parameters = operation["parameters"].as_array();
+                for parameter in parameters.into_iter().flatten() {
+                    let name = parameter["name"].as_str().unwrap();
+                    let inside = path.contains(&format!("{{{name}}}"));
+                    let said = parameter["in"] == "path";
+                    assert_eq!(inside, said, "{name} of {method} {path}");
+                    asked += usize::from(parameter["in"] == "query");
+                }
+            }
+        }
+        assert!(asked >= 3, "only {asked} in queries");
+    }
+
+    #[test]
     fn every_route_says_who_may_use_it_and_how_it_refuses() {
         let document: serde_json::Value = serde_json::from_str(&DOCUMENT).unwrap();
         let mut names = BTreeSet::new();

@@ -150,6 +150,7 @@ struct Images {
 
 /// Whose images are asked for.
 #[derive(Debug, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
 struct Of {
     /// Another computer, whose repository is mounted on the manager's: an image of it is named `ADDRESS:name`.
     address: Option<String>,
