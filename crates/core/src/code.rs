@@ -174,6 +174,10 @@ codes! {
     BadLogin = "repo/bad-login",
     /// The token is not good at this address.
     TokenElsewhere = "repo/token-elsewhere",
+    /// The token is good, but not for this.
+    NotAllowed = "repo/not-allowed",
+    /// The manager only reads out what it has, whoever asks.
+    OnlyReadOut = "repo/read-only",
     /// The server's answer is not what was asked for.
     BadAnswer = "repo/bad-answer",
     /// The index of a foreign image is being made.

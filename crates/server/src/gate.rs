@@ -1,4 +1,7 @@
 //! Who is let in, to which routes, and to which images.
+//!
+//! Invariant: a route that a token's role may not use is never reached with it. What stands there for the token says
+//! which role is needed; a stranger does not come that far.
 
 use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -37,8 +40,9 @@ pub(crate) struct Gate {
 impl Gate {
     /// Each role has its own routes and those of the roles below it.
     pub(crate) fn new(shared: Arc<Shared>, roles: Roles) -> Self {
-        let read = roles.read;
-        let write = read.clone().merge(roles.write);
+        let too_little = |routes: &Router| routes.clone().route_layer(from_fn(needs_write));
+        let write = roles.read.clone().merge(roles.write.clone());
+        let read = roles.read.merge(too_little(&roles.write));
         let admin = write.clone().merge(roles.admin);
         let whole = |routes: Router| {
             named(routes.route_layer(from_fn(only_own_images)))
@@ -148,11 +152,18 @@ fn refused(refusal: Refusal) -> Response {
     response
 }
 
-/// Who comes to change something hears that it is not for them; which routes there are for others is not told.
+/// What stands for a reader where a route of those is who may write.
+async fn needs_write(_: Request, _: Next) -> Problem {
+    let detail = "the token is good for reading, and this needs one for writing";
+    Problem::new(StatusCode::FORBIDDEN, Code::NotAllowed, detail)
+}
+
+/// What stands for everybody where something would be changed, at a manager that takes nothing.
+pub(crate) async fn takes_nothing(_: Request, _: Next) -> Problem {
+    let detail = "images are only read out here";
+    Problem::new(StatusCode::FORBIDDEN, Code::OnlyReadOut, detail)
+}
+
 async fn nothing_there(request: Request) -> Problem {
-    if request.method().is_safe() {
-        return Problem::new(StatusCode::NOT_FOUND, Code::NotFound, request.uri().path());
-    }
-    let detail = "nothing can be changed with this token, or nobody changes anything here";
-    Problem::new(StatusCode::FORBIDDEN, Code::Unauthorised, detail)
+    Problem::new(StatusCode::NOT_FOUND, Code::NotFound, request.uri().path())
 }

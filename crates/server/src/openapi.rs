@@ -44,12 +44,17 @@ struct ProblemBody {
 static DOCUMENT: LazyLock<String> = LazyLock::new(document);
 
 fn document() -> String {
-    let Described { open, read, write } = described();
+    let Described {
+        open,
+        read,
+        watch,
+        write,
+    } = described();
     let mut api = empty();
     for (routes, role) in [
         (open, None),
         (read, Some(Role::Read)),
-        (write, Some(Role::Write)),
+        (watch.merge(write), Some(Role::Write)),
     ] {
         api.merge(part(routes, role));
     }
@@ -63,8 +68,8 @@ fn empty() -> OpenApi {
         .title("Azud, the manager of images")
         .version(env!("CARGO_PKG_VERSION"))
         .description(Some(
-            "A route that a token's role may not use is not there for it (404, or 403 for what would change something), nor \
-             are images outside its bounds. Names of images have their `/` as `%2F`.",
+            "A route that a token's role may not use says so (403), and images outside its bounds are not there for it \
+             (404). Names of images have their `/` as `%2F`.",
         ))
         .license(Some(License::new("MIT OR Apache-2.0")))
         .build();

@@ -1,5 +1,4 @@
-//! The HTTP API: thin, what it answers is found by [`Library`]. A route that a role may not use is not there
-//! for it.
+//! The HTTP API: thin, what it answers is found by [`Library`]. Where a role may not use a route, the gate answers.
 
 use std::convert::Infallible;
 use std::future;
@@ -11,6 +10,7 @@ use std::sync::Arc;
 use axum::body::{Body, Bytes};
 use axum::extract::{Extension, FromRef, Path, Query, Request, State};
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
+use axum::middleware::from_fn;
 use axum::response::{IntoResponse, Response};
 use axum::{Json, Router};
 use azud_core::access::HTTPS_ONLY_HEADER;
@@ -25,7 +25,7 @@ use utoipa::{IntoParams, ToSchema};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use crate::gate::{Gate, Roles};
+use crate::gate::{Gate, Roles, takes_nothing};
 use crate::grant::Grant;
 use crate::history;
 use crate::library::{Found, Library, Listed, read};
@@ -66,6 +66,8 @@ impl FromRef<Arc<Shared>> for AllReports {
 pub(crate) struct Described {
     pub(crate) open: OpenApiRouter<Arc<Shared>>,
     pub(crate) read: OpenApiRouter<Arc<Shared>>,
+    /// What who may write sees besides.
+    pub(crate) watch: OpenApiRouter<Arc<Shared>>,
     pub(crate) write: OpenApiRouter<Arc<Shared>>,
 }
 
@@ -85,21 +87,31 @@ pub(crate) fn described() -> Described {
             .merge(history::routes())
             .merge(reports::telling())
             .merge(metrics::routes()),
-        write: upload::routes()
-            .merge(rollback::routes())
-            .merge(reports::watching()),
+        watch: reports::watching(),
+        write: upload::routes().merge(rollback::routes()),
     }
 }
 
 /// The whole API.
 pub(crate) fn api(shared: Shared, read_only: bool) -> Router {
     let shared = Arc::new(shared);
-    let Described { open, read, write } = described();
+    let Described {
+        open,
+        read,
+        watch,
+        write,
+    } = described();
     let of = |routes: OpenApiRouter<_>| Router::from(routes).with_state(Arc::clone(&shared));
-    let roles = Roles {
-        read: of(read),
+    let (mut read, mut watch, write) = (of(read), of(watch), of(write));
+    if read_only {
         // Who only reads out what others made takes nothing from anybody.
-        write: if read_only { Router::new() } else { of(write) },
+        read = read.merge(write.route_layer(from_fn(takes_nothing)));
+    } else {
+        watch = watch.merge(write);
+    }
+    let roles = Roles {
+        read,
+        write: watch,
         admin: Router::new(),
     };
     let gate = Gate::new(Arc::clone(&shared), roles);

@@ -55,6 +55,26 @@ pub enum NetError {
         /// Which.
         host: String,
     },
+    /// The token is good, for less than was asked for.
+    #[error("the token for {host} may only read")]
+    MayOnlyRead {
+        /// Which.
+        host: String,
+    },
+    /// The token is good, for other images.
+    #[error("the token for {host} is not for {name}")]
+    NotItsImage {
+        /// Which.
+        host: String,
+        /// What was asked for.
+        name: String,
+    },
+    /// It takes nothing from anybody.
+    #[error("{host} only reads out what it has")]
+    OnlyReadOut {
+        /// Which.
+        host: String,
+    },
     /// The code for a login is not good.
     #[error("{host} does not accept the code")]
     BadLogin {
@@ -155,6 +175,8 @@ impl NetError {
             Self::BadLogin { .. } => Code::BadLogin,
             Self::TokenExpired { .. } => Code::TokenExpired,
             Self::TokenElsewhere { .. } => Code::TokenElsewhere,
+            Self::MayOnlyRead { .. } | Self::NotItsImage { .. } => Code::NotAllowed,
+            Self::OnlyReadOut { .. } => Code::OnlyReadOut,
             Self::NotFound { .. } => Code::NotFound,
             Self::Changed { .. } => Code::SourceChanged,
             Self::Refused { .. } | Self::Protocol { .. } => Code::BadAnswer,

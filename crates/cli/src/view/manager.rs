@@ -72,6 +72,7 @@ fn told(error: NetError) -> io::Error {
         NetError::Unauthorised { .. }
         | NetError::TokenExpired { .. }
         | NetError::TokenElsewhere { .. }
+        | NetError::MayOnlyRead { .. }
         | NetError::Untrusted { .. } => ErrorKind::PermissionDenied,
         NetError::Unreachable { .. } | NetError::Later { .. } => ErrorKind::TimedOut,
         _ => ErrorKind::Other,

@@ -57,7 +57,7 @@ fn a_person_gets_write_access_for_a_while_with_a_code() -> Result<()> {
     room.know(&manager)?;
     let one = room.images().join("one.img");
     let send = ["image", "copy", text(&one), "REPO:new", "--yes"];
-    refusal(&room.run(&send)?, "repo/unauthorised")?;
+    refusal(&room.run(&send)?, "repo/not-allowed")?;
     let code = code(&room, &["--note", "ana"])?;
     let said = login(&room, &code.to_lowercase(), &[])?;
     ensure!(said.done()?["role"] == "write", "{}", said.last());

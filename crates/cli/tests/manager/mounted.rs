@@ -184,9 +184,10 @@ fn a_client_reads_out_its_cache_and_takes_nothing() -> Result<()> {
     room.done(&["image", "copy", "REPO:one", text(&copy), "--yes"])?;
     same(&cache.join("one.img"), &copy)?;
     let send = room.run(&["image", "copy", text(&copy), "REPO:two", "--yes"])?;
-    refusal(&send, "repo/unauthorised")?;
+    refusal(&send, "repo/read-only")?;
     let remove = room.run(&["image", "rm", "REPO:one", "--yes"])?;
-    refusal(&remove, "repo/unauthorised")?;
+    refusal(&remove, "repo/read-only")?;
+    room.done(&["room", "status"])?;
     ensure!(fs::read_dir(&cache)?.count() == 1, "something was written");
     Ok(())
 }

@@ -167,7 +167,19 @@ fn readers_tell_of_themselves_but_see_nobody() -> Result<()> {
     room.know(&manager)?;
     let copy = room.dir().join("win.img");
     room.done(&["image", "copy", "REPO:win", text(&copy), "--yes"])?;
-    refusal(&room.run(&["room", "status"])?, "repo/unauthorised")?;
+    let said = room.run(&["room", "status"])?;
+    refusal(&said, "repo/not-allowed")?;
+    let error = &said.last()["error"];
+    let message = error["message"].as_str().context("a message")?;
+    ensure!(
+        message.ends_with("the token for 127.0.0.1 may only read"),
+        "{error}"
+    );
+    let hint = error["hint"].as_str().context("a hint")?;
+    ensure!(
+        hint.contains("azud login") && hint.contains("--role write"),
+        "{hint}"
+    );
     drop(manager);
     let here = room.done(&["room", "status", "--state", text(&room.state())])?;
     ensure!(here["computers"][0]["report"]["state"] == "done", "{here}");

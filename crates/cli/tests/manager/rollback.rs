@@ -114,7 +114,7 @@ fn who_may_not_change_it_brings_nothing_back() -> Result<()> {
     let rollback = ["image", "rollback", "REPO:aula1/one"];
     let manager = room.serve()?;
     room.know(&manager)?;
-    refusal(&room.run(&rollback)?, "repo/unauthorised")?;
+    refusal(&room.run(&rollback)?, "repo/not-allowed")?;
     // What a token is not for is not there for it.
     let made = room.done(&["token", "create", "--role", "write", "--images", "aula2/*"])?;
     let token = made["token"].as_str().context("a token")?;
@@ -123,7 +123,7 @@ fn who_may_not_change_it_brings_nothing_back() -> Result<()> {
     drop(manager);
     let reading = room.serve_with(&["--read-only"])?;
     room.know_as(&reading, "write")?;
-    refusal(&room.run(&rollback)?, "repo/unauthorised")?;
+    refusal(&room.run(&rollback)?, "repo/read-only")?;
     ensure!(
         versions(&path)? == before && fs::read(&path)? == present,
         "something was moved"

@@ -149,10 +149,49 @@ fn nothing_is_made_where_a_token_is_not_for() -> Result<()> {
         .done()?;
     let here = room.images().join("aula1/win.img");
     let copy = |to| ["image", "copy", text(&here), to, "--yes"];
-    refusal(&room.run(&copy("REPO:aula2/new"))?, "repo/unauthorised")?;
+    refusal(&room.run(&copy("REPO:aula2/new"))?, "repo/not-allowed")?;
     ensure!(!room.images().join("aula2/new.img").exists(), "it came");
     room.done(&copy("REPO:aula1/new"))?;
     same(&here, &room.images().join("aula1/new.img"))
+}
+
+#[test]
+fn a_token_for_reading_hears_that_it_is_and_a_stranger_hears_nothing() -> Result<()> {
+    let (room, manager) = room()?;
+    let reader = token(&room, &["--images", "aula1/*"])?;
+    let reader = bearer(secret(&reader)?);
+    let writer = token(&room, &["--role", "write"])?;
+    let writer = bearer(secret(&writer)?);
+    let line = Line::to(&room, &manager)?;
+    let ask = |bearer: &str, path: &str| -> Result<(u16, Value)> {
+        let (head, body) = line.get(path, &[("Authorization", bearer)])?;
+        Ok((head.status, serde_json::from_slice(&body)?))
+    };
+    for path in ["/v1/room", "/v1/uploads/00"] {
+        let (status, problem) = ask(&reader, path)?;
+        ensure!(
+            status == 403 && problem["code"] == "repo/not-allowed",
+            "{path}: {problem}"
+        );
+    }
+    // What nobody has is not told from what others may use.
+    let (status, problem) = ask(&reader, "/v1/none")?;
+    ensure!(
+        status == 404 && problem["code"] == "image/not-found",
+        "{problem}"
+    );
+    ensure!(ask(&writer, "/v1/room")?.0 == 200);
+    // Whoever has no token, or none that is good, hears the same of every path.
+    let mut answers = Vec::new();
+    for path in ["/v1/room", "/v1/images", "/v1/none", "/v1/uploads"] {
+        answers.push(ask("Bearer azud_00000000_00", path)?);
+    }
+    ensure!(answers.iter().all(|it| *it == answers[0]), "{answers:?}");
+    ensure!(
+        answers[0].0 == 401 && answers[0].1["code"] == "repo/unauthorised",
+        "{answers:?}"
+    );
+    Ok(())
 }
 
 #[test]

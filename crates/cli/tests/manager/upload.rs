@@ -141,7 +141,7 @@ fn who_may_only_read_sends_nothing() -> Result<()> {
     let manager = room.serve()?;
     room.know(&manager)?;
     let copy = ["image", "copy", text(&here), "REPO:aula1/win", "--yes"];
-    refusal(&room.run(&copy)?, "repo/unauthorised")?;
+    refusal(&room.run(&copy)?, "repo/not-allowed")?;
     ensure!(kit::names(&room.images())?.is_empty(), "something was made");
     Ok(())
 }

@@ -269,6 +269,8 @@ impl Client {
             _ if code == Some(Code::BadLogin) => NetError::BadLogin { host },
             _ if code == Some(Code::TokenExpired) => NetError::TokenExpired { host },
             _ if code == Some(Code::TokenElsewhere) => NetError::TokenElsewhere { host },
+            _ if code == Some(Code::NotAllowed) => NetError::MayOnlyRead { host },
+            _ if code == Some(Code::OnlyReadOut) => NetError::OnlyReadOut { host },
             StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => NetError::Unauthorised { host },
             StatusCode::NOT_FOUND if !is_something_else(code) => NetError::NotFound { name },
             StatusCode::PRECONDITION_FAILED => NetError::Changed { name },

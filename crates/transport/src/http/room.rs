@@ -8,7 +8,7 @@ use azud_core::room::Shown;
 use serde::Deserialize;
 
 use super::Client;
-use crate::error::{NetError, Result};
+use crate::error::Result;
 
 /// A report that takes longer is given up: the next one knows more.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -39,15 +39,7 @@ impl Client {
     /// # Errors
     /// What the manager says, or what is wrong with its answer.
     pub fn room(&self) -> Result<Vec<Shown>> {
-        // For those who may not see it the manager has no such thing.
-        let response = self
-            .get("/v1/room", &[], "room")
-            .map_err(|error| match error {
-                NetError::NotFound { .. } => NetError::Unauthorised {
-                    host: self.host().to_owned(),
-                },
-                other => other,
-            })?;
+        let response = self.get("/v1/room", &[], "room")?;
         let mut text = Vec::new();
         let body = response.into_body().into_reader();
         let read = body.take(MAX_ROOM).read_to_end(&mut text);

@@ -32,6 +32,11 @@ pub(in crate::failure) fn net(error: &NetError) -> Words {
         NetError::BadLogin { host: it } => host("net-bad-login", it),
         NetError::TokenExpired { host: it } => host("net-token-expired", it),
         NetError::TokenElsewhere { host: it } => host("net-token-elsewhere", it),
+        NetError::MayOnlyRead { host: it } => host("net-may-only-read", it),
+        NetError::NotItsImage { host: it, name } => {
+            host("net-not-its-image", it).with("name", name.clone())
+        }
+        NetError::OnlyReadOut { host: it } => host("net-only-read-out", it),
         NetError::NotFound { name } => Words::new("net-not-found", [("name", name.clone())]),
         NetError::Changed { name } => Words::new("net-changed", [("name", name.clone())]),
         NetError::Later {

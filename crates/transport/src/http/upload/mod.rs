@@ -318,9 +318,10 @@ fn begin(client: &Client, opening: &Opening) -> Result<Opened> {
         serde_json::to_vec(opening).map_err(|_| client.protocol("a name that cannot be told"))?;
     let answer = client.send(Method::Post, "/v1/uploads", &body, &opening.name);
     let response = answer.map_err(|error| match error {
-        // The route is not there for whoever may only read.
-        NetError::NotFound { .. } => NetError::Unauthorised {
+        // What is to be made is missing only where it is not the token's to see.
+        NetError::NotFound { name } => NetError::NotItsImage {
             host: client.host().to_owned(),
+            name,
         },
         other => other,
     })?;
