@@ -26,15 +26,16 @@ pub enum Step {
 /// Shows the plan of work that destroys nothing.
 pub fn settle(context: &Context, plan: &Plan, writing: Writing) -> Step {
     plan.show(&context.catalog, &context.output, writing.dry_run);
-    step(writing)
+    step(context, writing)
 }
 
-/// From here on a signal waits for a safe moment.
-fn step(writing: Writing) -> Step {
+/// From here on a signal waits for a safe moment, and what is done is told.
+fn step(context: &Context, writing: Writing) -> Step {
     if writing.dry_run {
         return Step::Stop;
     }
     interrupt::begin_work();
+    context.teller.agreed();
     Step::Go
 }
 
@@ -110,7 +111,7 @@ fn settle_asking(
         let prompt = context.catalog.fmt(prompt, &[("device", device.into())]);
         confirm(&context.catalog, device, &prompt, person)?;
     }
-    Ok(step(writing))
+    Ok(step(context, writing))
 }
 
 /// Somebody who can be asked.

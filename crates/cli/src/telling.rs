@@ -1,5 +1,8 @@
 //! Telling the manager of this computer's work: the room is visible, and no work waits for that.
 //!
+//! A job is told from the first phase of work on that comes after the plan was agreed on. What was refused before is
+//! told where it is of interest to who looks after the room, which a slip of whoever typed the line is not.
+//!
 //! Invariant: `advance` is an addition. A thread of its own looks at the counts from time to time and sends what it
 //! sees; what lies between is nobody's loss. Whether it arrives changes nothing about the work.
 
@@ -8,10 +11,12 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
+use azud_core::code::Code;
 use azud_core::progress::Phase;
 use azud_core::reference::Where;
 use azud_core::report::Report;
 use azud_store::Identity;
+use azud_transport::http::Client;
 
 use crate::commands::{Context, repo};
 use crate::failure::Failure;
@@ -29,7 +34,17 @@ const LAST_WORDS: Duration = Duration::from_secs(1);
 #[derive(Debug, Default)]
 pub struct Teller {
     heeded: bool,
+    next: Mutex<Option<Next>>,
     work: OnceLock<Arc<Work>>,
+}
+
+/// A job that has not begun.
+#[derive(Debug)]
+struct Next {
+    report: Report,
+    client: Client,
+    /// Whether its plan is agreed on.
+    agreed: bool,
 }
 
 /// What the command and the thread share.
@@ -62,20 +77,44 @@ impl Teller {
         }
     }
 
-    /// A command works with this image from now on; one that is made of several tells each.
-    pub(crate) fn begin(&self, context: &Context, job: &str, image: &Path) {
+    fn next(&self) -> MutexGuard<'_, Option<Next>> {
+        self.next.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// A command is about to work with this image; one that is made of several says so of each.
+    pub(crate) fn plans(&self, context: &Context, job: &str, image: &Path) {
         if !self.heeded {
-            return;
-        }
-        let report = Report::begun(&host(), job, &image.to_string_lossy());
-        if let Some(work) = self.work.get() {
-            work.now().report = report;
             return;
         }
         // Where no manager is known nobody is told.
         let Ok(Some(client)) = repo::manager(context, &Where::Manager) else {
             return;
         };
+        let report = Report::begun(&host(), job, &image.to_string_lossy());
+        *self.next() = Some(Next {
+            report,
+            client,
+            agreed: false,
+        });
+    }
+
+    /// The plan is agreed on: what comes now is the work.
+    pub(crate) fn agreed(&self) {
+        if let Some(next) = self.next().as_mut() {
+            next.agreed = true;
+        }
+    }
+
+    /// The work has begun.
+    fn begin(&self) {
+        let Some(Next { report, client, .. }) = self.next().take() else {
+            return;
+        };
+        if let Some(work) = self.work.get() {
+            work.done.store(0, Ordering::Relaxed);
+            work.now().report = report;
+            return;
+        }
         let work = Arc::new(Work {
             begun: Instant::now(),
             done: AtomicU64::new(0),
@@ -98,13 +137,20 @@ impl Teller {
 
     /// Which image it is.
     pub(crate) fn identity(&self, identity: &Identity) {
-        if let Some(work) = self.work.get() {
-            work.now().report.identity = Some(identity.to_string());
+        let identity = Some(identity.to_string());
+        if let Some(next) = self.next().as_mut() {
+            next.report.identity = identity;
+        } else if let Some(work) = self.work.get() {
+            work.now().report.identity = identity;
         }
     }
 
-    /// A phase begins.
+    /// A phase begins. One before the plan is looking, and no work.
     pub(crate) fn phase(&self, phase: Phase, total: u64) {
+        if self.next().as_ref().is_some_and(|next| !next.agreed) {
+            return;
+        }
+        self.begin();
         if let Some(work) = self.work.get() {
             let mut now = work.now();
             work.done.store(0, Ordering::Relaxed);
@@ -122,10 +168,39 @@ impl Teller {
 
     /// The command is over. The last word is given a moment to arrive.
     pub(crate) fn end(&self, failure: Option<&Failure>) {
+        let agreed = self.next().as_ref().map(|next| next.agreed);
+        let failure = match (agreed, failure) {
+            // What was only planned is no job; one that was done before it came to its end.
+            (Some(false), None) => None,
+            (Some(_), Some(failure)) if is_slip(failure.code) => None,
+            (_, failure) => {
+                self.begin();
+                failure
+            }
+        };
         if let Some(work) = self.work.get() {
             work.end(failure);
         }
     }
+}
+
+/// Whether a refusal says something of who typed the line, and nothing of the computer.
+const fn is_slip(code: Code) -> bool {
+    matches!(
+        code,
+        Code::Usage
+            | Code::BadConfig
+            | Code::NotConfirmed
+            | Code::Interrupted
+            | Code::BadName
+            | Code::BadPlace
+            | Code::AmbiguousPlace
+            | Code::NoManager
+            | Code::BadDevice
+            | Code::AmbiguousDevice
+            | Code::NotAllowed
+            | Code::OnlyReadOut
+    )
 }
 
 impl Work {

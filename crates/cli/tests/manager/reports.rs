@@ -125,6 +125,93 @@ fn a_deployment_is_told_and_its_plan_is_not() -> Result<()> {
 }
 
 #[test]
+fn a_slip_is_nobodys_job_and_a_refusal_of_the_computers_is() -> Result<()> {
+    let room = Room::new()?;
+    image(&room, "win.img", &noise(18, MIB))?;
+    let _manager = look_after(&room)?;
+    let (here, disk) = (room.images().join("win.img"), room.dir().join("disk"));
+    fs::write(&disk, vec![0; 2 * MIB])?;
+    let slips: [(&[&str], &str); 5] = [
+        (&["image", "create", text(&disk), "REPO:"], "image/bad-name"),
+        (
+            &["image", "copy", "REPO:a/../b", text(&disk)],
+            "image/bad-name",
+        ),
+        (
+            &["image", "restore", "-", text(&disk), "--verify-first"],
+            "cli/usage",
+        ),
+        (
+            &["image", "restore", text(&here), text(&disk)],
+            "cli/not-confirmed",
+        ),
+        (&["deploy", "REPO:win", text(&disk)], "cli/not-confirmed"),
+    ];
+    let slip = || -> Result<()> {
+        for (line, code) in slips {
+            let said = room.run(line)?;
+            ensure!(
+                said.last()["error"]["code"] == code,
+                "{line:?}: {}",
+                said.last()
+            );
+        }
+        Ok(())
+    };
+    slip()?;
+    let nobody = room.done(&["room", "status"])?;
+    ensure!(nobody["computers"] == serde_json::json!([]), "{nobody}");
+    room.run(&["deploy", "REPO:none", text(&disk), "--yes"])?
+        .refused()?;
+    let failed = computer(&room)?;
+    ensure!(
+        failed["failures"][0]["code"] == "image/not-found",
+        "{failed}"
+    );
+    ensure!(failed["report"]["job"] == "deploy", "{failed}");
+    ensure!(failed["report"]["state"] == "failed", "{failed}");
+    slip()?;
+    let seen = computer(&room)?;
+    ensure!(seen["report"] == failed["report"], "{seen}");
+    room.done(&["deploy", "REPO:win", text(&disk), "--yes"])?;
+    let done = computer(&room)?;
+    ensure!(done["report"]["state"] == "done", "{done}");
+    slip()?;
+    ensure!(computer(&room)?["report"] == done["report"]);
+    Ok(())
+}
+
+#[test]
+fn what_a_reader_may_not_send_is_no_job_of_his_computer() -> Result<()> {
+    let room = Room::new()?;
+    image(&room, "win.img", &noise(19, MIB))?;
+    let manager = room.serve()?;
+    room.know(&manager)?;
+    let (copy, volume) = (room.dir().join("win.img"), room.dir().join("volume"));
+    room.done(&["image", "copy", "REPO:win", text(&copy), "--yes"])?;
+    for (line, code) in [
+        (
+            ["image", "create", text(&volume), "REPO:new", "--yes"],
+            "repo/not-allowed",
+        ),
+        (
+            ["image", "copy", text(&copy), "REPO:new", "--yes"],
+            "repo/not-allowed",
+        ),
+    ] {
+        refusal(&room.run(&line)?, code)?;
+    }
+    drop(manager);
+    let here = room.done(&["room", "status", "--state", text(&room.state())])?;
+    let report = &here["computers"][0]["report"];
+    ensure!(
+        report["image"] == "REPO:win" && report["state"] == "done",
+        "{here}"
+    );
+    Ok(())
+}
+
+#[test]
 fn work_is_seen_while_it_goes_on() -> Result<()> {
     let room = Room::new()?;
     image(&room, "win.img", &noise(12, 4 * MIB))?;

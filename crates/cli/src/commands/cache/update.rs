@@ -45,7 +45,7 @@ impl Args {
             PathBuf::from(image.to_string())
         };
         if !self.terms.writing.dry_run {
-            context.teller.begin(context, "cache-update", &named);
+            context.teller.plans(context, "cache-update", &named);
         }
         let (from, to, inside) = self.ends(context, image)?;
         let others = self.others(context, (inside.as_ref(), to.image.name()));

@@ -67,7 +67,7 @@ impl Args {
     pub fn run(&self, context: &Context) -> Result<(), Failure> {
         let begun = Instant::now();
         if !self.terms.writing.dry_run {
-            context.teller.begin(context, "deploy", &self.image);
+            context.teller.plans(context, "deploy", &self.image);
         }
         let image = Restorable::named(context, &self.image).map_err(|failure| {
             if failure.code != Code::NotNative {

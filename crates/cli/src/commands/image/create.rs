@@ -68,7 +68,7 @@ impl Args {
     /// When the source is refused or fails, or the image cannot be written.
     pub fn run(&self, context: &Context) -> Result<(), Failure> {
         if !self.writing.dry_run {
-            context.teller.begin(context, "image-create", &self.image);
+            context.teller.plans(context, "image-create", &self.image);
         }
         let located = match Destination::named(context, &self.image)? {
             Destination::Here(located) => located,
