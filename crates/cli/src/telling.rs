@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 
 use azud_core::code::Code;
 use azud_core::progress::Phase;
-use azud_core::reference::Where;
+use azud_core::reference::{ImageRef, Where};
 use azud_core::report::Report;
 use azud_store::Identity;
 use azud_transport::http::Client;
@@ -43,9 +43,14 @@ pub struct Teller {
 struct Next {
     report: Report,
     client: Client,
+    names: Relative,
     /// Whether its plan is agreed on.
     agreed: bool,
 }
+
+/// The names of a job that begin in the directory of whoever typed them: nobody else knows which that is.
+#[derive(Debug, Default)]
+struct Relative(Vec<String>);
 
 /// What the command and the thread share.
 #[derive(Debug)]
@@ -59,6 +64,7 @@ struct Work {
 #[derive(Debug)]
 struct Now {
     report: Report,
+    names: Relative,
     meter: Meter,
     /// The command is over.
     last: bool,
@@ -81,8 +87,8 @@ impl Teller {
         self.next.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// A command is about to work with this image; one that is made of several says so of each.
-    pub(crate) fn plans(&self, context: &Context, job: &str, image: &Path) {
+    /// A command is about to work with what it names, the image first; one that is made of several says so of each.
+    pub(crate) fn plans(&self, context: &Context, job: &str, names: &[&Path]) {
         if !self.heeded {
             return;
         }
@@ -90,10 +96,11 @@ impl Teller {
         let Ok(Some(client)) = repo::manager(context, &Where::Manager) else {
             return;
         };
-        let report = Report::begun(&host(), job, &image.to_string_lossy());
+        let image = names.first().map_or_else(String::new, |name| called(name));
         *self.next() = Some(Next {
-            report,
+            report: Report::begun(&host(), job, &image),
             client,
+            names: Relative::among(names),
             agreed: false,
         });
     }
@@ -107,12 +114,19 @@ impl Teller {
 
     /// The work has begun.
     fn begin(&self) {
-        let Some(Next { report, client, .. }) = self.next().take() else {
+        let Some(next) = self.next().take() else {
             return;
         };
+        let Next {
+            report,
+            client,
+            names,
+            ..
+        } = next;
         if let Some(work) = self.work.get() {
             work.done.store(0, Ordering::Relaxed);
-            work.now().report = report;
+            let mut now = work.now();
+            (now.report, now.names) = (report, names);
             return;
         }
         let work = Arc::new(Work {
@@ -120,6 +134,7 @@ impl Teller {
             done: AtomicU64::new(0),
             now: Mutex::new(Now {
                 report,
+                names,
                 meter: Meter::new(0, Duration::ZERO),
                 last: false,
                 trouble: false,
@@ -184,6 +199,43 @@ impl Teller {
     }
 }
 
+/// A name that begins where it was typed, if it is one.
+fn relative(name: &Path) -> bool {
+    // Standard input is no file.
+    name != Path::new("-")
+        && name.is_relative()
+        && matches!(ImageRef::parse(name), Ok(ImageRef::Path(_)))
+}
+
+/// What others can call an image: its place, or the whole path of its file.
+fn called(image: &Path) -> String {
+    let whole = relative(image).then(|| std::path::absolute(image).ok());
+    let whole = whole.flatten();
+    let name = whole.as_deref().unwrap_or(image);
+    name.to_string_lossy().into_owned()
+}
+
+impl Relative {
+    fn among(names: &[&Path]) -> Self {
+        let names = names.iter().filter(|name| relative(name));
+        Self(
+            names
+                .map(|name| name.to_string_lossy().into_owned())
+                .collect(),
+        )
+    }
+
+    /// An account, with where its names begin if it has any of these.
+    fn placed(&self, detail: &str) -> String {
+        let begins = |at: usize| !detail[..at].ends_with(|c: char| c == '/' || c.is_alphanumeric());
+        let has = |name: &String| detail.match_indices(name).any(|(at, _)| begins(at));
+        match std::env::current_dir() {
+            Ok(here) if self.0.iter().any(has) => format!("{detail} (in {})", here.display()),
+            _ => detail.to_owned(),
+        }
+    }
+}
+
 /// Whether a refusal says something of who typed the line, and nothing of the computer.
 const fn is_slip(code: Code) -> bool {
     matches!(
@@ -217,7 +269,10 @@ impl Work {
         let report = now.report.clone();
         now.report = match failure {
             None => report.finished(),
-            Some(failure) => report.failed(failure.code.as_str(), &failure.detail),
+            Some(failure) => {
+                let detail = now.names.placed(&failure.detail);
+                report.failed(failure.code.as_str(), &detail)
+            }
         };
         now.last = true;
         self.changed.notify_all();

@@ -45,7 +45,7 @@ pub struct Report {
     pub job: String,
     /// How it is.
     pub state: State,
-    /// The image, as it was named on the command line.
+    /// The image: its place and name, or the whole path of its file.
     pub image: String,
     /// The image's identity in hexadecimal, once it is known.
     #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -9,7 +9,7 @@ use std::time::Duration;
 use anyhow::{Context, Result, ensure};
 use serde_json::Value;
 
-use crate::kit::text;
+use crate::kit::{Said, text};
 use crate::server::{Manager, Room, refusal};
 use crate::{MIB, image, noise};
 
@@ -207,6 +207,37 @@ fn what_a_reader_may_not_send_is_no_job_of_his_computer() -> Result<()> {
     ensure!(
         report["image"] == "REPO:win" && report["state"] == "done",
         "{here}"
+    );
+    Ok(())
+}
+
+#[test]
+fn files_are_told_so_that_others_know_which_they_are() -> Result<()> {
+    let room = Room::new()?;
+    image(&room, "a:b.img", &noise(20, MIB))?;
+    let _manager = look_after(&room)?;
+    let (here, work) = (fs::canonicalize(room.dir())?, room.dir().join("work"));
+    fs::create_dir(&work)?;
+    fs::write(work.join("disk.img"), vec![0; 4096])?;
+    let run = |args: &[&str]| Said::of(&room.command(args).current_dir(&work).output()?);
+    run(&["image", "copy", "../images/a:b", "./copy", "--yes"])?.done()?;
+    let told = computer(&room)?["report"]["image"].clone();
+    ensure!(told == text(&here.join("work/../images/a:b")), "{told}");
+    let said = run(&["image", "restore", "./copy.img", "disk.img", "--yes"])?;
+    refusal(&said, "disk/too-small")?;
+    let failed = computer(&room)?["failures"][0].clone();
+    ensure!(
+        failed["image"] == text(&here.join("work/copy.img")),
+        "{failed}"
+    );
+    let said = run(&["deploy", "./none", "disk.img", "--yes"])?;
+    refusal(&said, "image/not-found")?;
+    let failed = computer(&room)?["failures"][0].clone();
+    ensure!(failed["image"] == text(&here.join("work/none")), "{failed}");
+    let told = failed["detail"].as_str().context("an account")?;
+    ensure!(
+        told.ends_with(&format!("(in {})", here.join("work").display())),
+        "{failed}"
     );
     Ok(())
 }

@@ -45,7 +45,9 @@ impl Args {
             PathBuf::from(image.to_string())
         };
         if !self.terms.writing.dry_run {
-            context.teller.plans(context, "cache-update", &named);
+            let from = self.from.iter().map(PathBuf::as_path);
+            let names: Vec<&Path> = std::iter::once(named.as_path()).chain(from).collect();
+            context.teller.plans(context, "cache-update", &names);
         }
         let (from, to, inside) = self.ends(context, image)?;
         let others = self.others(context, (inside.as_ref(), to.image.name()));

@@ -67,7 +67,9 @@ impl Args {
     pub fn run(&self, context: &Context) -> Result<(), Failure> {
         let begun = Instant::now();
         if !self.terms.writing.dry_run {
-            context.teller.plans(context, "deploy", &self.image);
+            context
+                .teller
+                .plans(context, "deploy", &[&self.image, &self.device]);
         }
         let image = Restorable::named(context, &self.image).map_err(|failure| {
             if failure.code != Code::NotNative {

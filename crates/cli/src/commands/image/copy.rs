@@ -34,7 +34,9 @@ impl Args {
     /// When the source is damaged or there is no room.
     pub fn run(&self, context: &Context) -> Result<(), Failure> {
         if !self.terms.writing.dry_run {
-            context.teller.plans(context, "image-copy", &self.src);
+            context
+                .teller
+                .plans(context, "image-copy", &[&self.src, &self.dst]);
         }
         let from = Origin::named(context, &self.src)?;
         refuse_others(&from)?;

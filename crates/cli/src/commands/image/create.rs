@@ -68,7 +68,9 @@ impl Args {
     /// When the source is refused or fails, or the image cannot be written.
     pub fn run(&self, context: &Context) -> Result<(), Failure> {
         if !self.writing.dry_run {
-            context.teller.plans(context, "image-create", &self.image);
+            context
+                .teller
+                .plans(context, "image-create", &[&self.image, &self.device]);
         }
         let located = match Destination::named(context, &self.image)? {
             Destination::Here(located) => located,

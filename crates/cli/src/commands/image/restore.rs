@@ -115,7 +115,9 @@ impl Args {
     pub fn run(&self, context: &Context) -> Result<(), Failure> {
         let begun = Instant::now();
         if !self.writing.dry_run {
-            context.teller.plans(context, "image-restore", self.named());
+            context
+                .teller
+                .plans(context, "image-restore", &[self.named(), &self.device]);
         }
         let opened = match &self.image {
             Special::Word if self.verify_first => {
