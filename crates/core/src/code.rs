@@ -208,7 +208,7 @@ codes! {
     OlderImage = "trust/older-image",
     /// A key for signatures that is none or cannot be opened.
     BadKey = "trust/bad-key",
-    /// A file of passwords that others may read.
+    /// A file with a password, a token or a key that others may read.
     OpenSecret = "repo/open-secret",
     /// No removable medium has that name.
     NoMedium = "storage/no-medium",

@@ -146,7 +146,7 @@ pub enum DiskError {
         source: Box<DiskError>,
     },
     /// A file of passwords that others may read.
-    #[error("{}: others may read it", path.display())]
+    #[error("{}: others may read the password", path.display())]
     OpenSecret {
         /// The file.
         path: PathBuf,

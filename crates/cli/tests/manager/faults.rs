@@ -293,8 +293,8 @@ fn who_sends_waits_as_long_as_was_said() -> Result<()> {
         }
     })?;
     room.know_at(proxy.port(), &manager.pin, "write")?;
-    // That it has no such image, and that it begins.
-    count.store(2, Ordering::Relaxed);
+    // That it has no such image, that one could begin, and that one begins.
+    count.store(3, Ordering::Relaxed);
     let mut command = room.command(&["image", "copy", text(&here), "REPO:new", "--yes"]);
     let begun = Instant::now();
     let said = Said::of(&command.env("AZUD_PATIENCE", "1").output()?)?;

@@ -1,6 +1,7 @@
 //! What a token is good for: until when, where, for which images.
 
 use std::fs;
+use std::os::unix::fs::PermissionsExt;
 
 use anyhow::{Context, Result, ensure};
 use serde_json::{Value, json};
@@ -191,6 +192,42 @@ fn a_token_for_reading_hears_that_it_is_and_a_stranger_hears_nothing() -> Result
         answers[0].0 == 401 && answers[0].1["code"] == "repo/unauthorised",
         "{answers:?}"
     );
+    Ok(())
+}
+
+#[test]
+fn nothing_is_planned_that_the_token_is_not_for() -> Result<()> {
+    let (room, manager) = room()?;
+    room.know(&manager)?;
+    let here = room.images().join("aula1/win.img");
+    let volume = room.dir().join("volume");
+    let lines: [&[&str]; 3] = [
+        &["image", "rm", "REPO:aula1/win"],
+        &["image", "copy", text(&here), "REPO:aula1/new"],
+        &["image", "create", text(&volume), "REPO:aula1/new"],
+    ];
+    for line in lines {
+        for how in ["--dry-run", "--yes"] {
+            let said = room.run(&[line, &[how]].concat())?;
+            refusal(&said, "repo/not-allowed").with_context(|| format!("{line:?} {how}"))?;
+            ensure!(said.plan().is_null(), "{line:?} {how}: {:?}", said.lines);
+        }
+    }
+    Ok(())
+}
+
+#[test]
+fn a_token_that_others_can_read_is_called_one() -> Result<()> {
+    let (room, manager) = room()?;
+    let file = room.dir().join("token");
+    fs::write(&file, &manager.admin)?;
+    fs::set_permissions(&file, fs::Permissions::from_mode(0o644))?;
+    let add = ["repo", "add", "REPO", "--protocol", "http", "--token-file"];
+    let said = room.run(&[&add[..], &[text(&file), "--yes"]].concat())?;
+    refusal(&said, "repo/open-secret")?;
+    let message = said.last()["error"]["message"].as_str().context("words")?;
+    ensure!(message.contains("others may read the token"), "{message}");
+    ensure!(!message.contains("password"), "{message}");
     Ok(())
 }
 

@@ -76,6 +76,7 @@ impl Args {
 
     /// Moves an image of a manager to the trash there.
     fn there(&self, context: &Context, image: &Remote) -> Result<(), Failure> {
+        image.client.may_write()?;
         let images = image.client.images()?;
         let name = &image.name;
         let found = images.iter().find(|listed| listed.name == *name);

@@ -55,7 +55,7 @@ impl Args {
             None => name_of(&self.image)?,
         };
         let layout = FileSource::open(&path)?.hashed()?;
-        let text = repo::secret_in(&self.key)?;
+        let text = repo::secret_in(&self.key, repo::Secret::Key)?;
         let plan = Plan::new("image-sign")
             .text("image", path.display().to_string())
             .text("name", name.as_str());

@@ -12,7 +12,7 @@ use serde_json::json;
 use super::Goal;
 use super::access::How;
 use super::known::{Register, replace};
-use super::manager::{files, known, meet, read_authority, secret_in};
+use super::manager::{Secret, files, known, meet, read_authority, secret_in};
 use crate::args::Writing;
 use crate::args::size::pin;
 use crate::commands::Context;
@@ -150,7 +150,7 @@ pub(super) fn current(host: &str) -> Result<Option<String>, Failure> {
     if !file.exists() {
         return Ok(None);
     }
-    let text = secret_in(&file)?;
+    let text = secret_in(&file, Secret::Token)?;
     let kept: Option<Kept> = serde_json::from_str(&text).ok();
     let kept = kept.filter(|kept| kept.until > seconds(now()));
     if kept.is_none() {

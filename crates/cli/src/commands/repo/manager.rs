@@ -215,21 +215,45 @@ pub(super) fn files(host: &str) -> (PathBuf, PathBuf) {
     )
 }
 
+/// What a file holds that is nobody else's business.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Secret {
+    /// A token.
+    Token,
+    /// A key for signatures.
+    Key,
+}
+
+impl Secret {
+    /// What is said when others can read it.
+    fn open(self, file: &Path) -> Failure {
+        let path = file.display().to_string();
+        let (words, what) = match self {
+            Self::Token => ("open-token", "token"),
+            Self::Key => ("open-key", "secret key"),
+        };
+        Failure::new(
+            Code::OpenSecret,
+            format!("{path}: others may read the {what}"),
+        )
+        .in_words(words, [("path", path)])
+    }
+}
+
 /// A text in a file that others cannot read.
-pub(crate) fn secret_in(file: &Path) -> Result<String, Failure> {
+pub(crate) fn secret_in(file: &Path, secret: Secret) -> Result<String, Failure> {
     use std::os::unix::fs::PermissionsExt;
     let text = fs::read_to_string(file).map_err(|error| Failure::io(file, &error))?;
     let meta = fs::metadata(file).map_err(|error| Failure::io(file, &error))?;
     if meta.is_file() && meta.permissions().mode() & 0o077 != 0 {
-        let name = file.display().to_string();
-        return Err(Failure::new(Code::OpenSecret, name));
+        return Err(secret.open(file));
     }
     Ok(text)
 }
 
 /// A token in a file that others cannot read.
 fn token_in(file: &Path) -> Result<String, Failure> {
-    let text = secret_in(file)?;
+    let text = secret_in(file, Secret::Token)?;
     let name = file.display().to_string();
     let token = text.trim();
     let printable = token.bytes().all(|byte| byte.is_ascii_graphic());

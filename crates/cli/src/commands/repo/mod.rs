@@ -24,7 +24,7 @@ use clap::Subcommand;
 
 pub(crate) use giver::giver;
 pub(crate) use known::replace;
-pub(crate) use manager::{is_manager, kept, manager, secret_in};
+pub(crate) use manager::{Secret, is_manager, kept, manager, secret_in};
 
 use super::Context;
 use crate::failure::Failure;

@@ -313,6 +313,28 @@ fn path(id: &str, what: &str) -> String {
     format!("/v1/uploads/{id}{what}")
 }
 
+impl Client {
+    /// Asks whether the token is good for taking away. There is no upload of that name: whoever may not even ask for
+    /// one is told so. A manager that cannot say it now says it when something is to go.
+    ///
+    /// # Errors
+    /// Why not.
+    pub fn may_write(&self) -> Result<()> {
+        match self.get(&path("none", ""), &[], "uploads") {
+            Err(error) if error.is_temporary() => Ok(()),
+            Ok(_)
+            | Err(
+                NetError::NotFound { .. }
+                | NetError::Said {
+                    code: Code::NoUpload,
+                    ..
+                },
+            ) => Ok(()),
+            Err(error) => Err(error),
+        }
+    }
+}
+
 fn begin(client: &Client, opening: &Opening) -> Result<Opened> {
     let body =
         serde_json::to_vec(opening).map_err(|_| client.protocol("a name that cannot be told"))?;
