@@ -1,12 +1,15 @@
 //! Several places that have one image: it is fetched from all of them.
 
+use std::time::Duration;
+
 use azud_store::assembly::Several;
 
 use crate::commands::Context;
 use crate::failure::Failure;
+use crate::i18n::Catalog;
 use crate::interrupt;
 use crate::origin::{Origin, usual_patience};
-use crate::output::told;
+use crate::output::{Output, told};
 
 /// The first one says which image it is; those of the others that have it too help. `None` when nobody does.
 ///
@@ -41,7 +44,7 @@ pub(crate) fn together<'a>(
     if sources.len() == 1 {
         return Ok(None);
     }
-    let waiting: (_, &(dyn Fn() -> bool + Sync)) = (usual_patience(), &goes_on);
+    let waiting = (usual_patience(), waiting(context));
     Ok(Some(Several::of(wanted, sources, waiting)))
 }
 
@@ -60,6 +63,16 @@ fn rank(origin: &Origin) -> u32 {
     u32::from(origin.source().is_far())
 }
 
-fn goes_on() -> bool {
-    interrupt::go_on().is_ok()
+/// Says once how long nobody's answer is waited for, and goes on waiting unless the work is to end.
+fn waiting(context: &Context) -> impl Fn(Option<Duration>) -> bool + Send + Sync + 'static {
+    let (mode, lang) = (context.output.mode(), context.catalog.lang());
+    move |left| {
+        if let Some(left) = left {
+            let catalog = Catalog::new(lang);
+            let values = [("seconds", left.as_secs().max(1).into())];
+            let text = catalog.fmt("warn-nobody-answers", &values);
+            Output::standard(mode).warn(&catalog, &text);
+        }
+        interrupt::go_on().is_ok()
+    }
 }

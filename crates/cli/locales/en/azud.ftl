@@ -860,6 +860,7 @@ warn-packed-zfs = { $device } belongs to ZFS: the whole of it is captured, free 
 warn-replaces = { $image } exists: it goes to the trash.
 warn-not-cached = { $device } holds the whole image; only the cache was not brought up to date.
 warn-waiting = { $host } does not answer; it is asked again for up to { $seconds } seconds. Ctrl-C ends the waiting.
+warn-nobody-answers = None of the sources answers; they are asked again for up to { $seconds } seconds (AZUD_PATIENCE says how long). Ctrl-C ends the waiting.
 warn-preparing = { $host } is still making ready what was asked for; it is asked again for up to { $seconds } seconds. Ctrl-C ends the waiting.
 hint-on-the-manager = Through the manager images are read, sent, removed and brought back to former versions. For this, work on the manager's computer itself.
 hint-room-there = Make room on the manager: remove what nobody needs there; how long former versions stay, “azud serve --keep-days N --keep-bytes SIZE” says.

@@ -1,9 +1,13 @@
 //! One image from several places at once, and the way in which it comes.
 
 use std::fs;
+use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use anyhow::{Context, Result, ensure};
+use azud_testkit::proxy::{Harm, Proxy};
 
 use crate::kit::{Said, text};
 use crate::mounted::with_a_nas;
@@ -114,6 +118,38 @@ fn who_has_another_image_is_left_aside() -> Result<()> {
     ensure!(bytes(said.done()?, "from_source")? > size / 2);
     ensure!(warned(&said, text(&scene.stick)), "{:?}", said.lines);
     same(&scene.there(), &scene.here)
+}
+
+#[test]
+fn that_no_source_answers_is_said_once_and_soon() -> Result<()> {
+    let scene = Scene::new(77)?;
+    let manager = scene.manager.as_ref().context("a manager")?;
+    // From this connection on nobody is there; those before it do not carry the whole image.
+    let last = Arc::new(AtomicU64::new(u64::MAX));
+    let until = Arc::clone(&last);
+    let address = SocketAddr::new(Ipv4Addr::LOCALHOST.into(), manager.port);
+    let proxy = Proxy::of_bytes(address, move |number| match until.load(Ordering::Relaxed) {
+        u64::MAX => Harm::None,
+        last if number < last => Harm::Cut(3 * MIB as u64),
+        _ => Harm::Cut(0),
+    })?;
+    scene.room.know_at(proxy.port(), &manager.pin, "read")?;
+    last.store(proxy.connections() + 6, Ordering::Relaxed);
+    let said = scene.update(&["REPO:aula1/win", "REPO:aula1/win"])?;
+    refusal(&said, "repo/unreachable")?;
+    let told = said.told();
+    ensure!(
+        told.matches("None of the sources answers").count() == 1,
+        "{told}"
+    );
+    let seconds = told
+        .split("up to ")
+        .nth(1)
+        .and_then(|rest| rest.split(' ').next());
+    let seconds: u64 = seconds.context("how long")?.parse()?;
+    ensure!((1..10).contains(&seconds), "{told}");
+    ensure!(!scene.here.exists());
+    Ok(())
 }
 
 #[test]

@@ -1,6 +1,7 @@
 //! Several sources of one image as one: whoever can give a piece gives it, and whoever gives wrong bytes is found out.
 
 use std::io;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -20,8 +21,13 @@ pub struct Several<'a> {
     /// When somebody gave the right bytes last.
     answered: Mutex<Instant>,
     patience: Duration,
-    go_on: &'a (dyn Fn() -> bool + Sync),
+    /// Whether somebody waits already.
+    waiting: AtomicBool,
+    go_on: Box<GoOn<'a>>,
 }
+
+/// Whether it is waited on. At the beginning of each waiting it hears how long that lasts at most.
+type GoOn<'a> = dyn Fn(Option<Duration>) -> bool + Send + Sync + 'a;
 
 impl std::fmt::Debug for Several<'_> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -31,11 +37,14 @@ impl std::fmt::Debug for Several<'_> {
 
 impl<'a> Several<'a> {
     /// Of sources with their ranks, the lowest of which is asked first. When nobody answers, they are waited for as long
-    /// as `patience` says and `go_on` allows.
+    /// as `patience` says and `go_on` allows, which hears at the beginning of each waiting how long it lasts at most.
     pub fn of(
         wanted: Layout,
         sources: Vec<(&'a dyn Source, u32)>,
-        (patience, go_on): (Duration, &'a (dyn Fn() -> bool + Sync)),
+        (patience, go_on): (
+            Duration,
+            impl Fn(Option<Duration>) -> bool + Send + Sync + 'a,
+        ),
     ) -> Self {
         let ranks = sources.iter().map(|(_, rank)| *rank);
         Self {
@@ -45,7 +54,8 @@ impl<'a> Several<'a> {
             begun: Instant::now(),
             answered: Mutex::new(Instant::now()),
             patience,
-            go_on,
+            waiting: AtomicBool::new(false),
+            go_on: Box::new(go_on),
         }
     }
 
@@ -79,6 +89,7 @@ impl<'a> Several<'a> {
             self.roster().tell(number, answer, self.begun.elapsed());
             if answer == Answer::Good {
                 *self.lock_answered() = Instant::now();
+                self.waiting.store(false, Ordering::Relaxed);
                 return Ok(());
             }
             tried.push(number);
@@ -109,7 +120,12 @@ impl Source for Several<'_> {
                 Err(error) if !self.roster().is_empty() => error,
                 done => return done,
             };
-            if self.lock_answered().elapsed() >= self.patience || !(self.go_on)() {
+            let left = self.patience.saturating_sub(self.lock_answered().elapsed());
+            if left.is_zero() {
+                return Err(error);
+            }
+            let begins = !self.waiting.swap(true, Ordering::Relaxed);
+            if !(self.go_on)(begins.then_some(left)) {
                 return Err(error);
             }
             thread::sleep(PAUSE);

@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::io;
+use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
@@ -23,7 +24,7 @@ fn receive_from(
     let sources = sources
         .iter()
         .map(|(one, rank)| (*one as &dyn Source, *rank));
-    let several = Several::of(wanted, sources.collect(), (SOON, &|| true));
+    let several = Several::of(wanted, sources.collect(), (SOON, |_| true));
     let done = receive(image, &several, Moving::Never);
     (done, several.left_out().len())
 }
@@ -86,14 +87,32 @@ fn where_all_are_bad_the_old_image_stays() {
 fn nobody_is_waited_for_once_the_work_is_to_end() {
     let asked = AtomicBool::new(false);
     let bad = broken(|| SourceError::Permanent(io::Error::other("unplugged")));
-    let go_on = || {
+    let go_on = |_| {
         asked.store(true, Ordering::Relaxed);
         false
     };
     let wanted = bad.layout().unwrap();
-    let several = Several::of(wanted, vec![(&bad, 0)], (Duration::from_hours(1), &go_on));
+    let several = Several::of(wanted, vec![(&bad, 0)], (Duration::from_hours(1), go_on));
     several.read(0, &mut [0; 9]).unwrap_err();
     assert!(asked.load(Ordering::Relaxed));
+}
+
+#[test]
+fn who_waits_is_told_at_the_beginning_how_long() {
+    let heard = Mutex::new(Vec::new());
+    let bad = broken(|| SourceError::Temporary(io::ErrorKind::TimedOut.into()));
+    let go_on = |left: Option<Duration>| {
+        let mut heard = heard.lock().unwrap();
+        heard.push(left);
+        heard.len() < 3
+    };
+    let hour = Duration::from_hours(1);
+    let wanted = bad.layout().unwrap();
+    let several = Several::of(wanted, vec![(&bad, 0), (&bad, 1)], (hour, go_on));
+    several.read(0, &mut [0; 9]).unwrap_err();
+    let heard = heard.lock().unwrap();
+    assert!(heard[0].is_some_and(|left| left <= hour && left > hour / 2));
+    assert_eq!(heard[1..], [None, None]);
 }
 
 #[test]
@@ -101,7 +120,7 @@ fn who_lied_often_enough_is_not_asked_any_more() {
     let (liar, honest) = (liar(), Memory::new(new()));
     let wanted = honest.layout().unwrap();
     let sources: Vec<(&dyn Source, u32)> = vec![(&liar, 0), (&honest, 1)];
-    let several = Several::of(wanted.clone(), sources, (SOON, &|| true));
+    let several = Several::of(wanted.clone(), sources, (SOON, |_| true));
     let mut asked = Vec::new();
     for piece in &wanted.pieces()[..6] {
         let mut bytes = vec![0; piece.len as usize];
