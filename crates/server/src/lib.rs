@@ -8,6 +8,7 @@ mod authority;
 mod codes;
 mod error;
 mod events;
+mod far;
 mod gate;
 mod grant;
 mod history;

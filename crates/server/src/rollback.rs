@@ -6,7 +6,6 @@
 use std::collections::HashMap;
 use std::fmt::Debug;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant, SystemTime};
@@ -16,7 +15,7 @@ use axum::extract::{Path as Named, Query, State};
 use axum::http::StatusCode;
 use azud_core::code::Code;
 use azud_core::name::ImageFile;
-use azud_core::progress::{Interrupted, Phase, Progress};
+use azud_core::progress::Progress;
 use azud_store::assembly::identity;
 use azud_store::trash::{Version, Which, find, rollback};
 use azud_store::{Stored, publish};
@@ -25,6 +24,7 @@ use utoipa::{IntoParams, ToSchema};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
+use crate::far::Far;
 use crate::history::Told;
 use crate::indexes::{Seen, be_courteous};
 use crate::problem::{Problem, without_folder};
@@ -81,25 +81,6 @@ struct Found {
     verdict: Result<bool, Unsound>,
 }
 
-/// How far it is.
-#[derive(Debug, Default)]
-struct Far {
-    done: AtomicU64,
-    total: AtomicU64,
-}
-
-impl Progress for Far {
-    fn begin(&self, _: Phase, total: u64) {
-        self.done.store(0, Ordering::Relaxed);
-        self.total.store(total, Ordering::Relaxed);
-    }
-
-    fn advance(&self, bytes: u64) -> Result<(), Interrupted> {
-        self.done.fetch_add(bytes, Ordering::Relaxed);
-        Ok(())
-    }
-}
-
 /// What is known of a version now.
 #[derive(Debug, PartialEq, Eq)]
 enum Look {
@@ -126,8 +107,8 @@ impl Rollbacks {
                 ..
             }) => {
                 return Ok(Look::Reading {
-                    done: far.done.load(Ordering::Relaxed),
-                    total: far.total.load(Ordering::Relaxed),
+                    done: far.done(),
+                    total: far.total(),
                 });
             }
             Some(Checked {

@@ -18,9 +18,12 @@ pub type Identify<'a> = dyn Fn(&Path) -> Option<Identity> + 'a;
 impl Identity {
     /// The first twelve hex digits: enough to name a version.
     pub fn short(&self) -> String {
-        let mut text = self.to_string();
-        text.truncate(12);
-        text
+        Self::shortened(&self.to_string())
+    }
+
+    /// The same of one that somebody else says, whatever that is.
+    pub fn shortened(text: &str) -> String {
+        text.chars().take(12).collect()
     }
 }
 

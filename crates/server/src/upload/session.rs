@@ -1,13 +1,11 @@
 //! One upload: what arrives, and how the image is put together in the end.
 
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError, RwLock};
 use std::time::{Duration, Instant, SystemTime};
 
 use azud_core::assembly::{Layout, Piece};
 use azud_core::code::Code;
 use azud_core::name::ImageFile;
-use azud_core::progress::{Interrupted, Phase, Progress};
 use azud_core::reference::SubPath;
 use azud_core::upload::{MAX_BESIDE, MAX_DESCRIPTION, Opening, RECORD_LEN, State, encode};
 use azud_store::StoreError;
@@ -16,6 +14,7 @@ use azud_store::publish::Outcome;
 use azud_store::retention::{self, Retention};
 use azud_store::side::{CARRIED, Carried, InfoLine};
 
+use crate::far::Far;
 use crate::problem::told;
 
 /// What small images may have.
@@ -38,8 +37,7 @@ pub(super) struct Session {
     /// Taken when the image is put together, or the upload given up.
     pub(super) inbox: RwLock<Option<Inbox>>,
     state: Mutex<State>,
-    done: AtomicU64,
-    total: AtomicU64,
+    far: Far,
 }
 
 impl Session {
@@ -61,8 +59,7 @@ impl Session {
             last: Mutex::new(Instant::now()),
             inbox: RwLock::new(Some(inbox)),
             state: Mutex::new(State::Receiving),
-            done: AtomicU64::new(0),
-            total: AtomicU64::new(0),
+            far: Far::default(),
         }
     }
 
@@ -129,8 +126,8 @@ impl Session {
     pub(super) fn state(&self) -> State {
         match &*self.lock() {
             State::Working { .. } => State::Working {
-                done: self.done.load(Ordering::Relaxed),
-                total: self.total.load(Ordering::Relaxed),
+                done: self.far.done(),
+                total: self.far.total(),
             },
             other => other.clone(),
         }
@@ -219,7 +216,7 @@ impl Session {
             now: SystemTime::now(),
         };
         let image = inbox.image().clone();
-        let report = inbox.publish(wanted, &facts, self)?;
+        let report = inbox.publish(wanted, &facts, &self.far)?;
         Ok(done(&report, self.purge(&image)))
     }
 }
@@ -244,17 +241,5 @@ fn done(report: &Report, purged: u64) -> State {
         held: report.local,
         replaced: matches!(report.outcome, Some(Outcome::Updated { .. })),
         purged,
-    }
-}
-
-impl Progress for Session {
-    fn begin(&self, _: Phase, total: u64) {
-        self.done.store(0, Ordering::Relaxed);
-        self.total.store(total, Ordering::Relaxed);
-    }
-
-    fn advance(&self, bytes: u64) -> Result<(), Interrupted> {
-        self.done.fetch_add(bytes, Ordering::Relaxed);
-        Ok(())
     }
 }

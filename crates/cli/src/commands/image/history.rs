@@ -7,7 +7,7 @@ use azud_core::code::Code;
 use azud_core::name::ImageFile;
 use azud_image::Indexed;
 use azud_store::trash::{Version, history};
-use azud_store::{StoreError, Stored};
+use azud_store::{Identity, StoreError, Stored};
 use azud_transport::http::Version as Told;
 use serde_json::json;
 
@@ -90,13 +90,13 @@ pub(super) fn told_json(told: &Told) -> serde_json::Value {
 }
 
 fn told_cells(context: &Context, told: &Told) -> Vec<String> {
-    let identity = told.identity.as_deref().map(printable);
+    let identity = told.identity.as_deref().map(Identity::shortened);
     let cells = Cells {
         version: told.version.as_deref().map(printable),
         created: told.created.as_deref().map(printable),
         replaced: told.replaced.map(moment),
         size: told.size,
-        identity: identity.map(|text| text.chars().take(12).collect()),
+        identity: identity.as_deref().map(printable),
     };
     cells.row(context)
 }

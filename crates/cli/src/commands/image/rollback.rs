@@ -8,8 +8,8 @@ use azud_core::code::Code;
 use azud_core::progress::Progress;
 use azud_image::verify;
 use azud_server::{Checks, Unsound};
-use azud_store::publish;
 use azud_store::trash::{Which, find, rollback};
+use azud_store::{Identity, publish};
 use serde_json::json;
 
 use super::history::{Dated, present};
@@ -188,8 +188,7 @@ impl Side {
     }
 
     fn short(&self) -> Option<String> {
-        let identity = self.identity.as_ref();
-        identity.map(|text| text.chars().take(12).collect())
+        self.identity.as_deref().map(Identity::shortened)
     }
 
     /// Short for people, whole for programs.

@@ -5,6 +5,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use azud_core::reference::{Folder, FolderRef};
 use azud_image::sniff::Format;
+use azud_store::Identity;
 use azud_store::side::InfoLine;
 use azud_transport::http::Listed;
 use serde_json::{Value, json};
@@ -85,8 +86,8 @@ fn value(listed: &Listed) -> Value {
 fn cells(context: &Context, listed: &Listed) -> Vec<String> {
     let dash = || "-".to_owned();
     let format = format(listed);
-    let identity = listed.identity.as_ref();
-    let identity = identity.map(|text| printable(text).chars().take(12).collect());
+    let identity = listed.identity.as_deref().map(Identity::shortened);
+    let identity = identity.as_deref().map(printable);
     let modified = time(listed.modified).map(rfc3339);
     let verified = listed
         .verified
