@@ -1,16 +1,17 @@
 //! Former versions that go for good: named in the plan, and none but those.
 
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use azud_core::name::ImageFile;
+use azud_core::upload::Going;
 use azud_store::StoreError;
 use azud_store::retention::{self, Freed, Purge, Retention};
 use fluent_bundle::FluentValue;
 use serde_json::json;
 
 use crate::commands::Context;
-use crate::human;
-use crate::opened::{now, rfc3339};
+use crate::human::{self, printable};
+use crate::opened::{now, rfc3339, seconds};
 use crate::output::told;
 use crate::plan::{Plan, Value};
 
@@ -58,45 +59,13 @@ impl Keeping {
 impl Purging {
     /// Adds to a plan what goes, if anything does.
     pub(crate) fn tell(&self, context: &Context, plan: Plan) -> Plan {
-        let versions = || self.purges.iter().map(|purge| &purge.version);
-        let times = versions().map(|version| version.moved_at);
-        let (Some(oldest), Some(newest)) = (times.clone().min(), times.max()) else {
-            return plan;
-        };
-        let bytes = versions().map(|version| version.bytes).sum();
-        let mut names: Vec<&str> = versions().map(|version| version.image.as_str()).collect();
-        names.sort_unstable();
-        names.dedup();
-        let (count, names) = (self.purges.len(), names.join(", "));
-        let values: [(&str, FluentValue<'_>); 5] = [
-            ("count", count.into()),
-            ("size", human::bytes(bytes).into()),
-            ("oldest", rfc3339(oldest).into()),
-            ("newest", rfc3339(newest).into()),
-            ("names", names.into()),
-        ];
-        let each: Vec<_> = versions()
-            .map(|version| {
-                json!({
-                    "image": version.image,
-                    "version": version.slot,
-                    "bytes": version.bytes,
-                    "replaced": rfc3339(version.moved_at),
-                })
-            })
-            .collect();
-        let value = Value::Made {
-            text: context.catalog.fmt("purges", &values),
-            json: json!({
-                "count": count,
-                "bytes": bytes,
-                "oldest": rfc3339(oldest),
-                "newest": rfc3339(newest),
-                "versions": each,
-            }),
-        };
-        plan.row("purges", value)
-            .warning(&context.catalog, "purges", &[])
+        let purges = self.purges.iter().map(|purge| Going {
+            image: purge.version.image.clone(),
+            version: purge.version.slot.clone(),
+            bytes: purge.version.bytes,
+            replaced: seconds(purge.version.moved_at),
+        });
+        tell(context, plan, &purges.collect::<Vec<_>>())
     }
 
     /// Deletes what the plan named, as far as it is still to go. The image stands by then, so trouble is only told.
@@ -116,6 +85,50 @@ impl Purging {
             Freed::default()
         })
     }
+}
+
+/// Adds to a plan which versions go, here or at a manager, if any do.
+pub(crate) fn tell(context: &Context, plan: Plan, purges: &[Going]) -> Plan {
+    let times = purges.iter().map(|version| version.replaced);
+    let (Some(oldest), Some(newest)) = (times.clone().min(), times.max()) else {
+        return plan;
+    };
+    let time = |seconds| rfc3339(SystemTime::UNIX_EPOCH + Duration::from_secs(seconds));
+    let bytes = purges.iter().map(|version| version.bytes).sum();
+    let mut names: Vec<String> = purges.iter().map(|it| printable(&it.image)).collect();
+    names.sort_unstable();
+    names.dedup();
+    let (count, names) = (purges.len(), names.join(", "));
+    let values: [(&str, FluentValue<'_>); 5] = [
+        ("count", count.into()),
+        ("size", human::bytes(bytes).into()),
+        ("oldest", time(oldest).into()),
+        ("newest", time(newest).into()),
+        ("names", names.into()),
+    ];
+    let each: Vec<_> = purges
+        .iter()
+        .map(|version| {
+            json!({
+                "image": version.image,
+                "version": version.version,
+                "bytes": version.bytes,
+                "replaced": time(version.replaced),
+            })
+        })
+        .collect();
+    let value = Value::Made {
+        text: context.catalog.fmt("purges", &values),
+        json: json!({
+            "count": count,
+            "bytes": bytes,
+            "oldest": time(oldest),
+            "newest": time(newest),
+            "versions": each,
+        }),
+    };
+    plan.row("purges", value)
+        .warning(&context.catalog, "purges", &[])
 }
 
 /// The row of a result that says what went, if anything did.

@@ -177,13 +177,21 @@ impl Origin {
         }
     }
 
-    /// Refuses a file of another program that is not to be passed on.
+    /// Refuses a file of another program that is not to be passed on, and a native image that is cut or damaged: it
+    /// would be passed on as one of another program, whose bytes nobody knows.
     pub(crate) fn refuse_unfit(&self, context: &Context) -> Result<(), Failure> {
+        let opened = match self {
+            Self::File(_, source) => Native::open(source.stored()),
+            Self::Manager(image) => Native::open(&**image),
+        };
+        let failure = match opened {
+            Ok(_) => return Ok(()),
+            Err(error) => Failure::from(error),
+        };
         match self {
-            Self::File(path, source) if Native::open(source.stored()).is_err() => {
-                fit_to_copy(context, path)
-            }
-            _ => Ok(()),
+            _ if failure.code != Code::NotNative => Err(failure.about(&self.name())),
+            Self::File(path, _) => fit_to_copy(context, path),
+            Self::Manager(_) => Ok(()),
         }
     }
 

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use azud_core::code::Code;
 use azud_core::reference::ImageRef;
-use azud_core::upload::Opening;
+use azud_core::upload::{Going, Opening};
 use azud_store::lease::{has_ended, this_process};
 use azud_store::side::InfoLine;
 use azud_transport::NetError;
@@ -140,8 +140,8 @@ impl Remote {
         }
     }
 
-    /// Asks whether an image of at most so many bytes could be sent.
-    pub(crate) fn rehearse(&self, context: &Context, bytes: u64) -> Result<(), Failure> {
+    /// Asks whether an image of at most so many bytes could be sent; former versions that would go for good.
+    pub(crate) fn rehearse(&self, context: &Context, bytes: u64) -> Result<Vec<Going>, Failure> {
         let asked = Upload::rehearse(&self.client, self.opening(bytes, None));
         asked.map_err(|error| told(context, error))
     }

@@ -48,8 +48,9 @@ impl Sending<'_> {
         self.from.refuse_unfit(context)?;
         let layout = self.from.layout()?;
         let present = self.to.present()?;
+        let purges = self.to.rehearse(context, layout.size())?;
         let plan = self.plan(context, &layout, &present);
-        self.to.rehearse(context, layout.size())?;
+        let plan = keeping::tell(context, plan, &purges);
         if settle(context, &plan, self.writing) == Step::Stop {
             return Ok(());
         }

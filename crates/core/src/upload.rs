@@ -95,6 +95,23 @@ pub struct Opened {
     pub id: String,
     /// Bytes of pieces that an earlier upload of this name left.
     pub arrived: u64,
+    /// After a rehearsal: former versions that the manager's rules would send away for good.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub purges: Vec<Going>,
+}
+
+/// A former version that goes for good.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
+pub struct Going {
+    /// The image's name in its folder.
+    pub image: String,
+    /// The version's name in the trash.
+    pub version: String,
+    /// Bytes of the image and what belongs to it.
+    pub bytes: u64,
+    /// When it was replaced, in seconds since 1970.
+    pub replaced: u64,
 }
 
 /// How an upload stands.

@@ -117,6 +117,9 @@ pub fn serve(options: &Options, ready: impl FnOnce(&Ready)) -> Result<()> {
     azud_store::beneath::Beneath::open(&options.images)?;
     let authority = Authority::of(&options.state)?;
     let tls = authority.server(&options.addresses, &options.names)?;
+    let runtime = Runtime::new().map_err(ServerError::Start)?;
+    // Who cannot listen has not shown a token to anybody yet.
+    let listeners = runtime.block_on(listen::bind(&options.listen))?;
     let tokens = Tokens::in_dir(&options.state);
     // Where nothing can be changed, a token for more than reading would only be one to lose.
     let role = if options.read_only {
@@ -153,7 +156,6 @@ pub fn serve(options: &Options, ready: impl FnOnce(&Ready)) -> Result<()> {
         metrics: Arc::default(),
     };
     let api = audited(routes::api(shared, options.read_only), audit);
-    let runtime = Runtime::new().map_err(ServerError::Start)?;
     runtime.block_on(async {
         let stop = stopped().map_err(ServerError::Start)?;
         let stop = async move {
@@ -161,7 +163,6 @@ pub fn serve(options: &Options, ready: impl FnOnce(&Ready)) -> Result<()> {
             notify(NotifyState::Stopping);
             events.close();
         };
-        let listeners = listen::bind(&options.listen).await?;
         let listen = listeners
             .iter()
             .filter_map(|listener| listener.local_addr().ok())

@@ -17,7 +17,7 @@ use azud_core::code::Code;
 use azud_core::name::ImageFile;
 use azud_core::progress::Progress;
 use azud_store::assembly::identity;
-use azud_store::trash::{Version, Which, find, rollback};
+use azud_store::trash::{Version, Which, find, refuse_other, rollback};
 use azud_store::{Stored, publish};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
@@ -149,6 +149,10 @@ impl Rollbacks {
         let now = SystemTime::now();
         let version = find(image, which, now)?;
         publish::check(image, now)?;
+        refuse_other(&version).map_err(|error| {
+            let (code, detail) = (error.code(), error.to_string());
+            Unsound { code, detail }.problem(&version.path)
+        })?;
         let look = self.look(&version.path)?;
         Ok((version, look))
     }

@@ -169,10 +169,8 @@ pub fn due(image: &ImageFile, own: &Retention, joins: bool, now: SystemTime) -> 
     let is_own = |version: &Trashed| version.image == image.name();
     let (mut versions, others): (Vec<_>, Vec<_>) =
         trashed(image.dir())?.into_iter().partition(is_own);
-    if joins && let Some(mut coming) = coming(image)? {
-        let newest = versions.iter().map(|version| version.moved_at).max();
-        coming.moved_at = newest.map_or(now, |newest| now.max(newest + Duration::from_secs(1)));
-        versions.push(coming);
+    if joins {
+        join(image, &mut versions, now)?;
     }
     for version in &mut versions {
         version.has_current |= joins;
@@ -181,6 +179,34 @@ pub fn due(image: &ImageFile, own: &Retention, joins: bool, now: SystemTime) -> 
     due.retain(|purge| purge.version.slot != COMING);
     due.extend(Retention::default().plan(&others, now));
     Ok(due)
+}
+
+/// As [`due`], of all images of the directory by the same rules.
+///
+/// # Errors
+/// What the system says.
+pub fn due_of_all(image: &ImageFile, rules: &Retention, now: SystemTime) -> Result<Vec<Purge>> {
+    let mut versions = trashed(image.dir())?;
+    join(image, &mut versions, now)?;
+    let own = versions.iter_mut();
+    for version in own.filter(|version| version.image == image.name()) {
+        version.has_current = true;
+    }
+    let mut due = rules.plan(&versions, now);
+    due.retain(|purge| purge.version.slot != COMING);
+    Ok(due)
+}
+
+/// Adds the present version as the newest of its image.
+fn join(image: &ImageFile, versions: &mut Vec<Trashed>, now: SystemTime) -> Result<()> {
+    let Some(mut coming) = coming(image)? else {
+        return Ok(());
+    };
+    let own = versions.iter().filter(|one| one.image == image.name());
+    let newest = own.map(|version| version.moved_at).max();
+    coming.moved_at = newest.map_or(now, |newest| now.max(newest + Duration::from_secs(1)));
+    versions.push(coming);
+    Ok(())
 }
 
 /// A version that has no place in the trash yet.

@@ -5,6 +5,7 @@ use std::time::SystemTime;
 
 use azud_core::name::ImageFile;
 
+use crate::assembly::identity;
 use crate::durable;
 use crate::error::{Result, StoreError};
 use crate::identity::{Identify, Identity};
@@ -31,6 +32,8 @@ pub struct Version {
     pub modified: Option<SystemTime>,
     /// Size of the image in bytes.
     pub size: u64,
+    /// The same as it went to the trash, if that was written down.
+    pub size_then: Option<u64>,
     /// The image.
     pub path: PathBuf,
 }
@@ -66,6 +69,7 @@ pub fn history(
             replaced: None,
             modified: modified(&path),
             size,
+            size_then: None,
             path,
         });
     }
@@ -88,6 +92,25 @@ pub fn find(image: &ImageFile, which: &Which, now: SystemTime) -> Result<Version
     check_target(image)?;
     recover_for_reading(image.dir(), now);
     choose(image, which, former(image)?)
+}
+
+/// Refuses a version whose file is another one than that which went to the trash, by its size and by who it says it is.
+///
+/// # Errors
+/// [`StoreError::Corrupt`].
+pub fn refuse_other(version: &Version) -> Result<()> {
+    let another_size = version.size_then.is_some_and(|then| then != version.size);
+    let is_another = || match (version.identity, identity(&version.path)) {
+        (Some(then), Some(now)) => then != now,
+        _ => false,
+    };
+    if another_size || is_another() {
+        return Err(StoreError::corrupt(
+            &version.path,
+            "it is not what went to the trash",
+        ));
+    }
+    Ok(())
 }
 
 /// Puts the current version into the trash and another one, from there, into its place.
@@ -168,6 +191,7 @@ pub(crate) fn former(image: &ImageFile) -> Result<Vec<Version>> {
         let told = meta.as_ref().map(|meta| Slot::time(meta.moved_at));
         versions.push(Version {
             slot: Some(slot.to_string()),
+            size_then: meta.as_ref().map(|meta| meta.size),
             identity: meta.and_then(|meta| meta.identity),
             moved_at: Some(slot.moved_at()),
             replaced: told.flatten().or(Some(slot.moved_at())),

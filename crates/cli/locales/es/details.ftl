@@ -121,6 +121,7 @@ detail-plan-no-number = los { $count } números de la tabla están en uso
 detail-plan-sector = la tabla cuenta sectores de { $table } bytes, el disco los tiene de { $disk }
 
 ## Textos fijos
+term-it-is-not-what-went-to-the-trash = no es lo que fue a la papelera
 term-a-device = un dispositivo
 term-a-device-pipe-or-socket = un dispositivo, tubería o socket
 term-the-directory-of-its-images-is-not-there = el directorio de sus imágenes no está

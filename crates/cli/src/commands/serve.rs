@@ -256,11 +256,17 @@ fn show(context: &Context, options: &Options, ready: &Ready) {
         let head = context.catalog.text("result-serve");
         let mut lines = vec![head, table::rows(&rows)];
         if first.is_some() {
-            lines.push(context.catalog.fmt("serve-first", &met_at(options, ready)));
+            lines.push(context.catalog.text("serve-first"));
         }
         let is_private = |address: &SocketAddr| address.ip().is_loopback();
         if ready.listen.iter().all(is_private) {
             lines.push(context.catalog.text("serve-loopback"));
+        } else if first.is_some() {
+            lines.push(
+                context
+                    .catalog
+                    .fmt("serve-clients", &met_at(options, ready)),
+            );
         }
         lines.join("\n")
     });

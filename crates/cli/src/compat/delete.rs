@@ -64,6 +64,7 @@ fn delete(context: &Context, image: &ImageFile, former: Former) -> Done {
         Former::Returns if !ant::exists(image)? => {
             // Azud's own former version, if it is whole; the current one goes to the trash in the same step.
             let former = trash::find(image, &Which::Latest, now())?;
+            trash::refuse_other(&former)?;
             check(context, &former.path)?;
             let which = former.slot.map_or(Which::Latest, Which::Named);
             trash::rollback(image, &which, now(), &identify)?;

@@ -107,3 +107,31 @@ fn a_manager_that_nobody_introduced_is_told_to_be() -> Result<()> {
     ensure!(hint.contains("azud repo add"), "{hint}");
     Ok(())
 }
+
+#[test]
+fn what_only_managers_have_says_that_one_is_meant() -> Result<()> {
+    let (room, manager) = room()?;
+    room.know_as(&manager, "read")?;
+    let (file, port) = (room.dir().join("token"), manager.port.to_string());
+    let add = [
+        "repo",
+        "add",
+        "REPO",
+        "--pin",
+        &manager.pin,
+        "--token-file",
+        text(&file),
+        "--port",
+        &port,
+        "--yes",
+    ];
+    let said = room.done(&add)?;
+    ensure!(said["repository"]["protocol"] == "http", "{said}");
+    let said = room.run(&[&add[..], &["--protocol", "nfs"]].concat())?;
+    ensure!(
+        said.last()["error"]["code"] == "cli/usage",
+        "{}",
+        said.last()
+    );
+    Ok(())
+}

@@ -244,3 +244,24 @@ fn the_manager_writes_down_who_went_back() -> Result<()> {
     drop(manager);
     Ok(())
 }
+
+#[test]
+fn what_is_not_what_went_to_the_trash_stays_there() -> Result<()> {
+    let (room, _manager) = known_as("write")?;
+    let (path, _, present) = replaced(&room, "aula1/one.img", 431)?;
+    let (other, ..) = replaced(&room, "aula1/two.img", 433)?;
+    let former = versions(&path)?[1]["path"].clone();
+    let former = PathBuf::from(former.as_str().context("a path")?);
+    let another = fs::read(other)?;
+    for content in [&b""[..], b"eight by", &noise(435, MIB), &another] {
+        fs::write(&former, content)?;
+        for image in ["REPO:aula1/one", text(&path)] {
+            for how in ["--dry-run", "--yes"] {
+                let said = room.run(&["image", "rollback", image, how])?;
+                refusal(&said, "image/corrupt")?;
+            }
+        }
+        ensure!(fs::read(&path)? == present, "another version came");
+    }
+    Ok(())
+}

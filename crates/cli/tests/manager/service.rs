@@ -308,3 +308,17 @@ fn what_was_asked_is_counted_and_written_down_without_secrets() -> Result<()> {
     ensure!(!log.contains(secret), "a secret is written down");
     Ok(())
 }
+
+#[test]
+fn a_first_start_that_cannot_listen_uses_up_no_token() -> Result<()> {
+    let room = Room::new()?;
+    let taken = TcpListener::bind("127.0.0.1:0")?;
+    let at = taken.local_addr()?.to_string();
+    let images = room.images();
+    let args = ["serve", "--images", text(&images), "--listen", &at];
+    refusal(&room.run(&args)?, "server/cannot-listen")?;
+    drop(taken);
+    let started = Started::of(&mut room.command(&args))?;
+    ensure!(started.said["admin_token"].is_string(), "{}", started.said);
+    Ok(())
+}

@@ -247,3 +247,87 @@ fn damage_of_the_image_that_is_sent_is_not_blamed_on_the_way() -> Result<()> {
     ensure!(!room.images().join("aula1/win.img").exists(), "published");
     Ok(())
 }
+
+#[test]
+fn a_native_image_that_is_cut_or_damaged_is_not_passed_on() -> Result<()> {
+    let (room, _manager) = room()?;
+    let here = image_of(&room, &noise(20, 4 * MIB))?;
+    let whole = fs::read(&here)?;
+    let mut scratched = whole.clone();
+    let at = whole.len() - 100;
+    for byte in &mut scratched[at..at + 4] {
+        *byte ^= 0x55;
+    }
+    let (other, mirror) = (room.dir().join("other.img"), room.dir().join("mirror"));
+    let tree = room.dir().join("tree");
+    fs::create_dir(&tree)?;
+    for (content, code) in [
+        (&whole[..3 * MIB], "image/truncated"),
+        (&scratched[..], "image/corrupt"),
+    ] {
+        fs::write(tree.join("cut.img"), content)?;
+        let cut = tree.join("cut.img");
+        for to in ["REPO:aula1/cut", text(&other)] {
+            refusal(
+                &room.run(&["image", "copy", text(&cut), to, "--dry-run"])?,
+                code,
+            )?;
+            refusal(
+                &room.run(&["image", "copy", text(&cut), to, "--yes"])?,
+                code,
+            )?;
+        }
+        let import = ["repo", "import", text(&tree), text(&mirror), "--yes"];
+        refusal(&room.run(&import)?, code)?;
+        // Nor does it come from a manager that has it.
+        fs::write(room.images().join("cut.img"), content)?;
+        let fetch = ["image", "copy", "REPO:cut", text(&other), "--yes"];
+        refusal(&room.run(&fetch)?, code)?;
+    }
+    ensure!(
+        !room.images().join("aula1").exists() && !other.exists(),
+        "passed on"
+    );
+    Ok(())
+}
+
+#[test]
+fn a_plan_names_what_the_managers_rules_send_away_and_a_lock() -> Result<()> {
+    let room = Room::new()?;
+    let manager = room.serve_with(&["--keep-bytes", "1K"])?;
+    room.know_as(&manager, "write")?;
+    let send = |seed, how| {
+        let here = image_of(&room, &noise(seed, MIB))?;
+        room.run(&["image", "copy", text(&here), "REPO:aula1/win", how])
+    };
+    for seed in [41, 42, 43] {
+        send(seed, "--yes")?.done()?;
+    }
+    let former = || room.done(&["image", "history", "REPO:aula1/win"]);
+    let before = former()?;
+    for how in ["--dry-run", "--yes"] {
+        let said = send(44, how)?;
+        said.done()?;
+        let purges = &said.plan()["rows"]["purges"];
+        ensure!(purges["count"] == 1, "{how}: {}", said.plan());
+        ensure!(said.warned().contains(&"purges"), "{how}: {}", said.plan());
+        let named = purges["versions"][0]["version"].to_string();
+        ensure!(before.to_string().contains(&named), "{named}: {before}");
+        let there = former()?.to_string().contains(&named);
+        ensure!(there == (how == "--dry-run"), "{how}: {named}");
+    }
+    fs::write(room.images().join("aula1/win.img.lock"), "hand")?;
+    for how in ["--dry-run", "--yes"] {
+        refusal(&send(45, how)?, "image/locked")?;
+    }
+    let volume = volume(&room, &noise(46, MIB))?;
+    let create = ["image", "create", text(&volume), "REPO:aula1/other"];
+    let said = room.run(&[&create[..], &["--keep-days", "1", "--yes"]].concat())?;
+    ensure!(
+        said.last()["error"]["code"] == "cli/usage",
+        "{}",
+        said.last()
+    );
+    let said = room.run(&["repo", "import", "REPO:aula9", text(room.dir()), "--yes"])?;
+    refusal(&said, "image/not-found")
+}

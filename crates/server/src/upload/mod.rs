@@ -15,9 +15,10 @@ use std::time::{Duration, SystemTime};
 use axum::http::StatusCode;
 use azud_core::code::Code;
 use azud_core::reference::SubPath;
-use azud_core::upload::{Opened, Opening};
+use azud_core::upload::{Going, Opened, Opening};
 use azud_store::assembly::{Inbox, identity};
-use azud_store::retention::Retention;
+use azud_store::publish::check_assembling;
+use azud_store::retention::{Retention, Trashed, due_of_all};
 use azud_store::side::InfoLine;
 use azud_store::trash::remove;
 use azud_store::tree::{Spot, Tree};
@@ -79,11 +80,27 @@ impl Uploads {
     /// Says whether one could begin: nothing is made for it.
     fn rehearse(&self, opening: &Opening) -> Result<Opened, Problem> {
         let (name, _) = understood(opening)?;
-        self.admit(&name, opening.bytes)?;
+        let (_, spot) = self.admit(&name, opening.bytes)?;
+        let now = SystemTime::now();
+        let mut purges = Vec::new();
+        if !spot.missing {
+            // The lock of one that is sent may be its own sender's, who comes again.
+            if !self.is_sent(&name) {
+                check_assembling(&spot.image, now)?;
+            }
+            let due = due_of_all(&spot.image, &self.retention, now)?;
+            purges.extend(due.into_iter().map(|purge| going(purge.version)));
+        }
         Ok(Opened {
             id: String::new(),
             arrived: 0,
+            purges,
         })
+    }
+
+    fn is_sent(&self, name: &SubPath) -> bool {
+        let sessions = self.sessions();
+        sessions.values().any(|session| session.is_about(name))
     }
 
     /// Begins one.
@@ -112,7 +129,11 @@ impl Uploads {
         let arrived = left.iter().map(|piece| u64::from(piece.len)).sum();
         let session = Session::new(name, opening, info, (inbox, left), self.retention);
         self.sessions().insert(id.clone(), Arc::new(session));
-        Ok(Opened { id, arrived })
+        Ok(Opened {
+            id,
+            arrived,
+            purges: Vec::new(),
+        })
     }
 
     /// The place of an image of so many bytes, if there can be room for it.
@@ -193,6 +214,16 @@ impl Uploads {
         self.sessions().remove(id);
         session.give_up();
         Ok(())
+    }
+}
+
+fn going(version: Trashed) -> Going {
+    let replaced = version.moved_at.duration_since(SystemTime::UNIX_EPOCH);
+    Going {
+        image: version.image,
+        version: version.slot,
+        bytes: version.bytes,
+        replaced: replaced.unwrap_or_default().as_secs(),
     }
 }
 

@@ -326,10 +326,10 @@ async fn an_upload_is_its_senders_alone() {
         refused(&site.ask(what, Vec::new()).await, 404, "repo/no-upload");
     }
     refused(&site.put("0", Vec::new()).await, 404, "repo/no-upload");
-    // For whoever may only read, no such route is there.
+    // Whoever may only read does not come to it.
     let get = format!("GET /v1/uploads/{id}");
     let answer = site.ask_as(&site.read, &get, Vec::new()).await;
-    refused(&answer, 404, "image/not-found");
+    refused(&answer, 403, "repo/not-allowed");
     let body = json!({ "name": "x", "bytes": 1, "sender": "t", "instead_of": "s" });
     let (status, _) = site.ask("POST /v1/uploads", body.to_string().into()).await;
     assert_eq!(status, StatusCode::CREATED, "the first one is dead");

@@ -8,7 +8,7 @@ use azud_core::code::Code;
 use azud_core::progress::Progress;
 use azud_image::verify;
 use azud_server::{Checks, Unsound};
-use azud_store::trash::{Which, find, rollback};
+use azud_store::trash::{Which, find, refuse_other, rollback};
 use azud_store::{Identity, publish};
 use serde_json::json;
 
@@ -54,6 +54,7 @@ impl Args {
         publish::check(&image, now())?;
         let (side, present) = (Side::here(&chosen), present(&image)?);
         let present = present.as_ref().map(Side::here);
+        refuse_other(&chosen.version).map_err(|error| other_may_do(context, error.into()))?;
         let sound = check(context, &chosen.version.path)?;
         let shown = image.path().display().to_string();
         let plan = plan(context, &shown, (&side, present.as_ref()), sound);
@@ -92,10 +93,12 @@ pub(crate) fn check(context: &Context, path: &Path) -> Result<bool, Failure> {
     let progress = context.progress();
     let checked = read_whole(path, &progress);
     drop(progress);
-    checked.map_err(|failure| {
-        let hint = context.catalog.text("hint-rollback-other");
-        failure.with_hint(hint)
-    })
+    checked.map_err(|failure| other_may_do(context, failure))
+}
+
+/// Of a damaged version people are told that there may be others.
+fn other_may_do(context: &Context, failure: Failure) -> Failure {
+    failure.with_hint(context.catalog.text("hint-rollback-other"))
 }
 
 fn read_whole(path: &Path, progress: &dyn Progress) -> Result<bool, Failure> {

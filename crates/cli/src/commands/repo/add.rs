@@ -1,5 +1,6 @@
 //! `azud repo add ADDRESS`.
 
+use azud_core::code::Code;
 use azud_disk::credentials::Credentials;
 use serde_json::json;
 
@@ -36,7 +37,7 @@ impl Args {
     /// When the settings cannot be written, or a secret is open to others.
     pub fn run(&self, context: &Context) -> Result<(), Failure> {
         let host = Goal::of(context, &self.address)?.host;
-        if self.access.protocol == Some(How::Http) {
+        if self.is_manager()? {
             return self.add_manager(context, &host.to_string());
         }
         let mut register = Register::read()?;
@@ -62,9 +63,30 @@ impl Args {
         Ok(())
     }
 
+    /// Whether a manager is meant: what only managers have says it too.
+    fn is_manager(&self) -> Result<bool, Failure> {
+        let way = &self.way;
+        let said = [
+            ("--port", way.port.is_some()),
+            ("--pin", way.pin.is_some()),
+            ("--token-file", way.token_file.is_some()),
+        ];
+        let said = said
+            .iter()
+            .find_map(|(option, said)| said.then_some(*option));
+        match (self.access.protocol, said) {
+            (Some(How::Http), _) | (None, Some(_)) => Ok(true),
+            (_, None) => Ok(false),
+            (Some(other), Some(option)) => {
+                let both = format!("--protocol {} {option}", other.as_str());
+                Err(Failure::new(Code::Usage, both))
+            }
+        }
+    }
+
     /// Remembers a manager, once it has shown who it is and taken the token.
     fn add_manager(&self, context: &Context, host: &str) -> Result<(), Failure> {
-        let introduced = self.way.introduce(host)?;
+        let introduced = self.way.introduce(context, host)?;
         let known = known(host, self.way.port);
         let mut plan = known
             .rows(Plan::new("repo-add"))

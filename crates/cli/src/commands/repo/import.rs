@@ -127,7 +127,11 @@ impl Args {
                 info,
             })
         });
-        Ok(Some(items.collect()))
+        let items: Vec<Item> = items.collect();
+        if items.is_empty() && !path.as_os_str().is_empty() {
+            return Err(Failure::new(Code::NotFound, self.src.display().to_string()));
+        }
+        Ok(Some(items))
     }
 
     /// The tree that gets them, and the folder in it.

@@ -11,7 +11,7 @@ use azud_core::assembly::Piece;
 use azud_core::code::Code;
 use azud_core::format::MAX_FRAMES;
 use azud_core::progress::{Phase, Progress};
-use azud_core::upload::{Opened, Opening, RECORD_LEN, State, decode};
+use azud_core::upload::{Going, Opened, Opening, RECORD_LEN, State, decode};
 
 use super::client::Method;
 use super::{Client, Patience};
@@ -59,16 +59,17 @@ pub struct Published {
 }
 
 impl Upload {
-    /// Asks whether one could begin: whether the token is for it, and whether there is room. Nothing is made there.
+    /// Asks whether one could begin: whether the token is for it, and whether there is room. Nothing is made there. Former
+    /// versions that would go for good.
     ///
     /// # Errors
     /// What the manager says.
-    pub fn rehearse(client: &Client, opening: Opening) -> Result<()> {
+    pub fn rehearse(client: &Client, opening: Opening) -> Result<Vec<Going>> {
         let opening = Opening {
             rehearsal: true,
             ..opening
         };
-        begin(client, &opening).map(drop)
+        begin(client, &opening).map(|opened| opened.purges)
     }
 
     /// Begins one. Where somebody sends the image already, `is_dead` tells whether that one is known to have ended.

@@ -5,6 +5,7 @@ use std::io;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
+use azud_core::code::Code;
 use azud_core::format::index::Frame;
 use azud_core::progress::{Phase, Progress};
 use azud_disk::source::Access;
@@ -65,6 +66,10 @@ impl Args {
     /// Captures the device into an image of a manager.
     pub(super) fn send(&self, context: &Context, to: &Remote) -> Result<(), Failure> {
         let begun = Instant::now();
+        if self.keep_days.is_some() || self.keep_bytes.is_some() {
+            let hint = context.catalog.text("hint-room-there");
+            return Err(Failure::new(Code::Usage, "--keep-days, --keep-bytes").with_hint(hint));
+        }
         let device = place::device(&self.device)?;
         let mut source = Source::open(&device)?;
         let found = self.look(context, &device, &mut source)?;
@@ -77,7 +82,7 @@ impl Args {
             Whose::Ours(path) => Some(path.display().to_string()),
         };
         let most = Estimate::of_image(&found.volume, None).most;
-        to.rehearse(context, most)?;
+        let purges = to.rehearse(context, most)?;
         let mut plan = self
             .rows(context, (&device, &to.shown()), &found, base)
             .bytes("room-most", most);
@@ -85,6 +90,7 @@ impl Args {
             let values = [("image", to.shown().into())];
             plan = plan.warning(&context.catalog, "replaces", &values);
         }
+        let plan = keeping::tell(context, plan, &purges);
         if settle(context, &plan, self.writing) == Step::Stop {
             return Ok(());
         }

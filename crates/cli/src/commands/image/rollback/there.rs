@@ -4,7 +4,7 @@ use azud_core::code::Code;
 use azud_transport::NetError;
 use azud_transport::http::{Former, Version as Told};
 
-use super::{Args, Side, plan, settled};
+use super::{Args, Side, other_may_do, plan, settled};
 use crate::commands::Context;
 use crate::confirm::{Step, settle};
 use crate::failure::Failure;
@@ -30,7 +30,7 @@ impl Args {
         let progress = context.progress();
         let done = image.client.rollback(&image.name, &slot, &progress);
         drop(progress);
-        let done = done.map_err(|error| refused(context, error))?;
+        let done = done.map_err(|error| unheard(context, image, error))?;
         settled(context, (&shown, &slot), done.identity.as_deref(), &side);
         Ok(())
     }
@@ -56,6 +56,16 @@ fn checked(context: &Context, image: &Remote, version: Option<&str>) -> Result<F
     checked.map_err(|error| refused(context, error))
 }
 
+/// Where the answer was lost, nobody knows here whether it was done, and done twice it is undone.
+fn unheard(context: &Context, image: &Remote, error: NetError) -> Failure {
+    if !error.is_temporary() {
+        return refused(context, error);
+    }
+    let image = [("image", image.shown().into())];
+    let hint = context.catalog.fmt("hint-rollback-unheard", &image);
+    Failure::from(error).with_hint(hint)
+}
+
 /// Of a damaged version people are told that there may be others.
 fn refused(context: &Context, error: NetError) -> Failure {
     let is_damaged = matches!(
@@ -64,7 +74,7 @@ fn refused(context: &Context, error: NetError) -> Failure {
     );
     let failure = Failure::from(error);
     if is_damaged {
-        failure.with_hint(context.catalog.text("hint-rollback-other"))
+        other_may_do(context, failure)
     } else {
         failure
     }
