@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use azud_core::assembly::Layout;
 use azud_core::code::Code;
 use azud_core::reference::ImageRef;
 use azud_core::upload::{Going, Opening};
@@ -61,6 +62,16 @@ pub(crate) enum Present {
     Unknown,
     /// An image.
     Known(Box<RemoteImage>),
+}
+
+impl Present {
+    /// What it consists of, where that is known.
+    pub(crate) fn layout(&self) -> Option<&Layout> {
+        match self {
+            Self::Known(image) => Some(image.layout()),
+            Self::Nothing | Self::Unknown => None,
+        }
+    }
 }
 
 impl Remote {

@@ -41,6 +41,25 @@ struct Sent {
     resumed: u64,
 }
 
+impl Sent {
+    /// The manager has it as it is.
+    fn nothing(layout: &Layout) -> Self {
+        let published = Published {
+            identity: Identity(*layout.identity()).to_string(),
+            size: layout.size(),
+            unchanged: true,
+            replaced: false,
+            purged: 0,
+            held: layout.size(),
+        };
+        Self {
+            published,
+            wire: 0,
+            resumed: 0,
+        }
+    }
+}
+
 impl Sending<'_> {
     /// Plans, shows the plan, sends, shows what was done.
     pub(crate) fn run(&self, context: &Context) -> Result<(), Failure> {
@@ -48,14 +67,27 @@ impl Sending<'_> {
         self.from.refuse_unfit(context)?;
         let layout = self.from.layout()?;
         let present = self.to.present()?;
-        let purges = self.to.rehearse(context, layout.size())?;
+        let carried = self.from.carried()?;
+        let is_there = present
+            .layout()
+            .is_some_and(|there| there.identity() == layout.identity());
+        // What is there needs no room, unless something goes along that may be new.
+        let nothing = is_there && carried.is_empty();
+        let purges = if nothing {
+            Vec::new()
+        } else {
+            self.to.rehearse(context, layout.size())?
+        };
         let plan = self.plan(context, &layout, &present);
         let plan = keeping::tell(context, plan, &purges);
         if settle(context, &plan, self.writing) == Step::Stop {
             return Ok(());
         }
+        if nothing {
+            self.show(context, &layout, &Sent::nothing(&layout), begun);
+            return Ok(());
+        }
         let info = self.from.info(layout.is_native())?;
-        let carried = self.from.carried()?;
         let what = (&layout, info.as_ref(), carried.as_slice());
         let done = match self.attempt(context, what, false) {
             // Something that the manager has is damaged there: it is given all of it.
@@ -124,10 +156,7 @@ impl Sending<'_> {
             .text("image", self.to.shown())
             .text("identity", Identity(*layout.identity()).to_string())
             .bytes("file-size", layout.size());
-        let there = match present {
-            Present::Known(image) => Some(image.layout()),
-            Present::Nothing | Present::Unknown => None,
-        };
+        let there = present.layout();
         if there.is_some_and(|there| there.identity() == layout.identity()) {
             return plan.row("way", Value::Word("nothing"));
         }

@@ -255,6 +255,14 @@ fn loop_what_does_not_fit_is_refused_by_the_plan_and_makes_nothing() -> Result<(
         }
     }
     ensure!(!medium.mount.path().join("aula3").exists(), "a folder");
+    // What is there already needs none.
+    let there = room.dir().join("volume.img");
+    fs::copy(medium.image(), &there)?;
+    let again = room.done(&["image", "copy", text(&there), "REPO:aula1/win", "--yes"])?;
+    ensure!(
+        again["way"] == "nothing" && bytes(&again, "sent")? == 0,
+        "{again}"
+    );
     tidy(&medium.mount.path().join("aula1"), "win.img")?;
     medium.make_room()?;
     room.done(&[&create[..], &["--dry-run"]].concat())?;
