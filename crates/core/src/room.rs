@@ -14,6 +14,8 @@ pub const HOSTS: usize = 4096;
 pub const FAILURES: usize = 3;
 /// Seconds after which a computer may be forgotten for another.
 const FORGETTABLE: u64 = 600;
+/// Seconds after which a computer of the same name at another address counts as the same one, which moved.
+const MOVED: u64 = 24 * 60 * 60;
 /// Seconds without a word after which a computer at work counts as silent: it was switched off, most likely.
 pub const SILENT: u64 = 15;
 
@@ -138,11 +140,14 @@ impl Shown {
     }
 }
 
-/// All computers, by name.
+/// All computers, by name and address: live systems started from one boot image may all have the same name.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Room {
-    computers: BTreeMap<String, Computer>,
+    computers: BTreeMap<Key, Computer>,
 }
+
+/// Name and address.
+type Key = (String, String);
 
 /// There are too many computers, all of them heard of lately.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -159,7 +164,8 @@ impl Room {
             .take(HOSTS)
             .map(|mut computer| {
                 computer.failures.truncate(FAILURES);
-                (computer.report.host.clone(), computer)
+                let key = (computer.report.host.clone(), computer.address.clone());
+                (key, computer)
             });
         Self {
             computers: named.collect(),
@@ -171,14 +177,15 @@ impl Room {
     /// # Errors
     /// [`Full`].
     pub fn note(&mut self, report: Report, address: &str, now: u64) -> Result<&Computer, Full> {
-        let name = report.host.clone();
-        if !self.computers.contains_key(&name) && self.computers.len() >= HOSTS {
+        let key = (report.host.clone(), address.to_owned());
+        let former = self.computers.remove(&key);
+        let former = former.or_else(|| self.moved(&report.host, now));
+        if former.is_none() && self.computers.len() >= HOSTS {
             let oldest = self.computers.iter().min_by_key(|(_, it)| it.seen);
             let forgettable = oldest.filter(|(_, it)| now.saturating_sub(it.seen) > FORGETTABLE);
-            let oldest = forgettable.map(|(name, _)| name.clone()).ok_or(Full)?;
+            let oldest = forgettable.map(|(key, _)| key.clone()).ok_or(Full)?;
             self.computers.remove(&oldest);
         }
-        let former = self.computers.remove(&name);
         let (carries, failures) = former
             .map(|former| (former.carries, former.failures))
             .unwrap_or_default();
@@ -190,10 +197,18 @@ impl Room {
             failures,
         };
         computer.note(now);
-        Ok(self.computers.entry(name).or_insert(computer))
+        Ok(self.computers.entry(key).or_insert(computer))
     }
 
-    /// All of them, by name.
+    /// Takes away what was known under a name at addresses that nobody has used for long; the newest of it.
+    fn moved(&mut self, host: &str, now: u64) -> Option<Computer> {
+        let is_old =
+            |key: &Key, it: &mut Computer| key.0 == host && now.saturating_sub(it.seen) > MOVED;
+        let old = self.computers.extract_if(.., is_old);
+        old.map(|(_, computer)| computer).max_by_key(|it| it.seen)
+    }
+
+    /// All of them, by name and address.
     pub fn computers(&self) -> impl Iterator<Item = &Computer> {
         self.computers.values()
     }
@@ -207,7 +222,7 @@ impl Room {
 
 #[cfg(test)]
 mod tests {
-    use super::{FAILURES, FORGETTABLE, Full, HOSTS, Room, SILENT};
+    use super::{FAILURES, FORGETTABLE, Full, HOSTS, MOVED, Room, SILENT};
     use crate::report::Report;
 
     fn report(host: &str, job: &str) -> Report {
@@ -244,8 +259,8 @@ mod tests {
             identity: Some("ab".repeat(32)),
             ..report("pc1", "deploy").finished()
         };
-        let one = room.note(done, "10.0.0.9", 7).unwrap();
-        assert_eq!((one.address.as_str(), one.seen), ("10.0.0.9", 7));
+        let one = room.note(done, "10.0.0.1", 7).unwrap();
+        assert_eq!((one.address.as_str(), one.seen), ("10.0.0.1", 7));
         let times: Vec<u64> = one.failures.iter().map(|it| it.when).collect();
         assert_eq!(times, [4, 3, 2]);
         assert_eq!(times.len(), FAILURES);
@@ -256,9 +271,27 @@ mod tests {
         );
         // A capture changes nothing about what it carries.
         let captured = report("pc1", "image-create").finished();
-        let one = room.note(captured, "10.0.0.9", 8).unwrap();
+        let one = room.note(captured, "10.0.0.1", 8).unwrap();
         assert_eq!(one.carries, Some(carries));
         assert_eq!(room.computers().count(), 1);
+    }
+
+    #[test]
+    fn two_of_one_name_are_two_until_one_has_moved() {
+        let mut room = Room::default();
+        let failed = report("live", "deploy").failed("disk/io", "");
+        room.note(failed, "10.0.0.1", 1).unwrap();
+        let other = report("live", "deploy").finished();
+        room.note(other, "10.0.0.2", 2).unwrap();
+        let carries = room.computers().map(|it| it.carries.is_some());
+        assert_eq!(carries.collect::<Vec<_>>(), [false, true]);
+        // The first comes by another address a day later; the second is heard of all the time.
+        room.note(report("live", "deploy").finished(), "10.0.0.2", MOVED)
+            .unwrap();
+        let moved = room.note(report("live", "deploy"), "10.0.0.3", MOVED + 2);
+        assert_eq!(moved.unwrap().failures.len(), 1);
+        let addresses: Vec<_> = room.computers().map(|it| it.address.as_str()).collect();
+        assert_eq!(addresses, ["10.0.0.2", "10.0.0.3"]);
     }
 
     #[test]

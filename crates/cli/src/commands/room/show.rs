@@ -32,20 +32,34 @@ pub(super) fn human(context: &Context, computers: &[Shown]) -> String {
     }
     let head = ["host", "holds", "work", "done", "rate", "left", "seen"];
     let head = head.map(|key| catalog.text(&format!("label-{key}")));
-    let body: Vec<_> = computers.iter().map(|it| row(context, it)).collect();
+    let body: Vec<_> = computers
+        .iter()
+        .map(|it| row(context, it, computers))
+        .collect();
     let mut text = table::aligned(&head, &body, &[0, 1, 2]);
     for shown in computers {
         let report = &shown.computer.report;
         let newest = shown.computer.failures.front();
         if let Some(failed) = newest.filter(|_| report.state != State::Done) {
             text += "\n\n";
-            text += &account(context, &report.host, failed);
+            text += &account(context, &name(shown, computers), failed);
         }
     }
     text
 }
 
-fn row(context: &Context, shown: &Shown) -> Vec<String> {
+/// With its address where another one has the same name.
+fn name(shown: &Shown, all: &[Shown]) -> String {
+    let host = &shown.computer.report.host;
+    let namesakes = all.iter().filter(|it| it.computer.report.host == *host);
+    if namesakes.count() > 1 {
+        format!("{host} ({})", shown.computer.address)
+    } else {
+        host.clone()
+    }
+}
+
+fn row(context: &Context, shown: &Shown, all: &[Shown]) -> Vec<String> {
     let none = || "-".to_owned();
     let report = &shown.computer.report;
     let carries = shown.computer.carries.as_ref();
@@ -54,7 +68,7 @@ fn row(context: &Context, shown: &Shown) -> Vec<String> {
     let left = report.left.map(Duration::from_secs).map(duration);
     let when_moving = |text: String| if moving { text } else { none() };
     vec![
-        report.host.clone(),
+        name(shown, all),
         carries.map_or_else(none, |it| it.image.clone()),
         work(context, shown),
         when_moving(share.unwrap_or_else(|| bytes(report.done))),
