@@ -138,6 +138,11 @@ impl Indexes {
         )
     }
 
+    /// What an image that is open consists of, if that is known; it is kept in memory for whoever asks next.
+    pub(crate) fn if_known(&self, stored: &Stored) -> Option<Arc<Layout>> {
+        self.known(stored, Seen::now(stored).ok()?)
+    }
+
     /// Who an image is, if that is known.
     pub(crate) fn identity(&self, path: &Path) -> Option<Identity> {
         Some(Identity(*self.glance(path)?.identity()))

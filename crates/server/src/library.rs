@@ -249,6 +249,46 @@ impl Library {
         })
     }
 
+    /// Finds the image that somebody wants or, where it was replaced or put away, the former version that it is now:
+    /// who began with it ends with it. Where that is gone too, what is there now.
+    pub(crate) fn find_wanted(
+        &self,
+        name: &str,
+        wanted: Option<Identity>,
+    ) -> Result<Found, Problem> {
+        let present = self.find(name);
+        let Some(wanted) = wanted else {
+            return present;
+        };
+        if matches!(&present, Ok(found) if found.identity() == wanted) {
+            return present;
+        }
+        // Between the two looks it may have come back from there.
+        self.former(name, wanted)
+            .map_or_else(|| self.find(name), Ok)
+    }
+
+    /// A former version, within the same bounds as the image.
+    fn former(&self, name: &str, wanted: Identity) -> Option<Found> {
+        let image = self.place(name).ok()?.image;
+        let path = trash::of_identity(&image, wanted).ok()??.path;
+        // The mark went to the trash along with it.
+        let mut lies = [image.path(), path.clone()].into_iter();
+        let https_only = lies.any(|path| self.seclusion.holds(name, &path));
+        if https_only && self.seclusion.hides() {
+            return None;
+        }
+        let stored = Stored::open(&path).ok()?;
+        let layout = self.indexes.if_known(&stored)?;
+        let found = Found {
+            stored: Arc::new(stored),
+            layout,
+            https_only,
+        };
+        // What is said of it beside it may be wrong.
+        (found.identity() == wanted).then_some(found)
+    }
+
     /// Where an image is that may be given here; whether it travels over HTTPS alone.
     fn shown(&self, name: &str) -> Result<(ImageFile, bool), Problem> {
         let image = self.spot(name)?;

@@ -18,7 +18,7 @@ use azud_core::assembly::Layout;
 use azud_core::code::Code;
 use azud_core::io::ReadAt;
 use azud_core::reference::Host;
-use azud_store::Stored;
+use azud_store::{Identity, Stored};
 use futures_util::{StreamExt, stream};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
@@ -249,7 +249,7 @@ impl AsRef<[u8]> for Description {
     params(
         ("name" = String, Path, description = "The image, `/` as `%2F`."),
         ("Range" = Option<String>, Header, description = "One range of bytes."),
-        ("If-Match" = Option<String>, Header, description = "The image's identity in quotes: 412 if it is another."),
+        ("If-Match" = Option<String>, Header, description = "The image's identity in quotes: 412 if it is another, and no former version of it."),
     ),
     responses(
         (status = 200, description = "The image.", body = Octets, content_type = "application/octet-stream"),
@@ -264,7 +264,8 @@ async fn file(
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
     let library = Arc::clone(&shared.library);
-    let found = blocking(move || library.find(&name)).await?;
+    let wanted = wanted(&headers);
+    let found = blocking(move || library.find_wanted(&name, wanted)).await?;
     let (tag, secluded) = (etag(&found), secluded(&found));
     unchanged(&headers, &tag)?;
     let size = found.stored.len();
@@ -338,6 +339,12 @@ async fn piece(stored: Arc<Stored>, (start, len): (u64, u64), peer: Peer) -> io:
     };
     let done = tokio::task::spawn_blocking(work).await;
     done.map_err(io::Error::other)?.map(Bytes::from)
+}
+
+/// Which image somebody goes on with.
+pub(crate) fn wanted(headers: &HeaderMap) -> Option<Identity> {
+    let tag = headers.get(header::IF_MATCH)?.to_str().ok()?;
+    tag.strip_prefix('"')?.strip_suffix('"')?.parse().ok()
 }
 
 /// Refuses when another image is meant than the one that is there.

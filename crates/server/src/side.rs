@@ -12,7 +12,7 @@ use utoipa_axum::routes;
 
 use crate::openapi::Octets;
 use crate::problem::Problem;
-use crate::routes::{Shared, blocking, etag, octets, unchanged};
+use crate::routes::{Shared, blocking, etag, octets, unchanged, wanted};
 
 pub(crate) fn routes() -> OpenApiRouter<Arc<Shared>> {
     OpenApiRouter::new()
@@ -38,13 +38,13 @@ async fn side_file(
     Ok(([(header::CONTENT_TYPE, octets())], content).into_response())
 }
 
-/// The signature of the image that stands there now.
+/// The signature of the image that stands there now, or of the former version that is meant.
 #[utoipa::path(
     get,
     path = "/v1/images/{name}/minisig",
     params(
         ("name" = String, Path, description = "The image, `/` as `%2F`."),
-        ("If-Match" = Option<String>, Header, description = "The image's identity in quotes: 412 if it is another."),
+        ("If-Match" = Option<String>, Header, description = "The image's identity in quotes: 412 if it is another, and no former version of it."),
     ),
     responses((status = 200, description = "minisign's file.", body = Octets, content_type = "application/octet-stream"))
 )]
@@ -53,8 +53,9 @@ async fn signature(
     Path(name): Path<String>,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
+    let wanted = wanted(&headers);
     let (found, carried) = blocking(move || {
-        let found = shared.library.find(&name)?;
+        let found = shared.library.find_wanted(&name, wanted)?;
         let carried = Carried::beside(found.stored.path())?;
         Ok((found, carried))
     })

@@ -113,6 +113,21 @@ pub fn refuse_other(version: &Version) -> Result<()> {
     Ok(())
 }
 
+/// The newest former version of an image that is this one, for whoever began to read it before it was put away.
+/// Nothing is touched.
+///
+/// # Errors
+/// [`StoreError::NotAFile`], or what the system says.
+pub fn of_identity(image: &ImageFile, wanted: Identity) -> Result<Option<Version>> {
+    let mut versions = former(image)?.into_iter();
+    // As long as a version is on its way to the trash, only its image tells who it is.
+    let is_it = |version: &Version| {
+        let told = version.identity;
+        told.or_else(|| identity(&version.path)) == Some(wanted)
+    };
+    Ok(versions.find(is_it))
+}
+
 /// Puts the current version into the trash and another one, from there, into its place.
 ///
 /// # Errors

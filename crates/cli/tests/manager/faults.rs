@@ -28,7 +28,7 @@ fn draw(seed: u64, number: u64) -> Random {
     random
 }
 
-fn address(manager: &Manager) -> SocketAddr {
+pub(crate) fn address(manager: &Manager) -> SocketAddr {
     SocketAddr::new(Ipv4Addr::LOCALHOST.into(), manager.port)
 }
 
@@ -61,7 +61,7 @@ fn harm_of_answers(seed: u64, number: u64) -> Answer {
 }
 
 /// A certificate of the manager's own authority for whoever stands before it.
-fn identity(room: &Room) -> Result<Identity> {
+pub(crate) fn identity(room: &Room) -> Result<Identity> {
     let key = KeyPair::from_pem(&fs::read_to_string(room.state().join("ca.key"))?)?;
     let pem = fs::read_to_string(room.state().join("ca.pem"))?;
     let mut authority = CertificateParams::new(Vec::new())?;
@@ -86,17 +86,19 @@ fn der(pem: &str) -> Result<Vec<u8>> {
 }
 
 /// A room whose client reaches the manager by way of a proxy.
-struct Harmed {
-    room: Room,
-    armed: Arc<AtomicBool>,
-    volume: Vec<u8>,
+pub(crate) struct Harmed {
+    pub(crate) room: Room,
+    pub(crate) armed: Arc<AtomicBool>,
+    pub(crate) volume: Vec<u8>,
     cache: PathBuf,
     _manager: Manager,
     _proxy: Proxy,
 }
 
 impl Harmed {
-    fn make(proxy: impl FnOnce(&Room, &Manager, Arc<AtomicBool>) -> Result<Proxy>) -> Result<Self> {
+    pub(crate) fn make(
+        proxy: impl FnOnce(&Room, &Manager, Arc<AtomicBool>) -> Result<Proxy>,
+    ) -> Result<Self> {
         let room = Room::new()?;
         let volume = noise(21, 12 * MIB);
         image(&room, "aula1/win.img", &volume)?;
@@ -116,20 +118,20 @@ impl Harmed {
         })
     }
 
-    fn target(&self) -> PathBuf {
+    pub(crate) fn target(&self) -> PathBuf {
         self.room.dir().join("disk")
     }
 
-    fn here(&self) -> PathBuf {
+    pub(crate) fn here(&self) -> PathBuf {
         self.cache.join("aula1/win.img")
     }
 
-    fn there(&self) -> PathBuf {
+    pub(crate) fn there(&self) -> PathBuf {
         self.room.images().join("aula1/win.img")
     }
 
     /// Copy, restore or deployment, by turns.
-    fn run(&self, turn: u64) -> Result<Said> {
+    pub(crate) fn run(&self, turn: u64) -> Result<Said> {
         let (target, here) = (self.target(), self.here());
         let (target, here) = (text(&target), text(&here));
         let cache = text(&self.cache);
@@ -149,7 +151,7 @@ impl Harmed {
     }
 
     /// Before a turn: neither a cached image nor a disk that is any good.
-    fn clear(&self) -> Result<()> {
+    pub(crate) fn clear(&self) -> Result<()> {
         let _ = fs::remove_dir_all(&self.cache);
         fs::create_dir_all(self.cache.join("aula1"))?;
         Ok(fs::write(self.target(), vec![0xA5; self.volume.len()])?)
@@ -312,46 +314,5 @@ fn who_sends_waits_as_long_as_was_said() -> Result<()> {
 fn unrecognised(target: &Path) -> Result<()> {
     let seen = crate::kit::seen(target)?;
     ensure!(seen.is_none(), "{seen:?}");
-    Ok(())
-}
-
-#[test]
-fn an_image_that_is_replaced_meanwhile_is_never_mixed() -> Result<()> {
-    let harmed = Harmed::make(|_, manager, armed| {
-        Proxy::of_bytes(address(manager), move |_| {
-            if armed.load(Ordering::Relaxed) {
-                Harm::Slow(Duration::from_millis(20))
-            } else {
-                Harm::None
-            }
-        })
-    })?;
-    let newer = noise(22, harmed.volume.len());
-    for turn in 0..3 {
-        image(&harmed.room, "aula1/win.img", &harmed.volume)?;
-        harmed.clear()?;
-        harmed.armed.store(true, Ordering::Relaxed);
-        let said = std::thread::scope(|scope| {
-            let running = scope.spawn(|| harmed.run(turn));
-            std::thread::sleep(Duration::from_millis(400));
-            let replaced = image(&harmed.room, "aula1/win.img", &newer);
-            let said = running.join().map_err(|_| anyhow::anyhow!("it panicked"));
-            replaced.and(said?)
-        })?;
-        harmed.armed.store(false, Ordering::Relaxed);
-        let case = || format!("turn {turn}: {}", said.last());
-        if said.status != Some(0) {
-            refusal(&said, "store/source-changed").with_context(case)?;
-        }
-        harmed.run(turn)?.done().with_context(case)?;
-        if turn != 1 {
-            same(&harmed.there(), &harmed.here()).with_context(case)?;
-        }
-        ensure!(
-            turn == 0 || fs::read(harmed.target())? == newer,
-            "{}",
-            case()
-        );
-    }
     Ok(())
 }

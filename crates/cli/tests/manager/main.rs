@@ -15,6 +15,7 @@ mod mounted;
 mod power;
 mod pressure;
 mod raw;
+mod replaced;
 mod reports;
 mod rollback;
 mod secluded;

@@ -261,10 +261,16 @@ fn an_image_that_is_replaced_while_it_is_open_is_never_mixed() -> Result<()> {
     client.mount()?;
     let open = File::open(&path)?;
     let first = bytes_at(&open, 0)?;
+    let there = client.room.images().join("aula1/win.img");
+    let before = File::open(&there)?;
     // Of the same length, so that nothing but the bytes tells them apart.
     image(&client.room, "aula1/win.img", &noise(205, 32 * MIB))?;
-    let there = client.room.images().join("aula1/win.img");
-    let late = 28 * MIB as u64;
+    let (midst, late) = (8 * MIB as u64, 28 * MIB as u64);
+    ensure!(
+        bytes_at(&open, midst)? == bytes_at(&before, midst)?,
+        "the former one is read on"
+    );
+    fs::remove_dir_all(there.with_file_name(".azud-trash"))?;
     let told = number(bytes_at(&open, late))?;
     ensure!(told == ESTALE, "{told}");
     ensure!(

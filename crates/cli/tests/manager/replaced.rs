@@ -1,0 +1,192 @@
+//! An image that is replaced, brought back or put away at the manager while a client fetches it: who began with the
+//! old one ends with the old one, whole; only where that is gone for good it is told, and nothing is mixed.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::Ordering;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use anyhow::{Context, Result, ensure};
+use azud_testkit::proxy::{Answer, Proxy};
+
+use crate::faults::{Harmed, address, identity};
+use crate::kit::{done, text};
+use crate::server::refusal;
+use crate::{image, noise};
+
+/// It happens before this answer passes; the index and the first bytes came before it.
+const MIDST: u64 = 4;
+
+/// What happens at the manager in the midst of a fetch.
+type Event = Box<dyn FnOnce() -> Result<()> + Send>;
+
+/// Answers that passed since a fetch began, and what is to happen in its midst.
+#[derive(Default)]
+struct Plot {
+    answers: u64,
+    event: Option<Event>,
+    happened: Option<Result<()>>,
+}
+
+struct Stage {
+    harmed: Harmed,
+    plot: Arc<Mutex<Plot>>,
+    /// Another volume of the same size.
+    newer: Vec<u8>,
+}
+
+impl Stage {
+    fn new() -> Result<Self> {
+        let plot = Arc::<Mutex<Plot>>::default();
+        let playing = Arc::clone(&plot);
+        let harmed = Harmed::make(|room, manager, armed| {
+            Proxy::of_answers(address(manager), &identity(room)?, move |_| {
+                if armed.load(Ordering::Relaxed) {
+                    play(&playing);
+                }
+                Answer::Right
+            })
+        })?;
+        let newer = noise(22, harmed.volume.len());
+        Ok(Self {
+            harmed,
+            plot,
+            newer,
+        })
+    }
+
+    /// A volume, and the image that it becomes in the midst.
+    fn replacing(&self) -> Result<(PathBuf, PathBuf)> {
+        let source = self.harmed.room.dir().join("newer");
+        fs::write(&source, &self.newer)?;
+        Ok((source, self.harmed.there()))
+    }
+
+    /// A turn in whose midst something happens, and how it ended.
+    fn turn(&self, turn: u64, event: Event) -> Result<crate::kit::Said> {
+        self.harmed.clear()?;
+        let plot = || self.plot.lock().unwrap_or_else(PoisonError::into_inner);
+        *plot() = Plot {
+            event: Some(event),
+            ..Plot::default()
+        };
+        self.harmed.armed.store(true, Ordering::Relaxed);
+        let said = self.harmed.run(turn);
+        self.harmed.armed.store(false, Ordering::Relaxed);
+        let mut plot = plot();
+        let happened = plot.happened.take();
+        happened.with_context(|| format!("nothing happened in {} answers", plot.answers))??;
+        ensure!(plot.answers > MIDST, "{} answers", plot.answers);
+        said
+    }
+
+    /// Fails unless a turn left this image, by its bytes and those of its volume.
+    fn left(&self, turn: u64, (file, volume): (&[u8], &[u8])) -> Result<()> {
+        ensure!(
+            turn == 1 || fs::read(self.harmed.here())? == file,
+            "another image"
+        );
+        ensure!(
+            turn == 0 || fs::read(self.harmed.target())? == volume,
+            "another disk"
+        );
+        Ok(())
+    }
+}
+
+fn play(plot: &Mutex<Plot>) {
+    // Nobody else's answer passes meanwhile.
+    let mut plot = plot.lock().unwrap_or_else(PoisonError::into_inner);
+    plot.answers += 1;
+    if plot.answers >= MIDST
+        && let Some(event) = plot.event.take()
+    {
+        plot.happened = Some(event());
+    }
+}
+
+fn replace((source, target): &(PathBuf, PathBuf)) -> Result<()> {
+    done(&["image", "create", text(source), text(target), "--yes"])?;
+    Ok(())
+}
+
+fn trash_of(image: &Path) -> Result<PathBuf> {
+    let dir = image.parent().context("a directory")?;
+    Ok(dir.join(".azud-trash"))
+}
+
+#[test]
+fn an_image_that_is_replaced_meanwhile_comes_to_its_end() -> Result<()> {
+    let stage = Stage::new()?;
+    let harmed = &stage.harmed;
+    for turn in 0..3 {
+        let case = || format!("turn {turn}");
+        image(&harmed.room, "aula1/win.img", &harmed.volume)?;
+        let old = fs::read(harmed.there())?;
+        let files = stage.replacing()?;
+        let said = stage.turn(turn, Box::new(move || replace(&files)));
+        said?.done().with_context(case)?;
+        stage
+            .left(turn, (&old, &harmed.volume))
+            .with_context(case)?;
+        harmed.run(turn)?.done().with_context(case)?;
+        let new = fs::read(harmed.there())?;
+        ensure!(new != old);
+        stage.left(turn, (&new, &stage.newer)).with_context(case)?;
+    }
+    Ok(())
+}
+
+#[test]
+fn an_image_before_which_one_goes_back_comes_to_its_end() -> Result<()> {
+    let stage = Stage::new()?;
+    let harmed = &stage.harmed;
+    let former = fs::read(harmed.there())?;
+    replace(&stage.replacing()?)?;
+    let present = fs::read(harmed.there())?;
+    let there = harmed.there();
+    let back = move || {
+        done(&["image", "rollback", text(&there), "--yes"])?;
+        Ok(())
+    };
+    stage.turn(2, Box::new(back))?.done()?;
+    stage.left(2, (&present, &stage.newer))?;
+    harmed.run(2)?.done()?;
+    stage.left(2, (&former, &harmed.volume))
+}
+
+#[test]
+fn an_image_that_is_put_away_meanwhile_comes_to_its_end() -> Result<()> {
+    let stage = Stage::new()?;
+    let harmed = &stage.harmed;
+    let (old, there) = (fs::read(harmed.there())?, harmed.there());
+    let away = move || {
+        done(&["image", "rm", text(&there), "--yes"])?;
+        Ok(())
+    };
+    stage.turn(2, Box::new(away))?.done()?;
+    ensure!(!harmed.there().exists());
+    stage.left(2, (&old, &harmed.volume))?;
+    refusal(&harmed.run(2)?, "image/not-found")
+}
+
+#[test]
+fn an_image_that_is_gone_for_good_is_never_mixed() -> Result<()> {
+    let stage = Stage::new()?;
+    let harmed = &stage.harmed;
+    for turn in 0..3 {
+        let case = || format!("turn {turn}");
+        image(&harmed.room, "aula1/win.img", &harmed.volume)?;
+        let (files, trash) = (stage.replacing()?, trash_of(&harmed.there())?);
+        let gone = move || {
+            replace(&files)?;
+            Ok(fs::remove_dir_all(trash)?)
+        };
+        let said = stage.turn(turn, Box::new(gone))?;
+        refusal(&said, "store/source-changed").with_context(case)?;
+        harmed.run(turn)?.done().with_context(case)?;
+        let new = fs::read(harmed.there())?;
+        stage.left(turn, (&new, &stage.newer)).with_context(case)?;
+    }
+    Ok(())
+}
