@@ -11,8 +11,9 @@ use azud_testkit::proxy::{Answer, Proxy};
 
 use crate::faults::{Harmed, address, identity};
 use crate::kit::{done, text};
-use crate::server::refusal;
-use crate::{image, noise};
+use crate::raw::{Line, bearer};
+use crate::server::{Manager, Room, refusal};
+use crate::{MIB, image, noise};
 
 /// It happens before this answer passes; the index and the first bytes came before it.
 const MIDST: u64 = 4;
@@ -187,6 +188,93 @@ fn an_image_that_is_gone_for_good_is_never_mixed() -> Result<()> {
         harmed.run(turn)?.done().with_context(case)?;
         let new = fs::read(harmed.there())?;
         stage.left(turn, (&new, &stage.newer)).with_context(case)?;
+    }
+    Ok(())
+}
+
+/// What somebody is told who goes on with an image of this identity.
+fn asked(room: &Room, manager: &Manager, (token, path, tag): (&str, &str, &str)) -> Result<u16> {
+    let (bearer, tag) = (bearer(token), format!("\"{tag}\""));
+    let fields = [("Authorization", bearer.as_str()), ("If-Match", &tag)];
+    let (head, body) = Line::to(room, manager)?.get(&format!("/v1/images/{path}"), &fields)?;
+    let told = head.fields.get("etag");
+    ensure!(head.status != 200 || (told == Some(&tag) && !body.is_empty()));
+    Ok(head.status)
+}
+
+fn reader(room: &Room, more: &[&str]) -> Result<String> {
+    let made = room.done(&[&["token", "create", "--role", "read"][..], more].concat())?;
+    Ok(made["token"].as_str().context("a token")?.to_owned())
+}
+
+/// The identity of a native image.
+fn tag(image: &Path) -> Result<String> {
+    let info = done(&["image", "info", text(image)])?;
+    Ok(info["identity"].as_str().context("an identity")?.to_owned())
+}
+
+#[test]
+fn a_former_version_has_the_bounds_of_its_image() -> Result<()> {
+    let room = Room::new()?;
+    let path = |name: &str| room.images().join(name);
+    let mut tags = Vec::new();
+    for (seed, name) in [(61, "aula/win.img"), (62, "exams/win.img")] {
+        image(&room, name, &noise(seed, MIB))?;
+        tags.push(tag(&path(name))?);
+    }
+    fs::write(path("exams/win.img.https-only"), "")?;
+    fs::write(path("aula/win.img.minisig"), "a signature")?;
+    for name in ["aula/win.img", "exams/win.img"] {
+        done(&["image", "rm", text(&path(name)), "--yes"])?;
+    }
+    let (aula, exams) = (tags[0].as_str(), tags[1].as_str());
+    let manager = room.serve()?;
+    let (any, bound) = (reader(&room, &[])?, reader(&room, &["--images", "aula/*"])?);
+    for (token, path, tag, status) in [
+        (&any, "aula%2Fwin.img", aula, 200),
+        (&any, "exams%2Fwin.img", exams, 200),
+        (&bound, "aula%2Fwin.img", aula, 200),
+        (&bound, "exams%2Fwin.img", exams, 404),
+        (&any, "aula%2Fwin.img/minisig", aula, 200),
+        (&any, "aula%2Fwin.img", exams, 404),
+        (&any, "aula%2Fwin.img", "*", 404),
+        (&any, "aula%2Fwin.img/index", aula, 404),
+    ] {
+        let told = asked(&room, &manager, (token, path, tag))?;
+        ensure!(told == status, "{path} {tag}: {told}");
+    }
+    drop(manager);
+    // Who gives what it got from a manager does not give what travels over HTTPS alone, nor what was that.
+    let images = room.images();
+    let neighbour = room.serve_bare(&["--read-only", "--images", text(&images)])?;
+    let of = |path, tag| asked(&room, &neighbour, (&any, path, tag));
+    ensure!(of("aula%2Fwin.img", aula)? == 200);
+    ensure!(of("exams%2Fwin.img", exams)? == 404);
+    Ok(())
+}
+
+#[test]
+fn a_version_whose_description_is_wrong_is_not_given_for_another() -> Result<()> {
+    let room = Room::new()?;
+    let path = room.images().join("win.img");
+    let mut tags = Vec::new();
+    for seed in 63..66 {
+        image(&room, "win.img", &noise(seed, MIB))?;
+        tags.push(tag(&path)?);
+    }
+    let shelf = trash_of(&path)?.join("win.img");
+    for slot in fs::read_dir(&shelf)? {
+        let meta = slot?.path().join("meta.json");
+        let said = fs::read_to_string(&meta)?;
+        fs::write(&meta, said.replace(&tags[0], &"0".repeat(64)))?;
+        let said = fs::read_to_string(&meta)?;
+        fs::write(&meta, said.replace(&tags[1], &tags[0]))?;
+    }
+    let manager = room.serve()?;
+    let token = reader(&room, &[])?;
+    for (tag, status) in [(&tags[0], 412), (&tags[1], 412), (&tags[2], 200)] {
+        let told = asked(&room, &manager, (&token, "win.img", tag))?;
+        ensure!(told == status, "{tag}: {told}");
     }
     Ok(())
 }
