@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result, bail, ensure};
 use azud_testkit::tools::{run, sh};
 
-use super::{output_of, root, say};
+use super::{output_of, released, root, say};
 
 const SHELLS: [(&str, &str); 3] = [
     ("bash", "usr/share/bash-completion/completions/azud"),
@@ -32,21 +32,12 @@ pub(crate) fn run_task(args: &[String]) -> Result<()> {
         [out] => (None, Some(out)),
         _ => bail!("[--binary FILE] [DIR]"),
     };
-    let binary = binary.map_or_else(build, |file| Ok(PathBuf::from(file)))?;
+    let binary = binary.map_or_else(released, |file| Ok(PathBuf::from(file)))?;
     let out = out.map_or_else(|| root().join("target/deb"), PathBuf::from);
     fs::create_dir_all(&out)?;
     let package = pack(&binary, &out)?;
     say(&package.display().to_string());
     Ok(())
-}
-
-/// The program as it is released.
-fn build() -> Result<PathBuf> {
-    let cargo = std::env::var("CARGO").unwrap_or_else(|_| "cargo".to_owned());
-    output_of(&cargo, &["build", "--release", "--bin", "azud"])?;
-    let target = std::env::var_os("CARGO_TARGET_DIR");
-    let target = target.map_or_else(|| root().join("target"), PathBuf::from);
-    Ok(root().join(target).join("release/azud"))
 }
 
 /// Packs a program with all that belongs to it; the package.

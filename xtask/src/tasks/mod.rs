@@ -112,6 +112,15 @@ pub(crate) fn root() -> PathBuf {
         .to_owned()
 }
 
+/// Builds the program as it is released; where it is.
+pub(crate) fn released() -> Result<PathBuf> {
+    let cargo = std::env::var("CARGO").unwrap_or_else(|_| "cargo".to_owned());
+    output_of(&cargo, &["build", "--quiet", "--release", "--bin", "azud"])?;
+    let target = std::env::var_os("CARGO_TARGET_DIR");
+    let target = target.map_or_else(|| root().join("target"), PathBuf::from);
+    Ok(root().join(target).join("release/azud"))
+}
+
 /// What a program prints on standard output when run at the top of the workspace.
 pub(crate) fn output_of(program: &str, args: &[&str]) -> Result<String> {
     let output = Command::new(program)

@@ -10,10 +10,9 @@ use azud_disk::Source;
 use azud_image::Native;
 use azud_image::fs::{MapOptions, Volume, map};
 use azud_testkit::loops::Loop;
-use azud_testkit::tools::run;
 use tempfile::{NamedTempFile, TempDir};
 
-use super::super::{complain, root};
+use super::super::{complain, released};
 use super::options::Options;
 
 /// Where it all happens.
@@ -27,18 +26,7 @@ pub(super) struct Lab {
 
 impl Lab {
     pub(super) fn new(options: Options) -> Result<Self> {
-        let cargo = std::env::var("CARGO").unwrap_or_else(|_| "cargo".to_owned());
-        let manifest = root().join("Cargo.toml");
-        let args = [
-            "build",
-            "--quiet",
-            "--release",
-            "--package",
-            "azud",
-            "--manifest-path",
-        ];
-        run(&cargo, &[&args[..], &[text(&manifest)?]].concat())?;
-        let azud = std::env::current_exe()?.with_file_name("azud");
+        let azud = released()?;
         ensure!(azud.is_file(), "{} was not built", azud.display());
         fs::create_dir_all(&options.dir)?;
         fs::create_dir_all(&options.targets)?;

@@ -7,10 +7,10 @@ use anyhow::{Context, Result, bail, ensure};
 use azud_testkit::tools::sh;
 use serde_json::Value;
 
-use super::super::say;
+use super::super::{released, say};
 use super::inside::Inside;
 use super::unit::{By, Service};
-use super::{build, pack, text};
+use super::{pack, text};
 
 /// What an administrator writes into the configuration.
 const SETTINGS: &str = "manager = '127.0.0.1'\n[serve]\nimages = '/opt/opengnsys/images'\n";
@@ -29,7 +29,7 @@ const VERIFY: &str = "cd /usr/lib/systemd/system && systemd-analyze verify --man
 /// Makes the root, installs, starts the manager as its unit does, uses it, replaces it, removes it.
 pub(crate) fn run_task(args: &[String]) -> Result<()> {
     let binary = match args {
-        [] => build()?,
+        [] => released()?,
         [option, binary] if option == "--binary" => binary.into(),
         _ => bail!("[--binary FILE]"),
     };
