@@ -11,7 +11,7 @@ use serde_json::json;
 
 use crate::commands::Context;
 use crate::human::{self, printable};
-use crate::opened::{now, rfc3339, seconds};
+use crate::opened::{now, rfc3339};
 use crate::output::told;
 use crate::plan::{Plan, Value};
 
@@ -59,13 +59,8 @@ impl Keeping {
 impl Purging {
     /// Adds to a plan what goes, if anything does.
     pub(crate) fn tell(&self, context: &Context, plan: Plan) -> Plan {
-        let purges = self.purges.iter().map(|purge| Going {
-            image: purge.version.image.clone(),
-            version: purge.version.slot.clone(),
-            bytes: purge.version.bytes,
-            replaced: seconds(purge.version.moved_at),
-        });
-        tell(context, plan, &purges.collect::<Vec<_>>())
+        let purges: Vec<Going> = self.purges.iter().map(Going::from).collect();
+        tell(context, plan, &purges)
     }
 
     /// Deletes what the plan named, as far as it is still to go. The image stands by then, so trouble is only told.

@@ -78,7 +78,7 @@ impl Sending<'_> {
         } else {
             self.to.rehearse(context, layout.size())?
         };
-        let plan = self.plan(context, &layout, &present);
+        let plan = self.plan(context, &layout, (&present, is_there));
         let plan = keeping::tell(context, plan, &purges);
         if settle(context, &plan, self.writing) == Step::Stop {
             return Ok(());
@@ -150,18 +150,22 @@ impl Sending<'_> {
         Err(lost(self.to, layout, &lacking))
     }
 
-    fn plan(&self, context: &Context, layout: &Layout, present: &Present) -> Plan {
+    fn plan(
+        &self,
+        context: &Context,
+        layout: &Layout,
+        (present, is_there): (&Present, bool),
+    ) -> Plan {
         let plan = Plan::new("image-copy")
             .text("source", self.from.name())
             .text("image", self.to.shown())
             .text("identity", Identity(*layout.identity()).to_string())
             .bytes("file-size", layout.size());
-        let there = present.layout();
-        if there.is_some_and(|there| there.identity() == layout.identity()) {
+        if is_there {
             return plan.row("way", Value::Word("nothing"));
         }
         let nothing = Bitmap::new(layout.pieces().len() as u64);
-        let locals: Vec<&Layout> = there.into_iter().collect();
+        let locals: Vec<&Layout> = present.layout().into_iter().collect();
         let pieces = Pieces::make(layout, &nothing, &locals);
         let plan = plan
             .row("way", Value::Word("copy"))

@@ -5,6 +5,7 @@ use std::path::Path;
 use std::time::{Duration, SystemTime};
 
 use azud_core::name::ImageFile;
+use azud_core::upload::Going;
 
 use crate::durable;
 use crate::error::{Result, StoreError};
@@ -50,6 +51,19 @@ pub struct Trashed {
     pub bytes: u64,
     /// Whether the image has a current version too.
     pub has_current: bool,
+}
+
+impl From<&Purge> for Going {
+    fn from(purge: &Purge) -> Self {
+        let version = &purge.version;
+        let replaced = version.moved_at.duration_since(SystemTime::UNIX_EPOCH);
+        Self {
+            image: version.image.clone(),
+            version: version.slot.clone(),
+            bytes: version.bytes,
+            replaced: replaced.unwrap_or_default().as_secs(),
+        }
+    }
 }
 
 /// Why a version goes.
@@ -172,9 +186,6 @@ pub fn due(image: &ImageFile, own: &Retention, joins: bool, now: SystemTime) -> 
     if joins {
         join(image, &mut versions, now)?;
     }
-    for version in &mut versions {
-        version.has_current |= joins;
-    }
     let mut due = own.plan(&versions, now);
     due.retain(|purge| purge.version.slot != COMING);
     due.extend(Retention::default().plan(&others, now));
@@ -188,17 +199,17 @@ pub fn due(image: &ImageFile, own: &Retention, joins: bool, now: SystemTime) -> 
 pub fn due_of_all(image: &ImageFile, rules: &Retention, now: SystemTime) -> Result<Vec<Purge>> {
     let mut versions = trashed(image.dir())?;
     join(image, &mut versions, now)?;
-    let own = versions.iter_mut();
-    for version in own.filter(|version| version.image == image.name()) {
-        version.has_current = true;
-    }
     let mut due = rules.plan(&versions, now);
     due.retain(|purge| purge.version.slot != COMING);
     Ok(due)
 }
 
-/// Adds the present version as the newest of its image.
+/// Adds the present version as the newest of its image, of which a new one is about to stand there.
 fn join(image: &ImageFile, versions: &mut Vec<Trashed>, now: SystemTime) -> Result<()> {
+    let own = versions.iter_mut();
+    for version in own.filter(|version| version.image == image.name()) {
+        version.has_current = true;
+    }
     let Some(mut coming) = coming(image)? else {
         return Ok(());
     };

@@ -281,10 +281,7 @@ fn met_at(options: &Options, ready: &Ready) -> [(&'static str, FluentValue<'stat
     let own = options.addresses.iter().find(is_far);
     let said = at.map(SocketAddr::ip).filter(|ip| !ip.is_unspecified());
     let address = said.or(own.copied()).unwrap_or(Ipv4Addr::LOCALHOST.into());
-    let address = match address {
-        IpAddr::V6(ip) => format!("[{ip}]"),
-        IpAddr::V4(ip) => ip.to_string(),
-    };
+    let address = Host::Address(address).to_string();
     let port = at.map(SocketAddr::port).filter(|port| *port != PORT);
     let port = port.map(|port| format!(" --port {port}"));
     [

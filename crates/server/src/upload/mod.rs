@@ -18,7 +18,7 @@ use azud_core::reference::SubPath;
 use azud_core::upload::{Going, Opened, Opening};
 use azud_store::assembly::{Inbox, identity};
 use azud_store::publish::check_assembling;
-use azud_store::retention::{Retention, Trashed, due_of_all};
+use azud_store::retention::{Retention, due_of_all};
 use azud_store::side::InfoLine;
 use azud_store::trash::remove;
 use azud_store::tree::{Spot, Tree};
@@ -89,7 +89,7 @@ impl Uploads {
                 check_assembling(&spot.image, now)?;
             }
             let due = due_of_all(&spot.image, &self.retention, now)?;
-            purges.extend(due.into_iter().map(|purge| going(purge.version)));
+            purges.extend(due.iter().map(Going::from));
         }
         Ok(Opened {
             id: String::new(),
@@ -214,16 +214,6 @@ impl Uploads {
         self.sessions().remove(id);
         session.give_up();
         Ok(())
-    }
-}
-
-fn going(version: Trashed) -> Going {
-    let replaced = version.moved_at.duration_since(SystemTime::UNIX_EPOCH);
-    Going {
-        image: version.image,
-        version: version.slot,
-        bytes: version.bytes,
-        replaced: replaced.unwrap_or_default().as_secs(),
     }
 }
 
