@@ -14,6 +14,14 @@ use crate::reference::{Host, SubPath};
 /// The field of an answer that says of an image that none but a manager is to give it.
 pub const HTTPS_ONLY_HEADER: &str = "azud-https-only";
 
+/// The name that the certificate of every manager has, and that clients ask for, whatever name or address they
+/// reach it by: which manager it is, the pin of its authority says.
+///
+/// Names under `.invalid` are nobody's (RFC 2606, RFC 6761): no computer has one, no public authority vouches for one,
+/// so that this certificate is worth nothing to anybody else. `.internal` and `.local` name computers of a site, and
+/// `.alt` (RFC 9476) is for names that something resolves; nothing resolves this one.
+pub const MANAGER_NAME: &str = "manager.azud.invalid";
+
 /// The longest pattern of names, in bytes.
 pub const MAX_PATTERN: usize = 1024;
 

@@ -8,6 +8,7 @@ use std::net::IpAddr;
 use std::path::Path;
 use std::sync::Arc;
 
+use azud_core::access::MANAGER_NAME;
 use rcgen::{
     BasicConstraints, CertificateParams, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair,
     KeyUsagePurpose,
@@ -67,12 +68,14 @@ impl Authority {
         })
     }
 
-    /// TLS for a server that is reached by these addresses and names. Its key lives in memory only.
+    /// TLS for a server. Its certificate has the name that clients ask for; these addresses and names are for browsers
+    /// and curl. Its key lives in memory only.
     pub(crate) fn server(&self, addresses: &[IpAddr], names: &[String]) -> Result<ServerConfig> {
         let known: Vec<String> = names
             .iter()
             .cloned()
             .chain(addresses.iter().map(IpAddr::to_string))
+            .chain([MANAGER_NAME.to_owned()])
             .collect();
         let mut params = CertificateParams::new(known)?;
         params

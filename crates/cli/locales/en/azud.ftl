@@ -867,7 +867,6 @@ warn-preparing = { $host } is still making ready what was asked for; it is asked
 hint-on-the-manager = Through the manager images are read, sent, removed and brought back to former versions. For this, work on the manager's computer itself.
 hint-room-there = Make room on the manager: remove what nobody needs there; how long former versions stay, “azud serve --keep-days N --keep-bytes SIZE” says.
 hint-file-system-there = The manager keeps its images on a file system with small files (FAT32 ends at 4 GiB): they belong on ext4, XFS or btrfs.
-hint-not-its-name = The authority is the one that was said, but the certificate is not for this name or address: use one that the manager had when it was started (its own name, the addresses of its computer), or start it anew.
 hint-port = A port is said apart: { $address } --port { $port }
 hint-only-read = The manager only reads it out. Mount it here (“azud repo mount { $place } …”), or work on the manager's computer, where it is mounted.
 deploy-foreign = It is not an image of Azud: azud cache update brings it into the cache, azud image restore puts it on the device. “azud image import” makes an image of it that can be deployed.

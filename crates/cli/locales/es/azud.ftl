@@ -867,7 +867,6 @@ warn-preparing = { $host } todavía está preparando lo que se le pidió; se le 
 hint-on-the-manager = A través del gestor las imágenes se leen, se envían, se quitan y se devuelven a versiones anteriores. Para esto, trabaje en el propio equipo del gestor.
 hint-room-there = Haga sitio en el gestor: elimine allí lo que nadie necesite; cuánto se guardan las versiones anteriores lo dice «azud serve --keep-days N --keep-bytes TAMAÑO».
 hint-file-system-there = El gestor guarda sus imágenes en un sistema de ficheros de ficheros pequeños (en FAT32, hasta 4 GiB): deben estar en ext4, XFS o btrfs.
-hint-not-its-name = La autoridad es la indicada, pero el certificado no es para este nombre o dirección: use uno que el gestor tuviera al arrancar (su propio nombre, las direcciones de su equipo) o arránquelo de nuevo.
 hint-port = El puerto se indica aparte: { $address } --port { $port }
 hint-only-read = El gestor solo la da a leer. Móntela aquí («azud repo mount { $place } …»), o trabaje en el equipo del gestor, donde está montada.
 deploy-foreign = No es una imagen de Azud: azud cache update la lleva a la caché y azud image restore la pone en el dispositivo. «azud image import» hace de ella una imagen que se puede desplegar.

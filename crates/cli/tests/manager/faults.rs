@@ -14,6 +14,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
+use azud_core::access::MANAGER_NAME;
 use azud_testkit::proxy::{Answer, Harm, Identity, Proxy};
 use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair};
 
@@ -69,7 +70,8 @@ pub(crate) fn identity(room: &Room) -> Result<Identity> {
     authority.distinguished_name.push(DnType::CommonName, name);
     authority.is_ca = IsCa::Ca(BasicConstraints::Constrained(0));
     let own = KeyPair::generate()?;
-    let params = CertificateParams::new(vec!["127.0.0.1".to_owned()])?;
+    // That name alone is asked for.
+    let params = CertificateParams::new(vec![MANAGER_NAME.to_owned()])?;
     let certificate = params.signed_by(&own, &Issuer::new(authority, key))?;
     Ok(Identity {
         chain: vec![certificate.der().to_vec()],

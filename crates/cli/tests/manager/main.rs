@@ -12,6 +12,7 @@ mod kit;
 mod known;
 mod login;
 mod mounted;
+mod named;
 mod power;
 mod pressure;
 mod raw;

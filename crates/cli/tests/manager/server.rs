@@ -116,6 +116,11 @@ impl Room {
         self.start(0, more)
     }
 
+    /// Starts one that listens at an address and a port.
+    pub(crate) fn serve_on(&self, listen: &str) -> Result<Manager> {
+        self.start_on(listen, &["--images", text(&self.images())])
+    }
+
     fn start(&self, port: u16, more: &[&str]) -> Result<Manager> {
         let images = self.images();
         let images = ["--images", text(&images)];
@@ -128,8 +133,11 @@ impl Room {
     }
 
     fn start_with(&self, port: u16, more: &[&str]) -> Result<Manager> {
-        let listen = format!("{}:{port}", self.host());
-        let mut serve = self.command(&["serve", "--listen", &listen]);
+        self.start_on(&format!("{}:{port}", self.host()), more)
+    }
+
+    fn start_on(&self, listen: &str, more: &[&str]) -> Result<Manager> {
+        let mut serve = self.command(&["serve", "--listen", listen]);
         serve.args(more);
         let mut child = serve.stdout(Stdio::piped()).spawn()?;
         let mut line = String::new();

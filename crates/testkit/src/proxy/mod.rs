@@ -1,8 +1,10 @@
 //! A proxy that does harm: between a client and a server it cuts, delays, corrupts and mixes up, as it is told.
 //!
 //! [`Proxy::of_bytes`] knows only connections; [`Proxy::of_answers`] ends TLS and harms whole answers of HTTP/1.1.
+//! [`Proxy::of_tunnels`] does none: it is one that clients are told to use.
 
 mod answers;
+mod tunnels;
 
 use std::io::{ErrorKind, Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
@@ -14,6 +16,7 @@ use std::time::Duration;
 use anyhow::Result;
 
 pub use answers::{Answer, Identity};
+pub use tunnels::Asked;
 
 /// What is done to the bytes that come from the server on one connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -8,10 +8,13 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use ureq::http::{Response, StatusCode};
-use ureq::tls::{Certificate, RootCerts, TlsConfig};
+use ureq::tls::{Certificate, RootCerts, TlsConfig, TlsConfigBuilder};
 use ureq::typestate::WithoutBody;
+use ureq::unversioned::resolver::DefaultResolver;
+use ureq::unversioned::transport::{ConnectProxyConnector, Connector, TcpConnector};
 use ureq::{Agent, Body, RequestBuilder};
 
+use super::tls::ManagerTls;
 use crate::error::{NetError, Result};
 
 const CONNECT: Duration = Duration::from_secs(10);
@@ -114,7 +117,7 @@ impl Client {
             .map_err(|_| NetError::BadCertificate)?;
         let roots = RootCerts::new_with_certs(&[certificate]);
         Ok(Self {
-            agent: agent(TlsConfig::builder().root_certs(roots).build(), times),
+            agent: agent(TlsConfig::builder().root_certs(roots), times),
             silence: times.silence.unwrap_or(SILENCE),
             host: manager.host.clone(),
             base: format!("https://{}:{}", manager.host, manager.port),
@@ -318,10 +321,7 @@ fn retry_after(response: &Response<Body>) -> Duration {
 /// # Errors
 /// When nobody answers as a manager does.
 pub fn authority(host: &str, port: u16) -> Result<String> {
-    let agent = agent(
-        TlsConfig::builder().disable_verification(true).build(),
-        USUAL,
-    );
+    let agent = agent(TlsConfig::builder().disable_verification(true), USUAL);
     let asked = agent.get(format!("https://{host}:{port}/v1/ca")).call();
     let response = asked.map_err(|error| failed(host, error))?;
     let what = "no certificate of an authority";
@@ -355,9 +355,10 @@ pub fn pin_of(pem: &str) -> Result<String> {
     }))
 }
 
-fn agent(tls: TlsConfig, times: Times) -> Agent {
+fn agent(tls: TlsConfigBuilder, times: Times) -> Agent {
     let config = Agent::config_builder()
-        .tls_config(tls)
+        // A manager has one certificate, and whoever looks on along the way need not know whose it is.
+        .tls_config(tls.use_sni(false).build())
         .https_only(true)
         .http_status_as_error(false)
         .max_redirects(0)
@@ -369,7 +370,12 @@ fn agent(tls: TlsConfig, times: Times) -> Agent {
         .timeout_per_read(times.silence)
         .user_agent(concat!("azud/", env!("CARGO_PKG_VERSION")))
         .build();
-    config.into()
+    // What ureq does by itself, but for the name.
+    let connector =
+        ().chain(ConnectProxyConnector::default())
+            .chain(TcpConnector::default())
+            .chain(ManagerTls::default());
+    Agent::with_parts(config, connector, DefaultResolver::default())
 }
 
 fn failed(host: &str, error: ureq::Error) -> NetError {

@@ -10,6 +10,7 @@ mod rollback;
 mod room;
 mod side;
 mod stream;
+mod tls;
 mod upload;
 
 pub use catalogue::{Beside, Listed, Version};

@@ -86,7 +86,7 @@ impl Args {
 
     /// Remembers a manager, once it has shown who it is and taken the token.
     fn add_manager(&self, context: &Context, host: &str) -> Result<(), Failure> {
-        let introduced = self.way.introduce(context, host)?;
+        let introduced = self.way.introduce(host)?;
         let known = known(host, self.way.port);
         let mut plan = known
             .rows(Plan::new("repo-add"))

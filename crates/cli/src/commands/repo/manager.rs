@@ -44,7 +44,7 @@ pub(super) struct Introduced {
 impl Way {
     /// Asks a manager for its authority, and holds it against the pin, if one was said; then whether it takes
     /// the token.
-    pub(super) fn introduce(&self, context: &Context, host: &str) -> Result<Introduced, Failure> {
+    pub(super) fn introduce(&self, host: &str) -> Result<Introduced, Failure> {
         let port = self.port.unwrap_or(PORT);
         let missing = |option: &str| Failure::new(Code::Usage, option);
         let file = self
@@ -59,26 +59,17 @@ impl Way {
             authority,
             token,
         };
-        Client::new(&manager)?.check().map_err(|error| {
-            let is_another = matches!(error, NetError::Untrusted { .. });
-            let failure = Failure::from(error);
-            // Its authority is the right one, by the pin or by what is asked next: it is the name that is not its own.
-            if is_another {
-                failure.with_hint(context.catalog.text("hint-not-its-name"))
-            } else {
-                failure
-            }
-        })?;
+        Client::new(&manager)?.check()?;
         Ok(Introduced { manager, pin })
     }
 
     /// The manager that is meant: as it is said here, else as it is kept. It has shown who it is, and takes the token.
-    pub(super) fn manager(&self, context: &Context, host: &str) -> Result<Manager, Failure> {
+    pub(super) fn manager(&self, host: &str) -> Result<Manager, Failure> {
         if self.token_file.is_some() {
             if self.pin.is_none() {
                 return Err(Failure::new(Code::Usage, "--pin PIN"));
             }
-            return Ok(self.introduce(context, host)?.manager);
+            return Ok(self.introduce(host)?.manager);
         }
         let mut manager = kept(host)?.ok_or_else(|| Failure::new(Code::UnknownRepo, host))?;
         manager.port = self.port.unwrap_or(manager.port);

@@ -43,7 +43,7 @@ pub(super) fn mount(
         source: known.address.clone(),
         read_only: true,
     };
-    let manager = args.way.manager(context, &known.address)?;
+    let manager = args.way.manager(&known.address)?;
     if goal.is_mounted() && state(at) == State::Mounted {
         let view = goal.there().is_some_and(|facts| facts.is_view());
         let open = fs::metadata(at).is_ok_and(|it| it.mode() & 0o007 != 0);
