@@ -14,7 +14,7 @@ use utoipa_axum::routes;
 
 use crate::library::seconds;
 use crate::problem::Problem;
-use crate::routes::{Shared, blocking};
+use crate::routes::{Shared, about};
 
 pub(crate) fn routes() -> OpenApiRouter<Arc<Shared>> {
     OpenApiRouter::new().routes(routes!(history))
@@ -66,6 +66,6 @@ async fn history(
     State(shared): State<Arc<Shared>>,
     Path(name): Path<String>,
 ) -> Result<Json<History>, Problem> {
-    let versions = blocking(move || shared.library.history(&name)).await?;
+    let versions = about(name, move |name| shared.library.history(name)).await?;
     Ok(Json(History { versions }))
 }

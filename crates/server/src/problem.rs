@@ -1,13 +1,16 @@
 //! Errors as clients read them: `application/problem+json` (RFC 9457) with the stable code.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use azud_core::assembly::SourceError;
 use azud_core::code::Code;
+use azud_core::reference::SubPath;
 use azud_store::StoreError;
 use serde_json::json;
+
+use crate::mounts::placed;
 
 /// An answer that is an error.
 #[derive(Debug)]
@@ -15,6 +18,8 @@ pub(crate) struct Problem {
     status: StatusCode,
     code: Code,
     detail: String,
+    /// What the detail says, and of which file, as this computer knows it.
+    of: Option<Box<(String, PathBuf)>>,
     retry_after: Option<u32>,
     more: Option<(&'static str, String)>,
 }
@@ -26,9 +31,35 @@ impl Problem {
             status,
             code,
             detail,
+            of: None,
             retry_after: None,
             more: None,
         }
+    }
+
+    /// Of a file: its name is said, and no folder of this computer.
+    pub(crate) fn of_file(status: StatusCode, code: Code, text: &str, path: &Path) -> Self {
+        Self {
+            of: Some(Box::new((text.to_owned(), path.to_owned()))),
+            ..Self::new(status, code, without_folder(text, path))
+        }
+    }
+
+    /// What the store says.
+    pub(crate) fn of_store(status: StatusCode, code: Code, error: &StoreError) -> Self {
+        let text = error.to_string();
+        match error.path().filter(|path| path.is_absolute()) {
+            Some(path) => Self::of_file(status, code, &text, path),
+            None => Self::new(status, code, text),
+        }
+    }
+
+    /// The same, said to somebody who asked for an image: its folder in the repository goes with its name.
+    pub(crate) fn about(mut self, image: &str) -> Self {
+        if let Some((text, path)) = self.of.as_deref() {
+            self.detail = with_folder(text, path, image);
+        }
+        self
     }
 
     /// Tells something more, for programs.
@@ -60,23 +91,39 @@ impl From<StoreError> for Problem {
             }
             _ => StatusCode::INTERNAL_SERVER_ERROR,
         };
-        Self::new(status, code, told(&error))
+        Self::of_store(status, code, &error)
     }
 }
 
-/// What the store says, without the folders of this computer: the name of a file is all that is anybody's business.
-pub(crate) fn told(error: &StoreError) -> String {
+/// What the store says about an image that somebody asked for, without the folders of this computer.
+pub(crate) fn told(error: &StoreError, image: &str) -> String {
     let text = error.to_string();
     match error.path().filter(|path| path.is_absolute()) {
-        Some(path) => without_folder(&text, path),
+        Some(path) => with_folder(&text, path, image),
         None => text,
     }
 }
 
-/// What is said of a file, with its name alone.
-pub(crate) fn without_folder(text: &str, path: &Path) -> String {
+/// What is said of a file, with its name alone: where it lies on this computer is nobody's business.
+fn without_folder(text: &str, path: &Path) -> String {
     let name = path.file_name().unwrap_or_default().to_string_lossy();
     text.replace(&path.display().to_string(), &name)
+}
+
+/// What is said of an image or of a file beside it, with the folder in which whoever asked for it sees it.
+fn with_folder(text: &str, path: &Path, image: &str) -> String {
+    let file = path.file_name().unwrap_or_default().to_string_lossy();
+    let (before, image) = match placed(image) {
+        Some((host, image)) => (format!("{host}:"), Some(image)),
+        None => (String::new(), SubPath::parse(image).ok()),
+    };
+    let Some(image) = image.filter(|image| file.starts_with(image.name())) else {
+        return without_folder(text, path);
+    };
+    let whole = image.to_string();
+    let folder = whole.strip_suffix(image.name()).unwrap_or_default();
+    let shown = format!("{before}{folder}{file}");
+    text.replace(&path.display().to_string(), &shown)
 }
 
 /// The directory that the manager serves is not there.
@@ -125,5 +172,42 @@ impl IntoResponse for Problem {
             headers.insert(header::RETRY_AFTER, seconds.into());
         }
         response
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::with_folder;
+
+    #[test]
+    fn a_file_is_told_as_whoever_asked_sees_it() {
+        for (path, image, shown) in [
+            (
+                "/srv/images/aula1/win.img",
+                "aula1/win.img",
+                "aula1/win.img",
+            ),
+            ("/srv/images/aula1/win.img", "aula1/win", "aula1/win.img"),
+            (
+                "/srv/images/aula1/win.img.lock",
+                "aula1/win",
+                "aula1/win.img.lock",
+            ),
+            ("/srv/images/win.img", "win.img", "win.img"),
+            (
+                "/mnt/nas/aula1/win.img",
+                "10.0.0.9:aula1/win",
+                "10.0.0.9:aula1/win.img",
+            ),
+            // Not of the image.
+            ("/srv/images", "aula1/win.img", "images"),
+            ("/srv/images/aula1/win.img", "aula1/../win", "win.img"),
+        ] {
+            let text = format!("{path} is locked");
+            let told = with_folder(&text, Path::new(path), image);
+            assert_eq!(told, format!("{shown} is locked"));
+        }
     }
 }

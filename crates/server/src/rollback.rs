@@ -27,8 +27,8 @@ use utoipa_axum::routes;
 use crate::far::Far;
 use crate::history::Told;
 use crate::indexes::{Seen, be_courteous};
-use crate::problem::{Problem, without_folder};
-use crate::routes::{Shared, blocking};
+use crate::problem::Problem;
+use crate::routes::{Shared, about};
 
 /// So many versions are read at once; others come after them.
 const MOST: usize = 2;
@@ -195,7 +195,7 @@ impl Unsound {
             Code::NotFound => StatusCode::NOT_FOUND,
             _ => StatusCode::CONFLICT,
         };
-        Problem::new(status, self.code, without_folder(&self.detail, path))
+        Problem::of_file(status, self.code, &self.detail, path)
     }
 }
 
@@ -272,8 +272,8 @@ async fn check_version(
     Named(name): Named<String>,
     Query(meant): Query<Meant>,
 ) -> Answer {
-    blocking(move || {
-        let image = shared.library.own_image(&name)?;
+    about(name, move |name| {
+        let image = shared.library.own_image(name)?;
         let (version, look) = shared.rollbacks.checked(&image, &meant.which())?;
         Ok(match look {
             Look::Reading { done, total } => reading(done, total),
@@ -303,8 +303,8 @@ async fn go_back(
     Named(name): Named<String>,
     Query(meant): Query<Meant>,
 ) -> Answer {
-    blocking(move || {
-        let image = shared.library.own_image(&name)?;
+    about(name, move |name| {
+        let image = shared.library.own_image(name)?;
         let (version, look) = shared.rollbacks.checked(&image, &meant.which())?;
         if let Look::Reading { done, total } = look {
             return Ok(reading(done, total));

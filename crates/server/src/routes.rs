@@ -213,7 +213,7 @@ async fn index(
     Path(name): Path<String>,
 ) -> Result<Response, Problem> {
     let library = Arc::clone(&shared.library);
-    let found = blocking(move || library.find(&name)).await?;
+    let found = about(name, move |name| library.find(name)).await?;
     let len = found.layout.description().len();
     let secluded = secluded(&found);
     let headers = [
@@ -265,7 +265,7 @@ async fn file(
 ) -> Result<Response, Problem> {
     let library = Arc::clone(&shared.library);
     let wanted = wanted(&headers);
-    let found = blocking(move || library.find_wanted(&name, wanted)).await?;
+    let found = about(name, move |name| library.find_wanted(name, wanted)).await?;
     let (tag, secluded) = (etag(&found), secluded(&found));
     unchanged(&headers, &tag)?;
     let size = found.stored.len();
@@ -388,6 +388,14 @@ pub(crate) async fn blocking<T: Send + 'static>(
         )
     };
     tokio::task::spawn_blocking(work).await.map_err(failed)?
+}
+
+/// The same for an image that somebody named: what is said of it he reads under that name.
+pub(crate) async fn about<T: Send + 'static>(
+    name: String,
+    work: impl FnOnce(&str) -> Result<T, Problem> + Send + 'static,
+) -> Result<T, Problem> {
+    blocking(move || work(&name).map_err(|problem| problem.about(&name))).await
 }
 
 #[cfg(test)]

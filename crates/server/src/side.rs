@@ -12,7 +12,7 @@ use utoipa_axum::routes;
 
 use crate::openapi::Octets;
 use crate::problem::Problem;
-use crate::routes::{Shared, blocking, etag, octets, unchanged, wanted};
+use crate::routes::{Shared, about, etag, octets, unchanged, wanted};
 
 pub(crate) fn routes() -> OpenApiRouter<Arc<Shared>> {
     OpenApiRouter::new()
@@ -34,7 +34,7 @@ async fn side_file(
     State(shared): State<Arc<Shared>>,
     Path((name, ending)): Path<(String, String)>,
 ) -> Result<Response, Problem> {
-    let content = blocking(move || shared.library.beside(&name, &ending)).await?;
+    let content = about(name, move |name| shared.library.beside(name, &ending)).await?;
     Ok(([(header::CONTENT_TYPE, octets())], content).into_response())
 }
 
@@ -54,8 +54,8 @@ async fn signature(
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
     let wanted = wanted(&headers);
-    let (found, carried) = blocking(move || {
-        let found = shared.library.find_wanted(&name, wanted)?;
+    let (found, carried) = about(name, move |name| {
+        let found = shared.library.find_wanted(name, wanted)?;
         let carried = Carried::beside(found.stored.path())?;
         Ok((found, carried))
     })

@@ -233,6 +233,24 @@ fn a_repository_is_imported_below_a_folder() -> Result<()> {
 }
 
 #[test]
+fn a_manager_tells_of_an_image_with_its_folder_and_no_other() -> Result<()> {
+    let (room, _manager) = room()?;
+    let here = image_of(&room, &noise(18, MIB))?;
+    let copy = ["image", "copy", text(&here), "REPO:aula1/win", "--yes"];
+    room.done(&copy)?;
+    image_of(&room, &noise(17, MIB))?;
+    fs::write(room.images().join("aula1/win.img.lock"), "")?;
+    let remove = ["image", "rm", "REPO:aula1/win", "--yes"];
+    for args in [&copy[..], &remove] {
+        let said = room.run(args)?;
+        refusal(&said, "image/locked")?;
+        let message = said.last()["error"]["message"].to_string();
+        ensure!(message.contains(" aula1/win.img is locked"), "{message}");
+    }
+    Ok(())
+}
+
+#[test]
 fn damage_of_the_image_that_is_sent_is_not_blamed_on_the_way() -> Result<()> {
     let (room, _manager) = room()?;
     let here = image_of(&room, &noise(19, 8 * MIB))?;

@@ -10,7 +10,7 @@ use tokio::sync::mpsc::Receiver;
 
 use super::AGAIN;
 use super::session::Session;
-use crate::problem::{Problem, told};
+use crate::problem::Problem;
 
 /// A body, in the thread that may block.
 struct Chunks {
@@ -57,7 +57,7 @@ fn refused(error: StoreError) -> Problem {
         StoreError::Coming(_) => StatusCode::SERVICE_UNAVAILABLE,
         _ => return error.into(),
     };
-    Problem::new(status, Code::BadUpload, told(&error)).retry_after(AGAIN)
+    Problem::of_store(status, Code::BadUpload, &error).retry_after(AGAIN)
 }
 
 /// Takes pieces until the body ends.

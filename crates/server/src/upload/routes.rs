@@ -21,7 +21,7 @@ use super::session::Session;
 use crate::grant::Grant;
 use crate::openapi::Octets;
 use crate::problem::Problem;
-use crate::routes::{Shared, blocking};
+use crate::routes::{Shared, about, blocking};
 
 /// The most bytes of what an upload begins with.
 const MAX_OPENING: usize = 16 << 10;
@@ -102,11 +102,12 @@ async fn open(
         let (status, name) = (StatusCode::NOT_FOUND, opening.name);
         return Err(Problem::new(status, Code::NotFound, name));
     }
+    let name = opening.name.clone();
     if opening.rehearsal {
-        let opened = blocking(move || shared.uploads.rehearse(&opening)).await?;
+        let opened = about(name, move |_| shared.uploads.rehearse(&opening)).await?;
         return Ok((StatusCode::OK, Json(opened)));
     }
-    let opened = blocking(move || shared.uploads.open(&opening)).await?;
+    let opened = about(name, move |_| shared.uploads.open(&opening)).await?;
     Ok((StatusCode::CREATED, Json(opened)))
 }
 
@@ -165,7 +166,7 @@ async fn remove(
     State(shared): State<Arc<Shared>>,
     Path(name): Path<String>,
 ) -> Result<StatusCode, Problem> {
-    blocking(move || shared.uploads.remove(&name)).await?;
+    about(name, move |name| shared.uploads.remove(name)).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 
@@ -187,7 +188,7 @@ async fn pieces(
 ) -> Result<StatusCode, Problem> {
     let (session, body) = found(&shared, &id, request).await?;
     let (chunks, coming) = mpsc::channel(AHEAD);
-    let work = blocking(move || receive(&session, coming));
+    let work = about(session.name(), move |_| receive(&session, coming));
     let feed = async move {
         let mut body = body.into_data_stream();
         let mut bytes = 0;

@@ -101,6 +101,11 @@ impl Session {
         true
     }
 
+    /// The image that is sent.
+    pub(super) fn name(&self) -> String {
+        self.name.to_string()
+    }
+
     /// Its client gave a sign of life.
     pub(super) fn touch(&self) {
         *self.last.lock().unwrap_or_else(PoisonError::into_inner) = Instant::now();
@@ -159,7 +164,7 @@ impl Session {
                 StoreError::Source { .. } => Code::Corrupt,
                 other => other.code(),
             };
-            failed(code, &told(&error))
+            failed(code, &told(&error, &self.name()))
         });
         if matches!(state, State::Failed { .. }) {
             self.give_up();
