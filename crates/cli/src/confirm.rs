@@ -50,7 +50,7 @@ pub fn settle_destructive(
     writing: Writing,
     device: &str,
 ) -> Result<Step, Failure> {
-    settle_asking(context, plan, writing, (device, "confirm-prompt"))
+    settle_asking(context, plan, writing, Asking::of(device, "confirm-prompt"))
 }
 
 /// As [`settle_destructive`], for images that leave a place for good; its name is asked for.
@@ -63,7 +63,8 @@ pub fn settle_removal(
     writing: Writing,
     place: &str,
 ) -> Result<Step, Failure> {
-    settle_asking(context, plan, writing, (place, "confirm-removal-prompt"))
+    let asking = Asking::of(place, "confirm-removal-prompt");
+    settle_asking(context, plan, writing, asking)
 }
 
 /// As [`settle_removal`], where the last copy of what a partition runs is among the images.
@@ -76,7 +77,26 @@ pub fn settle_last_copy(
     writing: Writing,
     place: &str,
 ) -> Result<Step, Failure> {
-    settle_asking(context, plan, writing, (place, "confirm-last-copy-prompt"))
+    let asking = Asking::of(place, "confirm-last-copy-prompt");
+    settle_asking(context, plan, writing, asking)
+}
+
+/// As [`settle_removal`], where nothing is lost, but somebody has to compare a manager's fingerprint.
+///
+/// # Errors
+/// As [`settle_destructive`].
+pub fn settle_pin(
+    context: &Context,
+    plan: &Plan,
+    writing: Writing,
+    host: &str,
+) -> Result<Step, Failure> {
+    let asking = Asking {
+        name: host,
+        prompt: "confirm-pin-prompt",
+        nobody: "confirm-pin-nobody",
+    };
+    settle_asking(context, plan, writing, asking)
 }
 
 /// As [`settle_destructive`], for work that changes a disk's partition table and nothing else on it.
@@ -89,14 +109,36 @@ pub fn settle_table(
     writing: Writing,
     disk: &str,
 ) -> Result<Step, Failure> {
-    settle_asking(context, plan, writing, (disk, "confirm-prompt-table"))
+    let asking = Asking::of(disk, "confirm-prompt-table");
+    settle_asking(context, plan, writing, asking)
+}
+
+/// What is asked.
+#[derive(Debug, Clone, Copy)]
+struct Asking<'a> {
+    /// The answer that is a yes.
+    name: &'a str,
+    /// The question.
+    prompt: &'static str,
+    /// What is said where nobody answers.
+    nobody: &'static str,
+}
+
+impl<'a> Asking<'a> {
+    fn of(name: &'a str, prompt: &'static str) -> Self {
+        Self {
+            name,
+            prompt,
+            nobody: "confirm-nobody",
+        }
+    }
 }
 
 fn settle_asking(
     context: &Context,
     plan: &Plan,
     writing: Writing,
-    (device, prompt): (&str, &str),
+    asking: Asking<'_>,
 ) -> Result<Step, Failure> {
     let ask = !writing.dry_run && !writing.yes;
     // Nobody says yes to a plan that was not shown.
@@ -108,8 +150,7 @@ fn settle_asking(
             person()
         };
         let person = person.as_mut().map(|person| person as &mut dyn Ask);
-        let prompt = context.catalog.fmt(prompt, &[("device", device.into())]);
-        confirm(&context.catalog, device, &prompt, person)?;
+        confirm(&context.catalog, asking, person)?;
     }
     Ok(step(context, writing))
 }
@@ -157,23 +198,18 @@ fn person() -> Option<Terminal> {
 
 fn confirm(
     catalog: &Catalog,
-    device: &str,
-    prompt: &str,
+    asking: Asking<'_>,
     person: Option<&mut dyn Ask>,
 ) -> Result<(), Failure> {
-    let refused = |key: &str| {
-        Failure::new(
-            Code::NotConfirmed,
-            catalog.fmt(key, &[("device", device.into())]),
-        )
-    };
+    let values = [("device", asking.name.into())];
+    let refused = |key: &str| Failure::new(Code::NotConfirmed, catalog.fmt(key, &values));
     let Some(person) = person else {
-        return Err(refused("confirm-nobody"));
+        return Err(refused(asking.nobody));
     };
-    match person.ask(prompt) {
-        Ok(Some(answer)) if answer.trim_end_matches(['\r', '\n']) == device => Ok(()),
+    match person.ask(&catalog.fmt(asking.prompt, &values)) {
+        Ok(Some(answer)) if answer.trim_end_matches(['\r', '\n']) == asking.name => Ok(()),
         Ok(Some(_)) => Err(refused("confirm-other")),
-        Ok(None) | Err(_) => Err(refused("confirm-nobody")),
+        Ok(None) | Err(_) => Err(refused(asking.nobody)),
     }
 }
 
@@ -183,7 +219,7 @@ mod tests {
 
     use azud_core::code::Code;
 
-    use super::{Ask, Step, confirm, settle, settle_destructive};
+    use super::{Ask, Asking, Step, confirm, settle, settle_destructive};
     use crate::args::Writing;
     use crate::commands::Context;
     use crate::i18n::{Catalog, Lang};
@@ -204,8 +240,8 @@ mod tests {
     #[test]
     fn only_the_very_name_is_a_yes() {
         let catalog = Catalog::new(Lang::En);
-        let prompt = catalog.fmt("confirm-prompt", &[("device", "/dev/sdz9".into())]);
-        let ask = |answer| confirm(&catalog, "/dev/sdz9", &prompt, Some(&mut Says(answer)));
+        let asking = Asking::of("/dev/sdz9", "confirm-prompt");
+        let ask = |answer| confirm(&catalog, asking, Some(&mut Says(answer)));
         assert_eq!(ask(Some("/dev/sdz9\n")), Ok(()));
         for answer in [
             Some("/dev/sdz\n"),
@@ -220,12 +256,8 @@ mod tests {
                 "{answer:?}"
             );
         }
-        assert_eq!(
-            confirm(&catalog, "/dev/sdz9", &prompt, None)
-                .unwrap_err()
-                .code,
-            Code::NotConfirmed
-        );
+        let nobody = confirm(&catalog, asking, None).unwrap_err();
+        assert_eq!(nobody.code, Code::NotConfirmed);
     }
 
     #[test]

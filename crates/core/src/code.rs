@@ -168,6 +168,8 @@ codes! {
     Untrusted = "repo/untrusted",
     /// The server does not accept the token.
     Unauthorised = "repo/unauthorised",
+    /// A file that should hold a token does not.
+    BadToken = "repo/bad-token",
     /// The token has ended.
     TokenExpired = "repo/token-expired",
     /// The code for a login is not good.

@@ -158,6 +158,8 @@ error-repo-untrusted = The server is not the one that is known
     .hint = If the manager was made anew, compare the fingerprint that it shows at its start, then “azud repo add ADDRESS --protocol http --pin PIN --token-file FILE”. If not, somebody else answers in its place.
 error-repo-unauthorised = The server does not accept the token
     .hint = “azud token create” on the manager makes a new one; “azud repo add” remembers it here.
+error-repo-bad-token = There is no token in the file
+    .hint = “azud token create --role read” on the manager shows a new one: write it into a file of root's alone (umask 077) and name that, azud repo add ADDRESS --protocol http --pin PIN --token-file FILE. A person comes for some hours with “azud login”.
 error-repo-token-expired = The token has ended
     .hint = Ask for a new one: “azud login” for a person, “azud token create” on the manager for a computer. If its clock or the manager's was wrong, correct that first.
 error-repo-bad-login = The code is not good
@@ -441,6 +443,8 @@ doctor-disks-silent = A disk does not answer
 confirm-prompt = All that { $device } holds now is lost. To go on, type its name:
 confirm-prompt-table = This changes the partition table of { $device }. To go on, type its name:
 confirm-nobody = nobody said that the content of { $device } may go
+confirm-pin-prompt = If the manager shows the same fingerprint at its start, type its name here, { $device }, to go on:
+confirm-pin-nobody = nobody compared the fingerprint of { $device }
 confirm-other = the answer was not { $device }
 
 ## The command line
@@ -868,6 +872,8 @@ hint-on-the-manager = Through the manager images are read, sent, removed and bro
 hint-room-there = Make room on the manager: remove what nobody needs there; how long former versions stay, “azud serve --keep-days N --keep-bytes SIZE” says.
 hint-file-system-there = The manager keeps its images on a file system with small files (FAT32 ends at 4 GiB): they belong on ext4, XFS or btrfs.
 hint-port = A port is said apart: { $address } --port { $port }
+hint-url = It is named by its name or address alone: { $address }. To make a manager known: azud repo add { $address } --protocol http --pin PIN --token-file FILE
+hint-pin = If the manager shows this fingerprint too (when “azud serve” starts; of the service, “journalctl -u azud” on its computer shows it), repeat with --pin { $pin }
 hint-only-read = The manager only reads it out. Mount it here (“azud repo mount { $place } …”), or work on the manager's computer, where it is mounted.
 deploy-foreign = It is not an image of Azud: azud cache update brings it into the cache, azud image restore puts it on the device. “azud image import” makes an image of it that can be deployed.
 deploy-without-cache = Or leave the cache alone: --no-cache

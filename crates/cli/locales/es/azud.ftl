@@ -158,6 +158,8 @@ error-repo-untrusted = El servidor no es el que se conoce
     .hint = Si el gestor se ha instalado de nuevo, compare la huella que muestra al arrancar y use «azud repo add DIRECCIÓN --protocol http --pin HUELLA --token-file FICHERO». Si no, otro responde en su lugar.
 error-repo-unauthorised = El servidor no acepta el token
     .hint = «azud token create» en el gestor hace otro; «azud repo add» lo recuerda aquí.
+error-repo-bad-token = No hay ningún token en el fichero
+    .hint = «azud token create --role read» en el gestor muestra uno nuevo: escríbalo en un fichero que sea solo de root (umask 077) e indíquelo, azud repo add DIRECCIÓN --protocol http --pin HUELLA --token-file FICHERO. Una persona entra por unas horas con «azud login».
 error-repo-token-expired = El token ha caducado
     .hint = Pida otro: «azud login» para una persona, «azud token create» en el gestor para un equipo. Si su reloj o el del gestor estaba mal, corríjalo antes.
 error-repo-bad-login = El código no vale
@@ -441,6 +443,8 @@ doctor-disks-silent = Un disco no responde
 confirm-prompt = Se pierde todo lo que contiene { $device } ahora. Para seguir, escriba su nombre:
 confirm-prompt-table = Esto cambia la tabla de particiones de { $device }. Para continuar, escriba su nombre:
 confirm-nobody = nadie ha dado su conformidad para perder lo que contiene { $device }
+confirm-pin-prompt = Si el gestor muestra la misma huella al arrancar, escriba aquí su nombre, { $device }, para seguir:
+confirm-pin-nobody = nadie ha comparado la huella de { $device }
 confirm-other = la respuesta no fue { $device }
 
 ## La línea de órdenes
@@ -868,6 +872,8 @@ hint-on-the-manager = A través del gestor las imágenes se leen, se envían, se
 hint-room-there = Haga sitio en el gestor: elimine allí lo que nadie necesite; cuánto se guardan las versiones anteriores lo dice «azud serve --keep-days N --keep-bytes TAMAÑO».
 hint-file-system-there = El gestor guarda sus imágenes en un sistema de ficheros de ficheros pequeños (en FAT32, hasta 4 GiB): deben estar en ext4, XFS o btrfs.
 hint-port = El puerto se indica aparte: { $address } --port { $port }
+hint-url = Se nombra solo con su nombre o dirección: { $address }. Para dar a conocer un gestor: azud repo add { $address } --protocol http --pin HUELLA --token-file FICHERO
+hint-pin = Si el gestor también muestra esta huella (al arrancar «azud serve»; la del servicio se ve en su equipo con «journalctl -u azud»), repita con --pin { $pin }
 hint-only-read = El gestor solo la da a leer. Móntela aquí («azud repo mount { $place } …»), o trabaje en el equipo del gestor, donde está montada.
 deploy-foreign = No es una imagen de Azud: azud cache update la lleva a la caché y azud image restore la pone en el dispositivo. «azud image import» hace de ella una imagen que se puede desplegar.
 deploy-without-cache = O deje la caché como está: --no-cache

@@ -1,9 +1,10 @@
 //! Managers that a client is introduced to, and what it says of those that it knows.
 
 use anyhow::{Context, Result, ensure};
+use azud_testkit::tools::sh;
 use serde_json::Value;
 
-use crate::kit::text;
+use crate::kit::{Said, text};
 use crate::server::{Manager, Room, refusal};
 use crate::{MIB, image, noise};
 
@@ -77,23 +78,89 @@ fn a_fingerprint_that_is_none_is_a_slip_and_no_attack() -> Result<()> {
     Ok(())
 }
 
+/// What is said that somebody can do.
+fn hint(said: &Said) -> String {
+    said.last()["error"]["hint"].to_string()
+}
+
 #[test]
-fn a_port_as_in_a_url_is_told_to_go_apart() -> Result<()> {
+fn an_address_as_in_a_url_is_told_as_it_goes_here() -> Result<()> {
     let (room, _manager) = room()?;
     let file = room.dir().join("token");
+    let more = ["--protocol", "http", "--token-file", text(&file)];
+    for (address, wanted) in [
+        ("10.0.0.1:7444", "10.0.0.1 --port 7444"),
+        ("[10.0.0.1]:7444", "10.0.0.1 --port 7444"),
+        ("https://10.0.0.1:7444/", "10.0.0.1 --port 7444"),
+        ("https://[fd00::1]:7444", "[fd00::1] --port 7444"),
+        (
+            "https://manager.room",
+            "azud repo add manager.room --protocol http",
+        ),
+    ] {
+        let said = room.run(&[&["repo", "add", address][..], &more].concat())?;
+        refusal(&said, "place/bad-name")?;
+        ensure!(hint(&said).contains(wanted), "{address}: {}", hint(&said));
+    }
+    Ok(())
+}
+
+#[test]
+fn a_file_without_a_token_is_told_with_the_way_to_one() -> Result<()> {
+    let (room, manager) = room()?;
+    let (file, port) = (room.dir().join("token"), manager.port.to_string());
     let add = [
         "repo",
         "add",
-        "10.0.0.1:7444",
-        "--protocol",
-        "http",
+        "REPO",
+        "--pin",
+        &manager.pin,
+        "--port",
+        &port,
         "--token-file",
         text(&file),
+        "--yes",
     ];
+    let refused = || -> Result<String> {
+        let said = room.run(&add)?;
+        refusal(&said, "repo/bad-token")?;
+        ensure!(hint(&said).contains("azud token create"), "{}", hint(&said));
+        Ok(said.last()["error"]["message"].to_string())
+    };
+    let name = text(&file);
+    let said = refused()?;
+    ensure!(said.contains(&format!("there is no {name}")), "{said}");
+    for (content, wanted) in [
+        ("", "is empty"),
+        (" \n", "is empty"),
+        ("no token", "holds no token"),
+    ] {
+        sh("umask 077; printf %s \"$1\" >\"$2\"", &[content, name])?;
+        let said = refused()?;
+        ensure!(said.contains(&format!("{name} {wanted}")), "{said}");
+    }
+    // So it is with what was kept, where somebody lost it.
+    room.know(&manager)?;
+    let kept = room.dir().join("etc/managers/127.0.0.1.token");
+    std::fs::remove_file(&kept)?;
+    let list = room.run(&["image", "list", "REPO:"])?;
+    refusal(&list, "repo/bad-token")
+}
+
+#[test]
+fn a_fingerprint_that_nobody_compared_is_said_how() -> Result<()> {
+    let (room, manager) = room()?;
+    room.know(&manager)?;
+    let (file, port) = (room.dir().join("token"), manager.port.to_string());
+    let add = ["repo", "add", "REPO", "--port", &port];
+    let add = [&add[..], &["--token-file", text(&file)]].concat();
     let said = room.run(&add)?;
-    refusal(&said, "place/bad-name")?;
-    let hint = said.last()["error"]["hint"].to_string();
-    ensure!(hint.contains("10.0.0.1 --port 7444"), "{hint}");
+    refusal(&said, "cli/not-confirmed")?;
+    let (message, hint) = (said.last()["error"]["message"].to_string(), hint(&said));
+    ensure!(message.contains("fingerprint of 127.0.0.1"), "{message}");
+    let wanted = [format!("--pin {}", manager.pin), "azud serve".to_owned()];
+    ensure!(wanted.iter().all(|part| hint.contains(part)), "{hint}");
+    room.done(&[&add[..], &["--pin", &manager.pin, "--yes"]].concat())?;
     Ok(())
 }
 
@@ -103,8 +170,7 @@ fn a_manager_that_nobody_introduced_is_told_to_be() -> Result<()> {
     let to = room.dir().join("win.img");
     let said = room.run(&["image", "copy", "REPO:aula1/win", text(&to), "--yes"])?;
     refusal(&said, "place/not-mounted")?;
-    let hint = said.last()["error"]["hint"].to_string();
-    ensure!(hint.contains("azud repo add"), "{hint}");
+    ensure!(hint(&said).contains("azud repo add"), "{}", hint(&said));
     Ok(())
 }
 

@@ -10,7 +10,7 @@ use super::known::{Register, settings};
 use super::manager::{Way, known};
 use crate::args::Writing;
 use crate::commands::Context;
-use crate::confirm::{Step, settle, settle_removal};
+use crate::confirm::{Step, settle, settle_pin};
 use crate::failure::Failure;
 use crate::plan::Plan;
 
@@ -98,7 +98,10 @@ impl Args {
         let step = if self.way.pin.is_some() {
             settle(context, &plan, self.writing)
         } else {
-            settle_removal(context, &plan, self.writing, host)?
+            settle_pin(context, &plan, self.writing, host).map_err(|failure| {
+                let pin = [("pin", introduced.pin.as_str().into())];
+                failure.with_hint(context.catalog.fmt("hint-pin", &pin))
+            })?
         };
         if step == Step::Stop {
             return Ok(());

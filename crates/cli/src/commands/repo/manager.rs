@@ -253,12 +253,23 @@ pub(crate) fn secret_in(file: &Path, secret: Secret) -> Result<String, Failure> 
 
 /// A token in a file that others cannot read.
 fn token_in(file: &Path) -> Result<String, Failure> {
-    let text = secret_in(file, Secret::Token)?;
-    let name = file.display().to_string();
+    let path = file.display().to_string();
+    let none = |words, text: String| {
+        Failure::new(Code::BadToken, text).in_words(words, [("path", path.clone())])
+    };
+    let text = match secret_in(file, Secret::Token) {
+        Err(failure) if failure.code == Code::NotFound => {
+            return Err(none("token-absent", format!("there is no {path}")));
+        }
+        text => text?,
+    };
     let token = text.trim();
-    let printable = token.bytes().all(|byte| byte.is_ascii_graphic());
-    if token.is_empty() || token.len() > MAX_TOKEN || !printable {
-        return Err(Failure::new(Code::Unauthorised, name));
+    let is_printable = token.bytes().all(|byte| byte.is_ascii_graphic());
+    if token.is_empty() {
+        return Err(none("token-empty", format!("{path} is empty")));
+    }
+    if token.len() > MAX_TOKEN || !is_printable {
+        return Err(none("token-malformed", format!("{path} holds no token")));
     }
     Ok(token.to_owned())
 }

@@ -90,7 +90,7 @@ impl Goal {
             let hint = context.catalog.text(key);
             Err(Failure::new(Code::BadPlace, address).with_hint(hint))
         };
-        let place = Where::parse(address).map_err(|error| with_port(context, address, error))?;
+        let place = Where::parse(address).map_err(|error| as_in_a_url(context, address, error))?;
         let place = namespace.meaning(&place);
         let host = match &place {
             Where::Host(host) => host.clone(),
@@ -180,17 +180,40 @@ impl Goal {
     }
 }
 
-/// Helps whoever says a port as in a URL.
-fn with_port(context: &Context, address: &str, error: RefError) -> Failure {
+/// Helps whoever says an address as in a URL.
+fn as_in_a_url(context: &Context, address: &str, error: RefError) -> Failure {
     let failure = Failure::from(error);
-    let Some((host, port)) = address.rsplit_once(':') else {
+    let Some((host, port)) = of_url(address) else {
         return failure;
     };
-    if port.parse::<u16>().is_err() || Host::parse(host).is_err() {
-        return failure;
-    }
-    let values = [("address", host.into()), ("port", port.into())];
-    failure.with_hint(context.catalog.fmt("hint-port", &values))
+    let (key, port) = match port {
+        Some(port) => ("hint-port", port.to_string()),
+        None => ("hint-url", String::new()),
+    };
+    let values = [("address", host.to_string().into()), ("port", port.into())];
+    failure.with_hint(context.catalog.fmt(key, &values))
+}
+
+/// The computer and the port that a URL of a manager names, with or without what goes before them there.
+fn of_url(text: &str) -> Option<(Host, Option<u16>)> {
+    let authority = match text.split_once("://") {
+        Some(("https" | "http", rest)) => rest.split('/').next()?,
+        Some(_) => return None,
+        None => text,
+    };
+    // Some put every address in brackets.
+    let host = |text: &str| {
+        let bare = text
+            .strip_prefix('[')
+            .and_then(|text| text.strip_suffix(']'));
+        let host = Host::parse(text).or_else(|error| bare.map_or(Err(error), Host::parse));
+        host.ok()
+    };
+    let with_port = authority.rsplit_once(':').and_then(|(name, port)| {
+        let port = port.parse().ok()?;
+        Some((host(name)?, Some(port)))
+    });
+    with_port.or_else(|| Some((host(authority)?, None)))
 }
 
 /// Of a server the source says enough.
@@ -205,4 +228,35 @@ fn same_directory(one: &Path, other: &Path) -> bool {
         Some((meta.dev(), meta.ino()))
     };
     number(one).is_some_and(|found| number(other) == Some(found))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::of_url;
+
+    #[test]
+    fn the_computer_in_a_url_is_seen() {
+        for (text, host, port) in [
+            ("10.0.0.1:7444", "10.0.0.1", Some(7444)),
+            ("[10.0.0.1]:7444", "10.0.0.1", Some(7444)),
+            ("[10.0.0.1]", "10.0.0.1", None),
+            ("[fd00::1]:7444", "[fd00::1]", Some(7444)),
+            ("https://[fd00::1]", "[fd00::1]", None),
+            ("https://10.0.0.1", "10.0.0.1", None),
+            ("https://10.0.0.1:7444/v1/ca", "10.0.0.1", Some(7444)),
+            ("http://Manager.room/", "manager.room", None),
+        ] {
+            let (found, at) = of_url(text).unwrap();
+            assert_eq!((found.to_string().as_str(), at), (host, port), "{text}");
+        }
+        for text in [
+            "smb://nas/images",
+            "https://",
+            "https:///x",
+            "aula1/win",
+            "10.0.0.1:x",
+        ] {
+            assert!(of_url(text).is_none(), "{text}");
+        }
+    }
 }
