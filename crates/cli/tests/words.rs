@@ -87,6 +87,28 @@ fn every_new_command_fails_in_the_language_of_the_user() -> Result<()> {
     Ok(())
 }
 
+#[test]
+fn who_has_no_cache_is_told_how_to_get_one() -> Result<()> {
+    let dir = tempfile::tempdir()?;
+    for args in [
+        &["cache", "update", "REPO:aula1/win11"][..],
+        &["cache", "list"],
+        &["image", "copy", "CACHE:win11", text(dir.path())],
+    ] {
+        for lang in ["en", "es"] {
+            let error = error(args, lang)?;
+            ensure!(error["code"] == "place/not-mounted", "{args:?}: {error}");
+            let hint = word(&error, "hint")?;
+            let ways = ["azud cache mount", "azud cache init", "--cache"];
+            ensure!(
+                ways.iter().all(|way| hint.contains(way)) && !hint.contains("repo add"),
+                "{args:?}: {hint}"
+            );
+        }
+    }
+    Ok(())
+}
+
 /// What a technician does about a volume that was not shut down is said in their language, command by command.
 #[test]
 fn a_remedy_is_told_in_the_language_of_the_user() -> Result<()> {

@@ -247,6 +247,10 @@ detail-repo-denied = { $repo }: the server refuses it ({ $protocol })
 detail-repo-no-share = { $repo }: the server has no such share or directory ({ $protocol })
 detail-repo-wrong-protocol = { $repo }: the server does not speak this version of the protocol ({ $protocol })
 detail-place-not-mounted = { $place } is not mounted at { $at }
+detail-cache-not-mounted = { $place } is not mounted at { $at }
+    .hint = “azud cache mount” mounts the cache that this computer has, “azud cache init DISK” makes one. A directory is one, too: AZUD_CACHE=DIR, or --cache DIR where a command has it.
+detail-cache-absent = { $place } is not mounted
+    .hint = “azud cache mount” mounts the cache that this computer has, “azud cache init DISK” makes one. A directory is one, too: AZUD_CACHE=DIR, or --cache DIR where a command has it.
 
 ## What is in the way of work
 

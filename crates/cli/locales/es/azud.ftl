@@ -247,6 +247,10 @@ detail-repo-denied = { $repo }: el servidor lo rechaza ({ $protocol })
 detail-repo-no-share = { $repo }: el servidor no tiene ese recurso o directorio ({ $protocol })
 detail-repo-wrong-protocol = { $repo }: el servidor no habla esta versión del protocolo ({ $protocol })
 detail-place-not-mounted = { $place } no está montado en { $at }
+detail-cache-not-mounted = { $place } no está montada en { $at }
+    .hint = «azud cache mount» monta la caché que tiene este equipo, «azud cache init DISCO» crea una. También lo es un directorio: AZUD_CACHE=DIR, o --cache DIR en las órdenes que lo tienen.
+detail-cache-absent = { $place } no está montada
+    .hint = «azud cache mount» monta la caché que tiene este equipo, «azud cache init DISCO» crea una. También lo es un directorio: AZUD_CACHE=DIR, o --cache DIR en las órdenes que lo tienen.
 
 ## Qué impide trabajar
 

@@ -10,7 +10,7 @@ use azud_core::format::partclone::HeaderError;
 use azud_core::layout::LayoutError;
 use azud_core::name::{NameError, beside};
 use azud_core::namespace::PlaceError;
-use azud_core::reference::RefError;
+use azud_core::reference::{RefError, Where};
 use azud_disk::DiskError;
 use azud_disk::partition::PlanRefusal;
 use azud_image::ImageError;
@@ -132,15 +132,15 @@ pub(super) fn layout(error: &LayoutError) -> Words {
 pub(super) fn place(error: &PlaceError) -> Words {
     match error {
         PlaceError::NoManager => plain("no-manager"),
-        PlaceError::NotMounted {
-            place,
-            at: Some(at),
-        } => Words::new(
-            "place-not-mounted",
-            [("place", place.to_string()), ("at", shown(at))],
-        ),
-        PlaceError::NotMounted { place, at: None } => {
-            Words::new("place-absent", [("place", place.to_string())])
+        PlaceError::NotMounted { place, at } => {
+            let key = match (place, at) {
+                (Where::Cache, Some(_)) => "cache-not-mounted",
+                (Where::Cache, None) => "cache-absent",
+                (_, Some(_)) => "place-not-mounted",
+                (_, None) => "place-absent",
+            };
+            let at = at.as_deref().map(shown).unwrap_or_default();
+            Words::new(key, [("place", place.to_string()), ("at", at)])
         }
         PlaceError::Silent { place, at } => Words::new(
             "place-silent",
