@@ -324,7 +324,7 @@ impl Receiving<'_> {
             .text("image", image.display().to_string())
             .text("identity", prospect.identity.to_string())
             .bytes("file-size", prospect.size)
-            .row("way", Value::Word(word(prospect.way)));
+            .row("way", way(context, prospect.way, image.exists()));
         if prospect.way == Way::Nothing {
             return plan;
         }
@@ -411,5 +411,16 @@ pub(crate) const fn word(way: Way) -> &'static str {
         Way::Nothing => "nothing",
         Way::Copy => "copy",
         Way::Move => "move",
+    }
+}
+
+/// How an image comes: of one that is to be the first of its name, people read no word of an old one.
+pub(crate) fn way(context: &Context, way: Way, replaces: bool) -> Value {
+    if way != Way::Copy || replaces {
+        return Value::Word(word(way));
+    }
+    Value::Made {
+        text: context.catalog.text("word-copy-first"),
+        json: json!(word(way)),
     }
 }

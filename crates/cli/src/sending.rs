@@ -7,6 +7,7 @@ use azud_core::bitmap::Bitmap;
 use azud_core::code::Code;
 use azud_core::progress::{Phase, Progress};
 use azud_store::Identity;
+use azud_store::assembly::Way;
 use azud_store::side::{Carried, InfoLine};
 use azud_transport::NetError;
 use azud_transport::http::{Published, Upload, send};
@@ -20,6 +21,7 @@ use crate::human;
 use crate::keeping;
 use crate::origin::Origin;
 use crate::plan::{Plan, Value};
+use crate::receive::way;
 use crate::remote::{Present, Remote, told};
 use crate::table;
 
@@ -164,20 +166,19 @@ impl Sending<'_> {
         if is_there {
             return plan.row("way", Value::Word("nothing"));
         }
+        let replaces = !matches!(present, Present::Nothing);
         let nothing = Bitmap::new(layout.pieces().len() as u64);
         let locals: Vec<&Layout> = present.layout().into_iter().collect();
         let pieces = Pieces::make(layout, &nothing, &locals);
         let plan = plan
-            .row("way", Value::Word("copy"))
+            .row("way", way(context, Way::Copy, replaces))
             .bytes("there", pieces.local_bytes())
             .bytes("to-send", pieces.source_bytes());
-        match present {
-            Present::Nothing => plan,
-            Present::Known(_) | Present::Unknown => {
-                let values = [("image", self.to.shown().into())];
-                plan.warning(&context.catalog, "replaces", &values)
-            }
+        if !replaces {
+            return plan;
         }
+        let values = [("image", self.to.shown().into())];
+        plan.warning(&context.catalog, "replaces", &values)
     }
 
     fn show(&self, context: &Context, layout: &Layout, done: &Sent, begun: Instant) {

@@ -109,6 +109,28 @@ fn who_has_no_cache_is_told_how_to_get_one() -> Result<()> {
     Ok(())
 }
 
+/// A plan tells of an old image only where there is one.
+#[test]
+fn the_first_image_of_a_name_stands_beside_no_other() -> Result<()> {
+    let dir = tempfile::tempdir()?;
+    let path = |name: &str| dir.path().join(name);
+    let (source, from, to) = (path("volume"), path("from.img"), path("to.img"));
+    let from_volume = ["image", "create", text(&source), text(&from), "--yes"];
+    std::fs::write(&source, vec![1; 1 << 20])?;
+    kit::done(&from_volume)?;
+    let copy = ["image", "copy", text(&from), text(&to)];
+    let (beside, first) = ("copiada junto a la anterior", "copiada; aún no hay ninguna");
+    let plan = in_spanish(&[&copy[..], &["--dry-run"]].concat())?;
+    ensure!(plan.contains(first) && !plan.contains(beside), "{plan}");
+    let done = kit::azud(&[&copy[..], &["--yes"]].concat())?;
+    ensure!(done.plan()["rows"]["way"] == "copy", "{}", done.plan());
+    std::fs::write(&source, vec![2; 1 << 20])?;
+    kit::done(&from_volume)?;
+    let plan = in_spanish(&[&copy[..], &["--dry-run"]].concat())?;
+    ensure!(plan.contains(beside) && !plan.contains(first), "{plan}");
+    Ok(())
+}
+
 /// What a technician does about a volume that was not shut down is said in their language, command by command.
 #[test]
 fn a_remedy_is_told_in_the_language_of_the_user() -> Result<()> {

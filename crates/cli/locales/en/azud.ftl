@@ -828,6 +828,7 @@ word-alike = only what differs, if it holds something alike; else everything
 word-as-reached = each frame before it is written
 word-changed-only = only what differs
 word-copy = copied beside the old one
+word-copy-first = copied; there is none of that name yet
 word-discard = discarded
 word-first = all of it before anything is written
 word-leave = left as it is

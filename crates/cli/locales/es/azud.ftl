@@ -828,6 +828,7 @@ word-alike = solo lo distinto, si contiene algo parecido; si no, todo
 word-as-reached = cada trama antes de escribirla
 word-changed-only = solo lo distinto
 word-copy = copiada junto a la anterior
+word-copy-first = copiada; aún no hay ninguna con ese nombre
 word-discard = se descarta
 word-first = toda antes de escribir nada
 word-leave = se deja como está
