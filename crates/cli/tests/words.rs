@@ -71,6 +71,7 @@ fn every_new_command_fails_in_the_language_of_the_user() -> Result<()> {
         vec!["image", "copy", file, text(&held)],
         vec!["image", "list", "CACHE:"],
         vec!["repo", "mount", "REPO"],
+        vec!["repo", "forget", "10.99.0.9"],
         vec!["repo", "unmount", "10.99.0.9"],
         vec!["storage", "mount", "none"],
         vec!["storage", "unmount", "none"],

@@ -1,5 +1,12 @@
 //! Managers that a client is introduced to, and what it says of those that it knows.
 
+use std::collections::BTreeMap;
+use std::fs;
+use std::io::Write;
+use std::os::unix::fs::PermissionsExt;
+use std::path::PathBuf;
+use std::process::Stdio;
+
 use anyhow::{Context, Result, ensure};
 use azud_testkit::tools::sh;
 use serde_json::Value;
@@ -198,6 +205,139 @@ fn what_only_managers_have_says_that_one_is_meant() -> Result<()> {
         said.last()["error"]["code"] == "cli/usage",
         "{}",
         said.last()
+    );
+    Ok(())
+}
+
+/// All that is in the directory of the settings, with its content.
+fn settings(room: &Room) -> Result<BTreeMap<PathBuf, Vec<u8>>> {
+    let mut found = BTreeMap::new();
+    let mut dirs = vec![room.dir().join("etc")];
+    while let Some(dir) = dirs.pop() {
+        for entry in fs::read_dir(dir)? {
+            let path = entry?.path();
+            if path.is_dir() {
+                dirs.push(path);
+            } else {
+                found.insert(path.clone(), fs::read(&path)?);
+            }
+        }
+    }
+    Ok(found)
+}
+
+#[test]
+fn what_is_forgotten_leaves_no_secret_and_takes_nothing_else() -> Result<()> {
+    let (room, manager) = room()?;
+    let nas = [
+        "repo",
+        "add",
+        "nas",
+        "--protocol",
+        "nfs",
+        "--path",
+        "/images",
+    ];
+    room.done(&nas)?;
+    fs::create_dir(room.dir().join("etc/managers"))?;
+    fs::write(room.dir().join("etc/managers/README"), "of somebody")?;
+    let before = settings(&room)?;
+    refusal(&room.run(&["repo", "forget", "REPO"])?, "repo/unknown")?;
+    room.know(&manager)?;
+    // What a killed run of the helper left is no secret.
+    for left in ["part", "token.part"] {
+        let left = room.dir().join(format!("etc/managers/127.0.0.1.{left}"));
+        let _ = fs::remove_file(left);
+    }
+    let login = room.dir().join("etc/managers/127.0.0.1.login");
+    fs::write(&login, "{}")?;
+    let known = settings(&room)?;
+    let dry = room.run(&["repo", "forget", "REPO", "--dry-run"])?;
+    dry.done()?;
+    ensure!(settings(&room)? == known, "a dry run changed something");
+    let files = dry.plan()["rows"]["removed_files"].clone();
+    ensure!(
+        files.as_array().is_some_and(|files| files.len() == 3),
+        "{files}"
+    );
+    ensure!(
+        dry.plan()["rows"]["address"] == "127.0.0.1",
+        "{}",
+        dry.plan()
+    );
+    let said = room.done(&["repo", "forget", "REPO"])?;
+    ensure!(
+        said["action"] == "repo-forget" && said["address"] == "127.0.0.1",
+        "{said}"
+    );
+    ensure!(said["removed"] == files, "{said}");
+    ensure!(settings(&room)? == before, "{:?}", settings(&room)?.keys());
+    ensure!(listed(&room)?["address"] == "nas");
+    refusal(&room.run(&["repo", "forget", "REPO"])?, "repo/unknown")?;
+    let to = room.dir().join("win.img");
+    let copy = ["image", "copy", "REPO:aula1/win", text(&to), "--yes"];
+    refusal(&room.run(&copy)?, "place/not-mounted")?;
+    // It can be introduced again, and the other one goes alone as well.
+    room.know(&manager)?;
+    room.done(&["repo", "forget", "NAS"])?;
+    ensure!(listed(&room)?["address"] == "127.0.0.1");
+    room.done(&copy)?;
+    Ok(())
+}
+
+#[test]
+fn a_password_that_was_kept_is_forgotten_and_a_file_of_somebody_stays() -> Result<()> {
+    let (room, _manager) = room()?;
+    let add = [
+        "repo",
+        "add",
+        "nas",
+        "--protocol",
+        "smb",
+        "--path",
+        "images",
+    ];
+    let mut kept = room.command(&[&add[..], &["--user", "ana", "--password-stdin"]].concat());
+    let mut child = kept.stdin(Stdio::piped()).stdout(Stdio::null()).spawn()?;
+    writeln!(child.stdin.take().context("a pipe")?, "secret")?;
+    ensure!(child.wait()?.success(), "not added");
+    let file = room.dir().join("etc/credentials/nas");
+    ensure!(file.exists(), "no password");
+    room.done(&["repo", "forget", "nas"])?;
+    ensure!(!file.exists(), "the password is still there");
+    let own = room.dir().join("own");
+    fs::write(&own, "username=ana\npassword=secret\n")?;
+    fs::set_permissions(&own, fs::Permissions::from_mode(0o600))?;
+    room.done(&[&add[..], &["--credentials", text(&own)]].concat())?;
+    let said = room.done(&["repo", "forget", "nas"])?;
+    ensure!(
+        said["removed"] == serde_json::json!([]) && own.exists(),
+        "{said}"
+    );
+    Ok(())
+}
+
+#[test]
+fn a_forgetting_that_was_cut_short_is_ended_by_the_next() -> Result<()> {
+    let (room, manager) = room()?;
+    room.know(&manager)?;
+    let managers = room.dir().join("etc/managers");
+    fs::remove_file(managers.join("127.0.0.1.token"))?;
+    room.done(&["repo", "forget", "REPO"])?;
+    room.know(&manager)?;
+    fs::remove_file(room.dir().join("etc/repositories.json"))?;
+    room.done(&["repo", "forget", "127.0.0.1"])?;
+    ensure!(
+        !managers.join("127.0.0.1.token").exists(),
+        "a secret stayed"
+    );
+    // An address that has become this computer's own is one as it was typed.
+    room.know(&manager)?;
+    fs::write(room.dir().join("etc/azud.toml"), "serving = true\n")?;
+    room.done(&["repo", "forget", "127.0.0.1"])?;
+    ensure!(
+        !managers.join("127.0.0.1.token").exists(),
+        "a secret stayed"
     );
     Ok(())
 }

@@ -222,8 +222,18 @@ fn mount_of_a_known_repository_needs_only_its_address() -> Result<()> {
     let told = room.done(&["repo", "mount", "NAS"])?;
     assert_eq!(told["read_only"], false);
     assert_eq!(room.state("nas")?, "mounted");
+    // What is mounted is not forgotten, and it is told what comes first.
+    for more in [&["--dry-run"][..], &[]] {
+        let said = room.said(&[&["repo", "forget", "nas"], more].concat())?;
+        assert_eq!(said.refused()?, "disk/mounted");
+        let all = said.last().to_string();
+        assert!(all.contains("sudo azud repo unmount nas"), "{all}");
+    }
     room.done(&["repo", "unmount", "nas"])?;
     assert_eq!(room.state("nas")?, "unmounted");
+    room.done(&["repo", "forget", "nas"])?;
+    assert_eq!(room.refused(&["repo", "forget", "nas"])?.0, "repo/unknown");
+    room.done(&add)?;
     fs::write(room.path("etc/repositories.json"), "[{}]")?;
     assert_eq!(room.refused(&["repo", "list"])?.0, "cli/bad-config");
     room.tidy()

@@ -63,6 +63,13 @@ impl Register {
         self.known.sort_by(|a, b| a.address.cmp(&b.address));
     }
 
+    /// Removes one; whether it was there.
+    pub(super) fn remove(&mut self, address: &str) -> bool {
+        let before = self.known.len();
+        self.known.retain(|other| other.address != address);
+        self.known.len() < before
+    }
+
     /// Writes it by one rename.
     pub(super) fn write(&self) -> Result<(), Failure> {
         let mut text = serde_json::to_vec_pretty(&self.known).expect("our own types serialise");

@@ -195,6 +195,7 @@ fn note() -> String {
     format!("{}@{}", who.unwrap_or_default(), host())
 }
 
-fn file(host: &str) -> PathBuf {
+/// Where a login is kept.
+pub(super) fn file(host: &str) -> PathBuf {
     files(host).1.with_extension("login")
 }

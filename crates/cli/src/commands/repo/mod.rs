@@ -2,6 +2,7 @@
 
 pub mod access;
 pub mod add;
+pub mod forget;
 mod giver;
 pub mod import;
 mod known;
@@ -36,6 +37,8 @@ use crate::site::Site;
 pub enum Verb {
     /// Remembers how one is reached.
     Add(add::Args),
+    /// Takes away what is remembered of one.
+    Forget(forget::Args),
     /// Mounts one.
     Mount(mount::Args),
     /// Unmounts one.
@@ -54,6 +57,7 @@ impl Verb {
     pub fn run(&self, context: &Context) -> Result<(), Failure> {
         match self {
             Self::Add(args) => args.run(context),
+            Self::Forget(args) => args.run(context),
             Self::Mount(args) => args.run(context),
             Self::Unmount(args) => args.run(context),
             Self::List(args) => args.run(context),

@@ -1,0 +1,135 @@
+//! `azud repo forget ADDRESS`.
+
+use std::fs;
+use std::io::ErrorKind;
+use std::path::PathBuf;
+
+use azud_core::code::Code;
+use azud_core::reference::Host;
+use serde_json::json;
+
+use super::Goal;
+use super::known::{Known, Register, settings};
+use super::login;
+use super::manager::files;
+use crate::args::Writing;
+use crate::commands::Context;
+use crate::confirm::{Step, settle};
+use crate::failure::Failure;
+use crate::plan::{Plan, Value};
+
+/// Arguments.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// The computer.
+    pub address: String,
+    /// Plan and consent.
+    #[command(flatten)]
+    pub writing: Writing,
+}
+
+/// What is kept of a repository.
+struct Kept {
+    address: String,
+    known: Option<Known>,
+    /// Files that Azud wrote for it.
+    files: Vec<PathBuf>,
+}
+
+impl Args {
+    /// Takes away what `repo add` and `login` wrote of a repository. No image is touched.
+    ///
+    /// # Errors
+    /// When it is not known, or mounted.
+    pub fn run(&self, context: &Context) -> Result<(), Failure> {
+        let (kept, goal) = self.meant(context)?;
+        let kept = kept.ok_or_else(|| {
+            let hint = context.catalog.text("hint-not-known");
+            Failure::new(Code::UnknownRepo, self.address.as_str()).with_hint(hint)
+        })?;
+        if let Some(goal) = goal.filter(Goal::is_mounted) {
+            return Err(goal.taken(context));
+        }
+        if settle(context, &kept.plan(), self.writing) == Step::Stop {
+            return Ok(());
+        }
+        kept.forget()?;
+        let value = json!({
+            "action": "repo-forget",
+            "address": kept.address,
+            "removed": kept.files,
+        });
+        context
+            .output
+            .result(&value, || context.catalog.text("result-repo-forget"));
+        Ok(())
+    }
+
+    /// What is kept of the address that is meant, and its place. One that is known as it was typed is meant also where
+    /// the name has become another of the manager's, or this computer's own.
+    fn meant(&self, context: &Context) -> Result<(Option<Kept>, Option<Goal>), Failure> {
+        let typed = Host::parse(&self.address).ok();
+        let typed = typed.map(|host| Kept::of(host.to_string())).transpose()?;
+        match (typed.flatten(), Goal::of(context, &self.address)) {
+            (Some(kept), Ok(goal)) => Ok((Some(kept), Some(goal))),
+            (None, Ok(goal)) => Ok((Kept::of(goal.host.to_string())?, Some(goal))),
+            (Some(kept), Err(failure)) if failure.code == Code::BadPlace => Ok((Some(kept), None)),
+            (_, Err(failure)) => Err(failure),
+        }
+    }
+}
+
+impl Kept {
+    /// What is kept of an address, if anything is.
+    fn of(address: String) -> Result<Option<Self>, Failure> {
+        let known = Register::read()?.find(&address).cloned();
+        let (pem, token) = files(&address);
+        let mut files = vec![token, login::file(&address), pem];
+        // Only a password that came by `--password-stdin` is in a file of ours.
+        let password = settings().join("credentials").join(&address);
+        let credentials = known.as_ref().and_then(|known| known.credentials.as_ref());
+        if credentials == Some(&password) {
+            files.push(password);
+        }
+        files.retain(|file| fs::symlink_metadata(file).is_ok());
+        let is_any = known.is_some() || !files.is_empty();
+        Ok(is_any.then_some(Self {
+            address,
+            known,
+            files,
+        }))
+    }
+
+    fn plan(&self) -> Plan {
+        let plan = Plan::new("repo-forget");
+        let plan = match &self.known {
+            Some(known) => known.rows(plan),
+            // An earlier run was cut short.
+            None => plan.text("address", &self.address),
+        };
+        if self.files.is_empty() {
+            return plan;
+        }
+        let names = self.files.iter().map(|file| file.display().to_string());
+        let text = names.collect::<Vec<_>>().join(", ");
+        let json = json!(self.files);
+        plan.row("removed-files", Value::Made { text, json })
+    }
+
+    /// The secrets go first: who is cut short finds the address again and can repeat it.
+    fn forget(&self) -> Result<(), Failure> {
+        for file in &self.files {
+            match fs::remove_file(file) {
+                Err(error) if error.kind() != ErrorKind::NotFound => {
+                    return Err(Failure::io(file, &error));
+                }
+                _ => (),
+            }
+        }
+        let mut register = Register::read()?;
+        if register.remove(&self.address) {
+            register.write()?;
+        }
+        Ok(())
+    }
+}
