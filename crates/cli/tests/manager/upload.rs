@@ -188,6 +188,38 @@ fn a_manager_tells_what_it_has_and_puts_it_away() -> Result<()> {
 }
 
 #[test]
+fn an_image_that_is_locked_is_not_planned_to_go() -> Result<()> {
+    let (room, _manager) = room()?;
+    let here = image_of(&room, &noise(19, MIB))?;
+    room.done(&["image", "copy", text(&here), "REPO:aula1/win", "--yes"])?;
+    let (there, lock) = (
+        room.images().join("aula1/win.img"),
+        room.images().join("aula1/win.img.lock"),
+    );
+    fs::write(&lock, "")?;
+    for more in [&["--dry-run"][..], &[]] {
+        let said = room.run(&[&["image", "rm", "REPO:aula1/win"], more].concat())?;
+        refusal(&said, "image/locked")?;
+        ensure!(said.plan().is_null(), "{}", said.plan());
+        let told = said.last().to_string();
+        ensure!(!told.contains(text(room.dir())), "{told}");
+    }
+    same(&here, &there)?;
+    fs::remove_file(&lock)?;
+    let dry = room.run(&["image", "rm", "REPO:aula1/win", "--dry-run"])?;
+    dry.done()?;
+    ensure!(dry.plan()["action"] == "image-rm", "{}", dry.plan());
+    same(&here, &there)?;
+    ensure!(
+        !room.images().join("aula1/.azud-lock").exists(),
+        "a dry run left something"
+    );
+    room.done(&["image", "rm", "REPO:aula1/win"])?;
+    ensure!(!there.exists(), "still there");
+    Ok(())
+}
+
+#[test]
 fn a_repository_is_imported_below_a_folder() -> Result<()> {
     let (room, _manager) = room()?;
     let mut content = noise(17, 8 * MIB);

@@ -14,10 +14,12 @@ use std::time::{Duration, SystemTime};
 
 use axum::http::StatusCode;
 use azud_core::code::Code;
+use azud_core::name::ImageFile;
 use azud_core::reference::SubPath;
 use azud_core::upload::{Going, Opened, Opening};
+use azud_store::StoreError;
 use azud_store::assembly::{Inbox, identity};
-use azud_store::publish::check_assembling;
+use azud_store::publish::{check, check_assembling};
 use azud_store::retention::{Retention, due_of_all};
 use azud_store::side::InfoLine;
 use azud_store::trash::remove;
@@ -146,13 +148,25 @@ impl Uploads {
 
     /// Moves an image to the trash.
     fn remove(&self, name: &str) -> Result<(), Problem> {
+        remove(&self.image(name)?, SystemTime::now(), &identity)?;
+        Ok(())
+    }
+
+    /// Refuses what [`Uploads::remove`] would refuse. Nothing is touched.
+    fn check_removal(&self, name: &str) -> Result<(), Problem> {
+        let image = self.image(name)?;
+        match check(&image, SystemTime::now())? {
+            Some(_) => Ok(()),
+            None => Err(StoreError::NotFound(image.path()).into()),
+        }
+    }
+
+    fn image(&self, name: &str) -> Result<ImageFile, Problem> {
         let name = SubPath::parse(name).map_err(|error| {
             Problem::new(StatusCode::BAD_REQUEST, Code::BadName, error.to_string())
         })?;
         let tree = Tree::open(&self.root, Path::new("")).map_err(of_root)?;
-        let spot = tree.spot(&name)?;
-        remove(&spot.image, SystemTime::now(), &identity)?;
-        Ok(())
+        Ok(tree.spot(&name)?.image)
     }
 
     /// Refuses one too many, and the second one of a name, unless the first one is dead.

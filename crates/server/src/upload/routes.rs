@@ -35,6 +35,7 @@ const AHEAD: usize = 4;
 pub(crate) fn routes() -> OpenApiRouter<Arc<Shared>> {
     OpenApiRouter::new()
         .routes(routes!(remove))
+        .routes(routes!(check_removal))
         .routes(routes!(open))
         .routes(routes!(state, close))
         .routes(routes!(left, pieces))
@@ -167,6 +168,23 @@ async fn remove(
     Path(name): Path<String>,
 ) -> Result<StatusCode, Problem> {
     about(name, move |name| shared.uploads.remove(name)).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+/// Say whether an image could be moved to the trash. Nothing is touched.
+///
+/// 409 with `image/locked` while somebody works on it.
+#[utoipa::path(
+    post,
+    path = "/v1/images/{name}/removal/check",
+    params(("name" = String, Path, description = "The image, `/` as `%2F`.")),
+    responses((status = 204, description = "It could."))
+)]
+async fn check_removal(
+    State(shared): State<Arc<Shared>>,
+    Path(name): Path<String>,
+) -> Result<StatusCode, Problem> {
+    blocking(move || shared.uploads.check_removal(&name)).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 

@@ -3,8 +3,9 @@
 use serde::Deserialize;
 
 use super::Client;
+use super::client::Method;
 use super::image::{encode, path_of};
-use crate::error::Result;
+use crate::error::{NetError, Result};
 
 /// The longest list that is taken.
 const MAX_LIST: u64 = 256 << 20;
@@ -117,7 +118,7 @@ impl Client {
     /// All of a file that stands beside an image.
     ///
     /// # Errors
-    /// What the manager says; [`NetError::Protocol`](crate::NetError::Protocol) when it is longer than any such file.
+    /// What the manager says; [`NetError::Protocol`] when it is longer than any such file.
     pub fn beside(&self, name: &str, ending: &str) -> Result<Vec<u8>> {
         let path = format!("{}/beside/{}", path_of(name), encode(ending));
         let bytes = self.bytes(self.get(&path, &[], name)?, MAX_BESIDE + 1)?;
@@ -133,6 +134,19 @@ impl Client {
     /// What keeps it from answering.
     pub fn answers(&self) -> Result<()> {
         self.get("/metrics", &[], "metrics").map(drop)
+    }
+
+    /// Asks whether an image can be moved to the manager's trash; nothing is touched. A manager that does not know this
+    /// question says it when the image is to go.
+    ///
+    /// # Errors
+    /// As [`Client::remove`].
+    pub fn check_removal(&self, name: &str) -> Result<()> {
+        let path = format!("{}/removal/check", path_of(name));
+        match self.send(Method::Post, &path, &[], name) {
+            Ok(_) | Err(NetError::NotFound { .. }) => Ok(()),
+            Err(error) => Err(error),
+        }
     }
 
     /// Moves an image to the manager's trash.

@@ -82,6 +82,7 @@ impl Args {
         let found = images.iter().find(|listed| listed.name == *name);
         let size = found.map(|listed| listed.size);
         let size = size.ok_or_else(|| StoreError::NotFound(image.shown().into()))?;
+        image.client.check_removal(name)?;
         let plan = Plan::new("image-rm")
             .text("image", image.shown())
             .bytes("file-size", size);
