@@ -4,6 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Result, ensure};
+use serde_json::json;
 
 use crate::kit::{self, text, whole};
 use crate::server::{Manager, Room, refusal};
@@ -279,6 +280,45 @@ fn a_manager_tells_of_an_image_with_its_folder_and_no_other() -> Result<()> {
         let message = said.last()["error"]["message"].to_string();
         ensure!(message.contains(" aula1/win.img is locked"), "{message}");
     }
+    Ok(())
+}
+
+#[test]
+fn the_plan_of_an_import_tells_what_is_there_and_what_comes() -> Result<()> {
+    let (room, _manager) = room()?;
+    let mut content = noise(20, 8 * MIB);
+    let here = image_of(&room, &content)?;
+    let send = ["image", "copy", text(&here), "REPO:aula1/win", "--yes"];
+    room.done(&send)?;
+    fs::write(room.images().join("old.img"), noise(21, MIB))?;
+    let mirror = room.dir().join("mirror");
+    let import = ["repo", "import", "REPO:", text(&mirror)];
+    room.done(&import)?;
+    content[MIB..2 * MIB].fill(3);
+    image_of(&room, &content)?;
+    room.done(&send)?;
+    let planned = room.run(&[&import[..], &["--dry-run"]].concat())?;
+    planned.done()?;
+    let run = room.run(&import)?;
+    let done = run.done()?;
+    let (rows, size) = (&planned.plan()["rows"], fs::metadata(&here)?.len());
+    let share = |images: u64, bytes: u64| json!({ "images": images, "bytes": bytes });
+    ensure!(rows["images_there"] == share(1, MIB as u64), "{rows}");
+    ensure!(rows["images_coming"] == share(1, size), "{rows}");
+    ensure!(rows["from_source"] == done["from_source"], "{rows} {done}");
+    ensure!(
+        rows["images"] == 2 && rows["images_unread"].is_null(),
+        "{rows}"
+    );
+    ensure!(run.plan()["rows"] == *rows, "{}", run.plan());
+    let third = room.run(&[&import[..], &["--dry-run"]].concat())?;
+    let rows = &third.plan()["rows"];
+    ensure!(
+        rows["images_there"] == share(2, size + MIB as u64),
+        "{rows}"
+    );
+    ensure!(rows["images_coming"] == share(0, 0), "{rows}");
+    ensure!(rows["from_source"] == 0, "{rows}");
     Ok(())
 }
 

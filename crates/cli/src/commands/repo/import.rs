@@ -1,5 +1,7 @@
 //! `azud repo import FROM TO`: the images of another repository, each at the same place below a folder.
 
+mod outlook;
+
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
@@ -12,6 +14,7 @@ use azud_store::side::InfoLine;
 use azud_store::tree::Tree;
 use serde_json::{Value as Json, json};
 
+use self::outlook::Outlook;
 use super::giver;
 use crate::args::Writing;
 use crate::commands::Context;
@@ -48,6 +51,10 @@ struct Item {
     from: PathBuf,
     /// What is said of it there.
     info: Option<InfoLine>,
+    /// Who it is, if a manager says so.
+    identity: Option<String>,
+    /// Whether the manager would have to read it before it can say of what it is made.
+    is_unread: bool,
 }
 
 /// What was done.
@@ -73,6 +80,7 @@ impl Args {
             .text("images-at", self.dst.display().to_string())
             .row("images", Value::Count(items.len() as u64))
             .bytes("file-size", items.iter().map(|item| item.size).sum());
+        let plan = Outlook::of(context, &items, (&tree, &below))?.rows(plan);
         if settle(context, &plan, self.writing) == Step::Stop {
             return Ok(());
         }
@@ -125,6 +133,8 @@ impl Args {
                 size: listed.size,
                 name,
                 info,
+                is_unread: listed.identity.is_none() && listed.native != Some(true),
+                identity: listed.identity,
             })
         });
         let items: Vec<Item> = items.collect();
@@ -231,6 +241,8 @@ fn of_tree(context: &Context, dir: &Path) -> Result<Vec<Item>, Failure> {
             size: one.entry.size,
             from: dir.join(&one.entry.path),
             info: None,
+            identity: None,
+            is_unread: false,
         })
         .collect())
 }
