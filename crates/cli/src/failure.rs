@@ -80,8 +80,10 @@ fn inner_code(error: &(dyn Error + 'static)) -> Option<Code> {
         .map(azud_store::StoreError::code);
     let foreign = inner.downcast_ref::<azud_image::foreign::ForeignError>();
     let net = inner.downcast_ref::<azud_transport::NetError>();
+    let source = inner.downcast_ref::<SourceError>();
     disk.or(store)
         .or(net.map(azud_transport::NetError::code))
+        .or(source.map(SourceError::code))
         .or(foreign.map(azud_image::foreign::ForeignError::code))
 }
 
@@ -134,7 +136,7 @@ impl Coded for azud_store::StoreError {
             Self::Source {
                 source: SourceError::Temporary(error) | SourceError::Permanent(error),
                 ..
-            } => azud_transport::code_in(error),
+            } => inner_code(error).unwrap_or_else(|| code::of_io(error)),
             _ => self.code(),
         }
     }

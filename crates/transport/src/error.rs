@@ -4,7 +4,7 @@ use std::io;
 use std::time::Duration;
 
 use azud_core::assembly::SourceError;
-use azud_core::code::{self, Code};
+use azud_core::code::Code;
 use azud_core::progress::Interrupted;
 
 /// Result of this crate.
@@ -222,12 +222,4 @@ impl From<NetError> for io::Error {
     fn from(error: NetError) -> Self {
         Self::other(error)
     }
-}
-
-/// The code inside an error of the system that this crate raised.
-pub fn code_in(error: &io::Error) -> Code {
-    let inner = error
-        .get_ref()
-        .and_then(|inner| inner.downcast_ref::<NetError>());
-    inner.map_or_else(|| code::of_io(error), NetError::code)
 }

@@ -6,4 +6,4 @@
 mod error;
 pub mod http;
 
-pub use error::{NetError, Result, code_in};
+pub use error::{NetError, Result};

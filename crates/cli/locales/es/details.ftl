@@ -243,6 +243,7 @@ term-no-certificate-of-an-authority = algo que no es el certificado de una autor
 term-no-computer-has-that-address = ningún equipo tiene esa dirección
 term-no-directory = no es un directorio
 term-no-regular-file = no es un fichero normal
+term-no-source-is-left-that-gives-the-right-bytes = no queda ninguna fuente que dé los bytes correctos
 term-no-space-left-on-device-os-error-28 = no queda espacio en el dispositivo (error 28 del sistema)
 term-no-such-device-or-address-os-error-6 = no existe el dispositivo o la dirección (error 6 del sistema)
 term-no-such-device-os-error-19 = no existe el dispositivo (error 19 del sistema)

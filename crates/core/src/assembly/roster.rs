@@ -95,6 +95,11 @@ impl Roster {
         self.sources.get(number).is_none_or(|source| source.out)
     }
 
+    /// Whether somebody is not asked any more because of wrong bytes.
+    pub fn has_liars(&self) -> bool {
+        self.sources.iter().any(|source| source.lies >= MOST_LIES)
+    }
+
     /// Whether nobody is left.
     pub fn is_empty(&self) -> bool {
         self.sources.iter().all(|source| source.out)
@@ -145,6 +150,7 @@ mod tests {
         let number = roster.ask(&[], NOW).unwrap();
         roster.tell(number, Answer::Changed, NOW);
         assert!(roster.is_empty() && roster.is_out(0) && roster.is_out(7));
+        assert!(!roster.has_liars());
         assert_eq!(roster.ask(&[], NOW), None);
     }
 
@@ -217,6 +223,7 @@ mod tests {
                 }
             }
             prop_assert!(roster.sources.iter().all(|source| source.busy == 0));
+            prop_assert_eq!(roster.has_liars(), lies.contains(&MOST_LIES));
         }
     }
 }

@@ -84,3 +84,13 @@ impl SourceError {
         }
     }
 }
+
+/// For whoever reads a source as a file.
+impl From<SourceError> for io::Error {
+    fn from(error: SourceError) -> Self {
+        match error {
+            SourceError::Temporary(error) | SourceError::Permanent(error) => error,
+            SourceError::Changed => Self::other(error),
+        }
+    }
+}

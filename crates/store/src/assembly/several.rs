@@ -1,6 +1,7 @@
 //! Several sources of one image as one: whoever can give a piece gives it, and whoever gives wrong bytes is found out.
 
 use std::io;
+use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::thread;
@@ -8,9 +9,14 @@ use std::time::{Duration, Instant};
 
 use azud_core::assembly::{Answer, Layout, Roster, Source, SourceError};
 use azud_core::format::Hash;
+use azud_core::io::ReadAt;
+
+use crate::error::StoreError;
 
 /// Between two rounds in which nobody answers.
 const PAUSE: Duration = Duration::from_millis(250);
+/// What all of them have wrong is asked for so often by whoever reads the image as a file.
+const TRIES: u32 = 3;
 
 /// Sources that all have the same image.
 pub struct Several<'a> {
@@ -18,8 +24,8 @@ pub struct Several<'a> {
     sources: Vec<&'a dyn Source>,
     roster: Mutex<Roster>,
     begun: Instant,
-    /// When somebody gave the right bytes last.
-    answered: Mutex<Instant>,
+    /// When somebody gave the right bytes last, or was first asked for them in vain.
+    answered: Mutex<Option<Instant>>,
     patience: Duration,
     /// Whether somebody waits already.
     waiting: AtomicBool,
@@ -52,7 +58,7 @@ impl<'a> Several<'a> {
             sources: sources.into_iter().map(|(source, _)| source).collect(),
             wanted,
             begun: Instant::now(),
-            answered: Mutex::new(Instant::now()),
+            answered: Mutex::default(),
             patience,
             waiting: AtomicBool::new(false),
             go_on: Box::new(go_on),
@@ -71,32 +77,70 @@ impl<'a> Several<'a> {
         self.roster.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Asks one after the other. What all of them have wrong is given as it is: whoever reads sees it.
-    fn round(&self, offset: u64, buf: &mut [u8]) -> Result<(), SourceError> {
+    /// Asks one after the other. What all of them have wrong is given as it is, and told by `false`. Who does not answer
+    /// now may have it right.
+    fn round(&self, offset: u64, buf: &mut [u8]) -> Result<bool, SourceError> {
         let mut tried = Vec::new();
-        let nobody = io::Error::other("no source is left that gives the right bytes");
-        let mut last = Err(SourceError::Permanent(nobody));
+        let (mut last, mut silent) = (Err(self.nobody()), None);
         loop {
             let asked = self.roster().ask(&tried, self.begun.elapsed());
-            let Some(number) = asked else { return last };
-            last = self.sources[number].read(offset, buf);
-            let answer = match &last {
+            let Some(number) = asked else {
+                return silent.map_or(last, Err);
+            };
+            let given = self.sources[number].read(offset, buf);
+            let answer = match &given {
                 Ok(()) if self.wanted.fits(offset, buf) => Answer::Good,
                 Ok(()) => Answer::Lied,
                 Err(SourceError::Changed) => Answer::Changed,
                 Err(_) => Answer::Failed,
             };
             self.roster().tell(number, answer, self.begun.elapsed());
-            if answer == Answer::Good {
-                *self.lock_answered() = Instant::now();
-                self.waiting.store(false, Ordering::Relaxed);
-                return Ok(());
+            match (answer, given) {
+                (Answer::Good, _) => {
+                    *self.lock_answered() = Some(Instant::now());
+                    self.waiting.store(false, Ordering::Relaxed);
+                    return Ok(true);
+                }
+                (Answer::Failed, Err(error)) => silent = Some(error),
+                (_, given) => last = given.map(|()| false),
             }
             tried.push(number);
         }
     }
 
-    fn lock_answered(&self) -> MutexGuard<'_, Instant> {
+    /// Rounds, until somebody answers or it was waited for long enough.
+    fn fetch(&self, offset: u64, buf: &mut [u8]) -> Result<bool, SourceError> {
+        loop {
+            let error = match self.round(offset, buf) {
+                Err(error) if !self.roster().is_empty() => error,
+                done => return done,
+            };
+            let since = *self.lock_answered().get_or_insert_with(Instant::now);
+            let left = self.patience.saturating_sub(since.elapsed());
+            if left.is_zero() {
+                return Err(error);
+            }
+            let begins = !self.waiting.swap(true, Ordering::Relaxed);
+            if !(self.go_on)(begins.then_some(left)) {
+                return Err(error);
+            }
+            thread::sleep(PAUSE);
+        }
+    }
+
+    /// Why nobody is asked any more: wrong bytes, or other images by now.
+    fn nobody(&self) -> SourceError {
+        if !self.roster().has_liars() {
+            return SourceError::Changed;
+        }
+        let left = StoreError::corrupt(
+            Path::new(&self.name()),
+            "no source is left that gives the right bytes",
+        );
+        SourceError::Permanent(io::Error::other(left))
+    }
+
+    fn lock_answered(&self) -> MutexGuard<'_, Option<Instant>> {
         self.answered.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -115,25 +159,11 @@ impl Source for Several<'_> {
     }
 
     fn read(&self, offset: u64, buf: &mut [u8]) -> Result<(), SourceError> {
-        loop {
-            let error = match self.round(offset, buf) {
-                Err(error) if !self.roster().is_empty() => error,
-                done => return done,
-            };
-            let left = self.patience.saturating_sub(self.lock_answered().elapsed());
-            if left.is_zero() {
-                return Err(error);
-            }
-            let begins = !self.waiting.swap(true, Ordering::Relaxed);
-            if !(self.go_on)(begins.then_some(left)) {
-                return Err(error);
-            }
-            thread::sleep(PAUSE);
-        }
+        self.fetch(offset, buf).map(drop)
     }
 
     fn identity(&self) -> Result<Hash, SourceError> {
-        let mut last = Err(SourceError::Changed);
+        let mut last = Err(self.nobody());
         for (number, source) in self.sources.iter().enumerate() {
             if self.roster().is_out(number) {
                 continue;
@@ -149,5 +179,25 @@ impl Source for Several<'_> {
     fn name(&self) -> String {
         let names: Vec<String> = self.sources.iter().map(|source| source.name()).collect();
         names.join(", ")
+    }
+}
+
+/// As a file of which somebody holds each piece against its hash.
+impl ReadAt for Several<'_> {
+    fn len(&self) -> u64 {
+        self.wanted.size()
+    }
+
+    fn read_exact_at(&self, buf: &mut [u8], offset: u64) -> io::Result<()> {
+        let end = offset.checked_add(buf.len() as u64);
+        if end.is_none_or(|end| end > self.wanted.size()) {
+            return Err(io::ErrorKind::UnexpectedEof.into());
+        }
+        for _ in 0..TRIES {
+            if self.fetch(offset, buf)? {
+                break;
+            }
+        }
+        Ok(())
     }
 }

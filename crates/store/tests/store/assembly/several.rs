@@ -3,11 +3,14 @@
 use std::fs;
 use std::io;
 use std::sync::Mutex;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::thread;
 use std::time::Duration;
 
-use azud_core::assembly::{Source, SourceError};
+use azud_core::assembly::{Layout, Source, SourceError};
 use azud_core::code::Code;
+use azud_core::format::Hash;
+use azud_core::io::ReadAt;
 use azud_core::name::ImageFile;
 use azud_store::StoreError;
 use azud_store::assembly::{Moving, Report, Several};
@@ -130,4 +133,92 @@ fn who_lied_often_enough_is_not_asked_any_more() {
     }
     assert_eq!(several.left_out().len(), 1);
     assert!(asked[2] > asked[1] && asked[2] == asked[5], "{asked:?}");
+}
+
+/// A source that does not answer so often before it does.
+struct Late(Memory, AtomicU64);
+
+impl Source for Late {
+    fn layout(&self) -> Result<Layout, SourceError> {
+        self.0.layout()
+    }
+
+    fn read(&self, offset: u64, buf: &mut [u8]) -> Result<(), SourceError> {
+        let left = |left: u64| left.checked_sub(1);
+        let silent = self
+            .1
+            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, left);
+        if silent.is_ok() {
+            return Err(SourceError::Temporary(io::ErrorKind::TimedOut.into()));
+        }
+        self.0.read(offset, buf)
+    }
+
+    fn identity(&self) -> Result<Hash, SourceError> {
+        self.0.identity()
+    }
+
+    fn name(&self) -> String {
+        self.0.name()
+    }
+}
+
+#[test]
+fn who_does_not_answer_is_waited_for_where_the_others_lie() {
+    let (late, liar) = (Late(Memory::new(new()), AtomicU64::new(2)), liar());
+    let wanted = late.layout().unwrap();
+    let sources: Vec<(&dyn Source, u32)> = vec![(&late, 0), (&liar, 1)];
+    let hour = Duration::from_hours(1);
+    let several = Several::of(wanted.clone(), sources, (hour, |_| true));
+    let piece = &wanted.pieces()[0];
+    let mut bytes = vec![0; piece.len as usize];
+    several.read(piece.offset, &mut bytes).unwrap();
+    assert_eq!(*blake3::hash(&bytes).as_bytes(), piece.hash);
+}
+
+#[test]
+fn the_waiting_begins_with_the_first_silence() {
+    let patience = Duration::from_millis(500);
+    let late = Late(Memory::new(new()), AtomicU64::new(1));
+    let wanted = late.layout().unwrap();
+    let several = Several::of(wanted, vec![(&late, 0)], (patience, |_| true));
+    // A plan is looked at for longer.
+    thread::sleep(patience * 2);
+    several.read(0, &mut [0; 9]).unwrap();
+}
+
+#[test]
+fn several_are_read_as_one_file() {
+    let (liar, honest) = (liar(), Memory::new(new()));
+    let wanted = honest.layout().unwrap();
+    let sources: Vec<(&dyn Source, u32)> = vec![(&liar, 0), (&honest, 1)];
+    let several = Several::of(wanted.clone(), sources, (SOON, |_| true));
+    let piece = &wanted.pieces()[1];
+    let mut bytes = vec![0; piece.len as usize];
+    several.read_exact_at(&mut bytes, piece.offset).unwrap();
+    assert_eq!(*blake3::hash(&bytes).as_bytes(), piece.hash);
+    let size = ReadAt::len(&several);
+    assert_eq!(size, new().len() as u64);
+    for offset in [size - 8, size, u64::MAX] {
+        let error = several.read_exact_at(&mut [0; 9], offset).unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::UnexpectedEof);
+    }
+    assert!(several.left_out().is_empty(), "nobody is to blame for that");
+    several.read_exact_at(&mut [0; 9], size - 9).unwrap();
+}
+
+#[test]
+fn where_nobody_is_left_the_image_is_told_to_be_damaged() {
+    let liars = [liar(), liar()];
+    let wanted = Memory::new(new()).layout().unwrap();
+    let sources = liars.iter().map(|liar| (liar as &dyn Source, 0));
+    let several = Several::of(wanted.clone(), sources.collect(), (SOON, |_| true));
+    let piece = &wanted.pieces()[0];
+    let mut bytes = vec![0; piece.len as usize];
+    // Whoever reads sees that they are wrong.
+    several.read_exact_at(&mut bytes, piece.offset).unwrap();
+    assert_eq!(several.left_out().len(), 2);
+    let error = several.read_exact_at(&mut bytes, piece.offset).unwrap_err();
+    let inner = error.get_ref().and_then(|inner| inner.downcast_ref());
+    assert_eq!(inner.map(StoreError::code), Some(Code::Corrupt));
 }
