@@ -19,10 +19,8 @@ use azud_transport::http::{Moment, Patience, RemoteImage};
 use crate::commands::{Context, repo};
 use crate::failure::Failure;
 use crate::foreign::fit_to_copy;
-use crate::i18n::Catalog;
 use crate::interrupt;
 use crate::opened::Opened;
-use crate::output::Output;
 use crate::receive::source_file;
 use crate::trust::MINISIG;
 
@@ -223,15 +221,9 @@ pub(crate) fn usual_patience() -> Duration {
 
 /// Says that a manager does not answer, and goes on waiting unless the work is to end.
 pub(crate) fn patience(context: &Context, host: &str) -> Patience {
-    let lasts = usual_patience();
-    let (mode, lang, host) = (
-        context.output.mode(),
-        context.catalog.lang(),
-        host.to_owned(),
-    );
+    let (lasts, warn, host) = (usual_patience(), context.warner(), host.to_owned());
     Patience::new(lasts, move |error, moment| {
         if moment == Moment::Begins {
-            let catalog = Catalog::new(lang);
             let values = [
                 ("host", host.as_str().into()),
                 ("seconds", lasts.as_secs().into()),
@@ -240,8 +232,7 @@ pub(crate) fn patience(context: &Context, host: &str) -> Patience {
                 NetError::Later { .. } => "warn-preparing",
                 _ => "warn-waiting",
             };
-            let text = catalog.fmt(key, &values);
-            Output::standard(mode).warn(&catalog, &text);
+            warn(key, &values);
         }
         interrupt::go_on().is_ok()
     })

@@ -6,10 +6,9 @@ use azud_store::assembly::Several;
 
 use crate::commands::Context;
 use crate::failure::Failure;
-use crate::i18n::Catalog;
 use crate::interrupt;
 use crate::origin::{Origin, usual_patience};
-use crate::output::{Output, told};
+use crate::output::told;
 
 /// The first one says which image it is; those of the others that have it too help. `None` when nobody does.
 ///
@@ -65,13 +64,11 @@ fn rank(origin: &Origin) -> u32 {
 
 /// Says once how long nobody's answer is waited for, and goes on waiting unless the work is to end.
 fn waiting(context: &Context) -> impl Fn(Option<Duration>) -> bool + Send + Sync + 'static {
-    let (mode, lang) = (context.output.mode(), context.catalog.lang());
+    let warn = context.warner();
     move |left| {
         if let Some(left) = left {
-            let catalog = Catalog::new(lang);
             let values = [("seconds", left.as_secs().max(1).into())];
-            let text = catalog.fmt("warn-nobody-answers", &values);
-            Output::standard(mode).warn(&catalog, &text);
+            warn("warn-nobody-answers", &values);
         }
         interrupt::go_on().is_ok()
     }

@@ -17,6 +17,7 @@ pub mod storage;
 pub mod token;
 
 use clap::Subcommand;
+use fluent_bundle::FluentValue;
 
 use crate::failure::Failure;
 use crate::i18n::Catalog;
@@ -42,6 +43,17 @@ impl Context {
     /// Progress for one stretch of work.
     pub fn progress(&self) -> Reporter<'_> {
         Reporter::new(&self.catalog, &self.output).telling(&self.teller)
+    }
+
+    /// Gives warnings, by their keys and values, for work that may last longer than what is borrowed here.
+    pub(crate) fn warner(
+        &self,
+    ) -> impl Fn(&str, &[(&str, FluentValue<'_>)]) + Send + Sync + 'static {
+        let (mode, lang) = (self.output.mode(), self.catalog.lang());
+        move |key, values| {
+            let catalog = Catalog::new(lang);
+            Output::standard(mode).warn(&catalog, &catalog.fmt(key, values));
+        }
     }
 }
 
