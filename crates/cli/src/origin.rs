@@ -143,6 +143,14 @@ impl Origin {
         found.map_err(|error| Failure::io(Path::new(&self.name()), &error))
     }
 
+    /// Bytes that came over a network so far.
+    pub(crate) fn received(&self) -> Option<u64> {
+        match self {
+            Self::File(..) => None,
+            Self::Manager(image) => Some(image.received()),
+        }
+    }
+
     /// What it is called in plans.
     pub(crate) fn name(&self) -> String {
         self.source().name()

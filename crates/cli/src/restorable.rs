@@ -70,11 +70,11 @@ impl Restorable {
         }
     }
 
-    /// Bytes that came over a network so far.
-    pub(crate) fn received(&self) -> Option<u64> {
-        match &self.origin {
-            Origin::File(..) => None,
-            Origin::Manager(image) => Some(image.received()),
+    /// One beside others that have it too.
+    pub(crate) fn hurried(self) -> Self {
+        Self {
+            origin: self.origin.hurried(),
+            ..self
         }
     }
 }

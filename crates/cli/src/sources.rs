@@ -1,14 +1,80 @@
 //! Several places that have one image: it is fetched from all of them.
 
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use azud_core::reference::{FolderRef, ImageRef, SubPath, Where};
 use azud_store::assembly::Several;
 
 use crate::commands::Context;
 use crate::failure::Failure;
 use crate::interrupt;
-use crate::origin::{Origin, usual_patience};
-use crate::output::told;
+use crate::origin::{Origin, Via, usual_patience};
+use crate::output::{detail, told};
+use crate::place;
+
+/// An image that places have, as they are named with `--from`.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Sought<'a> {
+    /// Where in a repository it is, if it is in one.
+    pub(crate) inside: Option<&'a SubPath>,
+    /// What it is called elsewhere.
+    pub(crate) name: &'a str,
+    /// How it comes.
+    pub(crate) via: Via,
+}
+
+impl Sought<'_> {
+    /// An image; of a repository the one at the same place, of a directory the one of this name.
+    ///
+    /// # Errors
+    /// When there is none, or it cannot be read.
+    pub(crate) fn of(&self, context: &Context, from: &Path) -> Result<Origin, Failure> {
+        if let (FolderRef::Placed { place, folder }, Some(inside)) =
+            (FolderRef::parse(from)?, self.inside)
+            && folder.is_top()
+        {
+            return same_place(context, place, inside, self.via);
+        }
+        if self.via == Via::Http {
+            return Origin::named_via(context, from, self.via);
+        }
+        match place::folder(context, from) {
+            Ok(folder) if folder.is_dir() => Origin::file(folder.join(self.name)),
+            _ => Origin::named_via(context, from, self.via),
+        }
+    }
+
+    /// Those that may help one that says which image it is. Who cannot is told, and does without.
+    pub(crate) fn of_each(&self, context: &Context, from: &[PathBuf]) -> Vec<Origin> {
+        let mut others = Vec::new();
+        for from in from {
+            match self.of(context, from) {
+                Ok(origin) => others.push(origin.hurried()),
+                Err(failure) => {
+                    let text = detail(&context.catalog, &failure);
+                    context.output.warn(&context.catalog, &text);
+                }
+            }
+        }
+        others
+    }
+}
+
+/// The image that is at a place in another repository.
+///
+/// # Errors
+/// When there is none, or it cannot be read.
+pub(crate) fn same_place(
+    context: &Context,
+    place: Where,
+    image: &SubPath,
+    via: Via,
+) -> Result<Origin, Failure> {
+    let image = image.clone();
+    let name = ImageRef::Placed { place, image }.to_string();
+    Origin::named_via(context, Path::new(&name), via)
+}
 
 /// The first one says which image it is; those of the others that have it too help. `None` when nobody does.
 ///

@@ -652,6 +652,7 @@ help-image-import = Make an image of one that another program made
 help-deploy = Bring the newest image into the cache and onto a device, in one pass
     .image = The image: in a repository, whose place in the cache is the same
     .device = Device or file to write; what it holds is lost
+    .from = Who else has this image, and gives its part: an image, the repository that has it at the same place (USB-x:), or the directory that has it under the same name; can be said again
     .cache = The cache's directory, if it is not this computer's cache
     .no-cache = Leave the cache alone: only what the device lacks is fetched
     .read-back = Read the medium again when it is written, and check it

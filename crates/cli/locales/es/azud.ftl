@@ -652,6 +652,7 @@ help-image-import = Hace una imagen a partir de la de otro programa
 help-deploy = Lleva la imagen más reciente a la caché y al dispositivo, de una pasada
     .image = La imagen: de un repositorio; en la caché tiene el mismo lugar
     .device = Dispositivo o fichero en el que se escribe; lo que contiene se pierde
+    .from = Quién más tiene esta imagen y da su parte: una imagen, el repositorio que la tiene en el mismo sitio (USB-x:), o el directorio que la tiene con el mismo nombre; se puede repetir
     .cache = El directorio de la caché, si no es la de este equipo
     .no-cache = Deja la caché como está: solo se trae lo que le falta al dispositivo
     .read-back = Vuelve a leer el medio una vez escrito y lo comprueba

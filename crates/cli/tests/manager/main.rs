@@ -2,6 +2,7 @@
 
 mod broken;
 mod deploy;
+mod deployed;
 mod faults;
 mod foreign;
 mod full;

@@ -191,6 +191,16 @@ impl Room {
 
     /// The same with whatever listens at a port.
     pub(crate) fn introduce_at(&self, port: u16, pin: &str, token: &str) -> Result<Said> {
+        self.introduce_as("REPO", port, (pin, token))
+    }
+
+    /// The same with one that has another address.
+    pub(crate) fn introduce_as(
+        &self,
+        address: &str,
+        port: u16,
+        (pin, token): (&str, &str),
+    ) -> Result<Said> {
         let file = self.dir().join("token");
         let mut options = fs::File::options();
         options.write(true).create(true).truncate(true).mode(0o600);
@@ -199,7 +209,7 @@ impl Room {
         let args = [
             "repo",
             "add",
-            "REPO",
+            address,
             "--protocol",
             "http",
             "--port",

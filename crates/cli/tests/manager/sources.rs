@@ -57,7 +57,7 @@ impl Scene {
 }
 
 /// Whether somebody was warned of something.
-fn warned(said: &Said, of: &str) -> bool {
+pub(crate) fn warned(said: &Said, of: &str) -> bool {
     let warnings = said
         .lines
         .iter()
@@ -66,7 +66,7 @@ fn warned(said: &Said, of: &str) -> bool {
 }
 
 /// Makes other bytes of most of an image; its ending stays.
-fn spoil(path: &Path) -> Result<()> {
+pub(crate) fn spoil(path: &Path) -> Result<()> {
     let mut bytes = fs::read(path)?;
     let most = bytes.len() - MIB;
     bytes[MIB..most].iter_mut().for_each(|byte| *byte ^= 0x55);

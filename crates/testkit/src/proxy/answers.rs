@@ -58,6 +58,18 @@ impl Proxy {
         identity: &Identity,
         harm: impl Fn(u64) -> Answer + Send + Sync + 'static,
     ) -> Result<Self> {
+        Self::of_requests(server, identity, move |number, _| harm(number))
+    }
+
+    /// The same; `harm` hears also the head of the request.
+    ///
+    /// # Errors
+    /// As [`Proxy::of_answers`].
+    pub fn of_requests(
+        server: SocketAddr,
+        identity: &Identity,
+        harm: impl Fn(u64, &str) -> Answer + Send + Sync + 'static,
+    ) -> Result<Self> {
         let lines = Arc::new(Lines::new(server, identity, Box::new(harm))?);
         Self::start(move |client, _, proxy| {
             let (lines, proxy) = (Arc::clone(&lines), proxy.clone());
@@ -69,11 +81,14 @@ impl Proxy {
     }
 }
 
+/// What becomes of an answer, by its number and the head of its request.
+type Harm = dyn Fn(u64, &str) -> Answer + Send + Sync;
+
 struct Lines {
     server: SocketAddr,
     towards_clients: Arc<ServerConfig>,
     towards_server: Arc<ClientConfig>,
-    harm: Box<dyn Fn(u64) -> Answer + Send + Sync>,
+    harm: Box<Harm>,
     number: AtomicU64,
     former: Mutex<Vec<u8>>,
 }
@@ -85,11 +100,7 @@ struct Whole {
 }
 
 impl Lines {
-    fn new(
-        server: SocketAddr,
-        identity: &Identity,
-        harm: Box<dyn Fn(u64) -> Answer + Send + Sync>,
-    ) -> Result<Self> {
+    fn new(server: SocketAddr, identity: &Identity, harm: Box<Harm>) -> Result<Self> {
         let provider = Arc::new(rustls::crypto::ring::default_provider());
         let chain = identity.chain.iter().cloned().map(CertificateDer::from);
         let key = PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(identity.key.clone()));
@@ -130,7 +141,7 @@ impl Lines {
             proxy
                 .bytes
                 .fetch_add(answer.body.len() as u64, Ordering::Relaxed);
-            if !self.answer(&answer, client.get_mut())? {
+            if !self.answer((&request, &answer), client.get_mut())? {
                 break;
             }
         }
@@ -138,12 +149,12 @@ impl Lines {
     }
 
     /// Sends an answer, harmed or not; whether the connection lives on.
-    fn answer(&self, answer: &Whole, to: &mut impl Write) -> Result<bool> {
+    fn answer(&self, (request, answer): (&str, &Whole), to: &mut impl Write) -> Result<bool> {
         let right = [answer.head.as_bytes(), &answer.body].concat();
         let harm = if answer.body.is_empty() {
             Answer::Right
         } else {
-            (self.harm)(self.number.fetch_add(1, Ordering::Relaxed))
+            (self.harm)(self.number.fetch_add(1, Ordering::Relaxed), request)
         };
         let mut former = self.former.lock().unwrap_or_else(PoisonError::into_inner);
         let bytes = harmed(answer, &right, harm, &former);

@@ -3,16 +3,15 @@
 use std::path::{Component, Path, PathBuf};
 
 use azud_core::code::Code;
-use azud_core::reference::{FolderRef, ImageRef, SubPath, Where};
+use azud_core::reference::{ImageRef, SubPath, Where};
 
 use crate::cached::{holding, within};
 use crate::commands::Context;
 use crate::failure::Failure;
 use crate::origin::{Origin, Via};
-use crate::output::detail;
 use crate::place::{self, Located};
 use crate::receive::{Receiving, Terms};
-use crate::sources::together;
+use crate::sources::{Sought, same_place, together};
 use crate::trust;
 
 /// Arguments.
@@ -50,7 +49,8 @@ impl Args {
             context.teller.plans(context, "cache-update", &names);
         }
         let (from, to, inside) = self.ends(context, image)?;
-        let others = self.others(context, (inside.as_ref(), to.image.name()));
+        let sought = self.sought(inside.as_ref(), to.image.name());
+        let others = sought.of_each(context, self.from.get(1..).unwrap_or_default());
         let from = if others.is_empty() {
             from
         } else {
@@ -78,10 +78,12 @@ impl Args {
         let to = within(context, None, &image)?;
         let place = place::namespace(context)?.meaning(&place);
         let from = match (self.from.first(), place) {
-            (Some(from), _) => self.given(context, from, (Some(&image), to.image.name()))?,
+            (Some(from), _) => self
+                .sought(Some(&image), to.image.name())
+                .of(context, from)?,
             // What is in the cache comes from the manager.
-            (None, Where::Cache) => self.same_place(context, Where::Manager, image.clone())?,
-            (None, place) => self.same_place(context, place, image.clone())?,
+            (None, Where::Cache) => same_place(context, Where::Manager, &image, self.via)?,
+            (None, place) => same_place(context, place, &image, self.via)?,
         };
         Ok((from, to, Some(image)))
     }
@@ -97,54 +99,14 @@ impl Args {
             let path = path.to_str()?;
             SubPath::parse(path).ok()
         });
-        let from = self.given(context, from, (inside.as_ref(), to.image.name()))?;
+        let sought = self.sought(inside.as_ref(), to.image.name());
+        let from = sought.of(context, from)?;
         Ok((from, to, inside))
     }
 
-    /// Those that may help the first one. Who cannot is told, and does without.
-    fn others(&self, context: &Context, image: (Option<&SubPath>, &str)) -> Vec<Origin> {
-        let mut others = Vec::new();
-        for from in self.from.iter().skip(1) {
-            match self.given(context, from, image) {
-                Ok(origin) => others.push(origin.hurried()),
-                Err(failure) => {
-                    let text = detail(&context.catalog, &failure);
-                    context.output.warn(&context.catalog, &text);
-                }
-            }
-        }
-        others
-    }
-
-    /// An image; of a repository the one at the same place, of a directory the one of this name.
-    fn given(
-        &self,
-        context: &Context,
-        from: &Path,
-        (image, name): (Option<&SubPath>, &str),
-    ) -> Result<Origin, Failure> {
-        if let (FolderRef::Placed { place, folder }, Some(image)) = (FolderRef::parse(from)?, image)
-            && folder.is_top()
-        {
-            return self.same_place(context, place, image.clone());
-        }
-        if self.via == Via::Http {
-            return Origin::named_via(context, from, self.via);
-        }
-        match place::folder(context, from) {
-            Ok(folder) if folder.is_dir() => Origin::file(folder.join(name)),
-            _ => Origin::named_via(context, from, self.via),
-        }
-    }
-
-    fn same_place(
-        &self,
-        context: &Context,
-        place: Where,
-        image: SubPath,
-    ) -> Result<Origin, Failure> {
-        let name = ImageRef::Placed { place, image }.to_string();
-        Origin::named_via(context, Path::new(&name), self.via)
+    fn sought<'a>(&self, inside: Option<&'a SubPath>, name: &'a str) -> Sought<'a> {
+        let via = self.via;
+        Sought { inside, name, via }
     }
 }
 

@@ -29,7 +29,7 @@ pub(super) fn deploy(job: &Job<'_>, to: &Located, trusted: Option<Trusted>) -> R
     let receiving = Receiving {
         action: "deploy",
         from: &job.image.origin,
-        among: None,
+        among: job.among,
         to,
         native: Some(&job.image.native),
         terms: job.args.terms,
@@ -38,7 +38,7 @@ pub(super) fn deploy(job: &Job<'_>, to: &Located, trusted: Option<Trusted>) -> R
     let prepared = receiving
         .prepare(context)
         .map_err(|failure| or_without(context, failure))?;
-    let plan = Plan::new("deploy").text("source", job.image.origin.name());
+    let plan = Plan::new("deploy").text("source", job.source().name());
     let plan = receiving.rows(context, plan, prepared.prospect());
     let plan = prepared.tell(context, job.rows(plan)?);
     if job.settle(&plan)? == Step::Stop {

@@ -4,24 +4,29 @@ mod cached;
 mod shown;
 
 use std::ffi::OsStr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Instant;
 
+use azud_core::assembly::Source;
 use azud_core::code::Code;
+use azud_core::io::ReadAt;
 use azud_core::reference::{ImageRef, SubPath, Where};
 use azud_disk::DeviceFacts;
 use azud_disk::target::Target;
 use azud_image::restore::{Distance, RestoreOptions, is_alike, restore};
+use azud_store::assembly::Several;
 
 use super::Context;
 use super::image::restore::{Args as Restoring, Onto, finished, target_options};
 use crate::cached::InUse;
 use crate::confirm::{Step, settle, settle_destructive};
 use crate::failure::Failure;
+use crate::origin::{Origin, Via};
 use crate::place::{self, Located};
 use crate::plan::{Plan, Value};
 use crate::receive::Terms;
 use crate::restorable::Restorable;
+use crate::sources::{Sought, tell_left_out, together};
 use crate::target::{as_planned, existing, refuse};
 use crate::trust::{self, Trusted};
 
@@ -34,6 +39,9 @@ pub struct Args {
     pub image: PathBuf,
     /// Device or file to write.
     pub device: PathBuf,
+    /// Who else has it.
+    #[arg(long, value_name = "SRC")]
+    pub from: Vec<PathBuf>,
     /// The cache's directory.
     #[arg(long, value_name = "DIR", conflicts_with = "no_cache")]
     pub cache: Option<PathBuf>,
@@ -53,6 +61,9 @@ struct Job<'a> {
     context: &'a Context,
     args: &'a Args,
     image: &'a Restorable,
+    others: &'a [Origin],
+    /// Where several have the image, all of them; that of `image` is the one that says which it is.
+    among: Option<&'a Several<'a>>,
     device: PathBuf,
     facts: Option<DeviceFacts>,
     restoring: Restoring,
@@ -67,9 +78,9 @@ impl Args {
     pub fn run(&self, context: &Context) -> Result<(), Failure> {
         let begun = Instant::now();
         if !self.terms.writing.dry_run {
-            context
-                .teller
-                .plans(context, "deploy", &[&self.image, &self.device]);
+            let named = [&self.image, &self.device].into_iter().chain(&self.from);
+            let names: Vec<&Path> = named.map(PathBuf::as_path).collect();
+            context.teller.plans(context, "deploy", &names);
         }
         let image = Restorable::named(context, &self.image).map_err(|failure| {
             if failure.code != Code::NotNative {
@@ -85,11 +96,20 @@ impl Args {
         }
         let trusted = trust::native(context, &self.image, Some(&image))?;
         let to = self.cached(context)?;
+        let others = self.others(context, &image)?;
+        let image = if others.is_empty() {
+            image
+        } else {
+            image.hurried()
+        };
+        let several = together(context, &image.origin, &others)?;
         let job = Job {
             context,
             args: self,
             restoring: Restoring::deploying(&self.image, &device, self.read_back),
             image: &image,
+            others: &others,
+            among: several.as_ref(),
             device,
             facts,
             begun,
@@ -98,6 +118,25 @@ impl Args {
             Some(to) => cached::deploy(&job, &to, trusted),
             None => job.directly(trusted.as_ref()),
         }
+    }
+
+    /// Those that may help.
+    fn others(&self, context: &Context, image: &Restorable) -> Result<Vec<Origin>, Failure> {
+        let inside = match ImageRef::parse(&self.image)? {
+            ImageRef::Placed { image, .. } => Some(image),
+            ImageRef::Path(_) => None,
+        };
+        let file = image.origin.path().and_then(Path::file_name);
+        let name = match &inside {
+            Some(inside) => inside.name(),
+            None => file.and_then(OsStr::to_str).unwrap_or_default(),
+        };
+        let sought = Sought {
+            inside: inside.as_ref(),
+            name,
+            via: Via::Auto,
+        };
+        Ok(sought.of_each(context, &self.from))
     }
 
     /// Where the image is or would be in the cache; `None` where there is none, or the image comes from it.
@@ -131,6 +170,37 @@ const fn is_no_cache(code: Code) -> bool {
 }
 
 impl Job<'_> {
+    /// Where the image comes from.
+    fn source(&self) -> &dyn Source {
+        match self.among {
+            Some(several) => several,
+            None => self.image.origin.source(),
+        }
+    }
+
+    /// Its bytes.
+    fn file(&self) -> &dyn ReadAt {
+        match self.among {
+            Some(several) => several,
+            None => self.image.file(),
+        }
+    }
+
+    fn distance(&self) -> Distance {
+        match self.among {
+            Some(several) if several.is_far() => Distance::Far,
+            _ => self.image.distance(),
+        }
+    }
+
+    /// Bytes that came over a network so far.
+    fn received(&self) -> Option<u64> {
+        let origins = self.others.iter().chain([&self.image.origin]);
+        origins
+            .filter_map(Origin::received)
+            .reduce(u64::saturating_add)
+    }
+
     /// Adds to a plan what becomes of the target.
     fn rows(&self, plan: Plan) -> Result<Plan, Failure> {
         let native = &self.image.native;
@@ -178,11 +248,11 @@ impl Job<'_> {
         })
     }
 
-    /// From the source to the device; what the device holds already is not fetched.
+    /// From the sources to the device; what the device holds already is not fetched.
     fn directly(&self, trusted: Option<&Trusted>) -> Result<(), Failure> {
         let context = self.context;
         let plan = Plan::new("deploy")
-            .text("source", self.image.origin.name())
+            .text("source", self.source().name())
             .text("identity", self.image.identity().to_string())
             .row("cache", Value::Word("none"));
         if self.settle(&self.rows(plan)?)? == Step::Stop {
@@ -192,13 +262,14 @@ impl Job<'_> {
         let target = self.open()?;
         let used = InUse::begin(context, self.image.origin.path());
         let progress = context.progress();
-        let done = self
-            .options(&target, self.image.distance())
-            .and_then(|options| {
-                let (native, file) = (&self.image.native, self.image.file());
-                Ok(restore(native, file, &target, &options, &progress)?)
-            });
+        let done = self.options(&target, self.distance()).and_then(|options| {
+            let native = &self.image.native;
+            Ok(restore(native, self.file(), &target, &options, &progress)?)
+        });
         drop(progress);
+        if let Some(several) = self.among {
+            tell_left_out(context, several);
+        }
         let (target, restored) = finished(context, target, done)?;
         let identity = self.image.identity();
         used.restored(context, Some(identity), target.facts(), &self.device);

@@ -25,7 +25,7 @@ impl Job<'_> {
         let from_source = report.map_or(restored.fetched, |report| report.source);
         let value = json!({
             "action": "deploy",
-            "source": self.image.origin.name(),
+            "source": self.source().name(),
             "identity": self.image.identity().to_string(),
             "target": self.device,
             "image": cached,
@@ -33,7 +33,7 @@ impl Job<'_> {
             "resumed": report.map(|report| report.resumed),
             "from_here": report.map(|report| report.local),
             "from_source": from_source,
-            "received": self.image.received(),
+            "received": self.received(),
             "evicted": received.map(|(_, received)| received.gone()),
             "content": restored.content,
             "written": restored.written,

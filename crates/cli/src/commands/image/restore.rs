@@ -171,7 +171,7 @@ impl Args {
         let (target, done) = finished(context, target, done)?;
         let identity = opened.as_ref().map(Restorable::identity);
         used.restored(context, identity, target.facts(), &device);
-        let received = opened.as_ref().and_then(Restorable::received);
+        let received = opened.as_ref().and_then(|image| image.origin.received());
         self.show(context, &device, (&done, received), begun);
         Ok(())
     }
