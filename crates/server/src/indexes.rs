@@ -14,6 +14,7 @@ use std::time::Duration;
 use axum::http::StatusCode;
 use azud_core::assembly::Layout;
 use azud_core::code::Code;
+use azud_core::format::Hash;
 use azud_core::layout::is_reserved;
 use azud_store::assembly::{FileSource, known_layout};
 use azud_store::catalogue::Stamp;
@@ -25,7 +26,7 @@ use crate::limits::Bodies;
 use crate::problem::Problem;
 use crate::state;
 
-/// Indexes of so many bytes are kept in memory, besides those that are in use.
+/// Indexes of so many bytes are kept in memory, besides those that are in use; as many of images that were replaced.
 const KEPT: usize = 64 << 20;
 /// When to ask again for an index that is being made, in seconds.
 const ASK_AGAIN: u32 = 2;
@@ -48,6 +49,8 @@ pub(crate) struct Indexes {
     dir: PathBuf,
     bodies: Arc<Bodies>,
     layouts: Mutex<HashMap<PathBuf, (Seen, Arc<Layout>)>>,
+    /// Of foreign images in whose place there is another one, by their identities: somebody may be fetching them still.
+    replaced: Mutex<HashMap<Hash, (Seen, Arc<Layout>)>>,
     in_making: Mutex<HashMap<PathBuf, Arc<AtomicBool>>>,
 }
 
@@ -99,6 +102,22 @@ impl Drop for Making<'_> {
     }
 }
 
+/// Puts in what fits beside the others, or alone; what it takes the place of.
+fn insert<K: Eq + std::hash::Hash>(
+    layouts: &mut HashMap<K, (Seen, Arc<Layout>)>,
+    key: K,
+    (seen, layout): (Seen, Arc<Layout>),
+) -> Option<(Seen, Arc<Layout>)> {
+    let size = |layout: &Layout| layout.description().len();
+    let kept: usize = layouts.values().map(|(_, layout)| size(layout)).sum();
+    let former = layouts.remove(&key);
+    if kept + size(&layout) > KEPT {
+        layouts.clear();
+    }
+    layouts.insert(key, (seen, layout));
+    former
+}
+
 /// What is behind such a lock is right whenever it is free.
 fn held<T>(lock: &Mutex<T>) -> MutexGuard<'_, T> {
     lock.lock().unwrap_or_else(PoisonError::into_inner)
@@ -111,6 +130,7 @@ impl Indexes {
             dir: state.join(DIR),
             bodies,
             layouts: Mutex::default(),
+            replaced: Mutex::default(),
             in_making: Mutex::default(),
         })
     }
@@ -179,14 +199,33 @@ impl Indexes {
 
     fn keep(&self, path: &Path, stamp: Seen, layout: Layout) -> Arc<Layout> {
         let layout = Arc::new(layout);
-        let mut layouts = held(&self.layouts);
-        let size = |layout: &Layout| layout.description().len();
-        let kept: usize = layouts.values().map(|(_, layout)| size(layout)).sum();
-        if kept + size(&layout) > KEPT {
-            layouts.clear();
+        let former = insert(
+            &mut held(&self.layouts),
+            path.to_owned(),
+            (stamp, Arc::clone(&layout)),
+        );
+        // A native one tells in the trash, too, what it consists of.
+        if let Some((seen, former)) = former.filter(|(_, former)| !former.is_native()) {
+            insert(
+                &mut held(&self.replaced),
+                *former.identity(),
+                (seen, former),
+            );
         }
-        layouts.insert(path.to_owned(), (stamp, Arc::clone(&layout)));
         layout
+    }
+
+    /// What an image consists of that went to the trash and was known before that as this one. Moving it changed when it
+    /// was last touched, and nothing else.
+    pub(crate) fn moved(&self, stored: &Stored, wanted: Identity) -> Option<Arc<Layout>> {
+        let now = Seen::now(stored).ok()?.stamp;
+        let is_it = |(seen, layout): &&(Seen, Arc<Layout>)| {
+            seen.stamp == now && layout.identity() == &wanted.0
+        };
+        // Where nothing came in its place it is known as the one that is there.
+        let there = held(&self.layouts).values().find(is_it).cloned();
+        let found = there.or_else(|| held(&self.replaced).get(&wanted.0).filter(is_it).cloned());
+        Some(found?.1)
     }
 
     /// In a thread of its own; nobody waits for it here.

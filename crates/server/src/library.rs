@@ -271,7 +271,12 @@ impl Library {
     /// A former version, within the same bounds as the image.
     fn former(&self, name: &str, wanted: Identity) -> Option<Found> {
         let image = self.place(name).ok()?.image;
-        let path = trash::of_identity(&image, wanted).ok()??.path;
+        let layout = |stored: &Stored| {
+            let known = self.indexes.if_known(stored);
+            known.or_else(|| self.indexes.moved(stored, wanted))
+        };
+        let who = |path: &Path| Some(Identity(*layout(&Stored::open(path).ok()?)?.identity()));
+        let path = trash::of_identity(&image, wanted, &who).ok()??.path;
         // The mark went to the trash along with it.
         let mut lies = [image.path(), path.clone()].into_iter();
         let https_only = lies.any(|path| self.seclusion.holds(name, &path));
@@ -279,7 +284,7 @@ impl Library {
             return None;
         }
         let stored = Stored::open(&path).ok()?;
-        let layout = self.indexes.if_known(&stored)?;
+        let layout = layout(&stored)?;
         let found = Found {
             stored: Arc::new(stored),
             layout,

@@ -118,12 +118,16 @@ pub fn refuse_other(version: &Version) -> Result<()> {
 ///
 /// # Errors
 /// [`StoreError::NotAFile`], or what the system says.
-pub fn of_identity(image: &ImageFile, wanted: Identity) -> Result<Option<Version>> {
+pub fn of_identity(
+    image: &ImageFile,
+    wanted: Identity,
+    identify: &Identify<'_>,
+) -> Result<Option<Version>> {
     let mut versions = former(image)?.into_iter();
-    // As long as a version is on its way to the trash, only its image tells who it is.
+    // As long as a version is on its way to the trash, and if it is of another program, only its image tells who it is.
     let is_it = |version: &Version| {
         let told = version.identity;
-        told.or_else(|| identity(&version.path)) == Some(wanted)
+        told.or_else(|| identify(&version.path)) == Some(wanted)
     };
     Ok(versions.find(is_it))
 }

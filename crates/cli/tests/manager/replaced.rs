@@ -171,6 +171,39 @@ fn an_image_that_is_put_away_meanwhile_comes_to_its_end() -> Result<()> {
     refusal(&harmed.run(2)?, "image/not-found")
 }
 
+/// Of an image of another program only the manager knows what it consists of.
+#[test]
+fn an_image_of_another_program_comes_to_its_end_as_well() -> Result<()> {
+    let stage = Stage::new()?;
+    let harmed = &stage.harmed;
+    let (there, files) = (harmed.there(), stage.replacing()?);
+    // An archive of fsarchiver, by its first bytes.
+    let mut old = noise(64, 21 * MIB);
+    old[..4].copy_from_slice(b"FsA0");
+    let rm = there.clone();
+    let events: [Event; 2] = [
+        Box::new(move || replace(&files)),
+        Box::new(move || {
+            done(&["image", "rm", text(&rm), "--yes"])?;
+            Ok(())
+        }),
+    ];
+    for event in events {
+        let dir = there.parent().context("a directory")?;
+        fs::remove_dir_all(dir)?;
+        fs::create_dir(dir)?;
+        fs::write(&there, &old)?;
+        harmed.clear()?;
+        // The manager makes its index.
+        let here = harmed.here();
+        let copy = ["image", "copy", "REPO:aula1/win", text(&here)];
+        harmed.room.done(&[&copy[..], &["--dry-run"]].concat())?;
+        stage.turn(0, event)?.done()?;
+        stage.left(0, (&old, &[]))?;
+    }
+    Ok(())
+}
+
 #[test]
 fn an_image_that_is_gone_for_good_is_never_mixed() -> Result<()> {
     let stage = Stage::new()?;
