@@ -184,7 +184,7 @@ async fn check_removal(
     State(shared): State<Arc<Shared>>,
     Path(name): Path<String>,
 ) -> Result<StatusCode, Problem> {
-    blocking(move || shared.uploads.check_removal(&name)).await?;
+    about(name, move |name| shared.uploads.check_removal(name)).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 
