@@ -198,7 +198,7 @@ fn harmed(answer: &Whole, right: &[u8], harm: Answer, former: &[u8]) -> Vec<u8> 
 }
 
 /// A head, to its blank line.
-fn head(from: &mut impl BufRead) -> Result<String> {
+pub(super) fn head(from: &mut impl BufRead) -> Result<String> {
     let mut head = String::new();
     while !head.ends_with("\r\n\r\n") {
         let len = from.read_line(&mut head)?;

@@ -1,16 +1,17 @@
 //! A proxy that clients ask for a way to somebody else (`CONNECT`).
 
-use std::io::{Read, Write};
+use std::io::{BufReader, Read, Write};
 use std::net::{SocketAddr, TcpStream};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 
-use anyhow::{Result, ensure};
+use anyhow::Result;
 
+use super::answers::head;
 use super::{Harm, Proxy, Shared, pass};
 
 /// The longest head of a request that is read.
-const LONGEST: usize = 8 << 10;
+const LONGEST: u64 = 8 << 10;
 
 /// The first line of each request, in the order in which they came.
 pub type Asked = Arc<Mutex<Vec<String>>>;
@@ -35,17 +36,11 @@ impl Proxy {
 }
 
 fn lead(mut client: TcpStream, server: SocketAddr, list: &Asked, proxy: &Shared) -> Result<()> {
-    let mut head = Vec::new();
-    let mut byte = [0];
-    while !head.ends_with(b"\r\n\r\n") {
-        ensure!(head.len() < LONGEST, "a head without an end");
-        client.read_exact(&mut byte)?;
-        head.push(byte[0]);
-    }
-    let line = head.split(|byte| *byte == b'\r').next().unwrap_or_default();
-    let line = String::from_utf8_lossy(line).into_owned();
+    // Nothing is read of what comes after the head.
+    let head = head(&mut BufReader::with_capacity(1, (&client).take(LONGEST)))?;
+    let line = head.lines().next().unwrap_or_default().to_owned();
     list.lock()
-        .unwrap_or_else(std::sync::PoisonError::into_inner)
+        .unwrap_or_else(PoisonError::into_inner)
         .push(line);
     client.write_all(b"HTTP/1.1 200 OK\r\n\r\n")?;
     pass(&client, server, Harm::None, proxy)
