@@ -212,36 +212,30 @@ fn a_stick_gives_what_it_has_and_who_has_another_image_is_left_aside() -> Result
         let received = bytes(said.last(), "received")?;
         ensure!(received < size, "the stick is nearer: {}", said.last());
     }
-    // The same image, most of which the stick has wrong.
-    spoil(&scene.stick)?;
-    for way in WAYS {
+    let warns_of_the_stick = |way| {
         let said = deploy(way).with_context(|| format!("{way:?}"))?;
         ensure!(
             warned(&said, text(&scene.stick)),
             "{way:?}: {}",
             said.told()
         );
+        Ok(said)
+    };
+    // The same image, most of which the stick has wrong.
+    spoil(&scene.stick)?;
+    for way in WAYS {
+        warns_of_the_stick(way)?;
     }
     image(&scene.room, "other.img", &noise(175, 24 * MIB))?;
     fs::rename(scene.room.images().join("other.img"), &scene.stick)?;
     for way in WAYS {
-        let said = deploy(way).with_context(|| format!("{way:?}"))?;
-        ensure!(
-            warned(&said, text(&scene.stick)),
-            "{way:?}: {}",
-            said.told()
-        );
+        let said = warns_of_the_stick(way)?;
         ensure!(said.last()["source"] == format!("127.0.0.1:{NAME}").as_str());
     }
     // Nor does somebody do harm who is not there.
     fs::remove_file(&scene.stick)?;
     for way in WAYS {
-        let said = deploy(way).with_context(|| format!("{way:?}"))?;
-        ensure!(
-            warned(&said, text(&scene.stick)),
-            "{way:?}: {}",
-            said.told()
-        );
+        warns_of_the_stick(way)?;
     }
     Ok(())
 }
