@@ -4,6 +4,8 @@ use std::fs::{File, FileType, Metadata};
 use std::io;
 use std::os::unix::fs::{FileExt, FileTypeExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
+use std::thread::sleep;
+use std::time::{Duration, Instant};
 
 use azud_core::io::ReadAt;
 use rustix::fs::{Advice, FlockOperation, OFlags, fadvise, flock};
@@ -15,6 +17,10 @@ use crate::error::{Result, StoreError};
 
 /// An image that is replaced while it is being opened is opened again, so often.
 const TRIES: u32 = 5;
+/// So long is waited for those who have an image open that is to be ours alone. Who looks at it does so for
+/// milliseconds, who restores it for minutes.
+const PATIENCE: Duration = Duration::from_secs(5);
+const NAP: Duration = Duration::from_millis(10);
 
 /// A stored image. Its length is that at opening; a file cut short later gives `UnexpectedEof`.
 #[derive(Debug)]
@@ -76,15 +82,21 @@ impl Stored {
         &self.file
     }
 
-    /// Keeps all others from opening it until this is dropped; `false` if somebody has it open.
+    /// Keeps all others from opening it until this is dropped; `false` if somebody has it open and keeps it.
+    /// Who only looks is waited for: of two updates that begin together, the one that gives way has it open, too.
     pub(crate) fn lock_alone(&self) -> bool {
-        match flock(&self.file, FlockOperation::NonBlockingLockExclusive) {
-            Err(Errno::WOULDBLOCK) => {
-                let _ = flock(&self.file, FlockOperation::NonBlockingLockShared);
-                false
+        let start = Instant::now();
+        while let Err(Errno::WOULDBLOCK) =
+            flock(&self.file, FlockOperation::NonBlockingLockExclusive)
+        {
+            // Who asks for more than it has and is refused has nothing any more.
+            let _ = flock(&self.file, FlockOperation::NonBlockingLockShared);
+            if start.elapsed() > PATIENCE {
+                return false;
             }
-            _ => true,
+            sleep(NAP);
         }
+        true
     }
 
     /// What was opened.

@@ -2,6 +2,8 @@
 
 use std::fs;
 use std::os::unix::fs::MetadataExt;
+use std::thread;
+use std::time::Duration;
 
 use azud_core::assembly::{Layout, Source};
 use azud_core::code::Code;
@@ -116,6 +118,19 @@ fn who_reads_keeps_the_old_image_from_moving() {
     assert!(fs::read(image.path()).unwrap() == old());
     drop(reader);
     receive(&image, &source, Moving::Always).unwrap();
+}
+
+#[test]
+fn who_only_looks_is_waited_for() {
+    let (_dir, image) = dir_with_old();
+    let reader = Stored::open(&image.path()).unwrap();
+    let looking = thread::spawn(move || {
+        thread::sleep(Duration::from_millis(500));
+        drop(reader);
+    });
+    receive(&image, &Memory::new(new()), Moving::Always).unwrap();
+    looking.join().unwrap();
+    assert!(fs::read(image.path()).unwrap() == new());
 }
 
 /// A source that looks around while it is read.
