@@ -214,6 +214,30 @@ pub(crate) fn is_known_damaged(file: &Path) -> bool {
     damage.is_some()
 }
 
+/// The same of many files one after the other: which cache a folder lies in is looked for once.
+#[derive(Debug, Default)]
+pub(crate) struct Damages {
+    folder: Option<(PathBuf, Option<(Cache, PathBuf)>)>,
+}
+
+impl Damages {
+    /// Whether the last check of a file found it damaged.
+    pub(crate) fn know(&mut self, file: &Path) -> bool {
+        let is_link = std::fs::symlink_metadata(file).is_ok_and(|meta| meta.is_symlink());
+        let (Some(folder), Some(name), false) = (file.parent(), file.file_name(), is_link) else {
+            return is_known_damaged(file);
+        };
+        let around = match self.folder.take().filter(|(known, _)| known == folder) {
+            Some((_, around)) => around,
+            None => Cache::around_folder(or_here(folder)),
+        };
+        let known = |(cache, path): &(Cache, PathBuf)| cache.known_damage(&path.join(name)).ok()?;
+        let damage = around.as_ref().and_then(known);
+        self.folder = Some((folder.to_owned(), around));
+        damage.is_some()
+    }
+}
+
 /// The right to take an image away or put another into its place: nobody restores from it.
 ///
 /// # Errors

@@ -10,7 +10,7 @@ use azud_store::side::InfoLine;
 use azud_store::{Identity, Stored};
 use serde_json::{Value, json};
 
-use crate::cached::is_known_damaged;
+use crate::cached::Damages;
 use crate::i18n::Catalog;
 use crate::opened::rfc3339;
 use crate::sums::{FalseSum, false_tail};
@@ -38,7 +38,9 @@ pub(crate) fn know_all(root: &Path, entries: Vec<Entry>) -> Vec<Known> {
     }
     std::thread::scope(|scope| {
         let look = |share: Vec<Entry>| {
-            scope.spawn(move || share.into_iter().map(|e| Known::of(root, e)).collect())
+            let mut damages = Damages::default();
+            let mut look = move |entry| Known::look(root, entry, &mut damages);
+            scope.spawn(move || share.into_iter().map(&mut look).collect())
         };
         let running: Vec<_> = shares.into_iter().map(look).collect();
         let done = running.into_iter().map(std::thread::ScopedJoinHandle::join);
@@ -50,6 +52,10 @@ pub(crate) fn know_all(root: &Path, entries: Vec<Entry>) -> Vec<Known> {
 impl Known {
     /// Looks at an image below `root`.
     pub(crate) fn of(root: &Path, entry: Entry) -> Self {
+        Self::look(root, entry, &mut Damages::default())
+    }
+
+    fn look(root: &Path, entry: Entry, damages: &mut Damages) -> Self {
         let look = || {
             let stored = Stored::open(&root.join(&entry.path)).ok()?;
             let found = sniff(&stored).ok()?;
@@ -60,7 +66,7 @@ impl Known {
         let looked = (!entry.is_dir).then(look).flatten();
         let (found, false_sum) = looked.unzip();
         Self {
-            found_damaged: !entry.is_dir && is_known_damaged(&root.join(&entry.path)),
+            found_damaged: !entry.is_dir && damages.know(&root.join(&entry.path)),
             entry,
             found,
             false_sum: false_sum.flatten(),

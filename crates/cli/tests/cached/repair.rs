@@ -1,6 +1,7 @@
 //! Checks and repairs: damage is found, remembered, and only it is fetched again.
 
 use std::fs;
+use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
@@ -218,6 +219,15 @@ fn what_was_found_damaged_is_not_there_already() -> Result<()> {
     assert_eq!(refusal(&root, "verify", &["aula/deb"])?, "image/corrupt");
     let list = done(&["image", "list", text(&root)])?;
     assert_eq!(list["images"][0]["found_damaged"], true, "{list}");
+    // By another name it is the same image; and what lies beside it is another one.
+    let (link, fine) = (root.join("aula/link.img"), root.join("aula/fine.img"));
+    symlink("deb.img", &link)?;
+    fs::copy(&from, &fine)?;
+    let list = done(&["image", "list", text(&root)])?;
+    let told = |number: usize| list["images"][number]["found_damaged"].as_bool();
+    assert_eq!([0, 1, 2].map(told), [true, false, true].map(Some), "{list}");
+    fs::remove_file(link)?;
+    fs::remove_file(fine)?;
 
     // It is checked once more before the target is touched.
     let target = dir.path().join("target");

@@ -71,8 +71,15 @@ impl Cache {
     /// The cache that a file lies in, if it lies in one that has its state, and the file's path from its root.
     pub fn around(file: &Path) -> Option<(Self, PathBuf)> {
         let real = std::fs::canonicalize(file).ok()?;
+        let (cache, folder) = Self::around_folder(real.parent()?)?;
+        Some((cache, folder.join(real.file_name()?)))
+    }
+
+    /// The cache that a folder lies in, or whose root it is, and the folder's path from its root.
+    pub fn around_folder(folder: &Path) -> Option<(Self, PathBuf)> {
+        let real = std::fs::canonicalize(folder).ok()?;
         let has_state = |dir: &&Path| is_dir(&dir.join(STATE));
-        let root = real.ancestors().skip(1).find(has_state)?;
+        let root = real.ancestors().find(has_state)?;
         let path = real.strip_prefix(root).ok()?.to_owned();
         let root = root.to_owned();
         Some((Self { root }, path))

@@ -6,7 +6,8 @@ use std::path::{Path, PathBuf};
 
 use azud_core::code::Code;
 use azud_store::list::list;
-use serde_json::{Value, json};
+use serde::{Serialize, Serializer};
+use serde_json::Value;
 
 use crate::commands::Context;
 use crate::facts::{Known, know_all};
@@ -54,8 +55,7 @@ impl Args {
             let text = context.catalog.fmt("warn-untrue", &values);
             context.output.warn(&context.catalog, &text);
         }
-        let value =
-            json!({ "images": images.iter().map(|known| known.json()).collect::<Vec<_>>() });
+        let value = Images(&images, |known: &&Known| known.json());
         let head = [
             "image",
             "format",
@@ -87,10 +87,26 @@ impl Args {
     }
 }
 
+/// `{"images":[…]}` of many images; what is told of each is made while it is written, and only if it is.
+struct Images<'a, T, F>(&'a [T], F);
+
+impl<T, F: Fn(&T) -> Value> Serialize for Images<'_, T, F> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        struct All<'a, T, F>(&'a Images<'a, T, F>);
+        impl<T, F: Fn(&T) -> Value> Serialize for All<'_, T, F> {
+            fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                let Images(images, tell) = self.0;
+                serializer.collect_seq(images.iter().map(tell))
+            }
+        }
+        serializer.collect_map([("images", All(self))])
+    }
+}
+
 /// Shows images in columns of these labels, or that there are none.
 fn show<const N: usize>(
     context: &Context,
-    value: &Value,
+    value: &impl Serialize,
     head: [&str; N],
     rows: impl FnOnce() -> Vec<Vec<String>>,
 ) {

@@ -25,7 +25,7 @@ pub(super) fn list(context: &Context, dir: &Path) -> Result<Option<()>, Failure>
     };
     let mut images = giver.images()?;
     images.retain(|listed| is_below(listed, &folder));
-    let value = json!({ "images": images.iter().map(value).collect::<Vec<_>>() });
+    let value = super::Images(&images, value);
     let head = [
         "image",
         "format",
