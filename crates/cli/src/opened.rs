@@ -75,7 +75,7 @@ pub(crate) fn is_itself(path: &Path) -> bool {
 }
 
 /// What a name leads to, by way of `open`.
-fn resolve<T>(
+pub(crate) fn resolve<T>(
     context: &Context,
     path: &Path,
     open: impl Fn(&Path) -> Result<T, Failure>,

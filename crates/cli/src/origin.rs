@@ -6,13 +6,14 @@ use std::time::Duration;
 
 use azud_core::assembly::{Layout, Source};
 use azud_core::code::Code;
+use azud_core::io::ReadAt;
 use azud_core::name::beside;
 use azud_core::reference::ImageRef;
 use azud_image::Native;
 use azud_image::sniff::{Sniffed, sniff};
+use azud_store::StoreError;
 use azud_store::assembly::FileSource;
 use azud_store::side::{Carried, FULL_SUM, HTTPS_ONLY, INFO, InfoLine};
-use azud_store::{StoreError, Stored};
 use azud_transport::NetError;
 use azud_transport::http::{Moment, Patience, RemoteImage};
 
@@ -20,7 +21,6 @@ use crate::commands::{Context, repo};
 use crate::failure::Failure;
 use crate::foreign::fit_to_copy;
 use crate::interrupt;
-use crate::opened::Opened;
 use crate::receive::source_file;
 use crate::trust::MINISIG;
 
@@ -78,11 +78,6 @@ impl Origin {
         Ok(Self::File(path, source))
     }
 
-    /// A file that is open.
-    pub(crate) fn of_stored(stored: Stored) -> Self {
-        Self::File(stored.path().to_owned(), stored.into())
-    }
-
     /// An image of a manager that is known, or of a repository that ours may have mounted.
     pub(crate) fn of_manager(context: &Context, name: &Path) -> Result<Option<Self>, Failure> {
         let ImageRef::Placed { place, image } = ImageRef::parse(name)? else {
@@ -136,11 +131,7 @@ impl Origin {
 
     /// What it is, by its bytes.
     pub(crate) fn found(&self) -> Result<Sniffed, Failure> {
-        let found = match self {
-            Self::File(_, source) => sniff(source.stored()),
-            Self::Manager(image) => sniff(&**image),
-        };
-        found.map_err(|error| Failure::io(Path::new(&self.name()), &error))
+        sniff(self.bytes()).map_err(|error| Failure::io(Path::new(&self.name()), &error))
     }
 
     /// Bytes that came over a network so far.
@@ -156,16 +147,27 @@ impl Origin {
         self.source().name()
     }
 
+    /// Its bytes, as a file.
+    pub(crate) fn bytes(&self) -> &dyn ReadAt {
+        match self {
+            Self::File(_, source) => source.stored(),
+            Self::Manager(image) => &**image,
+        }
+    }
+
     /// The description of the image: of a native one from what it holds itself, of another as its source has
     /// it.
     pub(crate) fn info(&self, native: bool) -> Result<Option<InfoLine>, Failure> {
-        let native = match self {
-            Self::File(path, _) if !native => return Ok(InfoLine::read(&beside(path, INFO))),
-            Self::Manager(_) if !native => return Ok(None),
-            Self::File(path, _) => Opened::at(path)?.native,
-            Self::Manager(image) => Native::open(&**image).map_err(Failure::from)?,
-        };
-        Ok(Some(info_of(&native)))
+        match self {
+            _ if native => self.native().map(|native| Some(info_of(&native))),
+            Self::File(path, _) => Ok(InfoLine::read(&beside(path, INFO))),
+            Self::Manager(_) => Ok(None),
+        }
+    }
+
+    /// Opens it as a native image.
+    pub(crate) fn native(&self) -> Result<Native, Failure> {
+        native_of(self.bytes(), &self.name())
     }
 
     /// What stands beside it and goes along.
@@ -186,16 +188,11 @@ impl Origin {
     /// Refuses a file of another program that is not to be passed on, and a native image that is cut or damaged: it
     /// would be passed on as one of another program, whose bytes nobody knows.
     pub(crate) fn refuse_unfit(&self, context: &Context) -> Result<(), Failure> {
-        let opened = match self {
-            Self::File(_, source) => Native::open(source.stored()),
-            Self::Manager(image) => Native::open(&**image),
-        };
-        let failure = match opened {
-            Ok(_) => return Ok(()),
-            Err(error) => Failure::from(error),
+        let Err(failure) = self.native() else {
+            return Ok(());
         };
         match self {
-            _ if failure.code != Code::NotNative => Err(failure.about(&self.name())),
+            _ if failure.code != Code::NotNative => Err(failure),
             Self::File(path, _) => fit_to_copy(context, path),
             Self::Manager(_) => Ok(()),
         }
@@ -205,6 +202,11 @@ impl Origin {
     pub(crate) fn claimed_sum(&self) -> Option<PathBuf> {
         Some(beside(self.path()?, FULL_SUM))
     }
+}
+
+/// Opens what lies under a name as a native image.
+pub(crate) fn native_of(file: &dyn ReadAt, name: &str) -> Result<Native, Failure> {
+    Native::open(file).map_err(|error| Failure::from(error).about(name))
 }
 
 /// The description of a native image.

@@ -168,7 +168,9 @@ impl Receiving<'_> {
 
     /// Looks at what there is, and refuses what cannot be done.
     pub(crate) fn prepare(&self, context: &Context) -> Result<Prepared<'_>, Failure> {
-        self.from.refuse_unfit(context)?;
+        if self.native.is_none() {
+            self.from.refuse_unfit(context)?;
+        }
         let home = Home::of(context, self)?;
         let assembly = self.look(home.as_ref(), self.source())?;
         let prospect = *assembly.prospect();

@@ -4,13 +4,13 @@ use std::path::Path;
 
 use azud_core::code::Code;
 use azud_core::io::ReadAt;
-use azud_image::Native;
 use azud_image::restore::Distance;
+use azud_image::{Indexed, Native};
 use azud_store::Identity;
 
 use crate::commands::Context;
 use crate::failure::Failure;
-use crate::opened::Opened;
+use crate::opened::resolve;
 use crate::origin::Origin;
 
 /// An image whose index, header and bitmap were read and checked.
@@ -27,33 +27,14 @@ impl Restorable {
     /// # Errors
     /// As [`Opened::named`], and what the manager says.
     pub(crate) fn named(context: &Context, name: &Path) -> Result<Self, Failure> {
-        match Opened::named(context, name) {
-            Err(failure) if failure.code == Code::PlaceNotMounted => {
-                let origin = Origin::of_manager(context, name)?.ok_or(failure)?;
-                Self::of_manager(origin)
-            }
-            opened => Ok(opened?.into()),
-        }
-    }
-
-    fn of_manager(origin: Origin) -> Result<Self, Failure> {
-        let name = origin.name();
-        let Origin::Manager(image) = &origin else {
-            return Err(Failure::new(Code::NotNative, name));
-        };
-        if !image.layout().is_native() {
-            return Err(Failure::new(Code::NotNative, name));
-        }
-        let native = Native::open(&**image).map_err(|error| Failure::from(error).about(&name))?;
+        let Found { origin, native } = Found::named(context, name)?;
+        let native = native?;
         Ok(Self { origin, native })
     }
 
     /// Its bytes.
     pub(crate) fn file(&self) -> &dyn ReadAt {
-        match &self.origin {
-            Origin::File(_, source) => source.stored(),
-            Origin::Manager(image) => &**image,
-        }
+        self.origin.bytes()
     }
 
     /// Who the image is.
@@ -69,21 +50,35 @@ impl Restorable {
             Distance::Near
         }
     }
-
-    /// One beside others that have it too.
-    pub(crate) fn hurried(self) -> Self {
-        Self {
-            origin: self.origin.hurried(),
-            ..self
-        }
-    }
 }
 
-impl From<Opened> for Restorable {
-    fn from(Opened { stored, native }: Opened) -> Self {
-        Self {
-            origin: Origin::of_stored(stored),
-            native,
+/// A native image that says which one it is. What else it says may be damaged: then others that have it can help.
+#[derive(Debug)]
+pub(crate) struct Found {
+    pub(crate) origin: Origin,
+    /// The image, or why it could not be opened.
+    pub(crate) native: Result<Native, Failure>,
+}
+
+impl Found {
+    /// Finds the image that a user names.
+    ///
+    /// # Errors
+    /// As [`Restorable::named`], but for damage that others can mend.
+    pub(crate) fn named(context: &Context, name: &Path) -> Result<Self, Failure> {
+        match resolve(context, name, |path| Self::of(Origin::file(path.into())?)) {
+            Err(failure) if failure.code == Code::PlaceNotMounted => {
+                Self::of(Origin::of_manager(context, name)?.ok_or(failure)?)
+            }
+            found => found,
         }
+    }
+
+    fn of(origin: Origin) -> Result<Self, Failure> {
+        let native = match origin.native() {
+            Err(failure) if Indexed::claimed(origin.bytes()).is_none() => return Err(failure),
+            native => native,
+        };
+        Ok(Self { origin, native })
     }
 }

@@ -3,14 +3,18 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use azud_core::assembly::{Layout, Source};
+use azud_core::code::Code;
+use azud_core::format::Hash;
 use azud_core::reference::{FolderRef, ImageRef, SubPath, Where};
+use azud_image::{Indexed, Native};
 use azud_store::assembly::Several;
 
 use crate::commands::Context;
 use crate::failure::Failure;
 use crate::interrupt;
-use crate::origin::{Origin, Via, usual_patience};
-use crate::output::{detail, told};
+use crate::origin::{Origin, Via, native_of, usual_patience};
+use crate::output::detail;
 use crate::place;
 
 /// An image that places have, as they are named with `--from`.
@@ -76,41 +80,129 @@ pub(crate) fn same_place(
     Origin::named_via(context, Path::new(&name), via)
 }
 
-/// The first one says which image it is; those of the others that have it too help. `None` when nobody does.
-///
-/// # Errors
-/// When the first one cannot be read.
-pub(crate) fn together<'a>(
-    context: &Context,
-    first: &'a Origin,
-    others: &'a [Origin],
-) -> Result<Option<Several<'a>>, Failure> {
-    if others.is_empty() {
-        return Ok(None);
-    }
-    let wanted = first.layout()?;
-    let mut sources = vec![(first.source(), rank(first))];
-    for other in others {
-        match other.layout() {
-            Ok(there) if there.identity() == wanted.identity() => {
-                sources.push((other.source(), rank(other)));
-            }
-            Ok(_) => {
-                let values = [("source", other.name().into())];
-                let text = context.catalog.fmt("warn-another-image", &values);
-                context.output.warn(&context.catalog, &text);
-            }
-            Err(error) => {
-                let text = told(&context.catalog, &error);
-                context.output.warn(&context.catalog, &text);
+/// An image that more than one has: what it consists of, and who has it besides the first.
+#[derive(Debug)]
+pub(crate) struct Shared {
+    layout: Layout,
+    others: Vec<Origin>,
+}
+
+impl Shared {
+    /// The first one says which image it is; those of the others that have it too help. Where its index is damaged, it
+    /// still says so in its trailer, and one of the others has the index. `None` when nobody helps.
+    ///
+    /// # Errors
+    /// When the first one cannot be read, or nobody has its index.
+    pub(crate) fn of(
+        context: &Context,
+        first: &Origin,
+        others: Vec<Origin>,
+    ) -> Result<Option<Self>, Failure> {
+        if others.is_empty() {
+            return Ok(None);
+        }
+        let Known {
+            identity,
+            mut layout,
+        } = Known::of(first)?;
+        let warn = |text: &str| context.output.warn(&context.catalog, text);
+        let mut helping = Vec::new();
+        for other in others {
+            match Known::of(&other) {
+                Ok(there) if there.identity == identity => {
+                    // Its pieces may be right all the same.
+                    helping.push(other);
+                    let damage = match (&layout, &there.layout) {
+                        (_, Err(damage)) => damage.clone(),
+                        (Ok(_), Ok(_)) => continue,
+                        (Err(damage), Ok(_)) => {
+                            let damage = damage.clone();
+                            layout = there.layout;
+                            damage
+                        }
+                    };
+                    warn(&detail(&context.catalog, &damage));
+                }
+                Ok(_) => {
+                    let values = [("source", other.name().into())];
+                    warn(&context.catalog.fmt("warn-another-image", &values));
+                }
+                Err(failure) => warn(&detail(&context.catalog, &failure)),
             }
         }
+        let layout = layout?;
+        Ok((!helping.is_empty()).then_some(Self {
+            layout,
+            others: helping,
+        }))
     }
-    if sources.len() == 1 {
-        return Ok(None);
+
+    /// What the image consists of.
+    pub(crate) fn layout(&self) -> &Layout {
+        &self.layout
     }
-    let waiting = (usual_patience(), waiting(context));
-    Ok(Some(Several::of(wanted, sources, waiting)))
+
+    /// Who has it besides the first.
+    pub(crate) fn others(&self) -> &[Origin] {
+        &self.others
+    }
+
+    /// Opens a native image by way of all of them; `None` of one of another program. What somebody has wrong there is
+    /// not counted with what is read later on.
+    ///
+    /// # Errors
+    /// When all of them have something wrong there.
+    pub(crate) fn native(
+        &self,
+        context: &Context,
+        first: &Origin,
+    ) -> Result<Option<Native>, Failure> {
+        if !self.layout.is_native() {
+            return Ok(None);
+        }
+        let all = self.together(context, first);
+        native_of(&all, &all.name()).map(Some)
+    }
+
+    /// All of them as one.
+    pub(crate) fn together<'a>(&'a self, context: &Context, first: &'a Origin) -> Several<'a> {
+        let all = std::iter::once(first).chain(&self.others);
+        let sources = all.map(|one| (one.source(), rank(one))).collect();
+        let waiting = (usual_patience(), waiting(context));
+        Several::of(self.layout.clone(), sources, waiting)
+    }
+}
+
+/// What one of several says of its image.
+struct Known {
+    identity: Hash,
+    /// What it consists of, or how its index is damaged.
+    layout: Result<Layout, Failure>,
+}
+
+impl Known {
+    fn of(origin: &Origin) -> Result<Self, Failure> {
+        let file = origin.bytes();
+        let layout = match Layout::read_native(file) {
+            Ok(layout) => layout,
+            Err(_) => match Indexed::open(file).map_err(Failure::from) {
+                // A manager gives what it has, as one of another program.
+                Err(failure) if failure.code != Code::NotNative => {
+                    let damage = failure.about(&origin.name());
+                    let identity = Indexed::claimed(file).ok_or_else(|| damage.clone())?;
+                    return Ok(Self {
+                        identity,
+                        layout: Err(damage),
+                    });
+                }
+                _ => origin.layout()?,
+            },
+        };
+        Ok(Self {
+            identity: *layout.identity(),
+            layout: Ok(layout),
+        })
+    }
 }
 
 /// Says which sources turned out to be bad.

@@ -86,16 +86,20 @@ impl Trusted {
     }
 }
 
-/// Refuses an image of a repository or a cache that may not be received under this name.
+/// Refuses an image of a repository or a cache that may not be received under this name. Where others have it too, it
+/// is known already what it consists of.
 pub(crate) fn origin(
     context: &Context,
     named: &Path,
-    origin: &Origin,
+    (origin, layout): (&Origin, Option<&Layout>),
 ) -> Result<Option<Trusted>, Failure> {
     let Some(trust) = Trust::of(context)? else {
         return Ok(None);
     };
-    let layout = origin.layout()?;
+    let layout = match layout {
+        Some(layout) => layout.clone(),
+        None => origin.layout()?,
+    };
     let signature = carried(origin)?;
     trust.check(named, &layout, signature.as_deref()).map(Some)
 }
@@ -107,11 +111,11 @@ fn carried(origin: &Origin) -> Result<Option<Vec<u8>>, Failure> {
     Ok(carried.next().map(|one| one.content))
 }
 
-/// Refuses a native image that may not be restored.
+/// Refuses a native image that may not be restored. Where others have it too, it is known already what it consists of.
 pub(crate) fn native(
     context: &Context,
     named: &Path,
-    opened: Option<&Restorable>,
+    (opened, layout): (Option<&Restorable>, Option<&Layout>),
 ) -> Result<Option<Trusted>, Failure> {
     let Some(trust) = Trust::of(context)? else {
         return Ok(None);
@@ -119,13 +123,14 @@ pub(crate) fn native(
     // Of a stream nothing is known before it ends.
     let opened = opened.ok_or_else(|| Failure::new(Code::Unsigned, "-"))?;
     let about = |text: String| Failure::new(Code::Corrupt, text);
-    let (layout, signature) = match &opened.origin {
-        Origin::File(path, source) => {
-            let layout = Layout::read_native(source.stored());
-            let layout = layout.map_err(|error| about(error.to_string()))?;
-            (layout, beside(path)?)
-        }
-        Origin::Manager(image) => (image.layout().clone(), carried(&opened.origin)?),
+    let layout = match layout {
+        Some(layout) => Ok(layout.clone()),
+        None => Layout::read_native(opened.file()),
+    };
+    let layout = layout.map_err(|error| about(error.to_string()))?;
+    let signature = match &opened.origin {
+        Origin::File(path, _) => beside(path)?,
+        Origin::Manager(_) => carried(&opened.origin)?,
     };
     if layout.identity() != opened.native.identity() {
         return Err(about(opened.origin.name()));

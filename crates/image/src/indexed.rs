@@ -41,6 +41,14 @@ impl Indexed {
         }
     }
 
+    /// Who an image says it is in its trailer, whatever became of its index. Whoever believes that needs the index of
+    /// another copy.
+    pub fn claimed(file: &dyn ReadAt) -> Option<Hash> {
+        read_trailer(file)
+            .ok()
+            .map(|ending| ending.trailer.identity)
+    }
+
     /// The image's identity: the BLAKE3 hash of its index, which covers everything else.
     pub fn identity(&self) -> &Hash {
         &self.identity
@@ -126,7 +134,15 @@ fn not_whole(file: &dyn ReadAt, error: ImageError) -> ImageError {
     }
 }
 
-fn read_ending(file: &dyn ReadAt) -> Result<(Trailer, Index), ImageError> {
+/// A trailer and where it lies.
+struct Ending {
+    trailer: Trailer,
+    trailer_at: u64,
+    seek_at: u64,
+    seek_len: u64,
+}
+
+fn read_trailer(file: &dyn ReadAt) -> Result<Ending, ImageError> {
     let size = file.len();
     let from_end = |len: u64| {
         size.checked_sub(len)
@@ -141,7 +157,21 @@ fn read_ending(file: &dyn ReadAt) -> Result<(Trailer, Index), ImageError> {
     let seek_at = from_end(seek_len)?;
     let trailer_at = from_end(seek_len + TRAILER_LEN as u64)?;
     let trailer = read_vec(file, trailer_at, TRAILER_LEN as u64)?;
-    let trailer = Trailer::parse(&trailer.try_into().expect("read by that length"))?;
+    Ok(Ending {
+        trailer: Trailer::parse(&trailer.try_into().expect("read by that length"))?,
+        trailer_at,
+        seek_at,
+        seek_len,
+    })
+}
+
+fn read_ending(file: &dyn ReadAt) -> Result<(Trailer, Index), ImageError> {
+    let Ending {
+        trailer,
+        trailer_at,
+        seek_at,
+        seek_len,
+    } = read_trailer(file)?;
     let payload_at = trailer.index_offset.checked_add(SKIPPABLE_HEADER as u64);
     if payload_at.and_then(|at| at.checked_add(trailer.index_len)) != Some(trailer_at) {
         return Err(

@@ -12,6 +12,7 @@ mod kills;
 mod kit;
 mod known;
 mod login;
+mod mended;
 mod mounted;
 mod named;
 mod power;

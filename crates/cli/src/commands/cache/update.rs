@@ -11,7 +11,7 @@ use crate::failure::Failure;
 use crate::origin::{Origin, Via};
 use crate::place::{self, Located};
 use crate::receive::{Receiving, Terms};
-use crate::sources::{Sought, same_place, together};
+use crate::sources::{Shared, Sought, same_place};
 use crate::trust;
 
 /// Arguments.
@@ -56,15 +56,22 @@ impl Args {
         } else {
             from.hurried()
         };
-        let several = together(context, &from, &others)?;
+        let shared = Shared::of(context, &from, others)?;
+        let layout = shared.as_ref().map(Shared::layout);
+        let trusted = trust::origin(context, &named, (&from, layout))?;
+        let native = match &shared {
+            Some(all) => all.native(context, &from)?,
+            None => None,
+        };
+        let several = shared.as_ref().map(|all| all.together(context, &from));
         let receiving = Receiving {
             action: "cache-update",
             from: &from,
             among: several.as_ref(),
             to: &to,
-            native: None,
+            native: native.as_ref(),
             terms: self.terms,
-            trusted: trust::origin(context, &named, &from)?,
+            trusted,
         };
         receiving.run(context)
     }

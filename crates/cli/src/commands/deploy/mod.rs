@@ -25,8 +25,8 @@ use crate::origin::{Origin, Via};
 use crate::place::{self, Located};
 use crate::plan::{Plan, Value};
 use crate::receive::Terms;
-use crate::restorable::Restorable;
-use crate::sources::{Sought, tell_left_out, together};
+use crate::restorable::{Found, Restorable};
+use crate::sources::{Shared, Sought, tell_left_out};
 use crate::target::{as_planned, existing, refuse};
 use crate::trust::{self, Trusted};
 
@@ -82,33 +82,25 @@ impl Args {
             let names: Vec<&Path> = named.map(PathBuf::as_path).collect();
             context.teller.plans(context, "deploy", &names);
         }
-        let image = Restorable::named(context, &self.image).map_err(|failure| {
-            if failure.code != Code::NotNative {
-                return failure;
-            }
-            failure.with_hint(context.catalog.text("deploy-foreign"))
-        })?;
+        let (image, shared) = self.found(context)?;
         context.teller.identity(&image.identity());
         let device = place::device(&self.device)?;
         let facts = existing(&device)?;
         if let Some(facts) = &facts {
             refuse(&device, facts, &image)?;
         }
-        let trusted = trust::native(context, &self.image, Some(&image))?;
+        let layout = shared.as_ref().map(Shared::layout);
+        let trusted = trust::native(context, &self.image, (Some(&image), layout))?;
         let to = self.cached(context)?;
-        let others = self.others(context, &image)?;
-        let image = if others.is_empty() {
-            image
-        } else {
-            image.hurried()
-        };
-        let several = together(context, &image.origin, &others)?;
+        let several = shared
+            .as_ref()
+            .map(|all| all.together(context, &image.origin));
         let job = Job {
             context,
             args: self,
             restoring: Restoring::deploying(&self.image, &device, self.read_back),
             image: &image,
-            others: &others,
+            others: shared.as_ref().map_or(&[], Shared::others),
             among: several.as_ref(),
             device,
             facts,
@@ -120,13 +112,39 @@ impl Args {
         }
     }
 
+    /// The image, and who else has it: they give what is damaged of its index, its header and its bitmap, too.
+    fn found(&self, context: &Context) -> Result<(Restorable, Option<Shared>), Failure> {
+        let Found { origin, native } = Found::named(context, &self.image).map_err(|failure| {
+            if failure.code != Code::NotNative {
+                return failure;
+            }
+            failure.with_hint(context.catalog.text("deploy-foreign"))
+        })?;
+        if self.from.is_empty() {
+            let native = native?;
+            return Ok((Restorable { origin, native }, None));
+        }
+        let others = self.others(context, &origin)?;
+        let origin = if others.is_empty() {
+            origin
+        } else {
+            origin.hurried()
+        };
+        let shared = Shared::of(context, &origin, others)?;
+        let native = match (native, &shared) {
+            (Err(failure), Some(shared)) => shared.native(context, &origin)?.ok_or(failure)?,
+            (native, _) => native?,
+        };
+        Ok((Restorable { origin, native }, shared))
+    }
+
     /// Those that may help.
-    fn others(&self, context: &Context, image: &Restorable) -> Result<Vec<Origin>, Failure> {
+    fn others(&self, context: &Context, image: &Origin) -> Result<Vec<Origin>, Failure> {
         let inside = match ImageRef::parse(&self.image)? {
             ImageRef::Placed { image, .. } => Some(image),
             ImageRef::Path(_) => None,
         };
-        let file = image.origin.path().and_then(Path::file_name);
+        let file = image.path().and_then(Path::file_name);
         let name = match &inside {
             Some(inside) => inside.name(),
             None => file.and_then(OsStr::to_str).unwrap_or_default(),

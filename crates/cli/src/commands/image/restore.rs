@@ -137,7 +137,7 @@ impl Args {
         if let (Some(opened), Some(facts)) = (&opened, &facts) {
             refuse(&device, facts, opened)?;
         }
-        let trusted = trust::native(context, self.named(), opened.as_ref())?;
+        let trusted = trust::native(context, self.named(), (opened.as_ref(), None))?;
         match &opened {
             Some(opened) => context.teller.identity(&opened.identity()),
             // Of what comes by a pipe nothing else is known before.

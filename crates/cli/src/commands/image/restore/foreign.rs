@@ -56,7 +56,7 @@ impl From {
         match self {
             Self::File(path) => trust::foreign(context, named, path),
             Self::Manager(image) => {
-                trust::origin(context, named, &Origin::Manager(Arc::clone(image)))
+                trust::origin(context, named, (&Origin::Manager(Arc::clone(image)), None))
             }
         }
     }
