@@ -46,6 +46,14 @@ pub fn duration(time: Duration) -> String {
     }
 }
 
+/// A stretch of time that is guessed: `12 s`.
+pub fn guess(time: Duration) -> String {
+    match time.as_secs() {
+        seconds @ 0..60 => format!("{} s", seconds.max(1)),
+        _ => duration(time),
+    }
+}
+
 /// Bytes in a stretch of time: `123 MiB/s`.
 pub fn rate(count: u64, time: Duration) -> String {
     format!("{}/s", bytes(per_second(count, time)))

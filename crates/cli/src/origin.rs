@@ -220,7 +220,7 @@ const PATIENCE: &str = "AZUD_PATIENCE";
 const USUAL: Duration = Duration::from_mins(1);
 
 /// A manager that is one of several sources is waited for so long.
-const HURRY: Duration = Duration::from_secs(3);
+const HURRY: Duration = Duration::from_secs(1);
 
 /// How long somebody who went away is waited for.
 pub(crate) fn usual_patience() -> Duration {

@@ -29,7 +29,7 @@ use crate::opened::{is_itself, now};
 use crate::origin::{Origin, info_of};
 use crate::place::{self, Located};
 use crate::plan::{Plan, Value};
-use crate::sources::tell_left_out;
+use crate::sources::{given_json, given_rows, tell_troubles};
 use crate::table;
 use crate::trust::{self, Trusted};
 
@@ -226,7 +226,7 @@ impl Receiving<'_> {
             remember_hurts(context, self.from, &hurts);
         }
         if let Some(several) = self.among {
-            tell_left_out(context, several);
+            tell_troubles(context, several);
         }
         if done.is_err() && !gone.is_empty() {
             // What went is told even if the rest did not come.
@@ -380,6 +380,7 @@ impl Receiving<'_> {
             "resumed": report.resumed,
             "from_here": report.local,
             "from_source": report.source,
+            "sources": given_json(self.among),
             "damaged": report.damaged,
             "evicted": received.gone(),
             "former": former,
@@ -398,9 +399,12 @@ impl Receiving<'_> {
                 (label("resumed"), human::bytes(report.resumed)),
                 (label("from-here"), human::bytes(report.local)),
                 (label("from-source"), human::bytes(report.source)),
+            ];
+            rows.extend(given_rows(context, self.among));
+            rows.extend([
                 (label("time"), human::duration(time)),
                 (label("rate"), human::rate(report.size, time)),
-            ];
+            ]);
             rows.extend(keeping::row(context, *freed));
             let done = context.catalog.text(&format!("result-{}", self.action));
             format!("{done}\n{}", table::rows(&rows))

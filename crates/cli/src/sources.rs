@@ -8,10 +8,12 @@ use azud_core::code::Code;
 use azud_core::format::Hash;
 use azud_core::reference::{FolderRef, ImageRef, SubPath, Where};
 use azud_image::{Indexed, Native};
-use azud_store::assembly::Several;
+use azud_store::assembly::{Given, Several};
+use serde_json::{Value, json};
 
 use crate::commands::Context;
 use crate::failure::Failure;
+use crate::human;
 use crate::interrupt;
 use crate::origin::{Origin, Via, native_of, usual_patience};
 use crate::output::detail;
@@ -85,6 +87,8 @@ pub(crate) fn same_place(
 pub(crate) struct Shared {
     layout: Layout,
     others: Vec<Origin>,
+    /// Whether it was said that the index of the first is damaged.
+    told: bool,
 }
 
 impl Shared {
@@ -106,7 +110,7 @@ impl Shared {
             mut layout,
         } = Known::of(first)?;
         let warn = |text: &str| context.output.warn(&context.catalog, text);
-        let mut helping = Vec::new();
+        let (mut helping, mut told) = (Vec::new(), false);
         for other in others {
             match Known::of(&other) {
                 Ok(there) if there.identity == identity => {
@@ -118,6 +122,7 @@ impl Shared {
                         (Err(damage), Ok(_)) => {
                             let damage = damage.clone();
                             layout = there.layout;
+                            told = true;
                             damage
                         }
                     };
@@ -134,6 +139,7 @@ impl Shared {
         Ok((!helping.is_empty()).then_some(Self {
             layout,
             others: helping,
+            told,
         }))
     }
 
@@ -145,6 +151,25 @@ impl Shared {
     /// Who has it besides the first.
     pub(crate) fn others(&self) -> &[Origin] {
         &self.others
+    }
+
+    /// Opens by way of all of them what the first one alone has wrong, and says so.
+    ///
+    /// # Errors
+    /// `failure`, which is why the first one cannot be opened, where nobody helps; what the others have wrong, too.
+    pub(crate) fn instead(
+        &self,
+        context: &Context,
+        (first, failure): (&Origin, Failure),
+    ) -> Result<Native, Failure> {
+        let Some(native) = self.native(context, first)? else {
+            return Err(failure);
+        };
+        if !self.told {
+            let text = detail(&context.catalog, &failure);
+            context.output.warn(&context.catalog, &text);
+        }
+        Ok(native)
     }
 
     /// Opens a native image by way of all of them; `None` of one of another program. What somebody has wrong there is
@@ -205,14 +230,49 @@ impl Known {
     }
 }
 
-/// Says which sources turned out to be bad.
-pub(crate) fn tell_left_out(context: &Context, several: &Several<'_>) {
-    for source in several.left_out() {
-        let text = context
-            .catalog
-            .fmt("warn-bad-source", &[("source", source.into())]);
+/// Says which sources turned out to be bad, and which were silent.
+pub(crate) fn tell_troubles(context: &Context, several: &Several<'_>) {
+    let warn = |key, source: &str, count: u64| {
+        let values = [("source", source.into()), ("count", count.into())];
+        let text = context.catalog.fmt(key, &values);
         context.output.warn(&context.catalog, &text);
+    };
+    for (source, given) in several.given() {
+        match given {
+            Given { is_out: true, .. } => warn("warn-bad-source", &source, given.wrong),
+            Given { wrong: 1.., .. } => warn("warn-wrong-bytes", &source, given.wrong),
+            _ => {}
+        }
+        if given.silent > 0 {
+            warn("warn-silent-source", &source, given.silent);
+        }
     }
+}
+
+/// What each of them gave, for programs; nothing where there is one alone.
+pub(crate) fn given_json(among: Option<&Several<'_>>) -> Option<Value> {
+    let all = among?.given().into_iter().map(|(source, given)| {
+        json!({
+            "source": source,
+            "bytes": given.bytes,
+            "wrong": given.wrong,
+            "silent": given.silent,
+            "left_out": given.is_out,
+        })
+    });
+    Some(all.collect())
+}
+
+/// What each of them gave, as rows of a result.
+pub(crate) fn given_rows(context: &Context, among: Option<&Several<'_>>) -> Vec<(String, String)> {
+    let all = among.map(Several::given).into_iter().flatten();
+    let row = |(source, given): (String, Given)| {
+        let label = context
+            .catalog
+            .fmt("label-from-one", &[("source", source.into())]);
+        (label, human::bytes(given.bytes))
+    };
+    all.map(row).collect()
 }
 
 /// What is at this computer is asked before what has to serve others too.

@@ -730,6 +730,7 @@ progress-of = { $done } of { $total }
 progress-left = { $time } left
 progress-done = { $phase }: { $time }
 progress-end = { $phase }: { $done } in { $time }, { $rate }
+progress-short = { $phase }: { $done }
 
 ## Plans and results
 
@@ -782,6 +783,7 @@ label-frames = Frames
 label-remains = Left unfinished
 label-from-here = From images here
 label-from-source = From the source
+label-from-one = – of it from { $source }
 label-there = Held there
 label-brought = Brought
 label-unchanged = There already
@@ -1131,6 +1133,14 @@ hint-for-all = --for-all is for managers (--protocol http); of other servers, th
 hint-via-http = A manager that is known is reached over HTTPS: azud repo add ADDRESS --protocol http
 warn-another-image = { $source } has another image and is left aside
 warn-bad-source = { $source } gave wrong bytes or changed, and was not asked any more. Check what is there (“azud image verify”)
+warn-wrong-bytes = { $count ->
+    [one] { $source } gave wrong bytes once; others were asked for these
+   *[other] { $source } gave wrong bytes { $count } times; others were asked for these
+}. Check what is there (“azud image verify”)
+warn-silent-source = { $count ->
+    [one] { $source } did not answer once; others were asked for that
+   *[other] { $source } did not answer { $count } times; others were asked for that
+}
 hint-view-read-only = A view of a manager is for reading. What is sent to it goes by its name: azud image create DEVICE REPO:NAME
 result-repo-unmount = Unmounted
 result-repo-import = Images brought

@@ -730,6 +730,7 @@ progress-of = { $done } de { $total }
 progress-left = faltan { $time }
 progress-done = { $phase }: { $time }
 progress-end = { $phase }: { $done } en { $time }, { $rate }
+progress-short = { $phase }: { $done }
 
 ## Planes y resultados
 
@@ -782,6 +783,7 @@ label-frames = Tramas
 label-remains = Dejado a medias
 label-from-here = De imágenes de aquí
 label-from-source = Del origen
+label-from-one = – de ello, de { $source }
 label-there = Ya está allí
 label-brought = Traídas
 label-unchanged = Ya estaban
@@ -1131,6 +1133,14 @@ hint-for-all = --for-all es para gestores (--protocol http); en los demás servi
 hint-via-http = A un gestor conocido se llega por HTTPS: azud repo add DIRECCIÓN --protocol http
 warn-another-image = { $source } tiene otra imagen y se deja de lado
 warn-bad-source = { $source } dio bytes erróneos o cambió, y no se le pidió nada más. Compruebe lo que hay allí («azud image verify»)
+warn-wrong-bytes = { $count ->
+    [one] { $source } dio bytes erróneos una vez; se pidieron a otros
+   *[other] { $source } dio bytes erróneos { $count } veces; se pidieron a otros
+}. Compruebe lo que hay allí («azud image verify»)
+warn-silent-source = { $count ->
+    [one] { $source } no respondió una vez; se pidió a otros
+   *[other] { $source } no respondió { $count } veces; se pidió a otros
+}
 hint-view-read-only = La vista de un gestor es solo para leer. Lo que se le envía va por su nombre: azud image create DISPOSITIVO REPO:NOMBRE
 result-repo-unmount = Desmontado
 result-repo-import = Imágenes traídas

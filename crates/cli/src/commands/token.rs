@@ -124,9 +124,7 @@ impl Create {
         let mut value = shown(&token);
         value["action"] = "token-create".into();
         value["token"] = secret.text().into();
-        context
-            .output
-            .answer(&value, || with_note(context, secret.text(), "token-once"));
+        answer(context, &value, (secret.text(), "token-once"));
         Ok(())
     }
 }
@@ -170,9 +168,7 @@ impl MakeCode {
             "role": promise.role,
             "lasts": CODE_LASTS.as_secs(),
         });
-        context
-            .output
-            .answer(&value, || with_note(context, &code, "token-code-once"));
+        answer(context, &value, (&code, "token-code-once"));
         Ok(())
     }
 }
@@ -246,12 +242,12 @@ impl Revoke {
     }
 }
 
-/// A secret and what is to be known of it; alone where it goes into a file.
-fn with_note(context: &Context, secret: &str, note: &str) -> String {
-    if context.output.mode().quiet {
-        return secret.to_owned();
+/// A secret, alone on its way into a file; people are told beside it what is to be known of it.
+fn answer(context: &Context, value: &Value, (secret, note): (&str, &str)) {
+    context.output.answer(value, || secret.to_owned());
+    if !context.output.mode().quiet {
+        context.output.note(&context.catalog.text(note));
     }
-    format!("{secret}\n{}", context.catalog.text(note))
 }
 
 fn when(seconds: u64) -> String {

@@ -58,6 +58,9 @@ struct Running {
     bar: Option<ProgressBar>,
 }
 
+/// What took less was done along with what went before: no rate would be true.
+const SHORT: Duration = Duration::from_millis(100);
+
 /// Shows the progress of one command. Drop it before printing the result: that takes the bar away.
 pub struct Reporter<'a> {
     catalog: &'a Catalog,
@@ -188,7 +191,7 @@ impl<'a> Reporter<'a> {
         text += "/s";
         if let Some(left) = reading.left {
             text += ", ";
-            let left = human::duration(left).into();
+            let left = human::guess(left).into();
             text += &self.catalog.fmt("progress-left", &[("time", left)]);
         }
         text
@@ -201,8 +204,13 @@ impl<'a> Reporter<'a> {
             let values = [("phase", phase), ("time", human::duration(time).into())];
             return self.catalog.fmt("progress-done", &values);
         }
+        let key = if time < SHORT {
+            "progress-short"
+        } else {
+            "progress-end"
+        };
         self.catalog.fmt(
-            "progress-end",
+            key,
             &[
                 ("phase", self.phase(running.phase).into()),
                 ("done", human::bytes(reading.done).into()),
@@ -326,7 +334,7 @@ mod tests {
         assert_eq!(lines.len(), 3, "{err}");
         assert_eq!(
             lines[0],
-            "Capturing: 50.0 % 500 MiB of 1000 MiB, 100 MiB/s, 5.0 s left"
+            "Capturing: 50.0 % 500 MiB of 1000 MiB, 100 MiB/s, 5 s left"
         );
         assert_eq!(lines[2], "Capturing: 1000 MiB in 10.0 s, 100 MiB/s");
     }

@@ -3,8 +3,9 @@
 use std::fs;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
 use azud_testkit::proxy::{Harm, Proxy};
@@ -15,6 +16,8 @@ use crate::server::{Manager, Room, refusal};
 use crate::{MIB, bytes, image, noise, same};
 
 const NAME: &str = "aula1/win.img";
+/// Longer than one of several is waited for before the others are asked, shorter than all of them are.
+const ABSENCE: Duration = Duration::from_secs(5);
 
 /// A client that knows a manager, and has a stick with the same image.
 struct Scene {
@@ -65,6 +68,22 @@ pub(crate) fn warned(said: &Said, of: &str) -> bool {
     warnings.into_iter().any(|text| text.contains(of))
 }
 
+/// What a source gave, as the result tells: of right bytes, how often others, and how often none.
+fn gave(said: &Said, source: &str) -> Result<(u64, u64, u64)> {
+    let all = said.done()?["sources"].as_array().context("sources")?;
+    let name = |one: &&serde_json::Value| {
+        one["source"]
+            .as_str()
+            .is_some_and(|name| name.contains(source))
+    };
+    let one = all.iter().find(name).with_context(|| format!("{all:?}"))?;
+    Ok((
+        bytes(one, "bytes")?,
+        bytes(one, "wrong")?,
+        bytes(one, "silent")?,
+    ))
+}
+
 /// Makes other bytes of most of an image; its ending stays.
 pub(crate) fn spoil(path: &Path) -> Result<()> {
     let mut bytes = fs::read(path)?;
@@ -83,6 +102,53 @@ fn a_stick_with_bad_bytes_is_found_out_and_the_manager_gives_the_image() -> Resu
     let said = scene.update(&[stick, "REPO:aula1/win"])?;
     said.done()?;
     ensure!(warned(&said, stick), "{:?}", said.lines);
+    let all = bytes(said.done()?, "from_source")?;
+    let [bad, good] = [stick, "127.0.0.1"].map(|source| gave(&said, source));
+    let (bad, good) = (bad?, good?);
+    ensure!(
+        bad.1 >= 3 && good.0 > 0 && (good.1, good.2) == (0, 0),
+        "{bad:?} {good:?}"
+    );
+    ensure!(bad.0 + good.0 >= all, "{bad:?} {good:?} {all}");
+    same(&scene.there(), &scene.here)
+}
+
+#[test]
+fn one_wrong_byte_and_one_silence_are_told() -> Result<()> {
+    let scene = Scene::new(78)?;
+    let stick = text(&scene.stick);
+    // In all pieces of a stretch, so that whoever gives one of them is told; few enough that it goes on.
+    let mut there = fs::read(&scene.stick)?;
+    there[8 * MIB] ^= 1;
+    fs::write(&scene.stick, there)?;
+    let said = scene.update(&[stick, "REPO:aula1/win"])?;
+    ensure!(warned(&said, "gave wrong bytes once"), "{:?}", said.lines);
+    ensure!(gave(&said, stick)?.1 == 1, "{:?}", said.lines);
+    same(&scene.there(), &scene.here)?;
+
+    // For a while nobody is there.
+    fs::remove_file(&scene.here)?;
+    let manager = scene.manager.as_ref().context("a manager")?;
+    let address = SocketAddr::new(Ipv4Addr::LOCALHOST.into(), manager.port);
+    let (last, gone) = (Arc::new(AtomicU64::new(u64::MAX)), OnceLock::new());
+    let until = Arc::clone(&last);
+    let proxy = Proxy::of_bytes(address, move |number| {
+        match number.checked_sub(until.load(Ordering::Relaxed)) {
+            None => Harm::None,
+            Some(0..6) => Harm::Cut(3 * MIB as u64),
+            _ if gone.get_or_init(Instant::now).elapsed() < ABSENCE => Harm::Cut(0),
+            _ => Harm::None,
+        }
+    })?;
+    scene.room.know_at(proxy.port(), &manager.pin, "read")?;
+    last.store(proxy.connections(), Ordering::Relaxed);
+    let said = scene.update(&["REPO:aula1/win", "REPO:aula1/win"])?;
+    ensure!(warned(&said, "did not answer"), "{:?}", said.lines);
+    let all = said.done()?["sources"].as_array().context("sources")?;
+    ensure!(
+        all.iter().any(|one| one["silent"].as_u64() > Some(0)),
+        "{all:?}"
+    );
     same(&scene.there(), &scene.here)
 }
 

@@ -42,7 +42,7 @@ pub use inbox::{Inbox, Incoming};
 pub use local::{FileSource, INDEX, identity, known_layout};
 pub use remains::{clear as clear_remains, of as remains};
 pub use report::{Facts, Moving, Prospect, Report, Way};
-pub use several::Several;
+pub use several::{Given, Several};
 
 /// An image to be received.
 pub struct Assembly<'a> {

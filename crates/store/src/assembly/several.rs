@@ -23,6 +23,8 @@ pub struct Several<'a> {
     wanted: Layout,
     sources: Vec<&'a dyn Source>,
     roster: Mutex<Roster>,
+    /// What each gave so far.
+    given: Mutex<Vec<Given>>,
     begun: Instant,
     /// When somebody gave the right bytes last, or was first asked for them in vain.
     answered: Mutex<Option<Instant>>,
@@ -30,6 +32,19 @@ pub struct Several<'a> {
     /// Whether somebody waits already.
     waiting: AtomicBool,
     go_on: Box<GoOn<'a>>,
+}
+
+/// What a source gave.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Given {
+    /// Right bytes.
+    pub bytes: u64,
+    /// How often it gave others.
+    pub wrong: u64,
+    /// How often it gave none.
+    pub silent: u64,
+    /// Whether it is not asked any more: it gave wrong bytes too often, or has another image by now.
+    pub is_out: bool,
 }
 
 /// Whether it is waited on. At the beginning of each waiting it hears how long that lasts at most.
@@ -55,6 +70,7 @@ impl<'a> Several<'a> {
         let ranks = sources.iter().map(|(_, rank)| *rank);
         Self {
             roster: Mutex::new(Roster::new(ranks)),
+            given: Mutex::new(vec![Given::default(); sources.len()]),
             sources: sources.into_iter().map(|(source, _)| source).collect(),
             wanted,
             begun: Instant::now(),
@@ -65,12 +81,24 @@ impl<'a> Several<'a> {
         }
     }
 
-    /// The names of those that are not asked any more: they gave wrong bytes, or have another image by now.
-    pub fn left_out(&self) -> Vec<String> {
-        let roster = self.roster();
-        let out = self.sources.iter().enumerate();
-        let out = out.filter(|(number, _)| roster.is_out(*number));
-        out.map(|(_, source)| source.name()).collect()
+    /// What each gave so far, with its name.
+    pub fn given(&self) -> Vec<(String, Given)> {
+        let names = self.sources.iter().map(|source| source.name());
+        names.zip(self.lock_given().iter().copied()).collect()
+    }
+
+    /// Counts what came of asking for so many bytes, and tells whom to ask from now on.
+    fn tell(&self, number: usize, answer: Answer, len: usize) {
+        let mut roster = self.roster();
+        roster.tell(number, answer, self.begun.elapsed());
+        let given = &mut self.lock_given()[number];
+        match answer {
+            Answer::Good => given.bytes += len as u64,
+            Answer::Lied => given.wrong += 1,
+            Answer::Failed => given.silent += 1,
+            Answer::Changed => {}
+        }
+        given.is_out = roster.is_out(number);
     }
 
     fn roster(&self) -> MutexGuard<'_, Roster> {
@@ -94,7 +122,7 @@ impl<'a> Several<'a> {
                 Err(SourceError::Changed) => Answer::Changed,
                 Err(_) => Answer::Failed,
             };
-            self.roster().tell(number, answer, self.begun.elapsed());
+            self.tell(number, answer, buf.len());
             match (answer, given) {
                 (Answer::Good, _) => {
                     *self.lock_answered() = Some(Instant::now());
@@ -138,6 +166,10 @@ impl<'a> Several<'a> {
             "no source is left that gives the right bytes",
         );
         SourceError::Permanent(io::Error::other(left))
+    }
+
+    fn lock_given(&self) -> MutexGuard<'_, Vec<Given>> {
+        self.given.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn lock_answered(&self) -> MutexGuard<'_, Option<Instant>> {

@@ -26,7 +26,7 @@ use crate::place::{self, Located};
 use crate::plan::{Plan, Value};
 use crate::receive::Terms;
 use crate::restorable::{Found, Restorable};
-use crate::sources::{Shared, Sought, tell_left_out};
+use crate::sources::{Shared, Sought, tell_troubles};
 use crate::target::{as_planned, existing, refuse};
 use crate::trust::{self, Trusted};
 
@@ -132,7 +132,7 @@ impl Args {
         };
         let shared = Shared::of(context, &origin, others)?;
         let native = match (native, &shared) {
-            (Err(failure), Some(shared)) => shared.native(context, &origin)?.ok_or(failure)?,
+            (Err(failure), Some(shared)) => shared.instead(context, (&origin, failure))?,
             (native, _) => native?,
         };
         Ok((Restorable { origin, native }, shared))
@@ -286,7 +286,7 @@ impl Job<'_> {
         });
         drop(progress);
         if let Some(several) = self.among {
-            tell_left_out(context, several);
+            tell_troubles(context, several);
         }
         let (target, restored) = finished(context, target, done)?;
         let identity = self.image.identity();

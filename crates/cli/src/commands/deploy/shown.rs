@@ -7,6 +7,7 @@ use serde_json::json;
 use super::Job;
 use crate::human;
 use crate::receive::{Received, word};
+use crate::sources::{given_json, given_rows};
 use crate::table;
 
 /// What was done.
@@ -33,6 +34,7 @@ impl Job<'_> {
             "resumed": report.map(|report| report.resumed),
             "from_here": report.map(|report| report.local),
             "from_source": from_source,
+            "sources": given_json(self.among),
             "received": self.received(),
             "evicted": received.map(|(_, received)| received.gone()),
             "content": restored.content,
@@ -49,8 +51,9 @@ impl Job<'_> {
                 rows.push((label("resumed"), human::bytes(report.resumed)));
                 rows.push((label("from-here"), human::bytes(report.local)));
             }
+            rows.push((label("from-source"), human::bytes(from_source)));
+            rows.extend(given_rows(context, self.among));
             rows.extend([
-                (label("from-source"), human::bytes(from_source)),
                 (label("written"), human::bytes(restored.written)),
                 (label("kept"), human::bytes(restored.kept)),
                 (label("time"), human::duration(time)),
