@@ -213,7 +213,8 @@ fn failure_text(catalog: &Catalog, failure: &Failure) -> String {
     text
 }
 
-fn message(catalog: &Catalog, failure: &Failure) -> String {
+/// What failed, in general and in this case.
+pub(crate) fn message(catalog: &Catalog, failure: &Failure) -> String {
     let parts = [catalog.summary(failure.code), detail(catalog, failure)];
     let parts = parts.into_iter().filter(|part| !part.is_empty());
     parts.collect::<Vec<_>>().join(": ")
@@ -246,7 +247,7 @@ fn in_words(catalog: &Catalog, words: &Words) -> Option<String> {
 }
 
 /// The causes; what the system says has its own words.
-fn causes(catalog: &Catalog, failure: &Failure) -> Vec<String> {
+pub(crate) fn causes(catalog: &Catalog, failure: &Failure) -> Vec<String> {
     let words = failure.words.iter().flat_map(|words| &words.causes);
     let words = words.map(Option::as_ref);
     let words = words.chain(std::iter::repeat(None));
@@ -267,7 +268,7 @@ fn values(catalog: &Catalog, words: &Words) -> Vec<(&'static str, FluentValue<'s
 }
 
 /// The exact remedy where there is one, line by line in the user's language.
-fn hint(catalog: &Catalog, failure: &Failure) -> String {
+pub(crate) fn hint(catalog: &Catalog, failure: &Failure) -> String {
     let own = failure.words.as_ref().and_then(|words| {
         let key = format!("detail-{}.hint", words.key);
         catalog.find(&key, &values(catalog, words))

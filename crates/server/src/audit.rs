@@ -36,7 +36,13 @@ const WAITING: usize = 1024;
 const PATH: usize = 512;
 const FILE: &str = "audit.log";
 /// Nobody's actions, or many a second: `/metrics` counts them.
-const COMMON: [&str; 4] = ["/health", "/metrics", "/v1/reports", "/v1/room"];
+const COMMON: [&str; 5] = [
+    "/health",
+    "/metrics",
+    "/v1/reports",
+    "/v1/room",
+    "/v1/token",
+];
 
 /// Whose token was accepted.
 #[derive(Debug, Clone)]

@@ -3,6 +3,7 @@
 //! Architecture invariants: asynchronous at the edge only (`listen`, `routes`), all that touches disks
 //! runs on threads that may block; images are found by the store and nowhere else; a secret is kept as a hash.
 
+mod allowed;
 mod audit;
 mod authority;
 mod codes;
@@ -154,8 +155,9 @@ pub fn serve(options: &Options, ready: impl FnOnce(&Ready)) -> Result<()> {
         attempts: login::Attempts::default(),
         reports: Arc::clone(&reports),
         metrics: Arc::default(),
+        read_only: options.read_only,
     };
-    let api = audited(routes::api(shared, options.read_only), audit);
+    let api = audited(routes::api(shared), audit);
     runtime.block_on(async {
         let stop = stopped().map_err(ServerError::Start)?;
         let stop = async move {

@@ -25,6 +25,7 @@ use utoipa::{IntoParams, ToSchema};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
+use crate::allowed;
 use crate::gate::{Gate, Roles, takes_nothing};
 use crate::grant::Grant;
 use crate::history;
@@ -54,6 +55,8 @@ pub(crate) struct Shared {
     pub(crate) attempts: Attempts,
     pub(crate) reports: Arc<Reports>,
     pub(crate) metrics: Arc<Metrics>,
+    /// Whether nothing is taken from anybody.
+    pub(crate) read_only: bool,
 }
 
 impl FromRef<Arc<Shared>> for AllReports {
@@ -86,14 +89,15 @@ pub(crate) fn described() -> Described {
             .merge(side::routes())
             .merge(history::routes())
             .merge(reports::telling())
-            .merge(metrics::routes()),
+            .merge(metrics::routes())
+            .merge(allowed::routes()),
         watch: reports::watching(),
         write: upload::routes().merge(rollback::routes()),
     }
 }
 
 /// The whole API.
-pub(crate) fn api(shared: Shared, read_only: bool) -> Router {
+pub(crate) fn api(shared: Shared) -> Router {
     let shared = Arc::new(shared);
     let Described {
         open,
@@ -103,7 +107,7 @@ pub(crate) fn api(shared: Shared, read_only: bool) -> Router {
     } = described();
     let of = |routes: OpenApiRouter<_>| Router::from(routes).with_state(Arc::clone(&shared));
     let (mut read, mut watch, write) = (of(read), of(watch), of(write));
-    if read_only {
+    if shared.read_only {
         // Who only reads out what others made takes nothing from anybody.
         read = read.merge(write.route_layer(from_fn(takes_nothing)));
     } else {

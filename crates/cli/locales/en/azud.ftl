@@ -265,6 +265,7 @@ doctor-area-config = Configuration
 doctor-area-site = Site
 doctor-area-mounts = Mounts
 doctor-area-clocks = Clocks
+doctor-area-managers = Managers
 doctor-area-space = Room
 doctor-area-stages = Unfinished work
 doctor-area-cache = Cache
@@ -409,6 +410,38 @@ doctor-stage-abandoned = { $path } was left by a run that was killed
     .why = It takes room. Any command on the folder clears it away.
     .remedy = sudo azud image list { $dir }
 doctor-stages-unknown = { $path } cannot be looked through: { $why }
+
+doctor-no-managers = No manager is known here
+doctor-managers-unknown = It cannot be read which managers are known here: { $why }
+doctor-manager-answers = The manager { $host } answers in { $milliseconds } ms{ $allows ->
+    [read] ; the token is for reading
+    [write] ; the token is for reading and writing
+    [admin] ; the token is for everything
+    [read-only] ; it only reads out what it has
+   *[other] {""}
+}
+doctor-manager-unasked = The manager { $host } was not asked: { $why }
+doctor-manager-unusable = What is kept here of the manager { $host } is of no use: { $why }
+    .why = It cannot be asked for anything.
+    .remedy = { $hint }
+doctor-manager-silent = The manager { $host } says nothing within { $seconds } s
+    .why = Its images can be neither fetched nor sent until it does.
+    .remedy = See whether its computer is on, the address and the network are right, and firewalls let port { $port } pass.
+doctor-manager-unreachable = The manager { $host } does not answer at port { $port }: { $why }
+    .why = Its images can be neither fetched nor sent until it does.
+    .remedy = See whether “azud serve” runs there and listens at this address and port, and the network is right.
+doctor-manager-untrusted = The manager { $host } is not the one that is known here: another authority answers
+    .why = It may be somebody else in its place, so it is not asked for anything and not sent anything.
+    .remedy = { $hint }
+doctor-manager-refused = The manager { $host } does not let this computer in: { $why }
+    .why = Its images can be neither fetched nor sent.
+    .remedy = { $hint }
+doctor-manager-odd = The manager { $host } does not answer as it should: { $why }
+    .why = Its images can be neither fetched nor sent until it does.
+    .remedy = { $hint }
+doctor-manager-clock = The clock of the manager { $host } is { $seconds } s from this computer's
+    .why = Tokens end by the manager's clock, and the dates of images, former versions and reports do not fit together.
+    .remedy = On both computers: sudo timedatectl set-ntp true
 
 doctor-cache = The cache { $device } is mounted at { $path }
 doctor-cache-read-only = The cache { $device } is mounted at { $path }, read-only

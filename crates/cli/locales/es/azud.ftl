@@ -265,6 +265,7 @@ doctor-area-config = Configuración
 doctor-area-site = Centro
 doctor-area-mounts = Montajes
 doctor-area-clocks = Relojes
+doctor-area-managers = Gestores
 doctor-area-space = Espacio
 doctor-area-stages = Trabajo sin terminar
 doctor-area-cache = Caché
@@ -409,6 +410,38 @@ doctor-stage-abandoned = { $path } quedó de una ejecución que murió
     .why = Ocupa espacio. Cualquier orden sobre la carpeta lo retira.
     .remedy = sudo azud image list { $dir }
 doctor-stages-unknown = No se puede recorrer { $path }: { $why }
+
+doctor-no-managers = Aquí no se conoce ningún gestor
+doctor-managers-unknown = No se puede leer qué gestores se conocen aquí: { $why }
+doctor-manager-answers = El gestor { $host } responde en { $milliseconds } ms{ $allows ->
+    [read] ; el token es para leer
+    [write] ; el token es para leer y escribir
+    [admin] ; el token es para todo
+    [read-only] ; solo deja leer lo que tiene
+   *[other] {""}
+}
+doctor-manager-unasked = No se ha preguntado al gestor { $host }: { $why }
+doctor-manager-unusable = Lo que se guarda aquí del gestor { $host } no sirve: { $why }
+    .why = No se le puede pedir nada.
+    .remedy = { $hint }
+doctor-manager-silent = El gestor { $host } no dice nada en { $seconds } s
+    .why = Mientras no responda, sus imágenes no se pueden traer ni se le pueden enviar.
+    .remedy = Compruebe que su equipo está encendido, que la dirección y la red están bien y que los cortafuegos dejan pasar el puerto { $port }.
+doctor-manager-unreachable = El gestor { $host } no responde en el puerto { $port }: { $why }
+    .why = Mientras no responda, sus imágenes no se pueden traer ni se le pueden enviar.
+    .remedy = Compruebe que «azud serve» funciona allí y escucha en esta dirección y este puerto, y que la red está bien.
+doctor-manager-untrusted = El gestor { $host } no es el que se conoce aquí: responde otra autoridad
+    .why = Puede ser otro en su lugar, así que no se le pide ni se le envía nada.
+    .remedy = { $hint }
+doctor-manager-refused = El gestor { $host } no deja entrar a este equipo: { $why }
+    .why = Sus imágenes no se pueden traer ni se le pueden enviar.
+    .remedy = { $hint }
+doctor-manager-odd = El gestor { $host } no responde como debe: { $why }
+    .why = Mientras no lo haga, sus imágenes no se pueden traer ni se le pueden enviar.
+    .remedy = { $hint }
+doctor-manager-clock = El reloj del gestor { $host } está a { $seconds } s del de este equipo
+    .why = Los tokens caducan según el reloj del gestor, y las fechas de imágenes, versiones anteriores e informes no casan.
+    .remedy = En ambos equipos: sudo timedatectl set-ntp true
 
 doctor-cache = La caché { $device } está montada en { $path }
 doctor-cache-read-only = La caché { $device } está montada en { $path }, de solo lectura

@@ -1,5 +1,6 @@
 //! The manager and its clients, through the real program over real TLS on loopback.
 
+mod asked;
 mod broken;
 mod deploy;
 mod deployed;

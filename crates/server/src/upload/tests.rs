@@ -86,8 +86,9 @@ impl Site {
                 Arc::new(crate::events::Events::new()),
             ),
             metrics: Arc::default(),
+            read_only: false,
         };
-        let api = api(shared, false);
+        let api = api(shared);
         Self {
             dir,
             api,

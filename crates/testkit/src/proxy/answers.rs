@@ -34,6 +34,10 @@ pub enum Answer {
     Former,
     /// The server has an error.
     Error,
+    /// It says that it was given at another time, as HTTP writes it.
+    Dated(&'static str),
+    /// The server does not know what is asked for, as one of an older version.
+    Unknown,
 }
 
 /// Who the proxy says it is, and whom it believes.
@@ -194,6 +198,20 @@ fn harmed(answer: &Whole, right: &[u8], harm: Answer, former: &[u8]) -> Vec<u8> 
         Answer::Error => {
             b"HTTP/1.1 500 Internal Server Error\r\ncontent-length: 2\r\n\r\n{}".to_vec()
         }
+        Answer::Dated(date) => {
+            let lines = head.split_inclusive("\r\n");
+            let head: String = lines
+                .map(|line| {
+                    if line.starts_with("date: ") {
+                        format!("date: {date}\r\n")
+                    } else {
+                        line.to_owned()
+                    }
+                })
+                .collect();
+            [head.as_bytes(), body].concat()
+        }
+        Answer::Unknown => b"HTTP/1.1 404 Not Found\r\ncontent-length: 2\r\n\r\n{}".to_vec(),
     }
 }
 

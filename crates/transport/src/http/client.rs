@@ -168,6 +168,14 @@ impl Client {
         self.ask(request, headers, name)
     }
 
+    /// Whatever is answered within a time, a refusal too.
+    pub(super) fn get_within(&self, path: &str, patience: Duration) -> Result<Response<Body>> {
+        let request = self.agent.get(self.url(path));
+        let request = request.config().timeout_global(Some(patience)).build();
+        let answer = request.header("Authorization", &self.bearer).call();
+        answer.map_err(|error| failed(&self.host, error))
+    }
+
     fn ask(
         &self,
         request: RequestBuilder<WithoutBody>,
@@ -211,6 +219,11 @@ impl Client {
         name: &str,
     ) -> Result<Response<Body>> {
         let response = answer.map_err(|error| failed(&self.host, error))?;
+        self.said(response, name)
+    }
+
+    /// An answer, unless it is a refusal.
+    pub(super) fn said(&self, response: Response<Body>, name: &str) -> Result<Response<Body>> {
         if response.status().is_success() {
             return Ok(response);
         }

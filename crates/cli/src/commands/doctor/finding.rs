@@ -7,7 +7,7 @@ use serde_json::{Map, Value as Json, json};
 use crate::failure::Failure;
 use crate::human::printable;
 use crate::i18n::Catalog;
-use crate::output::detail;
+use crate::output::{causes, detail, hint, message};
 
 /// How it stands, the worst last.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
@@ -44,8 +44,21 @@ pub(super) enum Said {
     Purpose(&'static str),
     /// English words of the program or the system, with others' among their terms.
     Term(String),
-    /// What an error says.
-    Failure(Box<Failure>),
+    /// A part of what an error says.
+    Failure(Part, Box<Failure>),
+}
+
+/// Of what an error says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Part {
+    /// What failed in this case.
+    Detail,
+    /// The same, with what its code means before it.
+    Message,
+    /// Why.
+    Causes,
+    /// What to do.
+    Hint,
 }
 
 /// What was found. The catalogue says it: `doctor-<key>`, and why it matters (`.why`) and what to do
@@ -95,8 +108,14 @@ impl Finding {
     }
 
     /// Why it could not be looked at.
-    pub(super) fn because(mut self, failure: Failure) -> Self {
-        self.values.push(("why", Said::Failure(Box::new(failure))));
+    pub(super) fn because(self, failure: Failure) -> Self {
+        self.part("why", (Part::Detail, failure))
+    }
+
+    /// A part of what an error says.
+    pub(super) fn part(mut self, name: &'static str, (part, failure): (Part, Failure)) -> Self {
+        let said = Said::Failure(part, Box::new(failure));
+        self.values.push((name, said));
         self
     }
 
@@ -112,7 +131,12 @@ impl Finding {
             Said::Text(text) => text.clone(),
             Said::Purpose(key) => catalog.text(&format!("doctor-for-{key}")),
             Said::Term(text) => catalog.term(text),
-            Said::Failure(failure) => detail(catalog, failure),
+            Said::Failure(part, failure) => match part {
+                Part::Detail => detail(catalog, failure),
+                Part::Message => message(catalog, failure),
+                Part::Causes => causes(catalog, failure).join(": "),
+                Part::Hint => hint(catalog, failure),
+            },
         };
         values.map(|(name, said)| (*name, text(said))).collect()
     }

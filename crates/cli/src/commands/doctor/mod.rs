@@ -8,6 +8,7 @@ mod cache;
 mod clock;
 mod finding;
 mod kernel;
+mod managers;
 mod mounts;
 mod site;
 mod space;
@@ -26,6 +27,7 @@ use serde_json::{Value, json};
 use self::finding::{Finding, State};
 use self::site::{Config, Root, look_at_root, plan};
 use super::Context;
+use super::repo::ask_known;
 use crate::failure::Failure;
 use crate::opened::now;
 use crate::place;
@@ -131,6 +133,7 @@ fn look(context: &Context) -> Vec<Section> {
     if let Ok(site) = loaded {
         sections.extend(look_at_site(site));
     }
+    sections.push(("managers", managers::judge(ask_known())));
     let cache = within(LONG, move || cache::Facts::gather(serving).judge());
     let silent = || vec![Finding::unknown("disks-silent")];
     sections.push(("cache", cache.unwrap_or_else(silent)));

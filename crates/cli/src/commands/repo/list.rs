@@ -2,7 +2,6 @@
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
-use std::thread;
 
 use azud_core::layout::Layout;
 use azud_core::reference::Where;
@@ -12,8 +11,8 @@ use serde::Serialize;
 use serde_json::json;
 
 use super::access::How;
+use super::asked::ask_all;
 use super::known::Register;
-use super::manager::standing;
 use crate::commands::Context;
 use crate::failure::Failure;
 use crate::site::Site;
@@ -72,22 +71,24 @@ impl Args {
             };
             rows.insert(address, row);
         }
-        let mut rows: Vec<Row> = rows.into_values().collect();
         ask_managers(&mut rows);
+        let rows: Vec<Row> = rows.into_values().collect();
         let value = json!({ "repositories": rows });
         context.output.answer(&value, || human(context, &rows));
         Ok(())
     }
 }
 
-/// Asks the managers that no view shows, all at once.
-fn ask_managers(rows: &mut [Row]) {
-    let is_asked = |row: &&mut Row| row.at.is_none() && row.protocol == How::Http.as_str();
-    thread::scope(|scope| {
-        for row in rows.iter_mut().filter(is_asked) {
-            scope.spawn(|| row.state = standing(&row.address));
+/// Asks the managers that no view shows.
+fn ask_managers(rows: &mut BTreeMap<String, Row>) {
+    let is_asked = |row: &&Row| row.at.is_none() && row.protocol == How::Http.as_str();
+    let managers = rows.values().filter(is_asked);
+    let managers: Vec<String> = managers.map(|row| row.address.clone()).collect();
+    for asked in ask_all(&managers) {
+        if let Some(row) = rows.get_mut(&asked.host) {
+            row.state = asked.answer.word();
         }
-    });
+    }
 }
 
 /// Says what to do about a view whose manager does not give what it shows.

@@ -146,6 +146,16 @@ impl Args {
 
 /// The token of a login that has not ended. What is kept of one that has goes.
 pub(super) fn current(host: &str) -> Result<Option<String>, Failure> {
+    let token = valid(host)?;
+    if token.is_none() {
+        // Where it cannot be removed it does no harm.
+        let _ = fs::remove_file(file(host));
+    }
+    Ok(token)
+}
+
+/// The token of a login that has not ended; all stays as it is.
+pub(super) fn valid(host: &str) -> Result<Option<String>, Failure> {
     let file = file(host);
     if !file.exists() {
         return Ok(None);
@@ -153,10 +163,6 @@ pub(super) fn current(host: &str) -> Result<Option<String>, Failure> {
     let text = secret_in(&file, Secret::Token)?;
     let kept: Option<Kept> = serde_json::from_str(&text).ok();
     let kept = kept.filter(|kept| kept.until > seconds(now()));
-    if kept.is_none() {
-        // Where it cannot be removed it does no harm.
-        let _ = fs::remove_file(&file);
-    }
     Ok(kept.map(|kept| kept.token))
 }
 

@@ -147,12 +147,20 @@ fn known_as(host: &str) -> Result<Option<Known>, Failure> {
 
 /// What is kept of a manager, if it is known as one.
 pub(crate) fn kept(host: &str) -> Result<Option<Manager>, Failure> {
+    kept_with(host, login::current)
+}
+
+/// The same with the token of a login, if there is one.
+pub(super) fn kept_with(
+    host: &str,
+    login: impl Fn(&str) -> Result<Option<String>, Failure>,
+) -> Result<Option<Manager>, Failure> {
     let Some(known) = known_as(host)? else {
         return Ok(None);
     };
     let (pem, token) = files(host);
     // Who came to write does so for as long as the login lasts.
-    let token = match login::current(host)? {
+    let token = match login(host)? {
         Some(token) => token,
         None => token_in(&token)?,
     };
@@ -170,24 +178,6 @@ pub(crate) fn is_manager(context: &Context, place: &Where) -> bool {
     let host = || host_of(context, place).ok().flatten();
     let is_known = |host: String| known_as(&host).is_ok_and(|known| known.is_some());
     is_met || host().is_some_and(is_known)
-}
-
-/// How a known manager answers, in the words of the list.
-pub(super) fn standing(host: &str) -> &'static str {
-    // Without what is kept of it, as for others than root, nobody can ask.
-    let Ok(Some(manager)) = kept(host) else {
-        return "unmounted";
-    };
-    match Client::hasty(&manager).and_then(|client| client.check()) {
-        Ok(()) => "answers",
-        Err(NetError::Untrusted { .. }) => "untrusted",
-        Err(
-            NetError::Unauthorised { .. }
-            | NetError::TokenExpired { .. }
-            | NetError::TokenElsewhere { .. },
-        ) => "refused",
-        Err(_) => "unreachable",
-    }
 }
 
 pub(super) fn read_authority(pem: &Path) -> Result<String, Failure> {

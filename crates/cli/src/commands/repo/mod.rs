@@ -2,6 +2,7 @@
 
 pub mod access;
 pub mod add;
+mod asked;
 pub mod forget;
 mod giver;
 pub mod import;
@@ -23,6 +24,7 @@ use azud_disk::own_addresses;
 use azud_disk::remote::{Protocol, Remote, mounted_in, reach};
 use clap::Subcommand;
 
+pub(crate) use asked::{Answer, Asked, PATIENCE, ask_known};
 pub(crate) use giver::giver;
 pub(crate) use known::replace;
 pub(crate) use manager::{Secret, is_manager, kept, manager, secret_in};
