@@ -2,6 +2,8 @@
 //! first, or before that while nobody is served. What was found is kept with the state, as long as the image stays
 //! as it was.
 
+mod kept;
+
 use std::collections::HashMap;
 use std::fs::Metadata;
 use std::os::unix::fs::MetadataExt;
@@ -15,38 +17,31 @@ use axum::http::StatusCode;
 use azud_core::assembly::Layout;
 use azud_core::code::Code;
 use azud_core::format::Hash;
-use azud_core::layout::is_reserved;
 use azud_store::assembly::{FileSource, known_layout};
 use azud_store::catalogue::Stamp;
 use azud_store::{Identity, StoreError, Stored};
 use rustix::process::setpriority_process;
 use serde::{Deserialize, Serialize};
 
+use self::kept::Kept;
 use crate::limits::Bodies;
 use crate::problem::Problem;
-use crate::state;
 
 /// Indexes of so many bytes are kept in memory, besides those that are in use; as many of images that were replaced.
 const KEPT: usize = 64 << 20;
 /// When to ask again for an index that is being made, in seconds.
 const ASK_AGAIN: u32 = 2;
-/// Where they are kept, below the state.
-const DIR: &str = "indexes";
-/// The longest file of one: an image of 16 TiB.
-const MAX_FILE: u64 = 256 << 20;
 /// How often somebody who gives way looks whether it is his turn.
 const LOOK: Duration = Duration::from_millis(50);
 /// So long somebody who asks is held, in case it is made meanwhile.
 const SHORT_WAIT: Duration = Duration::from_millis(500);
-/// What is kept of an image elsewhere, which may be away for a while, is kept for so long.
-const KEPT_FOR: Duration = Duration::from_hours(30 * 24);
 /// As courteous as a thread can be.
 const COURTEOUS: i32 = 19;
 
 /// The indexes.
 #[derive(Debug)]
 pub(crate) struct Indexes {
-    dir: PathBuf,
+    kept: Kept,
     bodies: Arc<Bodies>,
     layouts: Mutex<HashMap<PathBuf, (Seen, Arc<Layout>)>>,
     /// Of foreign images in whose place there is another one, by their identities: somebody may be fetching them still.
@@ -73,19 +68,14 @@ impl Seen {
         }
     }
 
+    /// Whether it is what was this before it was moved: that changed when it was last touched, and nothing else.
+    fn is_moved(self, before: Self) -> bool {
+        self.stamp == before.stamp
+    }
+
     fn now(stored: &Stored) -> Result<Self, StoreError> {
         Ok(Self::of(&stored.metadata()?))
     }
-}
-
-/// The first line of a file; the index follows.
-#[derive(Debug, Serialize, Deserialize)]
-struct Head {
-    path: PathBuf,
-    #[serde(flatten)]
-    stamp: Seen,
-    /// BLAKE3 of the index, in hexadecimal.
-    hash: String,
 }
 
 /// An index in the making; it no longer is when this is dropped.
@@ -127,7 +117,7 @@ impl Indexes {
     /// Kept below `state`; whoever is sent one of `bodies` goes before.
     pub(crate) fn new(state: &Path, bodies: Arc<Bodies>) -> Arc<Self> {
         Arc::new(Self {
-            dir: state.join(DIR),
+            kept: Kept::new(state),
             bodies,
             layouts: Mutex::default(),
             replaced: Mutex::default(),
@@ -193,7 +183,7 @@ impl Indexes {
 
     /// What is kept of the image, what it says itself, what lies beside it.
     fn look(&self, stored: &Stored, stamp: Seen) -> Option<Layout> {
-        let kept = self.read(stored.path(), stamp);
+        let kept = self.kept.read(stored.path(), stamp);
         kept.or_else(|| known_layout(stored))
     }
 
@@ -215,17 +205,27 @@ impl Indexes {
         layout
     }
 
-    /// What an image consists of that went to the trash and was known before that as this one. Moving it changed when it
-    /// was last touched, and nothing else.
-    pub(crate) fn moved(&self, stored: &Stored, wanted: Identity) -> Option<Arc<Layout>> {
-        let now = Seen::now(stored).ok()?.stamp;
+    /// What a version in the trash consists of that was known before it went there, as this one at a path.
+    pub(crate) fn moved(
+        &self,
+        stored: &Stored,
+        (image, wanted): (&Path, Identity),
+    ) -> Option<Arc<Layout>> {
+        let now = Seen::now(stored).ok()?;
         let is_it = |(seen, layout): &&(Seen, Arc<Layout>)| {
-            seen.stamp == now && layout.identity() == &wanted.0
+            now.is_moved(*seen) && layout.identity() == &wanted.0
         };
         // Where nothing came in its place it is known as the one that is there.
         let there = held(&self.layouts).values().find(is_it).cloned();
-        let found = there.or_else(|| held(&self.replaced).get(&wanted.0).filter(is_it).cloned());
-        Some(found?.1)
+        let known = there.or_else(|| held(&self.replaced).get(&wanted.0).filter(is_it).cloned());
+        if let Some((_, layout)) = known {
+            return Some(layout);
+        }
+        // It went there before this manager was started.
+        let (seen, layout) = self.kept.moved(image, now, wanted)?;
+        let found = (seen, Arc::new(layout));
+        insert(&mut held(&self.replaced), wanted.0, found.clone());
+        Some(found.1)
     }
 
     /// In a thread of its own; nobody waits for it here.
@@ -256,7 +256,7 @@ impl Indexes {
             return None;
         }
         // Without a file it has to be made again after a restart; no more than that.
-        let _ = self.write(path, stamp, &layout);
+        let _ = self.kept.write(path, stamp, &layout);
         self.keep(path, stamp, layout);
         Some(())
     }
@@ -275,76 +275,9 @@ impl Indexes {
         })
     }
 
-    fn file(&self, path: &Path) -> PathBuf {
-        let name = blake3::hash(path.as_os_str().as_encoded_bytes()).to_hex();
-        self.dir.join(name.as_str())
-    }
-
-    fn write(&self, path: &Path, stamp: Seen, layout: &Layout) -> std::io::Result<()> {
-        let head = Head {
-            path: path.to_owned(),
-            stamp,
-            hash: blake3::hash(layout.description()).to_hex().to_string(),
-        };
-        let mut bytes = serde_json::to_vec(&head)?;
-        bytes.push(b'\n');
-        bytes.extend_from_slice(layout.description());
-        state::prepare(&self.dir)?;
-        state::write(&self.file(path), &bytes)
-    }
-
-    fn read(&self, path: &Path, stamp: Seen) -> Option<Layout> {
-        let file = self.file(path);
-        if std::fs::metadata(&file).ok()?.len() > MAX_FILE {
-            return None;
-        }
-        let bytes = std::fs::read(file).ok()?;
-        let end = bytes.iter().position(|byte| *byte == b'\n')?;
-        let (head, index) = bytes.split_at(end);
-        let (head, index): (Head, _) = (serde_json::from_slice(head).ok()?, &index[1..]);
-        let sound = head.hash == blake3::hash(index).to_hex().as_str();
-        if head.path != path || head.stamp != stamp || !sound {
-            return None;
-        }
-        Layout::parse(index.to_vec()).ok()
-    }
-
-    /// Takes away what is kept of images below `root` that are gone or have changed, and what is old of others: a
-    /// repository that is mounted there may be away, and is not looked at.
+    /// Takes away what is kept of images below `root` that are gone for good, or too long.
     pub(crate) fn tidy(&self, root: &Path) {
-        for entry in std::fs::read_dir(&self.dir).into_iter().flatten().flatten() {
-            if !self.is_of_use(&entry.path(), root) {
-                let _ = std::fs::remove_file(entry.path());
-            }
-        }
-    }
-
-    fn is_of_use(&self, file: &Path, root: &Path) -> bool {
-        use std::io::{BufRead, BufReader, Read};
-        const LONGEST_HEAD: u64 = 16 << 10;
-        let head = || {
-            let mut line = String::new();
-            let opened = std::fs::File::open(file).ok()?;
-            let mut reader = BufReader::new(opened.take(LONGEST_HEAD));
-            reader.read_line(&mut line).ok()?;
-            serde_json::from_str::<Head>(&line).ok()
-        };
-        head().is_some_and(|head| {
-            let is_as_it_was = || {
-                let meta = std::fs::metadata(&head.path);
-                meta.is_ok_and(|meta| Seen::of(&meta) == head.stamp)
-            };
-            let young = || {
-                let written = std::fs::metadata(file).and_then(|meta| meta.modified());
-                written.is_ok_and(|at| at.elapsed().is_ok_and(|age| age < KEPT_FOR))
-            };
-            let stays = if is_own(&head.path, root) {
-                is_as_it_was()
-            } else {
-                young()
-            };
-            stays && self.file(&head.path) == file
-        })
+        self.kept.tidy(root);
     }
 }
 
@@ -361,17 +294,6 @@ impl Making<'_> {
     }
 }
 
-/// Whether an image is the manager's own, and not of a repository that is mounted in its root.
-fn is_own(image: &Path, root: &Path) -> bool {
-    let first = image
-        .strip_prefix(root)
-        .ok()
-        .and_then(|path| path.iter().next());
-    first
-        .and_then(|name| name.to_str())
-        .is_some_and(|name| !is_reserved(name))
-}
-
 /// Has this thread give way to all others.
 pub(crate) fn be_courteous() {
     // Of no thread but this one: that is how Linux has it. Who may not is still courteous to who is served.
@@ -384,9 +306,10 @@ mod tests {
     use std::path::{Path, PathBuf};
     use std::sync::Arc;
     use std::thread;
-    use std::time::Duration;
+    use std::time::{Duration, SystemTime};
 
-    use azud_store::Stored;
+    use azud_core::name::ImageFile;
+    use azud_store::{Identity, Stored, trash};
 
     use super::Indexes;
     use crate::limits::Bodies;
@@ -432,6 +355,44 @@ mod tests {
         assert!(!is_known(&again, &image) && !is_known(&site.indexes(), &image));
         again.tidy(site.dir.path());
         assert_eq!(site.files(), 0);
+    }
+
+    #[test]
+    fn what_is_in_the_trash_outlives_the_manager_as_long_as_it_is_there() {
+        let (site, image) = Site::new();
+        assert!(site.indexes().make_ahead(&image));
+        let wanted = site.indexes().identity(&image).unwrap();
+        let parsed = ImageFile::parse(image.clone()).unwrap();
+        let gone = trash::remove(&parsed, SystemTime::now(), &|_| None).unwrap();
+        let stored = Stored::open(&gone.join("old.img")).unwrap();
+        let moved = |wanted| site.indexes().moved(&stored, (&image, wanted)).is_some();
+        assert!(moved(wanted));
+        site.indexes().tidy(site.dir.path());
+        assert!(moved(wanted) && site.files() == 1);
+        assert!(!moved(Identity([0; 32])));
+        // Another one in its place, and its index, take nothing away.
+        fs::write(&image, vec![8; 9 << 20]).unwrap();
+        assert!(site.indexes().make_ahead(&image) && moved(wanted));
+        site.indexes().tidy(site.dir.path());
+        assert!(moved(wanted) && is_known(&site.indexes(), &image));
+        assert_eq!(site.files(), 2);
+        fs::remove_dir_all(gone).unwrap();
+        site.indexes().tidy(site.dir.path());
+        assert!(!moved(wanted) && is_known(&site.indexes(), &image));
+        assert_eq!(site.files(), 1);
+    }
+
+    #[test]
+    fn of_former_versions_a_number_is_kept() {
+        let (site, image) = Site::new();
+        let parsed = ImageFile::parse(image.clone()).unwrap();
+        for byte in 0..34 {
+            fs::write(&image, vec![byte; 9]).unwrap();
+            assert!(site.indexes().make_ahead(&image));
+            trash::remove(&parsed, SystemTime::now(), &|_| None).unwrap();
+        }
+        site.indexes().tidy(site.dir.path());
+        assert_eq!(site.files(), 32);
     }
 
     #[test]

@@ -271,14 +271,15 @@ impl Library {
     /// A former version, within the same bounds as the image.
     fn former(&self, name: &str, wanted: Identity) -> Option<Found> {
         let image = self.place(name).ok()?.image;
+        let place = image.path();
         let layout = |stored: &Stored| {
             let known = self.indexes.if_known(stored);
-            known.or_else(|| self.indexes.moved(stored, wanted))
+            known.or_else(|| self.indexes.moved(stored, (&place, wanted)))
         };
         let who = |path: &Path| Some(Identity(*layout(&Stored::open(path).ok()?)?.identity()));
         let path = trash::of_identity(&image, wanted, &who).ok()??.path;
         // The mark went to the trash along with it.
-        let mut lies = [image.path(), path.clone()].into_iter();
+        let mut lies = [place.clone(), path.clone()].into_iter();
         let https_only = lies.any(|path| self.seclusion.holds(name, &path));
         if https_only && self.seclusion.hides() {
             return None;

@@ -21,6 +21,7 @@ mod pressure;
 mod raw;
 mod replaced;
 mod reports;
+mod restarted;
 mod rollback;
 mod secluded;
 mod server;
