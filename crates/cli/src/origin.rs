@@ -87,9 +87,17 @@ impl Origin {
             return Ok(None);
         };
         let name = giver.name(&image.to_string());
-        let patience = patience(context, giver.client.host());
-        let image = RemoteImage::open(giver.client, &name, patience)?;
-        Ok(Some(Self::Manager(Arc::new(image))))
+        let (place, patience) = (place.to_string(), patience(context, giver.client.host()));
+        match RemoteImage::open(giver.client, &name, patience).map_err(Failure::from) {
+            Ok(image) => Ok(Some(Self::Manager(Arc::new(image)))),
+            Err(failure) if failure.code == Code::NotFound => {
+                let hint = context
+                    .catalog
+                    .fmt("hint-images-there", &[("host", place.into())]);
+                Err(failure.with_hint(hint))
+            }
+            Err(failure) => Err(failure),
+        }
     }
 
     /// One beside others: when it does not answer, they are asked before it is waited for.

@@ -159,7 +159,10 @@ fn what_cannot_be_deployed_is_refused_before_anything_is_written() -> Result<()>
     ensure!(fs::read(&target)? == small, "the target was written");
     let former = noise(16, volume.len());
     fs::write(&target, &former)?;
-    refusal(&deploy("REPO:aula1/none", &cached)?, "image/not-found")?;
+    let none = deploy("REPO:aula1/none", &cached)?;
+    refusal(&none, "image/not-found")?;
+    let hint = none.last()["error"]["hint"].to_string();
+    ensure!(hint.contains("azud image list REPO:"), "{hint}");
     fs::write(room.images().join("old.img"), noise(15, MIB))?;
     let foreign = deploy("REPO:old", &cached)?;
     refusal(&foreign, "image/not-native")?;

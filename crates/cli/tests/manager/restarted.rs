@@ -109,8 +109,9 @@ fn a_manager_that_is_started_again_knows_what_somebody_fetches() -> Result<()> {
         manager = thread::scope(|scope| {
             let client = scope.spawn(|| room.done(&[&copy[..], &["--yes"]].concat()));
             gate.reached.recv_timeout(SOON)?;
-            event(&there, &other)?;
+            // Whoever asks while an image of another program is replaced is told that it is locked.
             manager.kill()?;
+            event(&there, &other)?;
             let again = room.serve_at(port)?;
             gate.pass.send(())?;
             let client = client.join().map_err(|_| anyhow!("the client panicked"))?;

@@ -305,6 +305,10 @@ fn the_plan_of_an_import_tells_what_is_there_and_what_comes() -> Result<()> {
     let share = |images: u64, bytes: u64| json!({ "images": images, "bytes": bytes });
     ensure!(rows["images_there"] == share(1, MIB as u64), "{rows}");
     ensure!(rows["images_coming"] == share(1, size), "{rows}");
+    ensure!(
+        rows["images_names"].as_array().map(Vec::len) == Some(1),
+        "{rows}"
+    );
     ensure!(rows["from_source"] == done["from_source"], "{rows} {done}");
     ensure!(
         rows["images"] == 2 && rows["images_unread"].is_null(),
@@ -318,6 +322,7 @@ fn the_plan_of_an_import_tells_what_is_there_and_what_comes() -> Result<()> {
         "{rows}"
     );
     ensure!(rows["images_coming"] == share(0, 0), "{rows}");
+    ensure!(rows["images_names"].is_null(), "{rows}");
     ensure!(rows["from_source"] == 0, "{rows}");
     Ok(())
 }

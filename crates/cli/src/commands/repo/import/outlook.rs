@@ -11,7 +11,7 @@ use serde_json::json;
 use super::Item;
 use crate::commands::Context;
 use crate::failure::Failure;
-use crate::human;
+use crate::human::{self, printable};
 use crate::opened::now;
 use crate::origin::Origin;
 use crate::plan::{Plan, Value};
@@ -32,7 +32,12 @@ pub(super) struct Outlook {
     source: u64,
     /// Of which only their bytes tell whether they are there, or nothing could be told.
     unread: Share,
+    /// What those that are coming or unread are called.
+    names: Vec<String>,
 }
+
+/// So many names are shown to people.
+const NAMES: usize = 8;
 
 /// How it stands with an image.
 enum Standing {
@@ -72,6 +77,9 @@ impl Outlook {
                 Err(failure) if failure.code == Code::Unreachable => return Err(failure),
                 other => other.unwrap_or(Standing::Unread),
             };
+            if !matches!(standing, Standing::There) {
+                outlook.names.push(item.name.clone());
+            }
             match standing {
                 Standing::There => outlook.there.add(item.size),
                 Standing::Unread => outlook.unread.add(item.size),
@@ -90,10 +98,27 @@ impl Outlook {
             .row("images-there", self.there.value())
             .row("images-coming", self.coming.value())
             .bytes("from-source", self.source);
-        if self.unread.images == 0 {
+        let plan = if self.unread.images == 0 {
+            plan
+        } else {
+            plan.row("images-unread", self.unread.value())
+        };
+        if self.names.is_empty() {
             return plan;
         }
-        plan.row("images-unread", self.unread.value())
+        plan.row("images-names", self.named())
+    }
+
+    fn named(&self) -> Value {
+        let shown = self.names.iter().take(NAMES);
+        let mut shown: Vec<&str> = shown.map(String::as_str).collect();
+        if self.names.len() > NAMES {
+            shown.push("…");
+        }
+        Value::Made {
+            text: printable(&shown.join(", ")),
+            json: json!(self.names),
+        }
     }
 }
 
