@@ -13,7 +13,7 @@ use azud_core::io::ReadAt;
 use azud_core::name::ImageFile;
 use azud_core::reference::{Host, SubPath};
 use azud_store::assembly::identity;
-use azud_store::lease::refuse_held;
+use azud_store::lease::refuse_others;
 use azud_store::list::{Entry, list};
 use azud_store::side;
 use azud_store::trash;
@@ -238,9 +238,9 @@ impl Library {
         let (image, https_only) = self.shown(name)?;
         let stored = Stored::open(&image.path())?;
         let layout = self.indexes.of(&stored)?;
-        // Tools of others write in place.
+        // Tools of others write in place. Whatever we put there, who has it open reads the former one.
         if !layout.is_native() {
-            refuse_held(&image)?;
+            refuse_others(&image)?;
         }
         Ok(Found {
             stored: Arc::new(stored),

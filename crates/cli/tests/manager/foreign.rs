@@ -3,8 +3,11 @@
 use std::fs;
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
+use std::time::SystemTime;
 
 use anyhow::{Context, Result, ensure};
+use azud_core::name::ImageFile;
+use azud_store::lease::Lease;
 use serde_json::Value;
 
 use crate::kit::{self, text};
@@ -206,6 +209,26 @@ fn what_an_image_was_before_is_told_where_it_is() -> Result<()> {
         &room.run(&["image", "history", "REPO:none"])?,
         "image/not-found",
     )
+}
+
+#[test]
+fn who_puts_another_image_there_keeps_nobody_from_fetching() -> Result<()> {
+    let room = Room::new()?;
+    let old = archive(&room, 307)?;
+    let manager = room.serve()?;
+    room.know(&manager)?;
+    let to = room.dir().join("copy.img");
+    let fetch = || room.run(&["image", "copy", "REPO:old", text(&to), "--yes"]);
+    let lease = Lease::take(&ImageFile::parse(&old)?, SystemTime::now())?;
+    fetch()?.done()?;
+    same(&old, &to)?;
+    drop(lease);
+    // Another tool may be writing into it.
+    fs::remove_file(&to)?;
+    fs::write(old.with_file_name("old.img.lock"), "")?;
+    refusal(&fetch()?, "image/locked")?;
+    ensure!(!to.exists());
+    Ok(())
 }
 
 #[test]

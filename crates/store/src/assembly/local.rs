@@ -1,5 +1,7 @@
 //! Images that are here already, whose pieces need not be fetched.
 
+use std::cmp::Reverse;
+use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
@@ -10,9 +12,11 @@ use azud_core::format::ranges::{RANGE, RangeIndex};
 use azud_core::io::ReadAt;
 use azud_core::name::{ImageFile, beside, is_side_file};
 
+use crate::cache::Cache;
 use crate::durable;
 use crate::error::{Result, StoreError};
 use crate::identity::Identity;
+use crate::list::list;
 use crate::slot::{shelf, slots};
 use crate::stored::Stored;
 
@@ -23,6 +27,8 @@ pub const INDEX: &str = ".index";
 const NEIGHBOURS: usize = 8;
 /// And so many former versions.
 const FORMER: usize = 4;
+/// And so many images in other folders of the cache.
+const ELSEWHERE: usize = 8;
 
 const MAX_INDEX_FILE: u64 = 1 << 30;
 
@@ -77,7 +83,7 @@ pub fn identity(path: &Path) -> Option<Identity> {
 }
 
 /// The images that may hold pieces of a new version: the current one is given, then its former versions,
-/// then its neighbours, the newest first.
+/// then its neighbours, the newest first, then those in other folders of the cache that it lies in.
 pub(super) fn candidates(image: &ImageFile) -> Result<Vec<PathBuf>> {
     let shelf = shelf(image);
     let former = slots(image)?.into_iter().rev().take(FORMER);
@@ -94,7 +100,25 @@ pub(super) fn candidates(image: &ImageFile) -> Result<Vec<PathBuf>> {
     }
     neighbours.sort();
     let neighbours = neighbours.into_iter().rev().take(NEIGHBOURS);
-    Ok(former.chain(neighbours.map(|(_, path)| path)).collect())
+    let neighbours = neighbours.map(|(_, path)| path);
+    Ok(former.chain(neighbours).chain(elsewhere(image)).collect())
+}
+
+/// Images in other folders of the cache, those of the same name before the newest: rooms have versions of one image.
+fn elsewhere(image: &ImageFile) -> Vec<PathBuf> {
+    let Some((cache, folder)) = Cache::around_folder(image.dir()) else {
+        return Vec::new();
+    };
+    // What cannot be listed has nothing for us.
+    let Ok(listing) = list(cache.root(), SystemTime::now()) else {
+        return Vec::new();
+    };
+    let mut others = listing.images;
+    others.retain(|other| !other.is_dir && other.path.parent() != Some(&folder));
+    let name = Some(OsStr::new(image.name()));
+    others.sort_by_key(|other| (other.path.file_name() != name, Reverse(other.modified)));
+    let others = others.iter().take(ELSEWHERE);
+    others.map(|other| cache.root().join(&other.path)).collect()
 }
 
 impl From<Stored> for FileSource {

@@ -80,6 +80,17 @@ pub fn refuse_held(image: &ImageFile) -> Result<()> {
     }
 }
 
+/// Refuses an image that another tool has locked: it may be changing it in place, which we never do.
+///
+/// # Errors
+/// [`StoreError::Held`].
+pub fn refuse_others(image: &ImageFile) -> Result<()> {
+    match holder(image) {
+        Some(by) if !matches!(by, Holder::Azud { .. }) => Err(held(&image.path(), by)),
+        _ => Ok(()),
+    }
+}
+
 /// Refuses an image that could not be locked now, as far as that can be told without trying: whether the lock of
 /// another computer has lapsed shows only then.
 ///

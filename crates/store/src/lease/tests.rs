@@ -8,7 +8,7 @@ use azud_core::code::Code;
 use azud_core::name::ImageFile;
 
 use super::holder::{Claim, Found, OWNERLESS, STALE};
-use super::{Holder, LOCK, Lease, PREFIX, break_lock, holder, sweep};
+use super::{Holder, LOCK, Lease, PREFIX, break_lock, holder, refuse_held, refuse_others, sweep};
 use crate::durable::Op;
 use crate::error::StoreError;
 use crate::owner::Owner;
@@ -48,6 +48,21 @@ fn names(dir: &Path) -> Vec<String> {
         .into_iter()
         .map(|name| name.into_string().unwrap())
         .collect()
+}
+
+#[test]
+fn who_only_puts_another_into_its_place_keeps_nobody_from_reading() {
+    let dir = tempfile::tempdir().unwrap();
+    let image = image(dir.path());
+    let lease = take(&image).unwrap();
+    refuse_held(&image).unwrap_err();
+    refuse_others(&image).unwrap();
+    drop(lease);
+    foreign(&image, Duration::ZERO);
+    refuse_others(&image).unwrap();
+    write(&image, "", Duration::ZERO);
+    let error = refuse_others(&image).unwrap_err();
+    assert_eq!(error.code(), Code::Locked, "{error}");
 }
 
 #[test]

@@ -66,6 +66,30 @@ fn neighbours_and_former_versions_give_their_frames_too() {
 }
 
 #[test]
+fn images_in_other_folders_of_the_cache_give_their_frames_too() {
+    for (in_a_cache, fetched) in [(true, frame(120).len() as u64), (false, absent())] {
+        let top = tempfile::tempdir().unwrap();
+        let folder = |name: &str| {
+            let folder = top.path().join(name);
+            fs::create_dir_all(&folder).unwrap();
+            folder
+        };
+        if in_a_cache {
+            folder(".azud-cache");
+        }
+        let image = image(&folder("room1"));
+        fs::write(image.path(), old()).unwrap();
+        let other = folder("room2/older").join("other.img");
+        fs::write(&other, native(&[110, 300])).unwrap();
+        let source = Memory::new(new());
+        receive(&image, &source, Moving::Never).unwrap();
+        assert_eq!(source.bytes_read(), fetched);
+        assert!(fs::read(image.path()).unwrap() == new());
+        assert!(fs::read(other).unwrap() == native(&[110, 300]));
+    }
+}
+
+#[test]
 fn foreign_images_come_with_their_index_and_share_ranges() {
     let from = tempfile::tempdir().unwrap();
     let path = from.path().join("win.img");
