@@ -190,6 +190,14 @@ pub enum StoreError {
     },
 }
 
+/// The code of an error of ours that a source hands on.
+fn inside(source: &SourceError) -> Option<Code> {
+    let (SourceError::Temporary(error) | SourceError::Permanent(error)) = source else {
+        return None;
+    };
+    Some(error.get_ref()?.downcast_ref::<StoreError>()?.code())
+}
+
 impl StoreError {
     /// Sorts an error of the system by what the user can do about it.
     pub(crate) fn io(op: &'static str, path: &Path, source: io::Error) -> Self {
@@ -263,7 +271,7 @@ impl StoreError {
             Self::FileTooLarge { .. } => Code::FileTooLarge,
             Self::HalfMoved(_) => Code::HalfMoved,
             Self::BadUpload { .. } => Code::BadUpload,
-            Self::Source { source, .. } => source.code(),
+            Self::Source { source, .. } => inside(source).unwrap_or_else(|| source.code()),
             Self::Pending { source, .. } => source.code(),
             Self::Interrupted(_) => Code::Interrupted,
             Self::Io { source, .. } => code::of_io(source),

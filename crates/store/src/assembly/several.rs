@@ -109,11 +109,13 @@ impl<'a> Several<'a> {
     /// now may have it right.
     fn round(&self, offset: u64, buf: &mut [u8]) -> Result<bool, SourceError> {
         let mut tried = Vec::new();
-        let (mut last, mut silent) = (Err(self.nobody()), None);
+        let (mut last, mut silent) = (None, None);
         loop {
             let asked = self.roster().ask(&tried, self.begun.elapsed());
             let Some(number) = asked else {
-                return silent.map_or(last, Err);
+                // Others may have put out whoever was left, meanwhile.
+                let nobody = || Err(self.nobody());
+                return silent.map_or_else(|| last.unwrap_or_else(nobody), Err);
             };
             let given = self.sources[number].read(offset, buf);
             let answer = match &given {
@@ -130,7 +132,7 @@ impl<'a> Several<'a> {
                     return Ok(true);
                 }
                 (Answer::Failed, Err(error)) => silent = Some(error),
-                (_, given) => last = given.map(|()| false),
+                (_, given) => last = Some(given.map(|()| false)),
             }
             tried.push(number);
         }

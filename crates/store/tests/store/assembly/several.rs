@@ -239,4 +239,7 @@ fn where_nobody_is_left_the_image_is_told_to_be_damaged() {
     let error = several.read_exact_at(&mut bytes, piece.offset).unwrap_err();
     let inner = error.get_ref().and_then(|inner| inner.downcast_ref());
     assert_eq!(inner.map(StoreError::code), Some(Code::Corrupt));
+    let (_dir, image) = dir_with_old();
+    let error = receive(&image, &several, Moving::Never).unwrap_err();
+    assert_eq!(error.code(), Code::Corrupt, "{error}");
 }
