@@ -77,17 +77,18 @@ impl Outlook {
                 Err(failure) if failure.code == Code::Unreachable => return Err(failure),
                 other => other.unwrap_or(Standing::Unread),
             };
-            if !matches!(standing, Standing::There) {
-                outlook.names.push(item.name.clone());
-            }
             match standing {
-                Standing::There => outlook.there.add(item.size),
+                Standing::There => {
+                    outlook.there.add(item.size);
+                    continue;
+                }
                 Standing::Unread => outlook.unread.add(item.size),
                 Standing::Coming(bytes) => {
                     outlook.coming.add(item.size);
                     outlook.source += bytes;
                 }
             }
+            outlook.names.push(item.name.clone());
         }
         Ok(outlook)
     }
