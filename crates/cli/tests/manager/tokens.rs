@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use crate::kit::{program, text};
 use crate::raw::{Line, bearer};
 use crate::server::{Manager, Room, refusal};
-use crate::{MIB, image, noise, same};
+use crate::{MIB, bytes, image, noise, same};
 
 /// A room with two images and its manager.
 fn room() -> Result<(Room, Manager)> {
@@ -155,6 +155,33 @@ fn nothing_is_made_where_a_token_is_not_for() -> Result<()> {
     ensure!(!room.images().join("aula2/new.img").exists(), "it came");
     room.done(&copy("REPO:aula1/new"))?;
     same(&here, &room.images().join("aula1/new.img"))
+}
+
+#[test]
+fn what_a_token_does_not_see_gives_nothing_to_what_is_sent() -> Result<()> {
+    let (room, manager) = room()?;
+    let there = room.images().join("aula2/win.img");
+    let here = room.dir().join("here.img");
+    fs::copy(&there, &here)?;
+    let size = fs::metadata(&there)?.len();
+    let copy = |to| ["image", "copy", text(&here), to, "--yes"];
+    let sent = |made: &Value, to: &'static str| -> Result<u64> {
+        room.introduce(&manager, &manager.pin, secret(made)?)?
+            .done()?;
+        bytes(&room.done(&copy(to))?, "sent")
+    };
+    let all = token(&room, &["--role", "write"])?;
+    let found = sent(&all, "REPO:aula3/found")?;
+    ensure!(found < size / 8, "{found} bytes of what another folder has");
+    fs::remove_file(room.images().join("aula3/found.img"))?;
+    let bound = ["--images", "aula1/*", "--images", "aula2/other"];
+    let bound = token(&room, &[&["--role", "write"][..], &bound].concat())?;
+    let other_folder = sent(&bound, "REPO:aula1/new")?;
+    ensure!(other_folder > size / 2, "{other_folder} bytes");
+    fs::remove_file(room.images().join("aula1/new.img"))?;
+    let neighbour = sent(&bound, "REPO:aula2/other")?;
+    ensure!(neighbour > size / 2, "{neighbour} bytes");
+    same(&here, &room.images().join("aula2/other.img"))
 }
 
 #[test]

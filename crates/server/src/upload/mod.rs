@@ -18,13 +18,14 @@ use azud_core::name::ImageFile;
 use azud_core::reference::SubPath;
 use azud_core::upload::{Going, Opened, Opening};
 use azud_store::StoreError;
-use azud_store::assembly::{Inbox, identity};
+use azud_store::assembly::{Around, Inbox, identity};
 use azud_store::publish::{check, check_assembling};
 use azud_store::retention::{Retention, due_of_all};
 use azud_store::side::InfoLine;
 use azud_store::trash::remove;
 use azud_store::tree::{Spot, Tree};
 
+use crate::grant::Grant;
 use crate::mounts::placed;
 use crate::problem::{Problem, of_root};
 use crate::state;
@@ -105,8 +106,8 @@ impl Uploads {
         sessions.values().any(|session| session.is_about(name))
     }
 
-    /// Begins one.
-    fn open(&self, opening: &Opening) -> Result<Opened, Problem> {
+    /// Begins one; what is not sent may be in images that its sender sees.
+    fn open(&self, opening: &Opening, grant: Grant) -> Result<Opened, Problem> {
         let (name, info) = understood(opening)?;
         self.make_way(&name, opening)?;
         let (tree, mut spot) = self.admit(&name, opening.bytes)?;
@@ -120,6 +121,9 @@ impl Uploads {
             &opening.sender,
             SystemTime::now(),
         )?;
+        let sees = move |path: &Path| path.to_str().is_some_and(|name| grant.sees(name));
+        let around = Around::new(self.root.clone(), name.folder().path(), sees);
+        let inbox = inbox.with(around);
         let id = state::random::<ID_BYTES>().map_err(|error| {
             Problem::new(
                 StatusCode::INTERNAL_SERVER_ERROR,

@@ -108,7 +108,7 @@ async fn open(
         let opened = about(name, move |_| shared.uploads.rehearse(&opening)).await?;
         return Ok((StatusCode::OK, Json(opened)));
     }
-    let opened = about(name, move |_| shared.uploads.open(&opening)).await?;
+    let opened = about(name, move |_| shared.uploads.open(&opening, grant)).await?;
     Ok((StatusCode::CREATED, Json(opened)))
 }
 

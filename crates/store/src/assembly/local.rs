@@ -1,34 +1,21 @@
 //! Images that are here already, whose pieces need not be fetched.
 
-use std::cmp::Reverse;
-use std::ffi::OsStr;
-use std::path::{Path, PathBuf};
-use std::time::SystemTime;
+use std::path::Path;
 
 use azud_core::assembly::{Layout, LayoutError, Source, SourceError};
 use azud_core::bitmap::Bitmap;
 use azud_core::format::Hash;
 use azud_core::format::ranges::{RANGE, RangeIndex};
 use azud_core::io::ReadAt;
-use azud_core::name::{ImageFile, beside, is_side_file};
+use azud_core::name::beside;
 
-use crate::cache::Cache;
 use crate::durable;
 use crate::error::{Result, StoreError};
 use crate::identity::Identity;
-use crate::list::list;
-use crate::slot::{shelf, slots};
 use crate::stored::Stored;
 
 /// Ending of the index of a foreign image.
 pub const INDEX: &str = ".index";
-
-/// So many neighbours are looked into.
-const NEIGHBOURS: usize = 8;
-/// And so many former versions.
-const FORMER: usize = 4;
-/// And so many images in other folders of the cache.
-const ELSEWHERE: usize = 8;
 
 const MAX_INDEX_FILE: u64 = 1 << 30;
 
@@ -80,45 +67,6 @@ pub fn known_layout(stored: &Stored) -> Option<Layout> {
 pub fn identity(path: &Path) -> Option<Identity> {
     let stored = Stored::open(path).ok()?;
     Some(Identity(*known_layout(&stored)?.identity()))
-}
-
-/// The images that may hold pieces of a new version: the current one is given, then its former versions,
-/// then its neighbours, the newest first, then those in other folders of the cache that it lies in.
-pub(super) fn candidates(image: &ImageFile) -> Result<Vec<PathBuf>> {
-    let shelf = shelf(image);
-    let former = slots(image)?.into_iter().rev().take(FORMER);
-    let former = former.map(|slot| shelf.join(slot.to_string()).join(image.name()));
-    let mut neighbours = Vec::new();
-    for name in durable::names(image.dir())? {
-        let Some(name) = name.to_str() else { continue };
-        let ours = name != image.name() && !is_side_file(name) && !name.starts_with('.');
-        let path = image.dir().join(name);
-        let meta = std::fs::symlink_metadata(&path);
-        if let Some(meta) = meta.ok().filter(|meta| ours && meta.is_file()) {
-            neighbours.push((meta.modified().unwrap_or(SystemTime::UNIX_EPOCH), path));
-        }
-    }
-    neighbours.sort();
-    let neighbours = neighbours.into_iter().rev().take(NEIGHBOURS);
-    let neighbours = neighbours.map(|(_, path)| path);
-    Ok(former.chain(neighbours).chain(elsewhere(image)).collect())
-}
-
-/// Images in other folders of the cache, those of the same name before the newest: rooms have versions of one image.
-fn elsewhere(image: &ImageFile) -> Vec<PathBuf> {
-    let Some((cache, folder)) = Cache::around_folder(image.dir()) else {
-        return Vec::new();
-    };
-    // What cannot be listed has nothing for us.
-    let Ok(listing) = list(cache.root(), SystemTime::now()) else {
-        return Vec::new();
-    };
-    let mut others = listing.images;
-    others.retain(|other| !other.is_dir && other.path.parent() != Some(&folder));
-    let name = Some(OsStr::new(image.name()));
-    others.sort_by_key(|other| (other.path.file_name() != name, Reverse(other.modified)));
-    let others = others.iter().take(ELSEWHERE);
-    others.map(|other| cache.root().join(&other.path)).collect()
 }
 
 impl From<Stored> for FileSource {

@@ -7,7 +7,8 @@ use azud_core::assembly::{Layout, Medium, Need, Plan};
 use azud_core::bitmap::Bitmap;
 use azud_core::name::ImageFile;
 
-use super::local::{Local, candidates};
+use super::around::{Around, candidates};
+use super::local::Local;
 use super::{Moving, Prospect, State, Way};
 use super::{former, inbox};
 use crate::error::{Result, StoreError};
@@ -18,6 +19,15 @@ use crate::stored::Stored;
 
 /// File systems whose files can share blocks.
 const SHARING: [i64; 2] = [0x5846_5342, 0x9123_683E];
+
+/// What is asked of an assembly.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Asked<'a> {
+    pub(super) moving: Moving,
+    /// Where the image here is in doubt, the numbers of pieces that are known to be damaged.
+    pub(super) doubt: Option<&'a [u64]>,
+    pub(super) around: Option<&'a Around>,
+}
 
 /// Everything that a decision needs.
 #[derive(Debug)]
@@ -47,16 +57,11 @@ pub(super) fn refuse_impossible(image: &ImageFile, size: u64) -> Result<()> {
 }
 
 impl View {
-    /// Where the image here is in doubt, with the numbers of pieces that are known to be damaged.
-    pub(super) fn of(
-        image: &ImageFile,
-        wanted: &Layout,
-        (moving, doubt): (Moving, Option<&[u64]>),
-    ) -> Result<Self> {
+    pub(super) fn of(image: &ImageFile, wanted: &Layout, asked: Asked<'_>) -> Result<Self> {
         let current = check_target(image)?.map(|_| Stored::open(&image.path()));
         let mut current = current.transpose()?.and_then(Local::of);
         if let Some(local) = &mut current {
-            local.leave_out(doubt.unwrap_or_default());
+            local.leave_out(asked.doubt.unwrap_or_default());
         }
         let stage = assembly(image);
         let state =
@@ -66,7 +71,7 @@ impl View {
         locals.extend(former::pieces(&stage, image, wanted));
         locals.extend(inbox::spare(&stage));
         locals.extend(
-            candidates(image)?
+            candidates(image, asked.around)?
                 .iter()
                 .filter_map(|path| Local::open(path)),
         );
@@ -88,8 +93,8 @@ impl View {
             way: Way::Nothing,
         };
         // What is half moved is not whole without the new file, though it is the same image.
-        if doubt.is_some() || !view.replaces_itself(wanted) || view.is_half_moved() {
-            view.way = view.choose(image, moving);
+        if asked.doubt.is_some() || !view.replaces_itself(wanted) || view.is_half_moved() {
+            view.way = view.choose(image, asked.moving);
         }
         Ok(view)
     }
@@ -150,11 +155,7 @@ impl View {
     }
 
     /// As [`View::of`], where there is room enough.
-    pub(super) fn roomy(
-        image: &ImageFile,
-        wanted: &Layout,
-        asked: (Moving, Option<&[u64]>),
-    ) -> Result<Self> {
+    pub(super) fn roomy(image: &ImageFile, wanted: &Layout, asked: Asked<'_>) -> Result<Self> {
         Self::of(image, wanted, asked)?.refuse_lack(image)
     }
 

@@ -4,6 +4,7 @@
 //! An assembly lies in a directory of its own beside the image and outlives its process: the next one goes
 //! on where the journal says. [`azud_core::assembly`] decides, this module acts.
 
+mod around;
 mod arrivals;
 mod check;
 mod fill;
@@ -31,11 +32,12 @@ use crate::publish::{Staging, accompany};
 use crate::stage;
 use crate::stored::Stored;
 use arrivals::Ending;
-use look::View;
+use look::{Asked, View};
 
 pub(crate) use state::State;
 pub(crate) use union::Moved;
 
+pub use around::Around;
 pub use arrivals::{Arrivals, NotComing};
 pub use hurt::{Hurt, Hurts};
 pub use inbox::{Inbox, Incoming};
@@ -50,6 +52,7 @@ pub struct Assembly<'a> {
     source: &'a dyn Source,
     moving: Moving,
     doubt: Option<Vec<u64>>,
+    around: Option<Around>,
     wanted: Layout,
     prospect: Prospect,
     arrivals: Arc<Arrivals>,
@@ -78,12 +81,19 @@ impl<'a> Assembly<'a> {
             .layout()
             .map_err(|error| local::failed(source, error))?;
         look::refuse_impossible(image, wanted.size())?;
-        let prospect = View::of(image, &wanted, (moving, None))?.prospect(&wanted);
+        let around = Around::in_cache(image);
+        let asked = Asked {
+            moving,
+            doubt: None,
+            around: around.as_ref(),
+        };
+        let prospect = View::of(image, &wanted, asked)?.prospect(&wanted);
         Ok(Self {
             image,
             source,
             moving,
             doubt: None,
+            around,
             arrivals: Arc::new(Arrivals::of(&wanted)),
             hurts: Arc::default(),
             wanted,
@@ -119,8 +129,12 @@ impl<'a> Assembly<'a> {
         Ok(self)
     }
 
-    fn asked(&self) -> (Moving, Option<&[u64]>) {
-        (self.moving, self.doubt.as_deref())
+    fn asked(&self) -> Asked<'_> {
+        Asked {
+            moving: self.moving,
+            doubt: self.doubt.as_deref(),
+            around: self.around.as_ref(),
+        }
     }
 
     /// Writes down how far it is after every so many bytes, and moves no more at once.

@@ -25,8 +25,9 @@ use self::kept::{
     ARRIVED, SENDER, SPARE, SPARE_ARRIVED, begun, by_offset, forget_spare, goes_on, logged, mark,
     set_aside, write_log,
 };
+use super::around::Around;
 use super::arrivals::Arrivals;
-use super::look::{self, View};
+use super::look::{self, Asked, View};
 use super::state::{Journal, State, WANTED};
 use super::{Assembly, Facts, Moving, Report, Way, is_half_moved};
 use crate::durable;
@@ -42,6 +43,7 @@ pub struct Inbox {
     image: ImageFile,
     staging: Staging,
     limit: u64,
+    around: Option<Around>,
     file: File,
     path: PathBuf,
     held: Mutex<Held>,
@@ -135,8 +137,18 @@ impl Inbox {
             path: staging.path(),
             staging,
             limit,
+            around: None,
             file,
             held: Mutex::new(held),
+        }
+    }
+
+    /// What is not sent may also be in these images.
+    #[must_use]
+    pub fn with(self, around: Around) -> Self {
+        Self {
+            around: Some(around),
+            ..self
         }
     }
 
@@ -214,7 +226,7 @@ impl Inbox {
             }
         }
         journal.record((&self.file, &self.path), None)?;
-        let view = View::of(&self.image, wanted, (Moving::Never, None))?;
+        let view = View::of(&self.image, wanted, asked(self.around.as_ref()))?;
         let runs = view.plan.runs().iter();
         let missing = runs.filter(|run| run.origin == Origin::Source && view.way != Way::Nothing);
         Ok(missing.map(azud_core::assembly::Run::pieces).collect())
@@ -263,11 +275,16 @@ impl Inbox {
     /// As [`Assembly::run`]; [`StoreError::Source`] when a piece that should be here is damaged: then all are to be
     /// sent again.
     pub fn publish(self, wanted: Layout, facts: &Facts, progress: &dyn Progress) -> Result<Report> {
-        let Self { image, staging, .. } = self;
+        let Self {
+            image,
+            staging,
+            around,
+            ..
+        } = self;
         let nobody = Nobody {
             dir: staging.dir().to_owned(),
         };
-        let prospect = View::of(&image, &wanted, (Moving::Never, None))?.prospect(&wanted);
+        let prospect = View::of(&image, &wanted, asked(around.as_ref()))?.prospect(&wanted);
         if prospect.way == Way::Nothing {
             // What arrived is of no more use.
             stage::empty(staging.dir(), &[])?;
@@ -280,6 +297,7 @@ impl Inbox {
             source: &nobody,
             moving: Moving::Never,
             doubt: None,
+            around,
             arrivals: Arc::new(Arrivals::of(&wanted)),
             wanted,
             prospect,
@@ -347,6 +365,15 @@ impl Drop for Incoming<'_> {
         if matches!(held.pieces.get(&self.piece.offset), Some((_, false))) {
             held.pieces.remove(&self.piece.offset);
         }
+    }
+}
+
+/// Nobody's image is given up for one that is sent.
+fn asked(around: Option<&Around>) -> Asked<'_> {
+    Asked {
+        moving: Moving::Never,
+        doubt: None,
+        around,
     }
 }
 

@@ -9,7 +9,7 @@ use azud_core::code::Code;
 use azud_core::format::ranges::RangeIndex;
 use azud_core::name::ImageFile;
 use azud_core::progress::Silent;
-use azud_store::assembly::{Facts, Inbox};
+use azud_store::assembly::{Around, Facts, Inbox};
 
 const RANGE: usize = 1 << 20;
 const LIMIT: u64 = 16 << 20;
@@ -168,4 +168,34 @@ fn an_image_has_one_sender() {
     let _first = place.open("one");
     let second = Inbox::open(&place.image, LIMIT, "one", SystemTime::now());
     assert_eq!(second.unwrap_err().code(), Code::Locked);
+}
+
+#[test]
+fn images_that_the_sender_sees_have_pieces_for_it() {
+    let dir = tempfile::tempdir().unwrap();
+    let put = |name: &str, fills: &[u8]| {
+        let path = dir.path().join(name);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        let (bytes, layout) = image(fills);
+        fs::write(&path, bytes).unwrap();
+        fs::write(format!("{}.index", path.display()), layout.description()).unwrap();
+    };
+    put("a/y.img", &[1, 2]);
+    put("b/x.img", &[3]);
+    put("b/deep/z.img", &[4]);
+    let (bytes, wanted) = image(&[1, 2, 3, 4, 5]);
+    let target = ImageFile::in_dir(&dir.path().join("a"), "x.img").unwrap();
+    let open = |sees: fn(&Path) -> bool| {
+        let inbox = Inbox::open(&target, LIMIT, "one", SystemTime::now()).unwrap();
+        inbox.with(Around::new(dir.path().to_owned(), "a".into(), sees))
+    };
+    assert_eq!(open(|_| false).lacking(&wanted).unwrap(), [0..5]);
+    let b = |path: &Path| path.starts_with("b");
+    assert_eq!(open(b).lacking(&wanted).unwrap(), [0..2, 4..5]);
+    let mut inbox = open(|_| true);
+    assert_eq!(inbox.lacking(&wanted).unwrap(), [4..5]);
+    send(&inbox, &bytes, &wanted.pieces()[4]);
+    assert_eq!(inbox.lacking(&wanted).unwrap(), []);
+    publish(inbox, &wanted);
+    check(&target.path(), &bytes);
 }
