@@ -816,6 +816,7 @@ label-frames = Frames
 label-remains = Left unfinished
 label-from-here = From images here
 label-from-source = From the source
+label-from-source-at-most = From the source, at most
 label-from-one = – of it from { $source }
 label-there = Held there
 label-brought = Brought

@@ -816,6 +816,7 @@ label-frames = Tramas
 label-remains = Dejado a medias
 label-from-here = De imágenes de aquí
 label-from-source = Del origen
+label-from-source-at-most = Del origen, como mucho
 label-from-one = – de ello, de { $source }
 label-there = Ya está allí
 label-brought = Traídas

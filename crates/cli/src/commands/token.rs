@@ -209,7 +209,8 @@ impl List {
                     token.note.clone(),
                 ]
             };
-            table::table(&head, &tokens.iter().map(row).collect::<Vec<_>>())
+            let rows: Vec<_> = tokens.iter().map(row).collect();
+            table::aligned(&head, &rows, &[0, 1, 2, 3, 4, 5])
         });
         Ok(())
     }

@@ -54,7 +54,7 @@ impl Args {
             let head = ["device", "found-by", "file-system", "size", "mounted-at"];
             let head = head.map(|key| context.catalog.text(&format!("label-{key}")));
             let rows: Vec<Vec<String>> = found.hits.iter().map(|hit| cells(context, hit)).collect();
-            table::table(&head, &rows)
+            table::aligned(&head, &rows, &[0, 1, 2, 4])
         });
         Ok(())
     }

@@ -63,7 +63,7 @@ impl Args {
             let list = if body.is_empty() {
                 context.catalog.fmt("count-images", &[("count", 0.into())])
             } else {
-                table::table(&head, &body)
+                table::aligned(&head, &body, &[0, 2, 3, 4])
             };
             format!("{list}\n\n{}", table::rows(&sums))
         });

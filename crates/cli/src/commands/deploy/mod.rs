@@ -273,6 +273,11 @@ impl Job<'_> {
             .text("source", self.source().name())
             .text("identity", self.image.identity().to_string())
             .row("cache", Value::Word("none"));
+        // What of it the target lacks is seen while it is written.
+        let plan = match self.source().size() {
+            Some(size) => plan.bytes("from-source-at-most", size),
+            None => plan,
+        };
         if self.settle(&self.rows(plan)?)? == Step::Stop {
             return Ok(());
         }

@@ -104,7 +104,7 @@ fn told_cells(context: &Context, told: &Told) -> Vec<String> {
 fn table_of(context: &Context, rows: &[Vec<String>]) -> String {
     let head = ["version", "created", "replaced", "file-size", "identity"];
     let head = head.map(|key| context.catalog.text(&format!("label-{key}")));
-    table::table(&head, rows)
+    table::aligned(&head, rows, &[0, 1, 2, 4])
 }
 
 /// What a row shows of a version.

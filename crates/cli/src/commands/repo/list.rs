@@ -171,5 +171,5 @@ fn human(context: &Context, rows: &[Row]) -> String {
             ]
         })
         .collect();
-    table::table(&head, &body)
+    table::aligned(&head, &body, &[0, 1, 2, 3, 4, 5])
 }

@@ -38,14 +38,22 @@ pub(super) fn human(context: &Context, computers: &[Shown]) -> String {
         .collect();
     let mut text = table::aligned(&head, &body, &[0, 1, 2]);
     for shown in computers {
-        let report = &shown.computer.report;
-        let newest = shown.computer.failures.front();
-        if let Some(failed) = newest.filter(|_| report.state != State::Done) {
+        if let Some(failed) = worth_telling(shown) {
             text += "\n\n";
             text += &account(context, &name(shown, computers), failed);
         }
     }
     text
+}
+
+/// What failed last: not once something succeeded since, or the same is tried again.
+fn worth_telling(shown: &Shown) -> Option<&Failed> {
+    let report = &shown.computer.report;
+    let failed = shown.computer.failures.front()?;
+    let again = report.state == State::Running
+        && !shown.silent
+        && (&report.job, &report.image) == (&failed.job, &failed.image);
+    (report.state != State::Done && !again).then_some(failed)
 }
 
 /// With its address where another one has the same name.
@@ -205,6 +213,25 @@ mod tests {
             "{spanish}"
         );
         assert!(human(&context(Lang::En), &[]).contains("No computer"));
+    }
+
+    #[test]
+    fn what_failed_is_told_until_it_is_tried_again() {
+        let mut room = Room::default();
+        let of = |job: &str, image: &str| Report::begun("pc1", job, image);
+        let (deploy, win) = ("deploy", "REPO:aula1/win");
+        let mut is_told = |report: Report, at: u64, now: u64| {
+            room.note(report, "10.0.0.1", at).unwrap();
+            let shown: Vec<_> = room.computers().map(|it| it.shown(now)).collect();
+            human(&context(Lang::En), &shown).contains("[disk/no-space]")
+        };
+        let failed = of(deploy, win).failed("disk/no-space", "");
+        assert!(is_told(failed, 1, 1));
+        assert!(is_told(of("cache-update", win), 2, 2), "another job");
+        assert!(is_told(of(deploy, "REPO:aula1/old"), 3, 3), "another image");
+        assert!(!is_told(of(deploy, win), 4, 4), "the same again");
+        assert!(is_told(of(deploy, win), 5, 6 + SILENT), "it went silent");
+        assert!(!is_told(of(deploy, win).finished(), 6, 6));
     }
 
     #[test]

@@ -139,7 +139,7 @@ fn human(context: &Context, rows: &[(&Medium, Option<Vec<Image>>)]) -> String {
             at.map_or_else(|| "-".to_owned(), |at| at.display().to_string()),
         ]);
     }
-    let mut text = table::table(&head, &body);
+    let mut text = table::aligned(&head, &body, &[0, 1, 2, 4]);
     for (medium, images) in rows {
         let Some(name) = &medium.name else { continue };
         for image in images.iter().flatten() {
