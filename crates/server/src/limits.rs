@@ -1,12 +1,14 @@
 //! How much one peer may take, so that it holds up only itself: connections, requests at work, memory.
 
 use std::collections::HashMap;
+use std::future::Future;
 use std::net::{IpAddr, Ipv6Addr};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 
 use rustix::process::{Resource, getrlimit, setrlimit};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::task_local;
 
 /// So many connections are served at once, if there are descriptors for them; more wait to be accepted.
 const CONNECTIONS: u64 = 2048;
@@ -30,6 +32,11 @@ const PIECE: u64 = 512 << 10;
 const SMALL_PIECE: u64 = 32 << 10;
 /// Pieces that are under way for each body.
 pub(crate) const PIECES: u64 = 2;
+
+task_local! {
+    /// Whose request is being answered.
+    static ASKING: Peer;
+}
 
 /// Who is connected.
 #[derive(Debug, Default)]
@@ -57,6 +64,18 @@ impl Peer {
     pub(crate) async fn turn(&self) -> Option<OwnedSemaphorePermit> {
         Arc::clone(&self.work).acquire_owned().await.ok()
     }
+
+    /// Answers a request of this peer.
+    pub(crate) async fn answered<T>(self, answer: impl Future<Output = T>) -> T {
+        ASKING.scope(self, answer).await
+    }
+}
+
+/// Waits for a turn of whoever's request is being answered. It belongs to the work and not to the answer: who hangs up
+/// ends the one and not the other.
+pub(crate) async fn turn() -> Option<OwnedSemaphorePermit> {
+    let peer = ASKING.try_with(Peer::clone).ok()?;
+    peer.turn().await
 }
 
 /// A connection that counts as long as this lives.
@@ -174,8 +193,16 @@ impl Drop for Sent {
 mod tests {
     use std::net::IpAddr;
     use std::sync::Arc;
+    use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+    use std::thread;
+    use std::time::Duration;
 
-    use super::{BUFFER, Bodies, CONNECTIONS, OF_A_PEER, PIECE, PIECES, Peers, SMALL_PIECE};
+    use tokio::time::timeout;
+
+    use super::{
+        AT_WORK, BUFFER, Bodies, CONNECTIONS, OF_A_PEER, PIECE, PIECES, Peers, SMALL_PIECE,
+    };
+    use crate::routes::blocking;
 
     #[test]
     fn a_peer_has_its_share_and_others_have_theirs() {
@@ -202,6 +229,29 @@ mod tests {
             .collect();
         assert!(tickets.last().unwrap().too_many);
         assert!(!peers.enter("fd00:0:0:1::1".parse().unwrap()).0.too_many);
+    }
+
+    #[tokio::test]
+    async fn who_hangs_up_takes_turns_for_what_he_left_behind() {
+        let (_ticket, peer) = Arc::new(Peers::default()).enter([10, 0, 0, 1].into());
+        let (begun, may_end) = (Arc::<AtomicUsize>::default(), Arc::<AtomicBool>::default());
+        let asks = || {
+            let (begun, may_end) = (Arc::clone(&begun), Arc::clone(&may_end));
+            let work = blocking(move || {
+                begun.fetch_add(1, Ordering::Relaxed);
+                while !may_end.load(Ordering::Relaxed) {
+                    thread::sleep(Duration::from_millis(1));
+                }
+                Ok(())
+            });
+            timeout(Duration::from_millis(20), peer.clone().answered(work))
+        };
+        for _ in 0..3 * AT_WORK {
+            assert!(asks().await.is_err(), "nobody is answered");
+        }
+        assert_eq!(begun.load(Ordering::Relaxed), AT_WORK);
+        may_end.store(true, Ordering::Relaxed);
+        while asks().await.is_err() {}
     }
 
     #[test]

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
-use axum::http::{HeaderValue, Method, StatusCode, header};
+use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::IntoResponse;
 use azud_core::code::Code;
 use hyper::Request;
@@ -115,13 +115,8 @@ impl Served {
                     return Ok(come_later());
                 }
                 let mut request = request.map(|body| patience::body(body, patience));
-                // Whoever sends a body may do so slowly, which keeps nobody busy.
-                let _turn = match *request.method() {
-                    Method::GET | Method::HEAD => peer.turn().await,
-                    _ => None,
-                };
-                request.extensions_mut().insert(peer);
-                api.oneshot(request).await
+                request.extensions_mut().insert(peer.clone());
+                peer.answered(api.oneshot(request)).await
             }
         });
         let mut http = http1::Builder::new();

@@ -30,7 +30,7 @@ use crate::gate::{Gate, Roles, takes_nothing};
 use crate::grant::Grant;
 use crate::history;
 use crate::library::{Found, Library, Listed, read};
-use crate::limits::{Bodies, PIECES, Peer, Sent};
+use crate::limits::{Bodies, PIECES, Peer, Sent, turn};
 use crate::login::{self, Attempts};
 use crate::metrics::{self, Metrics, counted, named};
 use crate::openapi::{self, Octets};
@@ -380,7 +380,7 @@ pub(crate) fn octets() -> HeaderValue {
     HeaderValue::from_static("application/octet-stream")
 }
 
-/// Runs what may wait for a disk where that harms nobody.
+/// Runs what may wait for a disk where that harms nobody, when it is the turn of whoever asks.
 pub(crate) async fn blocking<T: Send + 'static>(
     work: impl FnOnce() -> Result<T, Problem> + Send + 'static,
 ) -> Result<T, Problem> {
@@ -390,6 +390,11 @@ pub(crate) async fn blocking<T: Send + 'static>(
             Code::Io,
             "the request was broken off",
         )
+    };
+    let turn = turn().await;
+    let work = move || {
+        let _turn = turn;
+        work()
     };
     tokio::task::spawn_blocking(work).await.map_err(failed)?
 }
