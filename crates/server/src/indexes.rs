@@ -2,6 +2,7 @@
 //! first, or before that while nobody is served. What was found is kept with the state, as long as the image stays
 //! as it was.
 
+mod asked;
 mod kept;
 
 use std::collections::HashMap;
@@ -23,6 +24,7 @@ use azud_store::{Identity, StoreError, Stored};
 use rustix::process::setpriority_process;
 use serde::{Deserialize, Serialize};
 
+use self::asked::Asked;
 use self::kept::Kept;
 use crate::limits::Bodies;
 use crate::problem::Problem;
@@ -47,6 +49,7 @@ pub(crate) struct Indexes {
     /// Of foreign images in whose place there is another one, by their identities: somebody may be fetching them still.
     replaced: Mutex<HashMap<Hash, (Seen, Arc<Layout>)>>,
     in_making: Mutex<HashMap<PathBuf, Arc<AtomicBool>>>,
+    asked: Arc<Asked>,
 }
 
 /// What tells whether an image is still the one that was looked at. Who writes in place can put back when that was; when
@@ -122,6 +125,7 @@ impl Indexes {
             layouts: Mutex::default(),
             replaced: Mutex::default(),
             in_making: Mutex::default(),
+            asked: Arc::default(),
         })
     }
 
@@ -228,14 +232,24 @@ impl Indexes {
         Some(found.1)
     }
 
-    /// In a thread of its own; nobody waits for it here.
+    /// In a thread of its own, when it is its turn; nobody waits for it here.
     fn make_for_somebody(self: &Arc<Self>, path: &Path) {
         if let Some(wanted) = held(&self.in_making).get(path) {
             wanted.store(true, Ordering::Relaxed);
             return;
         }
-        let (indexes, path) = (Arc::clone(self), path.to_owned());
-        thread::spawn(move || indexes.make(&path, true));
+        let indexes = Arc::clone(self);
+        self.asked.ask(path, move |path| indexes.make_asked(path));
+    }
+
+    /// Makes an index that somebody asked for a while ago.
+    fn make_asked(&self, path: &Path) {
+        let known = Stored::open(path).ok();
+        let known = known.and_then(|stored| self.if_known(&stored));
+        if known.is_none() {
+            // Who asks again is told what keeps it from being made.
+            let _ = self.make(path, true);
+        }
     }
 
     /// Makes an index that nobody has asked for, and gives way to everybody who is served. Whether it is there now.
@@ -263,7 +277,8 @@ impl Indexes {
 
     fn begin<'a>(&'a self, path: &'a Path, wanted: bool) -> Option<Making<'a>> {
         let mut in_making = held(&self.in_making);
-        if in_making.contains_key(path) {
+        if let Some(already) = in_making.get(path) {
+            already.fetch_or(wanted, Ordering::Relaxed);
             return None;
         }
         let wanted = Arc::new(AtomicBool::new(wanted));
