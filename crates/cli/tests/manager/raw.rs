@@ -107,7 +107,12 @@ impl Raw {
 
     /// Sends a request.
     pub(crate) fn ask(&mut self, path: &str, fields: &[(&str, &str)]) -> Result<()> {
-        let first = format!("GET {path} HTTP/1.1\r\nHost: og\r\n");
+        self.begin(&format!("GET {path}"), fields)
+    }
+
+    /// Sends the head of a request, `METHOD /path`.
+    pub(crate) fn begin(&mut self, what: &str, fields: &[(&str, &str)]) -> Result<()> {
+        let first = format!("{what} HTTP/1.1\r\nHost: og\r\n");
         let head = fields.iter().fold(first, |text, (key, value)| {
             format!("{text}{key}: {value}\r\n")
         });

@@ -3,6 +3,7 @@
 //! What arrives lies beside the image's later place, in the store's hands; an upload that lapses leaves it there for
 //! the next one of that name.
 
+mod budget;
 mod receive;
 mod routes;
 mod session;
@@ -29,12 +30,15 @@ use crate::grant::Grant;
 use crate::mounts::placed;
 use crate::problem::{Problem, of_root};
 use crate::state;
+use budget::Budget;
 use session::Session;
 
 pub(crate) use routes::routes;
 
 /// So many images are received at once.
 const MOST: usize = 64;
+/// So many are known at once, with those that are over.
+const KNOWN: usize = 2 * MOST;
 /// After so long without a word, an upload has lapsed.
 const LAPSE: Duration = Duration::from_mins(2);
 /// How often it is looked whether one has.
@@ -52,6 +56,7 @@ pub(crate) struct Uploads {
     /// For how long former versions stay.
     retention: Retention,
     sessions: Mutex<HashMap<String, Arc<Session>>>,
+    budget: Arc<Budget>,
 }
 
 impl Uploads {
@@ -61,6 +66,7 @@ impl Uploads {
             root,
             retention,
             sessions: Mutex::default(),
+            budget: Arc::default(),
         });
         let weak = Arc::downgrade(&uploads);
         std::thread::spawn(move || sweep(&weak));
@@ -124,22 +130,38 @@ impl Uploads {
         let sees = move |path: &Path| path.to_str().is_some_and(|name| grant.sees(name));
         let around = Around::new(self.root.clone(), name.folder().path(), sees);
         let inbox = inbox.with(around);
-        let id = state::random::<ID_BYTES>().map_err(|error| {
-            Problem::new(
-                StatusCode::INTERNAL_SERVER_ERROR,
-                Code::Io,
-                error.to_string(),
-            )
-        })?;
         let left = inbox.left();
         let arrived = left.iter().map(|piece| u64::from(piece.len)).sum();
-        let session = Session::new(name, opening, info, (inbox, left), self.retention);
-        self.sessions().insert(id.clone(), Arc::new(session));
+        let memory = (inbox, &left[..], &self.budget);
+        let session = Session::new(name, opening, info, memory, self.retention)?;
+        let id = self.take_in(session)?;
         Ok(Opened {
             id,
             arrived,
             purges: Vec::new(),
         })
+    }
+
+    /// Gives an upload its id, unless there are too many by now. Of those that are over, the one that was asked for
+    /// longest ago makes way.
+    fn take_in(&self, session: Session) -> Result<String, Problem> {
+        let id = state::random::<ID_BYTES>().map_err(|error| {
+            let status = StatusCode::INTERNAL_SERVER_ERROR;
+            Problem::new(status, Code::Io, error.to_string())
+        })?;
+        let mut sessions = self.sessions();
+        if open(&sessions) >= MOST {
+            return Err(too_many());
+        }
+        if sessions.len() >= KNOWN {
+            let over = sessions.iter().filter(|(_, session)| session.is_over());
+            let oldest = over.min_by_key(|(_, session)| session.last());
+            if let Some(oldest) = oldest.map(|(id, _)| id.clone()) {
+                sessions.remove(&oldest);
+            }
+        }
+        sessions.insert(id.clone(), Arc::new(session));
+        Ok(id)
     }
 
     /// The place of an image of so many bytes, if there can be room for it.
@@ -180,16 +202,13 @@ impl Uploads {
             let same = |(_, session): &(&String, &Arc<Session>)| session.is_about(name);
             let found = sessions.iter().find(same);
             let found = found.map(|(id, session)| (id.clone(), Arc::clone(session)));
-            let open = sessions.values().filter(|session| !session.is_over());
-            (found, open.count())
+            (found, open(&sessions))
         };
         let Some((id, session)) = found else {
             if count < MOST {
                 return Ok(());
             }
-            let text = format!("{MOST} images are being received");
-            let status = StatusCode::TOO_MANY_REQUESTS;
-            return Err(Problem::new(status, Code::TooManyUploads, text).retry_after(AGAIN));
+            return Err(too_many());
         };
         let is_dead =
             !session.sender().is_empty() && opening.instead_of.as_deref() == Some(session.sender());
@@ -233,6 +252,18 @@ impl Uploads {
         session.give_up();
         Ok(())
     }
+}
+
+/// How many are not over.
+fn open(sessions: &HashMap<String, Arc<Session>>) -> usize {
+    let open = sessions.values().filter(|session| !session.is_over());
+    open.count()
+}
+
+fn too_many() -> Problem {
+    let text = format!("{MOST} images are being received");
+    let status = StatusCode::TOO_MANY_REQUESTS;
+    Problem::new(status, Code::TooManyUploads, text).retry_after(AGAIN)
 }
 
 /// What is to be sent: its name, and its line of `.info`.

@@ -1,53 +1,115 @@
-//! Pieces as they come in the body of a request: checked and written without waiting for the last byte.
+//! Pieces as they come in the body of a request: checked and written without waiting for the last byte. While none
+//! comes nobody waits for it but the request itself.
+
+use std::sync::Arc;
 
 use axum::body::Bytes;
 use axum::http::StatusCode;
 use azud_core::code::Code;
 use azud_core::upload::{RECORD_LEN, decode};
 use azud_store::StoreError;
-use azud_store::assembly::Inbox;
+use azud_store::assembly::{Inbox, Incoming};
 use tokio::sync::mpsc::Receiver;
 
 use super::AGAIN;
 use super::session::Session;
 use crate::problem::Problem;
+use crate::routes::about;
 
-/// A body, in the thread that may block.
-struct Chunks {
-    coming: Receiver<Bytes>,
-    rest: Bytes,
+/// A body, as far as it came.
+#[derive(Debug, Default)]
+struct Taking {
+    /// The next record, as far as it came.
+    record: Vec<u8>,
+    piece: Option<Coming>,
 }
 
-impl Chunks {
-    /// Some of the next bytes, `most` at most; `None` at the end.
-    fn next(&mut self, most: u64) -> Option<Bytes> {
-        while self.rest.is_empty() {
-            self.rest = self.coming.blocking_recv()?;
+/// What comes behind a record.
+#[derive(Debug)]
+enum Coming {
+    New(Incoming),
+    /// So many bytes that are here already.
+    Known(u64),
+}
+
+impl Coming {
+    fn left(&self) -> u64 {
+        match self {
+            Self::New(incoming) => incoming.left(),
+            Self::Known(left) => *left,
         }
-        let most = usize::try_from(most).unwrap_or(usize::MAX);
-        Some(self.rest.split_to(self.rest.len().min(most)))
+    }
+}
+
+impl Taking {
+    /// Takes the next bytes.
+    fn take(&mut self, session: &Session, bytes: &Bytes) -> Result<(), Problem> {
+        let busy = |status, code| {
+            Problem::new(status, code, "it is being put together").retry_after(AGAIN)
+        };
+        let held = session
+            .inbox
+            .try_read()
+            .map_err(|_| busy(StatusCode::SERVICE_UNAVAILABLE, Code::Locked))?;
+        let inbox = held
+            .as_ref()
+            .ok_or_else(|| busy(StatusCode::CONFLICT, Code::NoUpload))?;
+        session.hold_table_of(inbox)?;
+        session.came(bytes.len());
+        let mut bytes = &bytes[..];
+        while !bytes.is_empty() {
+            bytes = self.some(inbox, bytes)?;
+        }
+        Ok(())
     }
 
-    /// The next record; `None` at the end.
-    fn record(&mut self) -> Result<Option<[u8; RECORD_LEN]>, Problem> {
-        let (mut record, mut filled) = ([0; RECORD_LEN], 0);
-        while filled < RECORD_LEN {
-            match self.next((RECORD_LEN - filled) as u64) {
-                Some(bytes) => {
-                    record[filled..filled + bytes.len()].copy_from_slice(&bytes);
-                    filled += bytes.len();
-                }
-                None if filled == 0 => return Ok(None),
-                None => return Err(cut_off()),
+    /// Takes some of the bytes; those that are left.
+    fn some<'a>(&mut self, inbox: &Inbox, bytes: &'a [u8]) -> Result<&'a [u8], Problem> {
+        let Some(mut piece) = self.piece.take() else {
+            let (some, rest) = split(bytes, (RECORD_LEN - self.record.len()) as u64);
+            self.record.extend_from_slice(some);
+            if let Ok(record) = <&[u8; RECORD_LEN]>::try_from(&self.record[..]) {
+                self.piece = Some(begin(inbox, record)?);
+                self.record.clear();
             }
+            return Ok(rest);
+        };
+        let (some, rest) = split(bytes, piece.left());
+        match &mut piece {
+            Coming::New(incoming) => inbox.write(incoming, some).map_err(refused)?,
+            Coming::Known(left) => *left -= some.len() as u64,
         }
-        Ok(Some(record))
+        match piece {
+            Coming::New(incoming) if incoming.left() == 0 => {
+                inbox.finish(incoming).map_err(refused)?;
+            }
+            Coming::Known(0) => {}
+            piece => self.piece = Some(piece),
+        }
+        Ok(rest)
+    }
+
+    /// There is no more.
+    fn end(&self) -> Result<(), Problem> {
+        if self.record.is_empty() && self.piece.is_none() {
+            return Ok(());
+        }
+        let text = "it ends within a piece";
+        Err(Problem::new(StatusCode::BAD_REQUEST, Code::BadUpload, text))
     }
 }
 
-fn cut_off() -> Problem {
-    let text = "it ends within a piece";
-    Problem::new(StatusCode::BAD_REQUEST, Code::BadUpload, text)
+fn split(bytes: &[u8], most: u64) -> (&[u8], &[u8]) {
+    let most = usize::try_from(most).unwrap_or(usize::MAX);
+    bytes.split_at(bytes.len().min(most))
+}
+
+fn begin(inbox: &Inbox, record: &[u8; RECORD_LEN]) -> Result<Coming, Problem> {
+    let piece = decode(record).map_err(|error| {
+        Problem::new(StatusCode::BAD_REQUEST, Code::BadUpload, error.to_string())
+    })?;
+    let begun = inbox.begin(piece).map_err(refused)?;
+    Ok(begun.map_or(Coming::Known(piece.len.into()), Coming::New))
 }
 
 /// What the store says of a piece.
@@ -61,39 +123,26 @@ fn refused(error: StoreError) -> Problem {
 }
 
 /// Takes pieces until the body ends.
-pub(super) fn receive(session: &Session, coming: Receiver<Bytes>) -> Result<(), Problem> {
-    let busy =
-        |status, code| Problem::new(status, code, "it is being put together").retry_after(AGAIN);
-    let held = session
-        .inbox
-        .try_read()
-        .map_err(|_| busy(StatusCode::SERVICE_UNAVAILABLE, Code::Locked))?;
-    let inbox = held
-        .as_ref()
-        .ok_or_else(|| busy(StatusCode::CONFLICT, Code::NoUpload))?;
-    let rest = Bytes::new();
-    let mut chunks = Chunks { coming, rest };
-    while let Some(record) = chunks.record()? {
-        session.touch();
-        take(inbox, &record, &mut chunks)?;
-    }
-    Ok(())
-}
-
-fn take(inbox: &Inbox, record: &[u8; RECORD_LEN], chunks: &mut Chunks) -> Result<(), Problem> {
-    let piece = decode(record).map_err(|error| {
-        Problem::new(StatusCode::BAD_REQUEST, Code::BadUpload, error.to_string())
-    })?;
-    let Some(mut incoming) = inbox.begin(piece).map_err(refused)? else {
-        let mut left = u64::from(piece.len);
-        while left > 0 {
-            left -= chunks.next(left).ok_or_else(cut_off)?.len() as u64;
+pub(super) async fn receive(
+    session: Arc<Session>,
+    mut coming: Receiver<Bytes>,
+) -> Result<(), Problem> {
+    let mut taking = Taking::default();
+    while let Some(bytes) = coming.recv().await {
+        let mut there = vec![bytes];
+        while let Ok(bytes) = coming.try_recv() {
+            there.push(bytes);
         }
-        return Ok(());
-    };
-    while incoming.left() > 0 {
-        let bytes = chunks.next(incoming.left()).ok_or_else(cut_off)?;
-        incoming.write(&bytes)?;
+        let (to, mut so_far) = (Arc::clone(&session), taking);
+        let work = move |_: &str| {
+            there
+                .iter()
+                .try_for_each(|bytes| so_far.take(&to, bytes))
+                .map(|()| so_far)
+        };
+        taking = about(session.name(), work).await?;
     }
-    incoming.finish().map_err(refused)
+    taking.end()?;
+    session.touch();
+    Ok(())
 }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Json;
-use axum::body::{Body, to_bytes};
+use axum::body::{Body, BodyDataStream, Bytes};
 use axum::extract::{Extension, Path, Request, State};
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
@@ -16,6 +16,7 @@ use tokio::time::timeout;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
+use super::budget::Share;
 use super::receive::receive;
 use super::session::Session;
 use crate::grant::Grant;
@@ -25,9 +26,9 @@ use crate::routes::{Shared, about, blocking};
 
 /// The most bytes of what an upload begins with.
 const MAX_OPENING: usize = 16 << 10;
-/// A client has so long for its next bytes.
+/// A client has so long for a few bytes.
 const PATIENCE: Duration = Duration::from_secs(30);
-/// … and so long for a whole description.
+/// … and so long for a whole body. How long it may be still, `patience` says.
 const MORE_PATIENCE: Duration = Duration::from_mins(10);
 /// Pieces of a body between the connection and the disk.
 const AHEAD: usize = 4;
@@ -47,12 +48,56 @@ fn bad(detail: impl Into<String>) -> Problem {
     Problem::new(StatusCode::BAD_REQUEST, Code::BadUpload, detail)
 }
 
-async fn whole(body: Body, most: usize, patience: Duration) -> Result<Vec<u8>, Problem> {
-    match timeout(patience, to_bytes(body, most)).await {
-        Ok(Ok(bytes)) => Ok(bytes.to_vec()),
-        Ok(Err(_)) => Err(bad("it is too long, or was cut off")),
-        Err(_) => Err(bad("it did not come in time")),
+/// A whole body, `most` bytes at most, and what it costs.
+async fn whole(
+    (body, most): (Body, usize),
+    patience: Duration,
+    mut share: Share,
+    came: impl Fn(usize),
+) -> Result<(Vec<u8>, Share), Problem> {
+    let mut body = body.into_data_stream();
+    let collected = async {
+        let mut all = Vec::new();
+        while let Some(chunk) = body.next().await {
+            let chunk = chunk.map_err(|_| bad("it was cut off"))?;
+            let len = all.len() + chunk.len();
+            if len > most {
+                return Err(bad("it is too long"));
+            }
+            share.hold(len as u64)?;
+            came(chunk.len());
+            all.extend_from_slice(&chunk);
+        }
+        Ok(all)
+    };
+    match timeout(patience, collected).await {
+        Ok(Ok(all)) => Ok((all, share)),
+        Ok(Err(problem)) => {
+            drop(share);
+            hear_out(body, MAX_BATCH).await;
+            Err(problem)
+        }
+        Err(_) => Err(late()),
     }
+}
+
+fn late() -> Problem {
+    bad("it did not come in time")
+}
+
+/// Lets a client say what is of no more use: only then it hears why.
+async fn hear_out(mut body: BodyDataStream, most: u64) {
+    let heard = async {
+        let mut bytes = 0;
+        while let Some(Ok(chunk)) = body.next().await {
+            bytes += chunk.len() as u64;
+            if bytes > most {
+                break;
+            }
+        }
+    };
+    // Who is slow hears nothing.
+    let _ = timeout(MORE_PATIENCE, heard).await;
 }
 
 /// The upload of an id, and the body that is for it. Who asks for one that is not there is heard out, so that it
@@ -66,17 +111,14 @@ async fn found(
     match shared.uploads.find(id) {
         Ok(session) => Ok((session, body)),
         Err(problem) => {
-            let mut bytes = 0;
-            let mut body = body.into_data_stream();
-            while let Ok(Some(Ok(chunk))) = timeout(PATIENCE, body.next()).await {
-                bytes += chunk.len() as u64;
-                if bytes > MAX_BATCH {
-                    break;
-                }
-            }
+            hear_out(body.into_data_stream(), MAX_BATCH).await;
             Err(problem)
         }
     }
+}
+
+fn json(state: Bytes) -> impl IntoResponse {
+    ([(header::CONTENT_TYPE, "application/json")], state)
 }
 
 /// Begin to send an image.
@@ -96,7 +138,8 @@ async fn open(
     Extension(grant): Extension<Grant>,
     request: Request,
 ) -> Result<(StatusCode, Json<Opened>), Problem> {
-    let body = whole(request.into_body(), MAX_OPENING, PATIENCE).await?;
+    let (body, share) = (request.into_body(), shared.uploads.budget.share());
+    let (body, _) = whole((body, MAX_OPENING), PATIENCE, share, |_| ()).await?;
     let opening: Opening = serde_json::from_slice(&body).map_err(|error| bad(error.to_string()))?;
     // What a token is not for is not there for it, to be made neither.
     if !grant.sees(&opening.name) {
@@ -122,8 +165,8 @@ async fn open(
 async fn state(
     State(shared): State<Arc<Shared>>,
     Path(id): Path<String>,
-) -> Result<Json<Standing>, Problem> {
-    Ok(Json(shared.uploads.find(&id)?.state()))
+) -> Result<impl IntoResponse, Problem> {
+    Ok(json(shared.uploads.find(&id)?.state()))
 }
 
 /// End an upload; what arrived is kept for the next one of this name.
@@ -206,11 +249,10 @@ async fn pieces(
 ) -> Result<StatusCode, Problem> {
     let (session, body) = found(&shared, &id, request).await?;
     let (chunks, coming) = mpsc::channel(AHEAD);
-    let work = about(session.name(), move |_| receive(&session, coming));
     let feed = async move {
         let mut body = body.into_data_stream();
         let mut bytes = 0;
-        while let Ok(Some(chunk)) = timeout(PATIENCE, body.next()).await {
+        while let Some(chunk) = body.next().await {
             let chunk = chunk.map_err(|_| bad("it was cut off"))?;
             bytes += chunk.len() as u64;
             if bytes > MAX_BATCH {
@@ -221,7 +263,8 @@ async fn pieces(
         }
         Ok(())
     };
-    let (received, fed) = futures_util::future::join(work, feed).await;
+    let both = futures_util::future::join(receive(session, coming), feed);
+    let (received, fed) = timeout(MORE_PATIENCE, both).await.map_err(|_| late())?;
     received.and(fed)?;
     Ok(StatusCode::NO_CONTENT)
 }
@@ -244,7 +287,9 @@ async fn beside(
 ) -> Result<StatusCode, Problem> {
     let (session, body) = found(&shared, &id, request).await?;
     let most = usize::try_from(session.longest_beside()).unwrap_or(usize::MAX);
-    let content = whole(body, most, MORE_PATIENCE).await?;
+    let share = shared.uploads.budget.share();
+    let came = |bytes| session.came(bytes);
+    let content = whole((body, most), MORE_PATIENCE, share, came).await?;
     if session.carry(&ending, content) {
         Ok(StatusCode::NO_CONTENT)
     } else {
@@ -264,10 +309,20 @@ async fn image(
     State(shared): State<Arc<Shared>>,
     Path(id): Path<String>,
     request: Request,
-) -> Result<(StatusCode, Json<Standing>), Problem> {
+) -> Result<impl IntoResponse, Problem> {
     let (session, body) = found(&shared, &id, request).await?;
+    let one = match session.describe() {
+        Ok(Some(one)) => one,
+        refused => {
+            hear_out(body.into_data_stream(), session.longest_description()).await;
+            refused?;
+            return Ok((StatusCode::ACCEPTED, json(session.state())));
+        }
+    };
     let most = usize::try_from(session.longest_description()).unwrap_or(usize::MAX);
-    let description = whole(body, most, MORE_PATIENCE).await?;
+    let share = shared.uploads.budget.share();
+    let came = |bytes| session.came(bytes);
+    let description = whole((body, most), MORE_PATIENCE, share, came).await?;
     session.touch();
     if session.begin_work() {
         let working = Arc::clone(&session);
@@ -279,5 +334,6 @@ async fn image(
             }
         });
     }
-    Ok((StatusCode::ACCEPTED, Json(session.state())))
+    drop(one);
+    Ok((StatusCode::ACCEPTED, json(session.state())))
 }

@@ -1,8 +1,11 @@
 //! One upload: what arrives, and how the image is put together in the end.
 
-use std::sync::{Mutex, MutexGuard, PoisonError, RwLock};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 use std::time::{Duration, Instant, SystemTime};
 
+use axum::body::Bytes;
+use axum::http::StatusCode;
 use azud_core::assembly::{Layout, Piece};
 use azud_core::code::Code;
 use azud_core::name::ImageFile;
@@ -13,13 +16,20 @@ use azud_store::assembly::{Facts, Inbox, Report, Way};
 use azud_store::publish::Outcome;
 use azud_store::retention::{self, Retention};
 use azud_store::side::{CARRIED, Carried, InfoLine};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
+use super::AGAIN;
+use super::budget::{Budget, Share};
 use crate::far::Far;
-use crate::problem::told;
+use crate::problem::{Problem, told};
 
 /// What small images may have.
 const LEAST_DESCRIPTION: u64 = 8 << 20;
 const LEAST_BESIDE: u64 = 64 << 10;
+/// So many bytes are as good as a request: who sends fewer is as good as silent.
+const SIGN_OF_LIFE: usize = 64 << 10;
+/// What a piece costs in the table of those that are there, in bytes of memory, about.
+const ROW: u64 = 80;
 
 /// An upload.
 #[derive(Debug)]
@@ -31,13 +41,27 @@ pub(super) struct Session {
     bytes: u64,
     /// Of the manager's.
     retention: Retention,
-    left: Vec<Piece>,
-    carried: Mutex<Vec<Carried>>,
+    /// Records of what an earlier upload left.
+    left: Mutex<Bytes>,
+    carried: Mutex<Vec<(Carried, Share)>>,
+    /// What the table of pieces costs.
+    table: Mutex<Share>,
+    /// Of descriptions one comes at a time.
+    describing: Arc<Semaphore>,
     last: Mutex<Instant>,
+    /// Bytes of bodies since the last sign of life.
+    came: AtomicUsize,
     /// Taken when the image is put together, or the upload given up.
     pub(super) inbox: RwLock<Option<Inbox>>,
     state: Mutex<State>,
+    /// What is said of pieces that are lacking, which may be long.
+    lacking: Mutex<Bytes>,
     far: Far,
+}
+
+/// What is behind such a lock is right whenever it is free.
+fn held<T>(lock: &Mutex<T>) -> MutexGuard<'_, T> {
+    lock.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 impl Session {
@@ -45,22 +69,30 @@ impl Session {
         name: SubPath,
         opening: &Opening,
         info: Option<InfoLine>,
-        (inbox, left): (Inbox, Vec<Piece>),
+        (inbox, left, budget): (Inbox, &[Piece], &Arc<Budget>),
         retention: Retention,
-    ) -> Self {
-        Self {
+    ) -> Result<Self, Problem> {
+        let (mut of_left, mut table) = (budget.share(), budget.share());
+        of_left.hold((left.len() * RECORD_LEN) as u64)?;
+        table.hold(ROW * inbox.pieces() as u64)?;
+        let left = of_left.with(left.iter().flat_map(encode).collect());
+        Ok(Self {
             name,
             sender: opening.sender.clone(),
             info,
             bytes: opening.bytes,
             retention,
-            left,
+            left: Mutex::new(left),
             carried: Mutex::default(),
+            table: Mutex::new(table),
+            describing: Arc::new(Semaphore::new(1)),
             last: Mutex::new(Instant::now()),
+            came: AtomicUsize::new(0),
             inbox: RwLock::new(Some(inbox)),
             state: Mutex::new(State::Receiving),
+            lacking: Mutex::default(),
             far: Far::default(),
-        }
+        })
     }
 
     pub(super) fn sender(&self) -> &str {
@@ -91,14 +123,36 @@ impl Session {
     }
 
     /// A side file that goes along; `false` if none of that ending does.
-    pub(super) fn carry(&self, ending: &str, content: Vec<u8>) -> bool {
+    pub(super) fn carry(&self, ending: &str, (content, share): (Vec<u8>, Share)) -> bool {
         let Some(ending) = CARRIED.into_iter().find(|one| *one == ending) else {
             return false;
         };
-        let mut carried = self.carried.lock().unwrap_or_else(PoisonError::into_inner);
-        carried.retain(|one| one.ending != ending);
-        carried.push(Carried { ending, content });
+        let mut carried = held(&self.carried);
+        carried.retain(|(one, _)| one.ending != ending);
+        // Who comes again when it is over does not know that.
+        if !self.is_over() {
+            carried.push((Carried { ending, content }, share));
+        }
         true
+    }
+
+    /// Makes sure that there is memory for the table of pieces as it is.
+    pub(super) fn hold_table_of(&self, inbox: &Inbox) -> Result<(), Problem> {
+        held(&self.table).hold(ROW * inbox.pieces() as u64)
+    }
+
+    /// Refuses a second description while one comes. `None` if it is too late for one.
+    pub(super) fn describe(&self) -> Result<Option<OwnedSemaphorePermit>, Problem> {
+        if !self.awaits_description() {
+            return Ok(None);
+        }
+        let one = Arc::clone(&self.describing).try_acquire_owned();
+        let one = one.map_err(|_| {
+            let text = "its description is coming already";
+            let status = StatusCode::SERVICE_UNAVAILABLE;
+            Problem::new(status, Code::Locked, text).retry_after(AGAIN)
+        })?;
+        Ok(Some(one))
     }
 
     /// The image that is sent.
@@ -108,41 +162,62 @@ impl Session {
 
     /// Its client gave a sign of life.
     pub(super) fn touch(&self) {
-        *self.last.lock().unwrap_or_else(PoisonError::into_inner) = Instant::now();
+        *held(&self.last) = Instant::now();
+    }
+
+    /// Bytes came from it.
+    pub(super) fn came(&self, bytes: usize) {
+        let before = self.came.fetch_add(bytes, Ordering::Relaxed);
+        if before + bytes >= SIGN_OF_LIFE {
+            self.came.store(0, Ordering::Relaxed);
+            self.touch();
+        }
+    }
+
+    /// When it gave one last.
+    pub(super) fn last(&self) -> Instant {
+        *held(&self.last)
     }
 
     pub(super) fn has_lapsed(&self, after: Duration) -> bool {
-        let last = *self.last.lock().unwrap_or_else(PoisonError::into_inner);
-        // Nor does one whose pieces are just coming.
-        !self.is_working() && last.elapsed() > after && self.inbox.try_write().is_ok()
+        // Nor does one whose bytes are just written.
+        !self.is_working() && self.last().elapsed() > after && self.inbox.try_write().is_ok()
     }
 
-    /// Unlocks the image; waits for pieces that are just coming.
+    /// Unlocks the image, and keeps nothing in memory but how it stands; waits for bytes that are just written.
     pub(super) fn give_up(&self) {
         let mut inbox = self.inbox.write().unwrap_or_else(PoisonError::into_inner);
         *inbox = None;
+        held(&self.carried).clear();
+        *held(&self.left) = Bytes::new();
+        // To hold nothing is not refused.
+        let _ = held(&self.table).hold(0);
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+        held(&self.state)
     }
 
-    /// How it stands.
-    pub(super) fn state(&self) -> State {
-        match &*self.lock() {
+    /// How it stands, as JSON.
+    pub(super) fn state(&self) -> Bytes {
+        let state = match &*self.lock() {
             State::Working { .. } => State::Working {
                 done: self.far.done(),
                 total: self.far.total(),
             },
+            State::Lacking { .. } => return held(&self.lacking).clone(),
             other => other.clone(),
-        }
+        };
+        json(&state).into()
     }
 
     /// Records of what an earlier upload of this name left.
-    pub(super) fn left(&self) -> Vec<u8> {
-        let mut out = Vec::with_capacity(self.left.len() * RECORD_LEN);
-        self.left.iter().for_each(|piece| out.extend(encode(piece)));
-        out
+    pub(super) fn left(&self) -> Bytes {
+        held(&self.left).clone()
+    }
+
+    fn awaits_description(&self) -> bool {
+        matches!(*self.lock(), State::Receiving | State::Lacking { .. })
     }
 
     /// Begins to put the image together; `false` if it is too late for that, or it was begun already.
@@ -157,7 +232,7 @@ impl Session {
     }
 
     /// Puts the image together, or says what is lacking.
-    pub(super) fn work(&self, description: Vec<u8>) {
+    pub(super) fn work(&self, (description, mut share): (Vec<u8>, Share)) {
         let state = self.put_together(description).unwrap_or_else(|error| {
             let code = match &error {
                 // Nobody is asked but what lies here.
@@ -166,9 +241,17 @@ impl Session {
             };
             failed(code, &told(&error, &self.name()))
         });
-        if matches!(state, State::Failed { .. }) {
+        let state = if let State::Lacking { .. } = state {
+            let text = json(&state);
+            // It is shorter than the description was.
+            let _ = share.hold(text.len() as u64);
+            *held(&self.lacking) = share.with(text);
+            let pieces = Vec::new();
+            State::Lacking { pieces }
+        } else {
             self.give_up();
-        }
+            state
+        };
         self.touch();
         *self.lock() = state;
     }
@@ -194,13 +277,13 @@ impl Session {
             Ok(wanted) => wanted,
             Err(error) => return Ok(failed(Code::BadUpload, &error)),
         };
-        let mut held = self.inbox.write().unwrap_or_else(PoisonError::into_inner);
-        let Some(mut inbox) = held.take() else {
+        let mut there = self.inbox.write().unwrap_or_else(PoisonError::into_inner);
+        let Some(mut inbox) = there.take() else {
             return Ok(failed(Code::NoUpload, &"it was given up"));
         };
         let lacking = inbox.lacking(&wanted)?;
         if !lacking.is_empty() {
-            *held = Some(inbox);
+            *there = Some(inbox);
             let mut pieces: Vec<(usize, usize)> = Vec::new();
             for run in lacking {
                 match pieces.last_mut() {
@@ -210,20 +293,22 @@ impl Session {
             }
             return Ok(State::Lacking { pieces });
         }
-        drop(held);
+        drop(there);
+        let carried = std::mem::take(&mut *held(&self.carried));
+        let (carried, _shares): (Vec<_>, Vec<_>) = carried.into_iter().unzip();
         let facts = Facts {
             info: self.info.clone(),
-            carried: self
-                .carried
-                .lock()
-                .unwrap_or_else(PoisonError::into_inner)
-                .clone(),
+            carried,
             now: SystemTime::now(),
         };
         let image = inbox.image().clone();
         let report = inbox.publish(wanted, &facts, &self.far)?;
         Ok(done(&report, self.purge(&image)))
     }
+}
+
+fn json(state: &State) -> Vec<u8> {
+    serde_json::to_vec(state).expect("our own types serialise")
 }
 
 fn failed(code: Code, why: &dyn std::fmt::Display) -> State {

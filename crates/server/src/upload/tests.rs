@@ -1,5 +1,7 @@
 //! Clients that do not keep to the protocol, against the routes themselves.
 
+mod greedy;
+
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -103,13 +105,17 @@ impl Site {
     }
 
     async fn ask_as(&self, token: &str, what: &str, body: Vec<u8>) -> Answer {
+        self.send_as(token, what, Body::from(body)).await
+    }
+
+    async fn send_as(&self, token: &str, what: &str, body: Body) -> Answer {
         let (method, path) = what.split_once(' ').unwrap();
         let request = Request::builder()
             .method(method)
             .uri(path)
             .header("Authorization", format!("Bearer {token}"))
             .extension(Arc::new(Peers::default()).enter([127, 0, 0, 1].into()).1)
-            .body(Body::from(body))
+            .body(body)
             .unwrap();
         let response = self.api.clone().oneshot(request).await.unwrap();
         let status = response.status();

@@ -15,6 +15,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::SystemTime;
 
 use azud_core::assembly::{Layout, Origin, Piece, RECORD_BYTES, Source, SourceError};
+use azud_core::format::index::ROW_LEN;
 use azud_core::format::{Hash, MAX_FRAMES};
 use azud_core::name::ImageFile;
 use azud_core::progress::Progress;
@@ -36,6 +37,9 @@ use crate::publish::{Staging, accompany};
 use crate::room::{Room, on_medium};
 use crate::stage;
 
+/// What an earlier upload left in the same file may be pieces of another version.
+const FEW_PIECES: usize = 1024;
+
 /// The file of an image whose pieces are sent in any order. Nobody else can write the image meanwhile. Dropped, it
 /// leaves what arrived to the next one.
 #[derive(Debug)]
@@ -46,7 +50,7 @@ pub struct Inbox {
     around: Option<Around>,
     file: File,
     path: PathBuf,
-    held: Mutex<Held>,
+    held: Arc<Mutex<Held>>,
 }
 
 #[derive(Debug)]
@@ -58,6 +62,8 @@ struct Held {
     records: u64,
     /// Bytes that came since the file was synced.
     fresh: u64,
+    /// How often it was said what the image is: what was coming then does not go on.
+    round: u64,
 }
 
 impl Held {
@@ -67,17 +73,25 @@ impl Held {
             log,
             records,
             fresh: 0,
+            round: 0,
         }
     }
 }
 
-/// A piece whose bytes are coming.
+/// A piece whose bytes are coming. Dropped, it is none that comes.
 #[derive(Debug)]
-pub struct Incoming<'a> {
-    inbox: &'a Inbox,
+pub struct Incoming {
+    held: Arc<Mutex<Held>>,
+    round: u64,
     piece: Piece,
     at: u64,
     hasher: blake3::Hasher,
+}
+
+/// The most pieces that an image of so many bytes has: each has a row in its index.
+fn most_pieces(limit: u64) -> usize {
+    let rows = usize::try_from(limit / ROW_LEN as u64).unwrap_or(usize::MAX);
+    rows.saturating_add(FEW_PIECES).min(MAX_FRAMES)
 }
 
 impl Inbox {
@@ -139,7 +153,7 @@ impl Inbox {
             limit,
             around: None,
             file,
-            held: Mutex::new(held),
+            held: Arc::new(Mutex::new(held)),
         }
     }
 
@@ -167,12 +181,12 @@ impl Inbox {
     ///
     /// # Errors
     /// [`StoreError::BadUpload`] when it lies beyond the room, or over another piece; [`StoreError::Coming`].
-    pub fn begin(&self, piece: Piece) -> Result<Option<Incoming<'_>>> {
+    pub fn begin(&self, piece: Piece) -> Result<Option<Incoming>> {
         if piece.end() > self.limit {
             return Err(self.refuse("it is larger than was said at first"));
         }
         let mut held = self.held();
-        if held.pieces.len() >= MAX_FRAMES {
+        if held.pieces.len() >= most_pieces(self.limit) {
             return Err(self.refuse("there are more pieces than any image has"));
         }
         let before = held.pieces.range(..piece.end()).next_back();
@@ -188,11 +202,68 @@ impl Inbox {
         }
         held.pieces.insert(piece.offset, (piece, false));
         Ok(Some(Incoming {
-            inbox: self,
+            held: Arc::clone(&self.held),
+            round: held.round,
             piece,
             at: piece.offset,
             hasher: blake3::Hasher::new(),
         }))
+    }
+
+    /// The next bytes of a piece, no more than are left of it.
+    ///
+    /// # Errors
+    /// [`StoreError::Coming`] when it was said meanwhile what the image is, what the system says.
+    pub fn write(&self, incoming: &mut Incoming, bytes: &[u8]) -> Result<()> {
+        debug_assert!(bytes.len() as u64 <= incoming.left(), "the caller counts");
+        if incoming.round != self.held().round {
+            return Err(StoreError::Coming(self.image.path()));
+        }
+        incoming.hasher.update(bytes);
+        let written = self.file.write_all_at(bytes, incoming.at);
+        written.at("write", &self.path)?;
+        incoming.at += bytes.len() as u64;
+        Ok(())
+    }
+
+    /// All bytes of a piece came.
+    ///
+    /// # Errors
+    /// [`StoreError::BadPiece`] when they are not those that were announced, [`StoreError::Coming`] as before, what the
+    /// system says.
+    pub fn finish(&self, incoming: Incoming) -> Result<()> {
+        let piece = incoming.piece;
+        if incoming.left() != 0 || incoming.hasher.finalize().as_bytes() != &piece.hash {
+            return Err(StoreError::BadPiece {
+                name: "what was sent".to_owned(),
+                offset: piece.offset,
+            });
+        }
+        let log = self.staging.dir().join(ARRIVED);
+        let synced = {
+            let mut held = self.held();
+            if incoming.round != held.round {
+                return Err(StoreError::Coming(self.image.path()));
+            }
+            held.log.write_all(&encode(&piece)).at("write", &log)?;
+            held.records += 1;
+            held.fresh += u64::from(piece.len);
+            held.pieces.insert(piece.offset, (piece, true));
+            if held.fresh < RECORD_BYTES {
+                return Ok(());
+            }
+            held.fresh = 0;
+            held.records
+        };
+        durable::sync_file(&self.file, &self.path)?;
+        let mut held = self.held();
+        held.records += 1;
+        held.log.write_all(&mark(synced)).at("write", &log)
+    }
+
+    /// How many pieces are there or coming.
+    pub fn pieces(&self) -> usize {
+        self.held().pieces.len()
     }
 
     fn refuse(&self, reason: &'static str) -> StoreError {
@@ -204,13 +275,19 @@ impl Inbox {
         self.held.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Says what the image is: which pieces of it are neither here nor in images that are. Nothing may be coming.
+    /// Says what the image is: which pieces of it are neither here nor in images that are. A piece that is just coming
+    /// has to come again.
     ///
     /// # Errors
     /// [`StoreError::BadUpload`] when it is larger than was said; what the system says.
     pub fn lacking(&mut self, wanted: &Layout) -> Result<Vec<Range<usize>>> {
         if wanted.size() > self.limit {
             return Err(self.refuse("it is larger than was said at first"));
+        }
+        {
+            let mut held = self.held();
+            held.pieces.retain(|_, (_, there)| *there);
+            held.round += 1;
         }
         self.choose(wanted)?;
         let dir = self.staging.dir();
@@ -219,12 +296,13 @@ impl Inbox {
             Some(state) => Journal::resume(dir, state.record)?,
             None => Journal::begin(dir, wanted)?,
         };
-        let held = self.held.get_mut().unwrap_or_else(PoisonError::into_inner);
+        let held = self.held();
         for (number, piece) in wanted.pieces().iter().enumerate() {
             if matches!(held.pieces.get(&piece.offset), Some((there, true)) if there == piece) {
                 journal.tracker_mut().place(number, piece.len);
             }
         }
+        drop(held);
         journal.record((&self.file, &self.path), None)?;
         let view = View::of(&self.image, wanted, asked(self.around.as_ref()))?;
         let runs = view.plan.runs().iter();
@@ -264,8 +342,13 @@ impl Inbox {
         let records = write_log(&log, spare_pieces.iter())?;
         durable::sync_dir(dir)?;
         self.file = reopen(&self.path, false)?;
-        let held = Held::new(spare_pieces, reopen(&log, true)?, records);
-        *self.held.get_mut().unwrap_or_else(PoisonError::into_inner) = held;
+        let log = reopen(&log, true)?;
+        let mut held = self.held();
+        let round = held.round;
+        *held = Held {
+            round,
+            ..Held::new(spare_pieces, log, records)
+        };
         Ok(())
     }
 
@@ -308,61 +391,18 @@ impl Inbox {
     }
 }
 
-impl Incoming<'_> {
+impl Incoming {
     /// Bytes that are still to come.
     pub fn left(&self) -> u64 {
         self.piece.end() - self.at
     }
-
-    /// The next bytes, no more than are left.
-    ///
-    /// # Errors
-    /// What the system says.
-    pub fn write(&mut self, bytes: &[u8]) -> Result<()> {
-        debug_assert!(bytes.len() as u64 <= self.left(), "the caller counts");
-        self.hasher.update(bytes);
-        let written = self.inbox.file.write_all_at(bytes, self.at);
-        written.at("write", &self.inbox.path)?;
-        self.at += bytes.len() as u64;
-        Ok(())
-    }
-
-    /// All bytes came.
-    ///
-    /// # Errors
-    /// [`StoreError::BadPiece`] when they are not those that were announced, what the system says.
-    pub fn finish(self) -> Result<()> {
-        let (inbox, piece) = (self.inbox, self.piece);
-        if self.left() != 0 || self.hasher.finalize().as_bytes() != &piece.hash {
-            return Err(StoreError::BadPiece {
-                name: "what was sent".to_owned(),
-                offset: piece.offset,
-            });
-        }
-        let log = inbox.staging.dir().join(ARRIVED);
-        let synced = {
-            let mut held = inbox.held();
-            held.log.write_all(&encode(&piece)).at("write", &log)?;
-            held.records += 1;
-            held.fresh += u64::from(piece.len);
-            held.pieces.insert(piece.offset, (piece, true));
-            if held.fresh < RECORD_BYTES {
-                return Ok(());
-            }
-            held.fresh = 0;
-            held.records
-        };
-        durable::sync_file(&inbox.file, &inbox.path)?;
-        let mut held = inbox.held();
-        held.records += 1;
-        held.log.write_all(&mark(synced)).at("write", &log)
-    }
 }
 
-impl Drop for Incoming<'_> {
+impl Drop for Incoming {
     fn drop(&mut self) {
-        let mut held = self.inbox.held();
-        if matches!(held.pieces.get(&self.piece.offset), Some((_, false))) {
+        let mut held = self.held.lock().unwrap_or_else(PoisonError::into_inner);
+        let still = matches!(held.pieces.get(&self.piece.offset), Some((_, false)));
+        if still && held.round == self.round {
             held.pieces.remove(&self.piece.offset);
         }
     }

@@ -56,8 +56,9 @@ fn send(inbox: &Inbox, bytes: &[u8], piece: &Piece) {
         return;
     };
     let at = usize::try_from(piece.offset).unwrap();
-    coming.write(&bytes[at..at + piece.len as usize]).unwrap();
-    coming.finish().unwrap();
+    let bytes = &bytes[at..at + piece.len as usize];
+    inbox.write(&mut coming, bytes).unwrap();
+    inbox.finish(coming).unwrap();
 }
 
 fn facts() -> Facts {
@@ -198,4 +199,55 @@ fn images_that_the_sender_sees_have_pieces_for_it() {
     assert_eq!(inbox.lacking(&wanted).unwrap(), []);
     publish(inbox, &wanted);
     check(&target.path(), &bytes);
+}
+
+#[test]
+fn what_comes_while_it_is_said_what_the_image_is_comes_again() {
+    let place = Place::new();
+    let (bytes, layout) = image(&[1, 2]);
+    let mut inbox = place.open("one");
+    let first = layout.pieces()[0];
+    let mut coming = inbox.begin(first).unwrap().unwrap();
+    let mut whole = inbox.begin(layout.pieces()[1]).unwrap().unwrap();
+    inbox.write(&mut coming, &bytes[..7]).unwrap();
+    inbox.write(&mut whole, &bytes[RANGE..]).unwrap();
+    assert_eq!(inbox.lacking(&layout).unwrap(), [0..2]);
+    let late = inbox.write(&mut coming, &bytes[7..9]).unwrap_err();
+    assert_eq!(late.code(), Code::Locked);
+    assert_eq!(inbox.finish(whole).unwrap_err().code(), Code::Locked);
+    let again = inbox.begin(first).unwrap().unwrap();
+    // Who ends late takes nothing from who came after.
+    drop(coming);
+    assert!(inbox.begin(first).is_err(), "it is coming");
+    drop(again);
+    for piece in layout.pieces() {
+        send(&inbox, &bytes, piece);
+    }
+    assert_eq!(inbox.lacking(&layout).unwrap(), []);
+    publish(inbox, &layout);
+    check(&place.image.path(), &bytes);
+}
+
+#[test]
+fn an_image_has_no_more_pieces_than_its_bytes_admit() {
+    let place = Place::new();
+    let bytes = 64 << 10;
+    let inbox = Inbox::open(&place.image, bytes, "one", SystemTime::now()).unwrap();
+    let hash = *blake3::hash(&[7]).as_bytes();
+    let (mut begun, mut refused) = (Vec::new(), 0);
+    for offset in 0..bytes {
+        let len = 1;
+        match inbox.begin(Piece { offset, len, hash }) {
+            Ok(coming) => begun.push(coming),
+            Err(error) => {
+                assert_eq!(error.code(), Code::BadUpload);
+                refused += 1;
+            }
+        }
+    }
+    assert!((1024..2048).contains(&begun.len()), "{}", begun.len());
+    assert_eq!(inbox.pieces(), begun.len());
+    assert_eq!(begun.len() + refused, 64 << 10);
+    drop(begun);
+    assert_eq!(inbox.pieces(), 0);
 }
