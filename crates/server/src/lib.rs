@@ -7,6 +7,7 @@ mod allowed;
 mod audit;
 mod authority;
 mod codes;
+mod conditions;
 mod error;
 mod events;
 mod far;

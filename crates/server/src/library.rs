@@ -22,6 +22,7 @@ use azud_store::{Identity, StoreError, Stored};
 use serde::Serialize;
 use utoipa::ToSchema;
 
+use crate::conditions::Meant;
 use crate::history::Told;
 use crate::indexes::{Indexes, Seen, be_courteous};
 use crate::mounts::{self, Mounts, placed};
@@ -30,6 +31,8 @@ use crate::seclusion::Seclusion;
 
 /// How often it is looked for images whose index is missing.
 const ROUND: Duration = Duration::from_mins(2);
+/// Of so many identities that are named, former versions are looked for.
+const MEANT: usize = 8;
 /// After its start, a manager has other things to do for so long.
 const SETTLE: Duration = Duration::from_secs(5);
 
@@ -249,23 +252,30 @@ impl Library {
         })
     }
 
-    /// Finds the image that somebody wants or, where it was replaced or put away, the former version that it is now:
-    /// who began with it ends with it. Where that is gone too, what is there now.
-    pub(crate) fn find_wanted(
-        &self,
-        name: &str,
-        wanted: Option<Identity>,
-    ) -> Result<Found, Problem> {
+    /// Finds the image that somebody means or, where it was replaced or put away, the former version that it is now:
+    /// who began with it ends with it. Another one is refused.
+    pub(crate) fn find_meant(&self, name: &str, meant: &Meant) -> Result<Found, Problem> {
         let present = self.find(name);
-        let Some(wanted) = wanted else {
-            return present;
-        };
-        if matches!(&present, Ok(found) if found.identity() == wanted) {
+        if matches!(&present, Ok(found) if meant.is(Some(found.identity()))) {
             return present;
         }
+        let mut named = meant.named().iter().take(MEANT);
+        if let Some(found) = named.find_map(|identity| self.former(name, *identity)) {
+            return Ok(found);
+        }
         // Between the two looks it may have come back from there.
-        self.former(name, wanted)
-            .map_or_else(|| self.find(name), Ok)
+        let found = if meant.named().is_empty() {
+            present
+        } else {
+            self.find(name)
+        }?;
+        meant.check(found.identity())?;
+        Ok(found)
+    }
+
+    /// Who the image is that stands there now.
+    pub(crate) fn identity(&self, path: &Path) -> Option<Identity> {
+        self.indexes.identity(path)
     }
 
     /// A former version, within the same bounds as the image.

@@ -21,6 +21,7 @@ pub(crate) struct Problem {
     /// What the detail says, and of which file, as this computer knows it.
     of: Option<Box<(String, PathBuf)>>,
     retry_after: Option<u32>,
+    size: Option<u64>,
     more: Option<(&'static str, String)>,
 }
 
@@ -33,6 +34,7 @@ impl Problem {
             detail,
             of: None,
             retry_after: None,
+            size: None,
             more: None,
         }
     }
@@ -66,6 +68,14 @@ impl Problem {
     pub(crate) fn with(self, key: &'static str, value: &str) -> Self {
         Self {
             more: Some((key, value.to_owned())),
+            ..self
+        }
+    }
+
+    /// Tells of how many bytes something can be asked for.
+    pub(crate) fn of_size(self, size: u64) -> Self {
+        Self {
+            size: Some(size),
             ..self
         }
     }
@@ -170,6 +180,10 @@ impl IntoResponse for Problem {
         );
         if let Some(seconds) = self.retry_after {
             headers.insert(header::RETRY_AFTER, seconds.into());
+        }
+        if let Some(size) = self.size {
+            let range = HeaderValue::try_from(format!("bytes */{size}"));
+            headers.insert(header::CONTENT_RANGE, range.expect("digits"));
         }
         response
     }

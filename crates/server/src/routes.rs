@@ -18,7 +18,7 @@ use azud_core::assembly::Layout;
 use azud_core::code::Code;
 use azud_core::io::ReadAt;
 use azud_core::reference::Host;
-use azud_store::{Identity, Stored};
+use azud_store::Stored;
 use futures_util::{StreamExt, stream};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
@@ -26,6 +26,7 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use crate::allowed;
+use crate::conditions::{Meant, part};
 use crate::gate::{Gate, Roles, takes_nothing};
 use crate::grant::Grant;
 use crate::history;
@@ -204,7 +205,10 @@ async fn images(
 #[utoipa::path(
     get,
     path = "/v1/images/{name}/index",
-    params(("name" = String, Path, description = "The image, `/` as `%2F`.")),
+    params(
+        ("name" = String, Path, description = "The image, `/` as `%2F`."),
+        ("If-Match" = Option<String>, Header, description = "Identities in quotes: 412 if the image is none of these, and no former version of it is."),
+    ),
     responses((
         status = 200,
         description = "The index; `ETag` is the image's identity, and `azud-https-only: true` says that none but a manager is to give the image.",
@@ -215,9 +219,9 @@ async fn images(
 async fn index(
     State(shared): State<Arc<Shared>>,
     Path(name): Path<String>,
+    headers: HeaderMap,
 ) -> Result<Response, Problem> {
-    let library = Arc::clone(&shared.library);
-    let found = about(name, move |name| library.find(name)).await?;
+    let found = found(&shared, name, Meant::of(&headers)).await?;
     let len = found.layout.description().len();
     let secluded = secluded(&found);
     let headers = [
@@ -237,6 +241,12 @@ async fn index(
     Ok((headers, secluded, Body::from_stream(pieces)).into_response())
 }
 
+/// The image that is meant.
+async fn found(shared: &Shared, name: String, meant: Meant) -> Result<Found, Problem> {
+    let library = Arc::clone(&shared.library);
+    about(name, move |name| library.find_meant(name, &meant)).await
+}
+
 /// The index of an image, which many clients are sent at once.
 struct Description(Arc<Layout>);
 
@@ -252,8 +262,9 @@ impl AsRef<[u8]> for Description {
     path = "/v1/images/{name}",
     params(
         ("name" = String, Path, description = "The image, `/` as `%2F`."),
-        ("Range" = Option<String>, Header, description = "One range of bytes."),
-        ("If-Match" = Option<String>, Header, description = "The image's identity in quotes: 412 if it is another, and no former version of it."),
+        ("Range" = Option<String>, Header, description = "One range of bytes; 416 with `Content-Range: bytes */SIZE` where the image has none of it."),
+        ("If-Range" = Option<String>, Header, description = "The image's identity in quotes: if it is another, all of it is sent."),
+        ("If-Match" = Option<String>, Header, description = "Identities in quotes: 412 if the image is none of these, and no former version of it is."),
     ),
     responses(
         (status = 200, description = "The image.", body = Octets, content_type = "application/octet-stream"),
@@ -267,16 +278,13 @@ async fn file(
     method: Method,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
-    let library = Arc::clone(&shared.library);
-    let wanted = wanted(&headers);
-    let found = about(name, move |name| library.find_wanted(name, wanted)).await?;
+    let found = found(&shared, name, Meant::of(&headers)).await?;
     let (tag, secluded) = (etag(&found), secluded(&found));
-    unchanged(&headers, &tag)?;
     let size = found.stored.len();
-    let asked = headers.get(header::RANGE).filter(|_| method == Method::GET);
-    let range = asked
-        .map(|value| range(value, size).ok_or_else(|| unsatisfiable(size)))
-        .transpose()?;
+    let range = match method {
+        Method::GET => part(&headers, &tag, size)?,
+        _ => None,
+    };
     let (status, part) = match &range {
         Some(range) => (StatusCode::PARTIAL_CONTENT, range.clone()),
         None => (StatusCode::OK, 0..size),
@@ -303,26 +311,6 @@ async fn file(
     Ok(response)
 }
 
-/// One range of bytes that the file has; several at once are refused, for they cost more than they are worth.
-fn range(value: &HeaderValue, size: u64) -> Option<Range<u64>> {
-    let spec = value.to_str().ok()?.strip_prefix("bytes=")?;
-    let (from, to) = spec.split_once('-')?;
-    let (start, end) = match (from.trim(), to.trim()) {
-        ("", last) => (size.saturating_sub(last.parse().ok()?), size),
-        (from, "") => (from.parse().ok()?, size),
-        (from, to) => (
-            from.parse().ok()?,
-            to.parse::<u64>().ok()?.checked_add(1)?.min(size),
-        ),
-    };
-    (start < end).then_some(start..end)
-}
-
-fn unsatisfiable(size: u64) -> Problem {
-    let detail = format!("one range within {size} bytes can be asked for");
-    Problem::new(StatusCode::RANGE_NOT_SATISFIABLE, Code::BadRange, detail)
-}
-
 /// A part of a file, read as fast as the client takes it and as it is the client's turn.
 fn body(stored: Arc<Stored>, part: Range<u64>, (peer, sent): (Peer, Sent)) -> Body {
     let pieces = stream::unfold(part.start, move |start| {
@@ -343,24 +331,6 @@ async fn piece(stored: Arc<Stored>, (start, len): (u64, u64), peer: Peer) -> io:
     };
     let done = tokio::task::spawn_blocking(work).await;
     done.map_err(io::Error::other)?.map(Bytes::from)
-}
-
-/// Which image somebody goes on with.
-pub(crate) fn wanted(headers: &HeaderMap) -> Option<Identity> {
-    let tag = headers.get(header::IF_MATCH)?.to_str().ok()?;
-    tag.strip_prefix('"')?.strip_suffix('"')?.parse().ok()
-}
-
-/// Refuses when another image is meant than the one that is there.
-pub(crate) fn unchanged(headers: &HeaderMap, tag: &HeaderValue) -> Result<(), Problem> {
-    match headers.get(header::IF_MATCH) {
-        Some(wanted) if wanted != tag && wanted != "*" => Err(Problem::new(
-            StatusCode::PRECONDITION_FAILED,
-            Code::SourceChanged,
-            "it is another image by now",
-        )),
-        _ => Ok(()),
-    }
 }
 
 /// What an answer says of an image that travels over HTTPS alone.
@@ -405,39 +375,4 @@ pub(crate) async fn about<T: Send + 'static>(
     work: impl FnOnce(&str) -> Result<T, Problem> + Send + 'static,
 ) -> Result<T, Problem> {
     blocking(move || work(&name).map_err(|problem| problem.about(&name))).await
-}
-
-#[cfg(test)]
-mod tests {
-    use axum::http::HeaderValue;
-
-    use super::range;
-
-    #[test]
-    fn one_range_within_the_file_is_understood() {
-        let of = |text: &'static str| range(&HeaderValue::from_static(text), 100);
-        assert_eq!(of("bytes=0-9"), Some(0..10));
-        assert_eq!(of("bytes=90-200"), Some(90..100));
-        assert_eq!(of("bytes=90-"), Some(90..100));
-        assert_eq!(of("bytes=-10"), Some(90..100));
-        assert_eq!(of("bytes=-200"), Some(0..100));
-        for bad in [
-            "bytes=100-",
-            "bytes=9-8",
-            "bytes=-0",
-            "bytes=-",
-            "bytes=",
-            "lines=0-1",
-            "bytes=0-1,3-4",
-            "bytes=a-b",
-            "bytes=0-18446744073709551615",
-            "bytes=18446744073709551616-",
-        ] {
-            if bad == "bytes=0-18446744073709551615" {
-                assert_eq!(of(bad), None, "one more than the largest number");
-                continue;
-            }
-            assert_eq!(of(bad), None, "{bad}");
-        }
-    }
 }

@@ -10,9 +10,10 @@ use azud_store::side::Carried;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
+use crate::conditions::Meant;
 use crate::openapi::Octets;
 use crate::problem::Problem;
-use crate::routes::{Shared, about, etag, octets, unchanged, wanted};
+use crate::routes::{Shared, about, etag, octets};
 
 pub(crate) fn routes() -> OpenApiRouter<Arc<Shared>> {
     OpenApiRouter::new()
@@ -44,7 +45,7 @@ async fn side_file(
     path = "/v1/images/{name}/minisig",
     params(
         ("name" = String, Path, description = "The image, `/` as `%2F`."),
-        ("If-Match" = Option<String>, Header, description = "The image's identity in quotes: 412 if it is another, and no former version of it."),
+        ("If-Match" = Option<String>, Header, description = "Identities in quotes: 412 if the image is none of these, and no former version of it is."),
     ),
     responses((status = 200, description = "minisign's file.", body = Octets, content_type = "application/octet-stream"))
 )]
@@ -53,15 +54,14 @@ async fn signature(
     Path(name): Path<String>,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
-    let wanted = wanted(&headers);
+    let meant = Meant::of(&headers);
     let (found, carried) = about(name, move |name| {
-        let found = shared.library.find_wanted(name, wanted)?;
+        let found = shared.library.find_meant(name, &meant)?;
         let carried = Carried::beside(found.stored.path())?;
         Ok((found, carried))
     })
     .await?;
     let tag = etag(&found);
-    unchanged(&headers, &tag)?;
     let signature = carried.into_iter().find(|one| one.ending == ".minisig");
     let signature = signature
         .ok_or_else(|| Problem::new(StatusCode::NOT_FOUND, Code::Unsigned, "it is not signed"))?;

@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
+use azud_core::assembly::SourceError;
 use azud_core::name::ImageFile;
 
 use crate::assembly::identity;
@@ -186,10 +187,29 @@ pub fn rollback(
 /// # Errors
 /// [`StoreError::NotFound`], and those of [`crate::publish::Staging::begin`].
 pub fn remove(image: &ImageFile, now: SystemTime, identify: &Identify<'_>) -> Result<PathBuf> {
+    remove_if(image, now, identify, |_| true)
+}
+
+/// The same, if it is the image that is meant.
+///
+/// # Errors
+/// [`StoreError::Source`] if it is another one by now, and those of [`remove`].
+pub fn remove_if(
+    image: &ImageFile,
+    now: SystemTime,
+    identify: &Identify<'_>,
+    is_meant: impl FnOnce(Option<Identity>) -> bool,
+) -> Result<PathBuf> {
     check_dir(image)?;
     let _lease = Lease::take(image, now)?;
     let _settled = Settled::enter(image.dir(), image.name(), now)?;
     let current = current(image, identify)?.ok_or_else(|| StoreError::NotFound(image.path()))?;
+    if !is_meant(current.identity) {
+        return Err(StoreError::Source {
+            name: image.name().to_owned(),
+            source: SourceError::Changed,
+        });
+    }
     let plan = Plan::draft(image, Some(current), None, now)?;
     carry_out(&plan, &mut Stage::make(image)?, image)?;
     let slot = plan.retired().expect("there is a current version");

@@ -23,6 +23,7 @@ mod raw;
 mod replaced;
 mod reports;
 mod restarted;
+mod resumed;
 mod rollback;
 mod secluded;
 mod server;

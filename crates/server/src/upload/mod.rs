@@ -18,14 +18,15 @@ use azud_core::code::Code;
 use azud_core::name::ImageFile;
 use azud_core::reference::SubPath;
 use azud_core::upload::{Going, Opened, Opening};
-use azud_store::StoreError;
-use azud_store::assembly::{Around, Inbox, identity};
+use azud_store::assembly::{Around, Inbox};
 use azud_store::publish::{check, check_assembling};
 use azud_store::retention::{Retention, due_of_all};
 use azud_store::side::InfoLine;
-use azud_store::trash::remove;
+use azud_store::trash::remove_if;
 use azud_store::tree::{Spot, Tree};
+use azud_store::{Identify, StoreError};
 
+use crate::conditions::{Meant, another};
 use crate::grant::Grant;
 use crate::mounts::placed;
 use crate::problem::{Problem, of_root};
@@ -172,10 +173,14 @@ impl Uploads {
         Ok((tree, spot))
     }
 
-    /// Moves an image to the trash.
-    fn remove(&self, name: &str) -> Result<(), Problem> {
-        remove(&self.image(name)?, SystemTime::now(), &identity)?;
-        Ok(())
+    /// Moves an image to the trash, if it is the one that is meant.
+    fn remove(&self, name: &str, identify: &Identify<'_>, meant: &Meant) -> Result<(), Problem> {
+        let (image, now) = (self.image(name)?, SystemTime::now());
+        let removed = remove_if(&image, now, identify, |there| meant.is(there));
+        removed.map(drop).map_err(|error| match error.code() {
+            Code::SourceChanged => another(),
+            _ => error.into(),
+        })
     }
 
     /// Refuses what [`Uploads::remove`] would refuse. Nothing is touched.

@@ -6,7 +6,7 @@ use std::time::Duration;
 use axum::Json;
 use axum::body::{Body, BodyDataStream, Bytes};
 use axum::extract::{Extension, Path, Request, State};
-use axum::http::{StatusCode, header};
+use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use azud_core::code::Code;
 use azud_core::upload::{MAX_BATCH, Opened, Opening, State as Standing};
@@ -19,6 +19,7 @@ use utoipa_axum::routes;
 use super::budget::Share;
 use super::receive::receive;
 use super::session::Session;
+use crate::conditions::Meant;
 use crate::grant::Grant;
 use crate::openapi::Octets;
 use crate::problem::Problem;
@@ -189,7 +190,7 @@ async fn close(
     get,
     path = "/v1/uploads/{id}/pieces",
     params(("id" = String, Path, description = "The upload.")),
-    responses((status = 200, description = "Hashes of pieces, 32 bytes each.", body = Octets, content_type = "application/octet-stream"))
+    responses((status = 200, description = "Records of pieces, 48 bytes each.", body = Octets, content_type = "application/octet-stream"))
 )]
 async fn left(
     State(shared): State<Arc<Shared>>,
@@ -203,14 +204,27 @@ async fn left(
 #[utoipa::path(
     delete,
     path = "/v1/images/{name}",
-    params(("name" = String, Path, description = "The image, `/` as `%2F`.")),
+    params(
+        ("name" = String, Path, description = "The image, `/` as `%2F`."),
+        ("If-Match" = Option<String>, Header, description = "Identities in quotes: 412 if the image is none of these."),
+    ),
     responses((status = 204, description = "It is in the trash."))
 )]
 async fn remove(
     State(shared): State<Arc<Shared>>,
     Path(name): Path<String>,
+    headers: HeaderMap,
 ) -> Result<StatusCode, Problem> {
-    about(name, move |name| shared.uploads.remove(name)).await?;
+    let meant = Meant::of(&headers);
+    about(name, move |name| {
+        if !meant.is(None) {
+            // Where that is not known yet, it is found out first.
+            meant.check(shared.library.find(name)?.identity())?;
+        }
+        let identify = |path: &std::path::Path| shared.library.identity(path);
+        shared.uploads.remove(name, &identify, &meant)
+    })
+    .await?;
     Ok(StatusCode::NO_CONTENT)
 }
 
