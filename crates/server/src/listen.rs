@@ -32,8 +32,8 @@ use crate::problem::Problem;
 
 /// So long are answers under way waited for at the end.
 const LAST_WORDS: Duration = Duration::from_secs(10);
-/// The longest head of a request, and what HTTP keeps back of an answer, in bytes.
-const HEAD: usize = 64 << 10;
+/// The longest head of a request, the longest part of a body, and what HTTP keeps back of an answer, in bytes.
+pub(crate) const HEAD: usize = 64 << 10;
 /// When a peer that has more than its share may come again, in seconds.
 const LATER: u32 = 1;
 /// What a client that does not speak TLS is told.

@@ -21,6 +21,7 @@ use super::receive::receive;
 use super::session::Session;
 use crate::conditions::Meant;
 use crate::grant::Grant;
+use crate::listen::HEAD;
 use crate::openapi::Octets;
 use crate::problem::Problem;
 use crate::routes::{Shared, about, blocking};
@@ -31,8 +32,10 @@ const MAX_OPENING: usize = 16 << 10;
 const PATIENCE: Duration = Duration::from_secs(30);
 /// … and so long for a whole body. How long it may be still, `patience` says.
 const MORE_PATIENCE: Duration = Duration::from_mins(10);
-/// Pieces of a body between the connection and the disk.
-const AHEAD: usize = 4;
+/// Parts of a body between the connection and the disk.
+const AHEAD: usize = 2;
+/// Bytes in memory of a body of pieces: as many parts again are being written, and one more waits at either side.
+pub(super) const UNDER_WAY: u64 = (2 * AHEAD as u64 + 2) * HEAD as u64;
 
 pub(crate) fn routes() -> OpenApiRouter<Arc<Shared>> {
     OpenApiRouter::new()
@@ -262,6 +265,11 @@ async fn pieces(
     request: Request,
 ) -> Result<StatusCode, Problem> {
     let (session, body) = found(&shared, &id, request).await?;
+    let mut share = shared.uploads.budget.share();
+    if let Err(problem) = share.hold(UNDER_WAY) {
+        hear_out(body.into_data_stream(), MAX_BATCH).await;
+        return Err(problem);
+    }
     let (chunks, coming) = mpsc::channel(AHEAD);
     let feed = async move {
         let mut body = body.into_data_stream();

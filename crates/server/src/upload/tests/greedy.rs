@@ -12,6 +12,7 @@ use tokio::sync::mpsc::{UnboundedSender, unbounded_channel};
 use tokio::time::{sleep, timeout};
 
 use super::super::KNOWN;
+use super::super::routes::UNDER_WAY;
 use super::{Site, image, record, refused, visible};
 
 const LONG: Duration = Duration::from_mins(1);
@@ -160,13 +161,15 @@ async fn uploads_share_a_memory_that_has_an_end() {
     let all = budget.left();
     let id = site.id("x", 2 << 20).await;
     let mut others = budget.share();
-    others.hold(all).unwrap();
+    others.hold(all - UNDER_WAY).unwrap();
     assert_eq!(
         site.put(&id, record(0, &one)).await.0,
         StatusCode::NO_CONTENT
     );
     let too_many = "repo/too-many-uploads";
     refused(&site.put(&id, record(1 << 20, &two)).await, 429, too_many);
+    others.hold(all).unwrap();
+    refused(&site.put(&id, Vec::new()).await, 429, too_many);
     let (what, beside) = (
         format!("POST /v1/uploads/{id}/image"),
         format!("PUT /v1/uploads/{id}/beside/.minisig"),
