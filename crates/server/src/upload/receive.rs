@@ -81,7 +81,7 @@ impl Taking {
         }
         match piece {
             Coming::New(incoming) if incoming.left() == 0 => {
-                inbox.finish(incoming).map_err(refused)?;
+                inbox.finish(&incoming).map_err(refused)?;
             }
             Coming::Known(0) => {}
             piece => self.piece = Some(piece),

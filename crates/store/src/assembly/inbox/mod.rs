@@ -231,7 +231,7 @@ impl Inbox {
     /// # Errors
     /// [`StoreError::BadPiece`] when they are not those that were announced, [`StoreError::Coming`] as before, what the
     /// system says.
-    pub fn finish(&self, incoming: Incoming) -> Result<()> {
+    pub fn finish(&self, incoming: &Incoming) -> Result<()> {
         let piece = incoming.piece;
         if incoming.left() != 0 || incoming.hasher.finalize().as_bytes() != &piece.hash {
             return Err(StoreError::BadPiece {

@@ -58,7 +58,7 @@ fn send(inbox: &Inbox, bytes: &[u8], piece: &Piece) {
     let at = usize::try_from(piece.offset).unwrap();
     let bytes = &bytes[at..at + piece.len as usize];
     inbox.write(&mut coming, bytes).unwrap();
-    inbox.finish(coming).unwrap();
+    inbox.finish(&coming).unwrap();
 }
 
 fn facts() -> Facts {
@@ -214,7 +214,7 @@ fn what_comes_while_it_is_said_what_the_image_is_comes_again() {
     assert_eq!(inbox.lacking(&layout).unwrap(), [0..2]);
     let late = inbox.write(&mut coming, &bytes[7..9]).unwrap_err();
     assert_eq!(late.code(), Code::Locked);
-    assert_eq!(inbox.finish(whole).unwrap_err().code(), Code::Locked);
+    assert_eq!(inbox.finish(&whole).unwrap_err().code(), Code::Locked);
     let again = inbox.begin(first).unwrap().unwrap();
     // Who ends late takes nothing from who came after.
     drop(coming);
