@@ -184,7 +184,7 @@ fn images_that_the_sender_sees_have_pieces_for_it() {
     put("b/x.img", &[3]);
     put("b/deep/z.img", &[4]);
     let (bytes, wanted) = image(&[1, 2, 3, 4, 5]);
-    let target = ImageFile::in_dir(&dir.path().join("a"), "x.img").unwrap();
+    let target = ImageFile::in_dir(dir.path().join("a"), "x.img").unwrap();
     let open = |sees: fn(&Path) -> bool| {
         let inbox = Inbox::open(&target, LIMIT, "one", SystemTime::now()).unwrap();
         inbox.with(Around::new(dir.path().to_owned(), "a".into(), sees))
