@@ -41,8 +41,7 @@ pub(crate) fn told(context: &Context, error: StoreError) -> Failure {
     } else {
         context.catalog.hint(error.code())
     };
-    let stay = named
-        .map(|(path, why)| (path.display().to_string(), reason(context, why)));
+    let stay = named.map(|(path, why)| (path.display().to_string(), reason(context, why)));
     let stay: Vec<(String, String)> = stay.collect();
     let detail = context.catalog.fmt(
         "cache-no-room",

@@ -20,11 +20,12 @@ use azud_core::upload::{Going, Opened, Opening};
 use azud_store::StoreError;
 use azud_store::assembly::{Around, Inbox, identity};
 use azud_store::publish::{check, check_assembling};
-use azud_store::retention::{Retention, due_of_all};
+use azud_store::retention::due_of_all;
 use azud_store::side::InfoLine;
 use azud_store::trash::remove;
 use azud_store::tree::{Spot, Tree};
 
+use crate::clock::Rules;
 use crate::grant::Grant;
 use crate::mounts::placed;
 use crate::problem::{Problem, of_root};
@@ -50,16 +51,16 @@ const ID_BYTES: usize = 16;
 pub(crate) struct Uploads {
     root: PathBuf,
     /// For how long former versions stay.
-    retention: Retention,
+    rules: Arc<Rules>,
     sessions: Mutex<HashMap<String, Arc<Session>>>,
 }
 
 impl Uploads {
     /// Into the images below `root`.
-    pub(crate) fn new(root: PathBuf, retention: Retention) -> Arc<Self> {
+    pub(crate) fn new(root: PathBuf, rules: Rules) -> Arc<Self> {
         let uploads = Arc::new(Self {
             root,
-            retention,
+            rules: Arc::new(rules),
             sessions: Mutex::default(),
         });
         let weak = Arc::downgrade(&uploads);
@@ -91,7 +92,7 @@ impl Uploads {
             if !self.is_sent(&name) {
                 check_assembling(&spot.image, now)?;
             }
-            let due = due_of_all(&spot.image, &self.retention, now)?;
+            let due = due_of_all(&spot.image, &self.rules.at(now), now)?;
             purges.extend(due.iter().map(Going::from));
         }
         Ok(Opened {
@@ -133,7 +134,8 @@ impl Uploads {
         })?;
         let left = inbox.left();
         let arrived = left.iter().map(|piece| u64::from(piece.len)).sum();
-        let session = Session::new(name, opening, info, (inbox, left), self.retention);
+        let rules = Arc::clone(&self.rules);
+        let session = Session::new(name, opening, info, (inbox, left), rules);
         self.sessions().insert(id.clone(), Arc::new(session));
         Ok(Opened {
             id,
@@ -261,6 +263,8 @@ fn sweep(uploads: &Weak<Uploads>) {
             return;
         };
         uploads.give_up_lapsed(LAPSE);
+        // A clock that nobody looked at for long seems to have leapt.
+        uploads.rules.at(SystemTime::now());
     }
 }
 

@@ -1,6 +1,6 @@
 //! One upload: what arrives, and how the image is put together in the end.
 
-use std::sync::{Mutex, MutexGuard, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 use std::time::{Duration, Instant, SystemTime};
 
 use azud_core::assembly::{Layout, Piece};
@@ -11,9 +11,10 @@ use azud_core::upload::{MAX_BESIDE, MAX_DESCRIPTION, Opening, RECORD_LEN, State,
 use azud_store::StoreError;
 use azud_store::assembly::{Facts, Inbox, Report, Way};
 use azud_store::publish::Outcome;
-use azud_store::retention::{self, Retention};
+use azud_store::retention;
 use azud_store::side::{CARRIED, Carried, InfoLine};
 
+use crate::clock::Rules;
 use crate::far::Far;
 use crate::problem::told;
 
@@ -30,7 +31,7 @@ pub(super) struct Session {
     /// The most bytes that the image can have.
     bytes: u64,
     /// Of the manager's.
-    retention: Retention,
+    rules: Arc<Rules>,
     left: Vec<Piece>,
     carried: Mutex<Vec<Carried>>,
     last: Mutex<Instant>,
@@ -46,14 +47,14 @@ impl Session {
         opening: &Opening,
         info: Option<InfoLine>,
         (inbox, left): (Inbox, Vec<Piece>),
-        retention: Retention,
+        rules: Arc<Rules>,
     ) -> Self {
         Self {
             name,
             sender: opening.sender.clone(),
             info,
             bytes: opening.bytes,
-            retention,
+            rules,
             left,
             carried: Mutex::default(),
             last: Mutex::new(Instant::now()),
@@ -184,7 +185,8 @@ impl Session {
     /// after the next one.
     fn purge(&self, image: &ImageFile) -> u64 {
         let now = SystemTime::now();
-        let due = retention::trashed(image.dir()).map(|there| self.retention.plan(&there, now));
+        let rules = self.rules.at(now);
+        let due = retention::trashed(image.dir()).map(|there| rules.plan(&there, now));
         let freed = due.and_then(|due| retention::apply(image.dir(), &due, now));
         freed.unwrap_or_default().bytes
     }

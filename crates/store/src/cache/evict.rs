@@ -193,6 +193,7 @@ fn purge(image: &ImageFile, slot: &str, cached: &Cached, now: SystemTime) -> Res
         image: image.name().to_owned(),
         slot: slot.to_owned(),
         moved_at: cached.used,
+        replaced: cached.used,
         bytes: cached.bytes,
         has_current: false,
     };

@@ -7,9 +7,9 @@ use std::time::SystemTime;
 use azud_core::cache::{Policy, Sort, Stays};
 use azud_core::code::Code;
 use azud_core::name::ImageFile;
-use azud_store::{StoreError, Stored};
 use azud_store::cache::{Cache, Cached, Room, Stamp, Verified};
 use azud_store::durable::set_hook;
+use azud_store::{StoreError, Stored};
 
 use crate::common::{at, id, identify, names, publish};
 
