@@ -303,6 +303,7 @@ pub(crate) fn be_courteous() {
 #[cfg(test)]
 mod tests {
     use std::fs;
+    use std::os::unix::fs::symlink;
     use std::path::{Path, PathBuf};
     use std::sync::Arc;
     use std::thread;
@@ -407,6 +408,39 @@ mod tests {
         fs::remove_dir_all(&nas).unwrap();
         indexes.tidy(site.dir.path());
         assert_eq!(site.files(), 1);
+    }
+
+    /// A medium that is not mounted is an empty directory on another file system.
+    #[test]
+    fn regression_what_is_known_of_images_whose_medium_is_away_is_kept() {
+        let (site, image) = Site::new();
+        let (root, medium) = (site.dir.path().join("root"), site.dir.path().join("medium"));
+        let mount = |dir: &Path| {
+            let _ = fs::remove_file(&root);
+            symlink(dir, &root).unwrap();
+        };
+        fs::create_dir(&medium).unwrap();
+        mount(&medium);
+        let there = root.join("old.img");
+        fs::rename(image, &there).unwrap();
+        assert!(site.indexes().make_ahead(&there));
+        mount(Path::new("/proc"));
+        site.indexes().tidy(&root);
+        assert_eq!(site.files(), 1);
+        mount(&medium);
+        assert!(is_known(&site.indexes(), &there));
+        // Of a former version, too.
+        let parsed = ImageFile::parse(there.clone()).unwrap();
+        trash::remove(&parsed, SystemTime::now(), &|_| None).unwrap();
+        site.indexes().tidy(&root);
+        mount(Path::new("/proc"));
+        site.indexes().tidy(&root);
+        assert_eq!(site.files(), 1);
+        // What is gone while its medium is there is gone.
+        mount(&medium);
+        fs::remove_dir_all(medium.join(".azud-trash")).unwrap();
+        site.indexes().tidy(&root);
+        assert_eq!(site.files(), 0);
     }
 
     #[test]

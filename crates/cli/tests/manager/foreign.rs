@@ -1,9 +1,10 @@
 //! Images of a manager that are read where they are: those of other programs, and native ones for what is not copied.
 
 use std::fs;
-use std::os::unix::fs::FileExt;
+use std::os::unix::fs::{FileExt, symlink};
 use std::path::{Path, PathBuf};
-use std::time::SystemTime;
+use std::thread::sleep;
+use std::time::{Duration, Instant, SystemTime};
 
 use anyhow::{Context, Result, ensure};
 use azud_core::name::ImageFile;
@@ -87,6 +88,30 @@ fn an_image_of_another_program_is_described_and_verified_where_it_is() -> Result
         &["format", "result", "md5", "full_sum", "own_checks"],
     )?;
     ensure!(there["result"] == "sound", "{there}");
+    Ok(())
+}
+
+/// The root may be named from where the manager is started, and by a link: what is made ahead is what is found.
+#[test]
+fn regression_an_index_made_ahead_serves_whatever_the_root_is_called() -> Result<()> {
+    let room = Room::new()?;
+    archive(&room, 309)?;
+    symlink("images", room.dir().join("link"))?;
+    let indexes = room.state().join("indexes");
+    let kept = || fs::read_dir(&indexes).map_or(0, Iterator::count);
+    for root in ["./images", "link"] {
+        let _ = fs::remove_dir_all(&indexes);
+        let manager = room.serve_bare(&["--images", root])?;
+        room.know(&manager)?;
+        let begun = Instant::now();
+        while kept() == 0 {
+            ensure!(begun.elapsed() < Duration::from_secs(30), "{root}: none");
+            sleep(Duration::from_millis(50));
+        }
+        let info = room.done(&["image", "info", "REPO:old"])?;
+        ensure!(info["identity"].is_string(), "{info}");
+        ensure!(kept() == 1, "{root}: it was made twice");
+    }
     Ok(())
 }
 
