@@ -913,6 +913,7 @@ warn-replaces = { $image } exists: it goes to the trash.
 warn-not-cached = { $device } holds the whole image; only the cache was not brought up to date.
 warn-waiting = { $host } does not answer; it is asked again for up to { $seconds } seconds. Ctrl-C ends the waiting.
 warn-nobody-answers = None of the sources answers; they are asked again for up to { $seconds } seconds (AZUD_PATIENCE says how long). Ctrl-C ends the waiting.
+warn-index-in-making = { $host } reads the whole image once to make its index, which may take a while. It is waited for; Ctrl-C ends the waiting.
 warn-preparing = { $host } is still making ready what was asked for; it is asked again for up to { $seconds } seconds. Ctrl-C ends the waiting.
 hint-images-there = Check the spelling; “azud image list { $host }:” shows what there is.
 hint-on-the-manager = Through the manager images are read, sent, removed and brought back to former versions. For this, work on the manager's computer itself.

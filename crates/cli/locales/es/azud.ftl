@@ -913,6 +913,7 @@ warn-replaces = { $image } ya existe: va a la papelera.
 warn-not-cached = { $device } tiene la imagen entera; solo la caché ha quedado sin poner al día.
 warn-waiting = { $host } no responde; se le pregunta otra vez durante { $seconds } segundos como mucho. Ctrl-C acaba la espera.
 warn-nobody-answers = Ninguna de las fuentes responde; se les pregunta otra vez durante { $seconds } segundos como mucho (AZUD_PATIENCE lo indica). Ctrl-C acaba la espera.
+warn-index-in-making = { $host } lee la imagen entera una vez para hacer su índice, lo que puede tardar. Se le espera; Ctrl-C acaba la espera.
 warn-preparing = { $host } todavía está preparando lo que se le pidió; se le pregunta otra vez durante { $seconds } segundos como mucho. Ctrl-C acaba la espera.
 hint-images-there = Revise la ortografía; «azud image list { $host }:» muestra lo que hay.
 hint-on-the-manager = A través del gestor las imágenes se leen, se envían, se quitan y se devuelven a versiones anteriores. Para esto, trabaje en el propio equipo del gestor.

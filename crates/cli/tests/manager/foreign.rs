@@ -3,15 +3,19 @@
 use std::fs;
 use std::os::unix::fs::{FileExt, symlink};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread::sleep;
 use std::time::{Duration, Instant, SystemTime};
 
 use anyhow::{Context, Result, ensure};
 use azud_core::name::ImageFile;
 use azud_store::lease::Lease;
+use azud_testkit::proxy::{Answer, Proxy};
 use serde_json::Value;
 
-use crate::kit::{self, text};
+use crate::faults::{address, identity};
+use crate::kit::{self, Said, text};
 use crate::server::{Room, refusal};
 use crate::{MIB, image, noise, same};
 
@@ -112,6 +116,37 @@ fn regression_an_index_made_ahead_serves_whatever_the_root_is_called() -> Result
         ensure!(info["identity"].is_string(), "{info}");
         ensure!(kept() == 1, "{root}: it was made twice");
     }
+    Ok(())
+}
+
+/// However long it takes: patience is for who does not answer.
+#[test]
+fn regression_an_index_in_the_making_is_waited_for() -> Result<()> {
+    let room = Room::new()?;
+    archive(&room, 310)?;
+    let manager = room.serve()?;
+    let asked = Arc::new(AtomicU64::new(0));
+    let counted = Arc::clone(&asked);
+    let becomes = move |_, head: &str| {
+        if head.contains("/index ") && counted.fetch_add(1, Ordering::Relaxed) < 4 {
+            Answer::Making
+        } else {
+            Answer::Right
+        }
+    };
+    let proxy = Proxy::of_requests(address(&manager), &identity(&room)?, becomes)?;
+    room.know_at(proxy.port(), &manager.pin, "read")?;
+    let run = |args: &[&str]| {
+        asked.store(0, Ordering::Relaxed);
+        Said::of(&room.command(args).env("AZUD_PATIENCE", "1").output()?)
+    };
+    let to = room.dir().join("all");
+    let said = run(&["repo", "import", "REPO:", text(&to), "--yes"])?;
+    ensure!(said.done()?["failed"] == serde_json::json!([]));
+    let said = run(&["image", "info", "REPO:old"])?;
+    said.done()?;
+    let told = said.told();
+    ensure!(told.matches("make its index").count() == 1, "{told}");
     Ok(())
 }
 

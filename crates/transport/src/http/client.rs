@@ -298,6 +298,7 @@ impl Client {
                 host,
                 detail,
                 after,
+                code,
             },
             status if let Some(code) = code.filter(|_| says(status)) => NetError::Said {
                 host,

@@ -147,15 +147,21 @@ impl RemoteImage {
     }
 }
 
-/// Asks for the index the first time: it may be in the making, but a manager that is not there is told so at once.
+/// Asks for the index the first time: it may be in the making, but a manager that is not there is told so at once. One
+/// that goes away while it is waited for is waited for, too.
 fn first_layout(
     client: &Client,
     (path, name): (&str, &str),
     patience: &Patience,
 ) -> Result<(Layout, bool)> {
-    patience.with(|| match layout(client, path, name) {
-        Err(error) if !matches!(error, NetError::Later { .. }) => Ok(Err(error)),
-        other => other.map(Ok),
+    let mut answered = false;
+    patience.with(|| {
+        let asked = layout(client, path, name);
+        answered |= matches!(asked, Err(NetError::Later { .. }));
+        match asked {
+            Err(error) if !answered => Ok(Err(error)),
+            other => other.map(Ok),
+        }
     })?
 }
 
