@@ -1,8 +1,8 @@
 //! Where an image that is received comes from: a file of this computer, or a manager.
 
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
-use std::time::Duration;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
 use azud_core::assembly::{Layout, Source};
 use azud_core::code::Code;
@@ -48,21 +48,34 @@ pub(crate) enum Origin {
 impl Origin {
     /// What a name leads to: a repository that is mounted is read as files, a manager that is known is asked.
     pub(crate) fn named(context: &Context, name: &Path) -> Result<Self, Failure> {
-        match source_file(context, name) {
-            Ok(path) => Self::file(path),
-            Err(failure) if failure.code == Code::PlaceNotMounted => {
-                Self::of_manager(context, name)?.ok_or(failure)
-            }
-            Err(failure) => Err(failure),
-        }
+        Self::named_via(context, name, Via::Auto)
     }
 
     /// The same, in the way that is said.
     pub(crate) fn named_via(context: &Context, name: &Path, via: Via) -> Result<Self, Failure> {
+        Self::named_within((context, MAKING), name, via)
+    }
+
+    /// The same for one that others can do without: an index that its manager still makes is not waited for long.
+    pub(crate) fn named_briefly(context: &Context, name: &Path, via: Via) -> Result<Self, Failure> {
+        Self::named_within((context, usual_patience()), name, via)
+    }
+
+    fn named_within(
+        (context, making): (&Context, Duration),
+        name: &Path,
+        via: Via,
+    ) -> Result<Self, Failure> {
         match via {
-            Via::Auto => Self::named(context, name),
+            Via::Auto => match source_file(context, name) {
+                Ok(path) => Self::file(path),
+                Err(failure) if failure.code == Code::PlaceNotMounted => {
+                    Self::of_manager_within((context, making), name)?.ok_or(failure)
+                }
+                Err(failure) => Err(failure),
+            },
             Via::File => Self::file(source_file(context, name)?),
-            Via::Http => match Self::of_manager(context, name)? {
+            Via::Http => match Self::of_manager_within((context, making), name)? {
                 Some(origin) => Ok(origin),
                 None => Err(
                     Failure::new(Code::PlaceNotMounted, name.display().to_string())
@@ -80,6 +93,13 @@ impl Origin {
 
     /// An image of a manager that is known, or of a repository that ours may have mounted.
     pub(crate) fn of_manager(context: &Context, name: &Path) -> Result<Option<Self>, Failure> {
+        Self::of_manager_within((context, MAKING), name)
+    }
+
+    fn of_manager_within(
+        (context, making): (&Context, Duration),
+        name: &Path,
+    ) -> Result<Option<Self>, Failure> {
         let ImageRef::Placed { place, image } = ImageRef::parse(name)? else {
             return Ok(None);
         };
@@ -87,7 +107,8 @@ impl Origin {
             return Ok(None);
         };
         let name = giver.name(&image.to_string());
-        let (place, patience) = (place.to_string(), patience(context, giver.client.host()));
+        let patience = patience(context, giver.client.host()).for_indexes(making);
+        let place = place.to_string();
         match RemoteImage::open(giver.client, &name, patience).map_err(Failure::from) {
             Ok(image) => Ok(Some(Self::Manager(Arc::new(image)))),
             Err(failure) if failure.code == Code::NotFound => {
@@ -227,6 +248,11 @@ pub(crate) fn info_of(native: &Native) -> InfoLine {
 const PATIENCE: &str = "AZUD_PATIENCE";
 const USUAL: Duration = Duration::from_mins(1);
 
+/// An index that is being made is waited for so long: a manager reads terabytes for it, perhaps of several images.
+const MAKING: Duration = Duration::from_hours(12);
+/// Between two words about that.
+const WORDS: Duration = Duration::from_mins(5);
+
 /// A manager that is one of several sources is waited for so long.
 const HURRY: Duration = Duration::from_secs(1);
 
@@ -240,18 +266,24 @@ pub(crate) fn usual_patience() -> Duration {
 /// Says that a manager does not answer, and goes on waiting unless the work is to end.
 pub(crate) fn patience(context: &Context, host: &str) -> Patience {
     let (lasts, warn, host) = (usual_patience(), context.warner(), host.to_owned());
-    Patience::new(lasts, move |error, moment| {
-        if moment == Moment::Begins {
+    let said = Mutex::new(None::<Instant>);
+    let waits = Patience::new(lasts, move |error, moment| {
+        let mut said = said.lock().unwrap_or_else(PoisonError::into_inner);
+        let key = match error {
+            _ if error.code() == Code::IndexInMaking => "warn-index-in-making",
+            NetError::Later { .. } => "warn-preparing",
+            _ => "warn-waiting",
+        };
+        let is_time = said.is_none_or(|said| said.elapsed() >= WORDS);
+        if moment == Moment::Begins || key == "warn-index-in-making" && is_time {
             let values = [
                 ("host", host.as_str().into()),
                 ("seconds", lasts.as_secs().into()),
             ];
-            let key = match error {
-                NetError::Later { .. } => "warn-preparing",
-                _ => "warn-waiting",
-            };
             warn(key, &values);
+            *said = Some(Instant::now());
         }
         interrupt::go_on().is_ok()
-    })
+    });
+    waits.for_indexes(MAKING)
 }

@@ -180,7 +180,7 @@ impl Receiving<'_> {
         let joins = prospect.way == Way::Copy;
         let purging = Keeping::default().foresee(context, &self.to.image, joins);
         let making = match &home {
-            Some(home) => home.making(context, &prospect)?,
+            Some(home) => home.making(context, &prospect, None)?,
             None => None,
         };
         match &making {
@@ -299,7 +299,7 @@ impl Receiving<'_> {
         Err(lack.into())
     }
 
-    /// Makes room as long as something can go and has to, for what went may have held parts of the image.
+    /// Makes room as long as something of the plan can go and has to, for what went may have held parts of the image.
     fn make_room<'b>(
         &'b self,
         context: &Context,
@@ -311,10 +311,11 @@ impl Receiving<'_> {
             Way::Move => Moving::Always,
             _ => self.terms.moving.into(),
         };
+        let agreed = making.as_ref().map(Making::victims).unwrap_or_default();
         while let (Some(home), Some(made)) = (&home, &making) {
-            home.make(context, made, gone)?;
+            home.make(context, (made, &agreed), gone)?;
             assembly = self.assembly(Some(home), self.source(), moving)?;
-            making = home.making(context, assembly.prospect())?;
+            making = home.making(context, assembly.prospect(), Some(&agreed))?;
         }
         Ok(assembly)
     }

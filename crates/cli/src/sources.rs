@@ -30,24 +30,33 @@ pub(crate) struct Sought<'a> {
     pub(crate) via: Via,
 }
 
+/// Opens what a name leads to.
+type Open = fn(&Context, &Path, Via) -> Result<Origin, Failure>;
+
 impl Sought<'_> {
     /// An image; of a repository the one at the same place, of a directory the one of this name.
     ///
     /// # Errors
     /// When there is none, or it cannot be read.
     pub(crate) fn of(&self, context: &Context, from: &Path) -> Result<Origin, Failure> {
+        self.opened(context, from, Origin::named_via)
+    }
+
+    fn opened(&self, context: &Context, from: &Path, open: Open) -> Result<Origin, Failure> {
         if let (FolderRef::Placed { place, folder }, Some(inside)) =
             (FolderRef::parse(from)?, self.inside)
             && folder.is_top()
         {
-            return same_place(context, place, inside, self.via);
+            let image = inside.clone();
+            let name = ImageRef::Placed { place, image }.to_string();
+            return open(context, Path::new(&name), self.via);
         }
         if self.via == Via::Http {
-            return Origin::named_via(context, from, self.via);
+            return open(context, from, self.via);
         }
         match place::folder(context, from) {
             Ok(folder) if folder.is_dir() => Origin::file(folder.join(self.name)),
-            _ => Origin::named_via(context, from, self.via),
+            _ => open(context, from, self.via),
         }
     }
 
@@ -55,7 +64,7 @@ impl Sought<'_> {
     pub(crate) fn of_each(&self, context: &Context, from: &[PathBuf]) -> Vec<Origin> {
         let mut others = Vec::new();
         for from in from {
-            match self.of(context, from) {
+            match self.opened(context, from, Origin::named_briefly) {
                 Ok(origin) => others.push(origin.hurried()),
                 Err(failure) => {
                     let text = detail(&context.catalog, &failure);

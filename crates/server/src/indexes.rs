@@ -50,6 +50,8 @@ pub(crate) struct Indexes {
     replaced: Mutex<HashMap<Hash, (Seen, Arc<Layout>)>>,
     in_making: Mutex<HashMap<PathBuf, Arc<AtomicBool>>>,
     asked: Arc<Asked>,
+    /// Images that could not be read, until somebody was told.
+    unreadable: Mutex<HashMap<PathBuf, Seen>>,
 }
 
 /// What tells whether an image is still the one that was looked at. Who writes in place can put back when that was; when
@@ -126,16 +128,23 @@ impl Indexes {
             replaced: Mutex::default(),
             in_making: Mutex::default(),
             asked: Arc::default(),
+            unreadable: Mutex::default(),
         })
     }
 
-    /// What an image consists of; 503 while that is being found out.
+    /// What an image consists of; 503 while that is being found out, 502 once where it cannot be read for that.
     pub(crate) fn of(self: &Arc<Self>, stored: &Stored) -> Result<Arc<Layout>, Problem> {
         let stamp = Seen::now(stored)?;
         if let Some(layout) = self.known(stored, stamp) {
             return Ok(layout);
         }
         let path = stored.path();
+        let name = path.file_name().unwrap_or_default().to_string_lossy();
+        if held(&self.unreadable).remove(path) == Some(stamp) {
+            // Who waits for an index would wait for ever.
+            let text = format!("{name} cannot be read to its end");
+            return Err(Problem::new(StatusCode::BAD_GATEWAY, Code::Io, text));
+        }
         self.make_for_somebody(path);
         // One of a small image is there before somebody has asked again.
         for _ in 0..SHORT_WAIT.as_millis() / LOOK.as_millis() {
@@ -144,7 +153,6 @@ impl Indexes {
                 return Ok(layout);
             }
         }
-        let name = path.file_name().unwrap_or_default().to_string_lossy();
         let text = format!("the index of {name} is being made");
         Err(
             Problem::new(StatusCode::SERVICE_UNAVAILABLE, Code::IndexInMaking, text)
@@ -261,7 +269,11 @@ impl Indexes {
         let making = self.begin(path, wanted)?;
         let source = FileSource::open(path).ok()?;
         let stamp = Seen::now(source.stored()).ok()?;
-        let layout = source.hashed_by_turns(|| making.wait_for_turn()).ok()?;
+        let hashed = source.hashed_by_turns(|| making.wait_for_turn());
+        if hashed.is_err() {
+            held(&self.unreadable).insert(path.to_owned(), stamp);
+        }
+        let layout = hashed.ok()?;
         if !making.is_wanted() {
             source.stored().forget_cached();
         }
@@ -316,146 +328,4 @@ pub(crate) fn be_courteous() {
 }
 
 #[cfg(test)]
-mod tests {
-    use std::fs;
-    use std::path::{Path, PathBuf};
-    use std::sync::Arc;
-    use std::thread;
-    use std::time::{Duration, SystemTime};
-
-    use azud_core::name::ImageFile;
-    use azud_store::{Identity, Stored, trash};
-
-    use super::Indexes;
-    use crate::limits::Bodies;
-
-    struct Site {
-        dir: tempfile::TempDir,
-        bodies: Arc<Bodies>,
-    }
-
-    impl Site {
-        fn new() -> (Self, PathBuf) {
-            let dir = tempfile::tempdir().unwrap();
-            let image = dir.path().join("old.img");
-            fs::write(&image, vec![7; 9 << 20]).unwrap();
-            let bodies = Arc::default();
-            (Self { dir, bodies }, image)
-        }
-
-        /// As after a start of the manager.
-        fn indexes(&self) -> Arc<Indexes> {
-            Indexes::new(self.dir.path(), Arc::clone(&self.bodies))
-        }
-
-        fn files(&self) -> usize {
-            fs::read_dir(self.dir.path().join("indexes")).map_or(0, Iterator::count)
-        }
-    }
-
-    fn is_known(indexes: &Indexes, image: &Path) -> bool {
-        indexes.identity(image).is_some()
-    }
-
-    #[test]
-    fn what_was_found_out_outlives_the_manager_and_not_the_image() {
-        let (site, image) = Site::new();
-        assert!(!is_known(&site.indexes(), &image));
-        assert!(site.indexes().make_ahead(&image));
-        let again = site.indexes();
-        assert!(is_known(&again, &image));
-        again.tidy(site.dir.path());
-        assert_eq!(site.files(), 1);
-        fs::write(&image, vec![8; (9 << 20) + 1]).unwrap();
-        assert!(!is_known(&again, &image) && !is_known(&site.indexes(), &image));
-        again.tidy(site.dir.path());
-        assert_eq!(site.files(), 0);
-    }
-
-    #[test]
-    fn what_is_in_the_trash_outlives_the_manager_as_long_as_it_is_there() {
-        let (site, image) = Site::new();
-        assert!(site.indexes().make_ahead(&image));
-        let wanted = site.indexes().identity(&image).unwrap();
-        let parsed = ImageFile::parse(image.clone()).unwrap();
-        let gone = trash::remove(&parsed, SystemTime::now(), &|_| None).unwrap();
-        let stored = Stored::open(&gone.join("old.img")).unwrap();
-        let moved = |wanted| site.indexes().moved(&stored, (&image, wanted)).is_some();
-        assert!(moved(wanted));
-        site.indexes().tidy(site.dir.path());
-        assert!(moved(wanted) && site.files() == 1);
-        assert!(!moved(Identity([0; 32])));
-        // Another one in its place, and its index, take nothing away.
-        fs::write(&image, vec![8; 9 << 20]).unwrap();
-        assert!(site.indexes().make_ahead(&image) && moved(wanted));
-        site.indexes().tidy(site.dir.path());
-        assert!(moved(wanted) && is_known(&site.indexes(), &image));
-        assert_eq!(site.files(), 2);
-        fs::remove_dir_all(gone).unwrap();
-        site.indexes().tidy(site.dir.path());
-        assert!(!moved(wanted) && is_known(&site.indexes(), &image));
-        assert_eq!(site.files(), 1);
-    }
-
-    #[test]
-    fn of_former_versions_a_number_is_kept() {
-        let (site, image) = Site::new();
-        let parsed = ImageFile::parse(image.clone()).unwrap();
-        for byte in 0..34 {
-            fs::write(&image, vec![byte; 9]).unwrap();
-            assert!(site.indexes().make_ahead(&image));
-            trash::remove(&parsed, SystemTime::now(), &|_| None).unwrap();
-        }
-        site.indexes().tidy(site.dir.path());
-        assert_eq!(site.files(), 32);
-    }
-
-    #[test]
-    fn what_is_known_of_a_repository_that_is_away_is_kept() {
-        let (site, image) = Site::new();
-        let nas = site.dir.path().join("10.0.0.9");
-        fs::create_dir(&nas).unwrap();
-        let there = nas.join("old.img");
-        fs::rename(image, &there).unwrap();
-        let indexes = site.indexes();
-        assert!(indexes.make_ahead(&there));
-        fs::remove_dir_all(&nas).unwrap();
-        indexes.tidy(site.dir.path());
-        assert_eq!(site.files(), 1);
-    }
-
-    #[test]
-    fn a_damaged_file_is_made_again() {
-        let (site, image) = Site::new();
-        assert!(site.indexes().make_ahead(&image));
-        let kept = fs::read_dir(site.dir.path().join("indexes"));
-        let file = kept.unwrap().next().unwrap().unwrap().path();
-        let mut bytes = fs::read(&file).unwrap();
-        *bytes.last_mut().unwrap() ^= 1;
-        fs::write(&file, bytes).unwrap();
-        let again = site.indexes();
-        assert!(!is_known(&again, &image));
-        assert!(again.make_ahead(&image) && is_known(&site.indexes(), &image));
-    }
-
-    #[test]
-    fn who_is_served_goes_before_and_who_asks_does_not_wait_for_others() {
-        let (site, image) = Site::new();
-        let served = site.bodies.begin();
-        let indexes = site.indexes();
-        let ahead = {
-            let (indexes, image) = (Arc::clone(&indexes), image.clone());
-            thread::spawn(move || indexes.make_ahead(&image))
-        };
-        while !super::held(&indexes.in_making).contains_key(&image) {
-            thread::sleep(Duration::from_millis(1));
-        }
-        thread::sleep(Duration::from_millis(200));
-        assert!(!is_known(&indexes, &image), "it did not give way");
-        // Somebody asks for it: it is made although others are served.
-        let _ = indexes.of(&Stored::open(&image).unwrap());
-        assert!(ahead.join().unwrap());
-        assert!(indexes.of(&Stored::open(&image).unwrap()).is_ok());
-        drop(served);
-    }
-}
+mod tests;

@@ -6,6 +6,7 @@
 mod allowed;
 mod audit;
 mod authority;
+mod clock;
 mod codes;
 mod conditions;
 mod error;
@@ -53,10 +54,12 @@ pub use token::{Bounds, Role, Secret, Token, Tokens};
 use audit::{Audit, audited};
 use authority::Authority;
 use azud_core::access::NamePattern;
+use clock::Rules;
 use error::At;
 use events::Events;
 use indexes::Indexes;
 use library::Library;
+use limits::Bodies;
 use reports::Reports;
 use rollback::Rollbacks;
 use seclusion::Seclusion;
@@ -117,6 +120,8 @@ pub fn serve(options: &Options, ready: impl FnOnce(&Ready)) -> Result<()> {
     prepare(&options.state)?;
     // Said before anybody asks for an image.
     azud_store::beneath::Beneath::open(&options.images)?;
+    // An image has one path, whoever looks for it and however the root was named.
+    let images = std::fs::canonicalize(&options.images).at("look at", &options.images)?;
     let authority = Authority::of(&options.state)?;
     let tls = authority.server(&options.addresses, &options.names)?;
     let runtime = Runtime::new().map_err(ServerError::Start)?;
@@ -139,17 +144,13 @@ pub fn serve(options: &Options, ready: impl FnOnce(&Ready)) -> Result<()> {
     let reports = Reports::open(&options.state, Arc::clone(&events));
     let audit = Audit::open(&options.state);
     let bodies = Arc::default();
-    let indexes = Indexes::new(&options.state, Arc::clone(&bodies));
-    // Who takes nothing gives what it got from a manager.
-    let seclusion = Seclusion::new(options.https_only.clone(), options.read_only);
-    let (images, mounts) = (options.images.clone(), Arc::clone(&options.mounts));
-    let library = Arc::new(Library::new(images, indexes, (mounts, seclusion)));
-    library.work_ahead();
+    let library = library(options, images.clone(), &bodies);
+    let rules = Rules::new(options.retention, &options.state);
     let shared = routes::Shared {
         library,
         tokens,
         authority: authority.pem().to_owned(),
-        uploads: upload::Uploads::new(options.images.clone(), options.retention),
+        uploads: upload::Uploads::new(images, rules),
         rollbacks: Rollbacks::new(Arc::clone(&options.checks)),
         bodies,
         state: options.state.clone(),
@@ -176,6 +177,17 @@ pub fn serve(options: &Options, ready: impl FnOnce(&Ready)) -> Result<()> {
         reports.keep();
         Ok(())
     })
+}
+
+/// What it has, whose indexes it begins to make.
+fn library(options: &Options, images: PathBuf, bodies: &Arc<Bodies>) -> Arc<Library> {
+    let indexes = Indexes::new(&options.state, Arc::clone(bodies));
+    // Who takes nothing gives what it got from a manager.
+    let seclusion = Seclusion::new(options.https_only.clone(), options.read_only);
+    let mounts = Arc::clone(&options.mounts);
+    let library = Arc::new(Library::new(images, indexes, (mounts, seclusion)));
+    library.work_ahead();
+    library
 }
 
 /// Tells a supervisor; where there is none nobody misses it.

@@ -262,6 +262,7 @@ impl StoreError {
                 Stays::Pinned => Code::Pinned,
                 Stays::InUse => Code::InUse,
                 Stays::HalfMoved => Code::HalfMoved,
+                Stays::NotPlanned => Code::NoRoom,
                 Stays::LastCopy(_) => Code::LastCopy,
             },
             Self::NoRoom(_) => Code::NoRoom,
@@ -284,6 +285,7 @@ fn reason(why: &Stays) -> String {
         Stays::Pinned => "it is pinned".to_owned(),
         Stays::InUse => "it is in use".to_owned(),
         Stays::HalfMoved => "a part of it lies in an update that was broken off".to_owned(),
+        Stays::NotPlanned => "the plan did not name it".to_owned(),
         Stays::LastCopy(partition) => format!("it is the last copy of what {partition} runs"),
     }
 }

@@ -45,8 +45,10 @@ pub struct Trashed {
     pub image: String,
     /// The version's name.
     pub slot: String,
-    /// When it went to the trash.
+    /// When it went to the trash by its name there: the order of events.
     pub moved_at: SystemTime,
+    /// The same by the clock of that moment, which may have been wrong.
+    pub replaced: SystemTime,
     /// Bytes of the image and its side files.
     pub bytes: u64,
     /// Whether the image has a current version too.
@@ -56,7 +58,8 @@ pub struct Trashed {
 impl From<&Purge> for Going {
     fn from(purge: &Purge) -> Self {
         let version = &purge.version;
-        let replaced = version.moved_at.duration_since(SystemTime::UNIX_EPOCH);
+        let replaced = version.moved_at.min(version.replaced);
+        let replaced = replaced.duration_since(SystemTime::UNIX_EPOCH);
         Self {
             image: version.image.clone(),
             version: version.slot.clone(),
@@ -96,19 +99,18 @@ pub struct Freed {
 impl Retention {
     /// What is to go, oldest first. Nothing is touched.
     pub fn plan(&self, versions: &[Trashed], now: SystemTime) -> Vec<Purge> {
-        let mut order: Vec<&Trashed> = versions.iter().collect();
-        order.sort_by(|a, b| (a.moved_at, &a.image, &a.slot).cmp(&(b.moved_at, &b.image, &b.slot)));
+        let order = oldest_first(versions, now);
         let safe = self.safe(&order);
         let mut bytes = versions
             .iter()
             .fold(0_u64, |sum, version| sum.saturating_add(version.bytes));
         let mut purges = Vec::new();
-        for version in order {
+        for (since, version) in order {
             if safe.contains(&(version.image.as_str(), version.slot.as_str())) {
                 continue;
             }
-            let age = now.duration_since(version.moved_at);
-            // Of no age at all is every version, also one that seems to come from the future.
+            let age = now.duration_since(since);
+            // Of no age at all is every version, also one that has come just now.
             let old = self.max_age.is_zero() || age.is_ok_and(|age| age > self.max_age);
             let too_much = self.max_bytes.is_some_and(|max| bytes > max);
             let why = match (old, too_much) {
@@ -126,14 +128,11 @@ impl Retention {
     }
 
     /// The newest versions of each image that has a current one.
-    fn safe<'a>(&self, oldest_first: &[&'a Trashed]) -> BTreeSet<(&'a str, &'a str)> {
+    fn safe<'a>(&self, oldest_first: &[(SystemTime, &'a Trashed)]) -> BTreeSet<(&'a str, &'a str)> {
         let mut kept: BTreeMap<&str, usize> = BTreeMap::new();
         let mut safe = BTreeSet::new();
-        for version in oldest_first
-            .iter()
-            .rev()
-            .filter(|version| version.has_current)
-        {
+        let newest_first = oldest_first.iter().rev().map(|(_, version)| *version);
+        for version in newest_first.filter(|version| version.has_current) {
             let count = kept.entry(&version.image).or_default();
             if *count < self.keep {
                 *count += 1;
@@ -142,6 +141,39 @@ impl Retention {
         }
         safe
     }
+}
+
+impl Trashed {
+    /// Since when it is there: as its name says, unless that is ahead of the clock, for the name is later than all
+    /// that were there.
+    fn since(&self, now: SystemTime) -> SystemTime {
+        if self.moved_at > now {
+            self.replaced.min(now)
+        } else {
+            self.moved_at
+        }
+    }
+}
+
+/// The versions, the oldest first, and since when each is there. What a clock that was ahead put there came before the
+/// next version of the same image, whatever it says.
+fn oldest_first(versions: &[Trashed], now: SystemTime) -> Vec<(SystemTime, &Trashed)> {
+    let mut order: Vec<&Trashed> = versions.iter().collect();
+    order.sort_by(|a, b| (a.moved_at, &a.image, &a.slot).cmp(&(b.moved_at, &b.image, &b.slot)));
+    let mut next: BTreeMap<&str, SystemTime> = BTreeMap::new();
+    let mut order: Vec<(SystemTime, &Trashed)> = order
+        .into_iter()
+        .rev()
+        .map(|version| {
+            let bound = next.entry(&version.image).or_insert(now);
+            *bound = version.since(now).min(*bound);
+            (*bound, version)
+        })
+        .collect();
+    order.reverse();
+    // Versions of one image stay in the order of events.
+    order.sort_by_key(|(since, _)| *since);
+    order
 }
 
 /// Everything in the trash of a directory.
@@ -165,6 +197,7 @@ pub fn trashed(dir: &Path) -> Result<Vec<Trashed>> {
                 image: image.name().to_owned(),
                 slot,
                 moved_at,
+                replaced: version.replaced.unwrap_or(moved_at),
                 bytes,
                 has_current,
             });
@@ -216,6 +249,7 @@ fn join(image: &ImageFile, versions: &mut Vec<Trashed>, now: SystemTime) -> Resu
     let own = versions.iter().filter(|one| one.image == image.name());
     let newest = own.map(|version| version.moved_at).max();
     coming.moved_at = newest.map_or(now, |newest| now.max(newest + Duration::from_secs(1)));
+    coming.replaced = now;
     versions.push(coming);
     Ok(())
 }
@@ -236,6 +270,7 @@ fn coming(image: &ImageFile) -> Result<Option<Trashed>> {
         image: image.name().to_owned(),
         slot: COMING.to_owned(),
         moved_at: SystemTime::UNIX_EPOCH,
+        replaced: SystemTime::UNIX_EPOCH,
         bytes,
         has_current: true,
     }))
@@ -297,8 +332,18 @@ mod tests {
             image: image.into(),
             slot: format!("day{day}"),
             moved_at: at(day),
+            replaced: at(day),
             bytes,
             has_current,
+        }
+    }
+
+    /// One that went there at a day, by the clock, under the name of another.
+    fn named(image: &str, name: u64, day: u64) -> Trashed {
+        let replaced = at(day);
+        Trashed {
+            replaced,
+            ..version(image, name, 10, true)
         }
     }
 
@@ -334,6 +379,32 @@ mod tests {
         };
         let gone = plan(none, &all, 1);
         assert_eq!(gone, [("a".into(), "day10".into(), Why::Age)]);
+    }
+
+    /// On day 20 the clock says day 9000; then it is right again.
+    #[test]
+    fn what_a_clock_that_was_ahead_put_there_is_as_old_as_it_is() {
+        let all = [
+            named("a", 10, 10),
+            named("a", 9000, 9000),
+            named("a", 9001, 21),
+            named("a", 9002, 70),
+            named("b", 9000, 9000),
+        ];
+        let slots = |day| {
+            let gone = plan(Retention::default(), &all, day).into_iter();
+            gone.map(|(_, slot, _)| slot).collect::<Vec<_>>()
+        };
+        assert_eq!(slots(22), [""; 0]);
+        assert_eq!(slots(41), ["day10"]);
+        assert_eq!(slots(75), ["day10", "day9000", "day9001"]);
+        // By space, too, none goes before one that came earlier.
+        let tight = Retention {
+            max_bytes: Some(30),
+            ..Retention::default()
+        };
+        let gone = plan(tight, &all, 22).into_iter().map(|(_, slot, _)| slot);
+        assert_eq!(gone.collect::<Vec<_>>(), ["day10", "day9000"]);
     }
 
     #[test]

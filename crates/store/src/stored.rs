@@ -14,12 +14,15 @@ use rustix::io::Errno;
 use crate::assembly::Moved;
 use crate::catalogue::Stamp;
 use crate::error::{Result, StoreError};
+use crate::lock::try_lock;
 
 /// An image that is replaced while it is being opened is opened again, so often.
 const TRIES: u32 = 5;
 /// So long is waited for those who have an image open that is to be ours alone. Who looks at it does so for
 /// milliseconds, who restores it for minutes.
 const PATIENCE: Duration = Duration::from_secs(5);
+/// And for those who have one open that is to make room: nothing is lost where another goes instead.
+const GLANCE: Duration = Duration::from_millis(300);
 const NAP: Duration = Duration::from_millis(10);
 
 /// A stored image. Its length is that at opening; a file cut short later gives `UnexpectedEof`.
@@ -41,7 +44,14 @@ impl Stored {
     pub fn open(path: &Path) -> Result<Self> {
         let mut tries = 0..TRIES;
         loop {
-            let opened = Self::open_once(path)?;
+            let opened = match Self::open_once(path) {
+                // Whoever asks whether somebody has it open has it for a moment.
+                Err(StoreError::Locked(_)) if tries.next().is_some() => {
+                    sleep(NAP);
+                    continue;
+                }
+                other => other?,
+            };
             // Replaced in between: what was opened may be a file whose parts were given up.
             let gone = opened.file.metadata().is_ok_and(|meta| meta.nlink() == 0);
             if !gone || tries.next().is_none() {
@@ -126,6 +136,23 @@ impl Stored {
         // Advice: where it is not taken, the check that follows is weaker, not wrong.
         let _ = fadvise(&self.file, 0, None, Advice::DontNeed);
     }
+}
+
+/// Whether somebody has the image in a file open and keeps it: then its bytes stay, whatever becomes of its name. Who
+/// only looks at it is waited for.
+pub(crate) fn is_open(path: &Path) -> bool {
+    // What is gone, or cannot be locked, nobody has.
+    let Ok(file) = open(path) else {
+        return false;
+    };
+    let start = Instant::now();
+    while try_lock(&file) == Ok(false) {
+        if start.elapsed() > GLANCE {
+            return true;
+        }
+        sleep(NAP);
+    }
+    false
 }
 
 /// Refuses what is no regular file.

@@ -102,6 +102,8 @@ pub enum NetError {
         detail: String,
         /// When it may be asked again.
         after: Duration,
+        /// The code that it says, if it says one that is known.
+        code: Option<Code>,
     },
     /// It refuses for a reason of its own.
     #[error("{host} answers {status}: {detail}")]
@@ -169,7 +171,8 @@ impl NetError {
     /// The stable code.
     pub fn code(&self) -> Code {
         match self {
-            Self::Unreachable { .. } | Self::Later { .. } => Code::Unreachable,
+            Self::Unreachable { .. } => Code::Unreachable,
+            Self::Later { code, .. } => code.unwrap_or(Code::Unreachable),
             Self::Untrusted { .. } | Self::WrongPin { .. } => Code::Untrusted,
             Self::Unauthorised { .. } => Code::Unauthorised,
             Self::BadLogin { .. } => Code::BadLogin,

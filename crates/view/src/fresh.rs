@@ -5,9 +5,9 @@ use std::io;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use crate::Source;
 use crate::errors::again;
 use crate::tree::Tree;
+use crate::{Entry, Source};
 
 /// So long an answer holds, a failure too; longer if it took longer to come.
 pub(crate) const FRESH: Duration = Duration::from_secs(1);
@@ -92,7 +92,7 @@ impl<S: Source> Fresh<S> {
 }
 
 impl State {
-    fn take(&mut self, answer: io::Result<Vec<crate::Entry>>, lasted: Duration) {
+    fn take(&mut self, answer: io::Result<impl Iterator<Item = Entry>>, lasted: Duration) {
         match answer {
             Ok(entries) => {
                 let renewed = std::mem::take(&mut self.renewed);

@@ -33,7 +33,7 @@ pub trait Source: Debug + Send + Sync + 'static {
     ///
     /// # Errors
     /// What keeps it from answering; it has to give up by itself.
-    fn list(&self) -> io::Result<Vec<Entry>>;
+    fn list(&self) -> io::Result<impl Iterator<Item = Entry>>;
 
     /// One of them.
     ///

@@ -14,6 +14,10 @@ const MAX_PATH: usize = 4096;
 const MAX_DEPTH: usize = 64;
 /// More files than this no manager has.
 const MAX_FILES: usize = 1 << 20;
+/// What is known of files and folders takes no more memory than this: each folder of a long path has a path of its own.
+const MAX_BYTES: usize = 128 << 20;
+/// What a file or a folder takes besides its paths and its name.
+const OWN: usize = 256;
 
 /// A folder or a file.
 #[derive(Debug, Clone)]
@@ -36,6 +40,8 @@ pub(crate) struct Tree {
     nodes: HashMap<u64, Node>,
     paths: HashMap<String, u64>,
     next: u64,
+    /// Memory that it takes, about.
+    bytes: usize,
 }
 
 impl Default for Tree {
@@ -48,19 +54,27 @@ impl Default for Tree {
             nodes: HashMap::from([(ROOT, root)]),
             paths: HashMap::new(),
             next: ROOT + 1,
+            bytes: 0,
         }
     }
 }
 
 impl Tree {
     /// Of a list; what is as it was in the former tree keeps its number, unless `renewed` has it. Names that are none
-    /// are left out, and so is what is in the way of another.
-    pub(crate) fn of(entries: Vec<Entry>, former: &Self, renewed: &dyn Fn(u64) -> bool) -> Self {
+    /// are left out, and so is what is in the way of another or too much.
+    pub(crate) fn of(
+        entries: impl IntoIterator<Item = Entry>,
+        former: &Self,
+        renewed: &dyn Fn(u64) -> bool,
+    ) -> Self {
         let mut tree = Self {
             next: former.next,
             ..Self::default()
         };
         for entry in entries.into_iter().take(MAX_FILES) {
+            if tree.bytes >= MAX_BYTES {
+                break;
+            }
             if is_path(&entry.path) && i64::try_from(entry.size).is_ok() {
                 tree.add(entry, former, renewed);
             }
@@ -103,6 +117,7 @@ impl Tree {
     }
 
     fn put(&mut self, (parent, name): (u64, String), (path, number): (String, u64), kind: Kind) {
+        self.bytes += 2 * path.len() + name.len() + OWN;
         self.paths.insert(path, number);
         self.nodes.insert(number, Node { parent, kind });
         if let Some(Node {
@@ -209,6 +224,20 @@ mod tests {
         };
         assert_eq!(names.keys().collect::<Vec<_>>(), ["good"]);
         assert_eq!(tree.sum().0, 2, "nothing else lies anywhere");
+    }
+
+    /// A list that is short enough to be taken makes no tree that is too large: 63 folders for each file of 4 KB.
+    #[test]
+    fn a_hostile_list_takes_no_more_memory_than_it_may() {
+        let deep = |number: u32| {
+            let mut path = vec![format!("{number:060}"); 63].join("/");
+            path.push_str("/f");
+            entry(&path, 1, None)
+        };
+        let tree = Tree::of((0..20_000).map(deep), &Tree::default(), &|_| false);
+        let paths: usize = tree.paths.keys().map(String::len).sum();
+        assert!(tree.sum().0 > 10_000 && at(&tree, &deep(0).path).is_some());
+        assert!(paths <= super::MAX_BYTES, "{paths} bytes of paths");
     }
 
     #[test]

@@ -14,6 +14,7 @@ pub(crate) fn word(why: &Stays) -> &'static str {
         Stays::Pinned => "pinned",
         Stays::InUse => "in-use",
         Stays::HalfMoved => "half-moved",
+        Stays::NotPlanned => "not-planned",
         Stays::LastCopy(_) => "last-copy",
     }
 }
@@ -32,10 +33,15 @@ pub(crate) fn told(context: &Context, error: StoreError) -> Failure {
     let StoreError::NoRoom(short) = &error else {
         return error.into();
     };
-    let stay = short
-        .stay
-        .iter()
-        .map(|(path, why)| (path.display().to_string(), reason(context, why)));
+    // What the agreed plan does not name stays, all of it; a new plan says what would go.
+    let is_named = |(_, why): &&(_, Stays)| *why != Stays::NotPlanned;
+    let named = short.stay.iter().filter(is_named);
+    let hint = if named.clone().count() < short.stay.len() {
+        context.catalog.text("hint-plan-again")
+    } else {
+        context.catalog.hint(error.code())
+    };
+    let stay = named.map(|(path, why)| (path.display().to_string(), reason(context, why)));
     let stay: Vec<(String, String)> = stay.collect();
     let detail = context.catalog.fmt(
         "cache-no-room",
@@ -48,7 +54,7 @@ pub(crate) fn told(context: &Context, error: StoreError) -> Failure {
         detail,
         words: None,
         remedy: (!stay.is_empty()).then(|| table::rows(&stay)),
-        hint: Some(context.catalog.hint(error.code())),
+        hint: Some(hint),
         ..error.into()
     }
 }

@@ -71,6 +71,7 @@ const fn meanings(code: Code) -> &'static [Status] {
         | Code::PlaceGone
         | Code::AmbiguousPlace
         | Code::Unreachable
+        | Code::IndexInMaking
         | Code::Denied
         | Code::NoShare
         | Code::WrongProtocol

@@ -36,6 +36,7 @@ fn stays(image: &Path, why: &Stays) -> Words {
         Stays::Pinned => Words::new("stays-pinned", [image]),
         Stays::InUse => Words::new("stays-in-use", [image]),
         Stays::HalfMoved => Words::new("half-moved", [image]),
+        Stays::NotPlanned => Words::new("stays-not-planned", [image]),
         Stays::LastCopy(partition) => {
             let partition = ("partition", partition.clone());
             Words::new("stays-last-copy", [image, partition])

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use azud_core::cache::{EvictionPlan, Policy, Shortfall, Sort, may_go, plan_room};
+use azud_core::cache::{EvictionPlan, Policy, Shortfall, Sort, may_go};
 use azud_core::code::Code;
 use azud_store::StoreError;
 use azud_store::assembly::Prospect;
@@ -82,11 +82,13 @@ impl Home {
     }
 
     /// What goes; nothing where the image fits. An image that fits makes nothing go for the sake of space that
-    /// would only be nice to have: the floor is kept when something has to go anyway, as far as that can be.
+    /// would only be nice to have: the floor is kept when something has to go anyway, as far as that can be. Once a
+    /// plan was agreed to, nothing else than it names.
     pub(super) fn making(
         &self,
         context: &Context,
         prospect: &Prospect,
+        agreed: Option<&[PathBuf]>,
     ) -> Result<Option<Making>, Failure> {
         let mut survey = self.cache.survey(now(), &identify)?;
         let budget = self.policy.budget;
@@ -95,6 +97,9 @@ impl Home {
             return Ok(None);
         }
         survey.keep(&self.keep);
+        if let Some(agreed) = agreed {
+            survey.spare_all_but(agreed);
+        }
         // What an earlier run reserved is room for this one, though it is not free.
         let reserved = prospect.has.saturating_sub(survey.space.free);
         let need = prospect.needs.saturating_sub(reserved);
@@ -107,7 +112,7 @@ impl Home {
         };
         let mut short = None;
         for policy in wishes {
-            match plan_room(need, &survey.items(), survey.space, policy) {
+            match self.cache.plan_room(need, &mut survey, policy) {
                 Ok(plan) => {
                     let policy = *policy;
                     return Ok((!plan.victims.is_empty()).then_some(Making {
@@ -143,17 +148,18 @@ impl Home {
         plan.warning(&context.catalog, "below-floor", &values)
     }
 
-    /// Makes the room. What went is added to `gone`.
+    /// Makes the room, of what was agreed to. What went is added to `gone`.
     pub(super) fn make(
         &self,
         context: &Context,
-        making: &Making,
+        (making, agreed): (&Making, &[PathBuf]),
         gone: &mut Vec<Gone>,
     ) -> Result<(), Failure> {
         let room = Room {
             need: making.need,
             policy: &making.policy,
             keep: &self.keep,
+            agreed,
         };
         let done = self
             .cache
@@ -189,6 +195,14 @@ fn no_room(context: &Context, survey: &Survey, short: Option<&Shortfall>) -> Fai
 }
 
 impl Making {
+    /// What goes, by paths from the root.
+    pub(super) fn victims(&self) -> Vec<PathBuf> {
+        let victims = self.plan.victims.iter();
+        victims
+            .map(|&at| self.survey.cached[at].path.clone())
+            .collect()
+    }
+
     /// Why nothing may go.
     pub(super) fn refuse(&self, context: &Context) -> Failure {
         let needed = human::bytes(self.plan.frees);

@@ -1,7 +1,7 @@
 //! The images of a manager as the source of a view.
 
 use std::io::{self, ErrorKind};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::Duration;
 
 use azud_core::assembly::Layout;
@@ -16,6 +16,49 @@ use crate::commands::repo::kept;
 /// How long a manager that went away is waited for in the midst of a file.
 const PATIENCE: Duration = Duration::from_secs(10);
 
+/// Side files of an image.
+const MOST_BESIDE: usize = 16;
+/// Indexes of all images that are open are no longer than this together, and so are small files.
+const MOST: usize = 128 << 20;
+
+/// What is kept of what is open. It is kept once, however often it is open.
+#[derive(Debug, Default)]
+struct Held {
+    layouts: Mutex<Vec<Weak<Layout>>>,
+    small: Mutex<Vec<Weak<[u8]>>>,
+}
+
+impl Held {
+    /// An index that is equal and there already, else this one.
+    fn layout(&self, layout: Arc<Layout>) -> io::Result<Arc<Layout>> {
+        let mut held = self.layouts.lock().unwrap_or_else(PoisonError::into_inner);
+        held.retain(|one| one.strong_count() > 0);
+        let mut there = held.iter().filter_map(Weak::upgrade);
+        if let Some(same) = there.find(|one| one.identity() == layout.identity()) {
+            return Ok(same);
+        }
+        let there = held.iter().filter_map(Weak::upgrade);
+        let bytes: usize = there.map(|one| one.description().len()).sum();
+        if bytes + layout.description().len() > MOST {
+            return Err(ErrorKind::QuotaExceeded.into());
+        }
+        held.push(Arc::downgrade(&layout));
+        Ok(layout)
+    }
+
+    fn small(&self, file: Arc<[u8]>) -> io::Result<Arc<[u8]>> {
+        let mut held = self.small.lock().unwrap_or_else(PoisonError::into_inner);
+        held.retain(|one| one.strong_count() > 0);
+        let there = held.iter().filter_map(Weak::upgrade);
+        let bytes: usize = there.map(|one| one.len()).sum();
+        if bytes + file.len() > MOST {
+            return Err(ErrorKind::QuotaExceeded.into());
+        }
+        held.push(Arc::downgrade(&file));
+        Ok(file)
+    }
+}
+
 /// The images of a manager.
 #[derive(Debug)]
 pub(super) struct Images {
@@ -23,6 +66,7 @@ pub(super) struct Images {
     authority: String,
     client: Mutex<Client>,
     patience: Patience,
+    open: Held,
 }
 
 impl Images {
@@ -33,6 +77,7 @@ impl Images {
             authority: manager.authority,
             client: Mutex::new(client),
             patience: Patience::new(PATIENCE, |_, _| true),
+            open: Held::default(),
         })
     }
 
@@ -81,21 +126,24 @@ fn told(error: NetError) -> io::Error {
 }
 
 impl Source for Images {
-    fn list(&self) -> io::Result<Vec<Entry>> {
+    fn list(&self) -> io::Result<impl Iterator<Item = Entry>> {
         let listed = self.ask(Client::images)?;
-        Ok(listed.into_iter().flat_map(entries).collect())
+        // One after the other: their paths together are longer than the list.
+        Ok(listed.into_iter().flat_map(entries))
     }
 
     fn open(&self, entry: &Entry) -> io::Result<Opened> {
         if let Some((image, ending)) = side(&entry.path) {
             let bytes = self.ask(|client| client.beside(image, ending))?;
-            return Ok(Opened::Small(bytes.into()));
+            return Ok(Opened::Small(self.open.small(bytes.into())?));
         }
         let open = |client: &Client| {
             let patience = self.patience.clone();
             RemoteImage::open(client.clone(), &entry.path, patience)
         };
-        Ok(Opened::Image(Arc::new(Remote(self.ask(open)?))))
+        let image = self.ask(open)?;
+        let image = image.sharing(|layout| self.open.layout(layout))?;
+        Ok(Opened::Image(Arc::new(Remote(image))))
     }
 
     fn answers(&self) -> io::Result<()> {
@@ -116,7 +164,8 @@ fn entries(listed: Listed) -> Vec<Entry> {
         modified: it.modified.unwrap_or(0),
         identity: None,
     });
-    let beside: Vec<_> = beside.filter(|it| side(&it.path).is_some()).collect();
+    let beside = beside.filter(|it| side(&it.path).is_some());
+    let beside: Vec<_> = beside.take(MOST_BESIDE).collect();
     let image = Entry {
         size: listed.size,
         modified: listed.modified.unwrap_or(0),
@@ -157,5 +206,59 @@ impl ReadAt for Remote {
 impl Image for Remote {
     fn layout(&self) -> &Layout {
         self.0.layout()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::ErrorKind;
+    use std::sync::Arc;
+
+    use azud_core::assembly::Layout;
+    use azud_core::format::ranges::RangeIndex;
+    use azud_transport::http::Listed;
+
+    use super::{Held, MOST, MOST_BESIDE, entries};
+
+    fn layout(mark: u8, ranges: usize) -> Arc<Layout> {
+        let hashes = vec![[mark; 32]; ranges];
+        let size = (ranges as u64) << 20;
+        Arc::new(Layout::parse(RangeIndex { size, hashes }.encode()).unwrap())
+    }
+
+    #[test]
+    fn an_image_that_is_open_often_is_described_once() {
+        let held = Held::default();
+        let first = held.layout(layout(1, 3)).unwrap();
+        let again = held.layout(layout(1, 3)).unwrap();
+        assert!(Arc::ptr_eq(&first, &again));
+        assert!(!Arc::ptr_eq(&first, &held.layout(layout(2, 3)).unwrap()));
+    }
+
+    #[test]
+    fn what_is_open_takes_no_more_memory_than_it_may() {
+        let held = Held::default();
+        let half = MOST / 2 / 32 - 100;
+        let open: Vec<_> = [1, 2].map(|mark| held.layout(layout(mark, half))).into();
+        let third = held.layout(layout(3, half)).unwrap_err();
+        assert_eq!(third.kind(), ErrorKind::QuotaExceeded);
+        drop(open);
+        held.layout(layout(3, half)).unwrap();
+        let small: Vec<_> = (0..4)
+            .map(|_| held.small(vec![0; MOST / 4].into()))
+            .collect();
+        let more = held.small([0].into()).unwrap_err();
+        assert_eq!(more.kind(), ErrorKind::QuotaExceeded);
+        drop(small);
+        held.small([0].into()).unwrap();
+    }
+
+    #[test]
+    fn an_image_has_no_more_side_files_than_there_are_sorts() {
+        let beside = r#"{"ending":".sum","size":1}"#;
+        let all = [beside; 100].join(",");
+        let listed = format!(r#"{{"name":"a.img","size":1,"beside":[{all}]}}"#);
+        let listed: Listed = serde_json::from_str(&listed).unwrap();
+        assert_eq!(entries(listed).len(), 1 + MOST_BESIDE);
     }
 }

@@ -6,16 +6,18 @@
 )]
 
 use std::fs;
+use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
-use std::process::Stdio;
+use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
+use azud_store::Stored;
 use azud_store::cache::Cache;
 use azud_testkit::loops::Mount;
 use azud_testkit::tools::{have, have_root, run, sh};
 
-use crate::kit::{Disk, Kills, Said, azud, command, names, refused, text};
+use crate::kit::{Disk, Kills, Said, azud, command, names, program, refused, text};
 use crate::{cache, foreign, listed, paths, refusal, used_at};
 
 const MIB: usize = 1 << 20;
@@ -167,6 +169,69 @@ fn loop_neither_the_image_nor_its_source_goes() -> Result<()> {
     let said = Said::of(&copy.env("AZUD_CACHE_FLOOR", "0").output()?)?;
     assert_eq!(paths(&said.done()?["evicted"]), ["aula/c.img"]);
     ensure!(fs::read(&to)? == fs::read(&from)?);
+    full.mount.unmount()
+}
+
+/// What somebody reads gives nothing back, whether or not it has a lease.
+#[test]
+fn loop_regression_what_is_open_elsewhere_is_not_counted_on() -> Result<()> {
+    if !programs() {
+        return Ok(());
+    }
+    let full = Full::make()?;
+    let new = full.source("new.img", 20)?;
+    let image = full.root().join("new.img");
+    let reader = Stored::open(&full.root().join("b.img"))?;
+    let said = update(&image, &new, &["--yes"])?;
+    let rows = &said.plan()["rows"];
+    assert_eq!(paths(&rows["evicts"]), ["aula/c.img", "d.img"]);
+    assert_eq!(rows["older"][1]["why"], "in-use", "{rows}");
+    assert_eq!(paths(&said.done()?["evicted"]), ["aula/c.img", "d.img"]);
+    drop(reader);
+    ensure!(full.left()?.contains(&"b.img".to_owned()));
+    full.mount.unmount()
+}
+
+/// Who agrees to a plan agrees to what it names, whatever comes into use while the question stands.
+#[test]
+fn loop_regression_nothing_goes_that_the_plan_did_not_name() -> Result<()> {
+    if !programs() || !have(&["script"]) {
+        return Ok(());
+    }
+    let full = Full::make()?;
+    let new = full.source("new.img", 20)?;
+    let image = full.root().join("new.img");
+    let before = full.left()?;
+    let line = format!(
+        "'{}' cache update '{}' --from '{}'",
+        text(&program()),
+        text(&image),
+        text(&new)
+    );
+    let mut asked = Command::new("script");
+    asked.args(["-qec", &line, "/dev/null"]);
+    asked.env("AZUD_CACHE_FLOOR", "0").env("LC_ALL", "C");
+    let mut child = asked.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn()?;
+    let mut stdout = child.stdout.take().context("what it says")?;
+    let (mut told, mut part) = (String::new(), [0; 4096]);
+    while !told.contains("type its name") {
+        let count = stdout.read(&mut part)?;
+        ensure!(count > 0, "it did not ask: {told}");
+        told.push_str(&String::from_utf8_lossy(&part[..count]));
+    }
+    let reader = Stored::open(&full.root().join("b.img"))?;
+    let answer = format!("{}\n", full.root().display());
+    child
+        .stdin
+        .take()
+        .context("its input")?
+        .write_all(answer.as_bytes())?;
+    stdout.read_to_string(&mut told)?;
+    ensure!(!child.wait()?.success(), "{told}");
+    drop(reader);
+    ensure!(told.contains("cache/no-room"), "{told}");
+    ensure!(told.contains("Run the command again"), "{told}");
+    assert_eq!(full.left()?, before);
     full.mount.unmount()
 }
 

@@ -1,16 +1,21 @@
 //! Images of a manager that are read where they are: those of other programs, and native ones for what is not copied.
 
 use std::fs;
-use std::os::unix::fs::FileExt;
+use std::os::unix::fs::{FileExt, symlink};
 use std::path::{Path, PathBuf};
-use std::time::SystemTime;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::thread::sleep;
+use std::time::{Duration, Instant, SystemTime};
 
 use anyhow::{Context, Result, ensure};
 use azud_core::name::ImageFile;
 use azud_store::lease::Lease;
+use azud_testkit::proxy::{Answer, Proxy};
 use serde_json::Value;
 
-use crate::kit::{self, text};
+use crate::faults::{address, identity};
+use crate::kit::{self, Said, text};
 use crate::server::{Room, refusal};
 use crate::{MIB, image, noise, same};
 
@@ -87,6 +92,61 @@ fn an_image_of_another_program_is_described_and_verified_where_it_is() -> Result
         &["format", "result", "md5", "full_sum", "own_checks"],
     )?;
     ensure!(there["result"] == "sound", "{there}");
+    Ok(())
+}
+
+/// The root may be named from where the manager is started, and by a link: what is made ahead is what is found.
+#[test]
+fn regression_an_index_made_ahead_serves_whatever_the_root_is_called() -> Result<()> {
+    let room = Room::new()?;
+    archive(&room, 309)?;
+    symlink("images", room.dir().join("link"))?;
+    let indexes = room.state().join("indexes");
+    let kept = || fs::read_dir(&indexes).map_or(0, Iterator::count);
+    for root in ["./images", "link"] {
+        let _ = fs::remove_dir_all(&indexes);
+        let manager = room.serve_bare(&["--images", root])?;
+        room.know(&manager)?;
+        let begun = Instant::now();
+        while kept() == 0 {
+            ensure!(begun.elapsed() < Duration::from_secs(30), "{root}: none");
+            sleep(Duration::from_millis(50));
+        }
+        let info = room.done(&["image", "info", "REPO:old"])?;
+        ensure!(info["identity"].is_string(), "{info}");
+        ensure!(kept() == 1, "{root}: it was made twice");
+    }
+    Ok(())
+}
+
+/// However long it takes: patience is for who does not answer.
+#[test]
+fn regression_an_index_in_the_making_is_waited_for() -> Result<()> {
+    let room = Room::new()?;
+    archive(&room, 310)?;
+    let manager = room.serve()?;
+    let asked = Arc::new(AtomicU64::new(0));
+    let counted = Arc::clone(&asked);
+    let becomes = move |_, head: &str| {
+        if head.contains("/index ") && counted.fetch_add(1, Ordering::Relaxed) < 4 {
+            Answer::Making
+        } else {
+            Answer::Right
+        }
+    };
+    let proxy = Proxy::of_requests(address(&manager), &identity(&room)?, becomes)?;
+    room.know_at(proxy.port(), &manager.pin, "read")?;
+    let run = |args: &[&str]| {
+        asked.store(0, Ordering::Relaxed);
+        Said::of(&room.command(args).env("AZUD_PATIENCE", "1").output()?)
+    };
+    let to = room.dir().join("all");
+    let said = run(&["repo", "import", "REPO:", text(&to), "--yes"])?;
+    ensure!(said.done()?["failed"] == serde_json::json!([]));
+    let said = run(&["image", "info", "REPO:old"])?;
+    said.done()?;
+    let told = said.told();
+    ensure!(told.matches("make its index").count() == 1, "{told}");
     Ok(())
 }
 

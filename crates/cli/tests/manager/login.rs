@@ -93,6 +93,50 @@ fn a_person_gets_write_access_for_a_while_with_a_code() -> Result<()> {
 }
 
 #[test]
+fn regression_who_is_introduced_anew_is_not_asked_with_an_old_login() -> Result<()> {
+    let room = Room::new()?;
+    image(&room, "one.img", &noise(64, MIB))?;
+    let manager = room.serve()?;
+    room.know(&manager)?;
+    login(&room, &code(&room, &[])?, &[])?.done()?;
+    let list = room.done(&["token", "list"])?;
+    let id = list["tokens"][2]["id"].as_str().context("id")?;
+    room.done(&["token", "revoke", id])?;
+    let to = room.dir().join("to.img");
+    let copy = ["image", "copy", "REPO:one", text(&to), "--yes"];
+    let said = room.run(&copy)?;
+    refusal(&said, "repo/unauthorised")?;
+    let hint = said.last()["error"]["hint"].to_string();
+    ensure!(hint.contains("azud login 127.0.0.1 --out"), "{hint}");
+    // A token that is said is the one that is meant.
+    let said = room.introduce(&manager, &manager.pin, "azud_00000000_00")?;
+    refusal(&said, "repo/unauthorised")?;
+    let hint = said.last()["error"]["hint"].to_string();
+    ensure!(hint.contains("azud token create"), "{hint}");
+    room.know(&manager)?;
+    ensure!(!kept(&room).exists(), "the login stays");
+    room.done(&copy)?;
+    Ok(())
+}
+
+#[test]
+fn regression_no_secret_goes_to_another_authority() -> Result<()> {
+    let (room, other) = (Room::new()?, Room::new()?);
+    let (manager, second) = (room.serve()?, other.serve()?);
+    room.know(&manager)?;
+    let token = room.dir().join("etc/managers/127.0.0.1.token");
+    ensure!(token.exists());
+    let port = second.port.to_string();
+    let args = ["--port", &port, "--pin", &second.pin];
+    login(&room, &code(&other, &[])?, &args)?.done()?;
+    ensure!(
+        kept(&room).exists() && !token.exists(),
+        "the old token stays"
+    );
+    Ok(())
+}
+
+#[test]
 fn a_login_that_ended_is_forgotten() -> Result<()> {
     let room = Room::new()?;
     image(&room, "one.img", &noise(62, MIB))?;

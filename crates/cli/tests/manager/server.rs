@@ -138,7 +138,7 @@ impl Room {
 
     fn start_on(&self, listen: &str, more: &[&str]) -> Result<Manager> {
         let mut serve = self.command(&["serve", "--listen", listen]);
-        serve.args(more);
+        serve.args(more).current_dir(self.dir());
         let mut child = serve.stdout(Stdio::piped()).spawn()?;
         let mut line = String::new();
         let out = child.stdout.take().context("a pipe")?;

@@ -7,8 +7,8 @@ use std::path::Path;
 use anyhow::{Context, Result, ensure};
 use azud_testkit::tools::{run_any, sh};
 
-use crate::kit::text;
-use crate::server::refusal;
+use crate::kit::{self, text};
+use crate::server::{Room, refusal};
 use crate::view::{Client, cannot, known, until};
 use crate::{MIB, image, noise, same};
 
@@ -127,5 +127,31 @@ fn others_than_root_read_what_they_are_meant_to() -> Result<()> {
     client.room.done(&["repo", "unmount", "REPO", "--yes"])?;
     client.room.done(&all)?;
     ensure!(for_others(&client)?);
+    // Who says nothing of others does not mean them.
+    let root_alone = ["repo", "mount", "REPO", "--yes"];
+    refusal(&client.room.run(&root_alone)?, "disk/mounted")?;
+    client.room.done(&all)?;
+    Ok(())
+}
+
+#[test]
+fn regression_a_view_of_another_manager_is_not_the_one_that_is_asked_for() -> Result<()> {
+    if cannot() {
+        return Ok(());
+    }
+    let (client, _manager) = known(221, MIB)?;
+    client.mount()?;
+    // Another manager of the same computer.
+    let other = Room::new()?;
+    let second = other.serve()?;
+    let made = other.done(&["token", "create", "--role", "read"])?;
+    let token = made["token"].as_str().context("a token")?;
+    client.room.introduce(&second, &second.pin, token)?.done()?;
+    let again = ["repo", "mount", "REPO", "--yes"];
+    refusal(&client.room.run(&again)?, "disk/mounted")?;
+    client.room.done(&["repo", "unmount", "REPO", "--yes"])?;
+    client.mount()?;
+    ensure!(kit::names(&client.at())?.is_empty(), "the other's images");
+    ensure!(client.state()? == ("mounted".into(), "http".into()));
     Ok(())
 }

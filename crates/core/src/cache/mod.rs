@@ -2,7 +2,7 @@
 //!
 //! Pure: whoever keeps the files says what there is, and carries the plan out.
 //!
-//! Invariants: nothing that is pinned, in use or half moved goes to make room, and of what the machine's partitions
+//! Invariants: nothing that is pinned, in use, half moved or of no agreed plan goes to make room, and of what the machine's partitions
 //! run the last sound copy stays; former versions go before images, the least recently used first; no
 //! plan takes more than is needed.
 
@@ -44,6 +44,8 @@ pub struct Item {
     pub in_use: bool,
     /// A part of it lies in an update of it that was broken off.
     pub half_moved: bool,
+    /// The plan that somebody agreed to does not name it.
+    pub not_planned: bool,
     /// Who it is, if that can be told.
     pub identity: Option<Hash>,
     /// Whether it is known to be damaged; such a copy cannot stand in for another.
@@ -61,6 +63,8 @@ pub enum Stays {
     InUse,
     /// A part of it lies in an update that was broken off.
     HalfMoved,
+    /// The plan that was agreed to does not name it.
+    NotPlanned,
     /// It is the last copy of what this partition runs.
     LastCopy(String),
 }
@@ -103,6 +107,8 @@ fn held_fast(item: &Item) -> Option<Stays> {
         Some(Stays::HalfMoved)
     } else if item.pinned {
         Some(Stays::Pinned)
+    } else if item.not_planned {
+        Some(Stays::NotPlanned)
     } else {
         None
     }

@@ -163,6 +163,7 @@ mod tests {
             pinned: false,
             in_use: false,
             half_moved: false,
+            not_planned: false,
             identity: None,
             damaged: false,
             runs_on: Vec::new(),
@@ -258,8 +259,12 @@ mod tests {
             half_moved: true,
             ..item("half", 4, 10)
         };
+        let unplanned = Item {
+            not_planned: true,
+            ..item("unplanned", 5, 10)
+        };
         let last = running("last", 3, 10, 7);
-        let items = [pinned, used, last, half, item("free", 4, 10)];
+        let items = [pinned, used, last, half, item("free", 4, 10), unplanned];
         let short = plan_room(11, &items, space(0), &NONE).unwrap_err();
         assert_eq!((short.needed, short.could_free), (11, 10));
         assert_eq!(
@@ -268,7 +273,8 @@ mod tests {
                 (0, Stays::Pinned),
                 (1, Stays::InUse),
                 (2, Stays::LastCopy("part7".into())),
-                (3, Stays::HalfMoved)
+                (3, Stays::HalfMoved),
+                (5, Stays::NotPlanned)
             ]
         );
     }
@@ -338,6 +344,7 @@ mod tests {
                 pinned: flags == 1,
                 in_use: flags == 2,
                 half_moved: flags == 4,
+                not_planned: flags == 5,
                 damaged: flags == 3,
                 identity: (id < 3).then_some([id; 32]),
                 runs_on: if id < 2 {
@@ -353,7 +360,10 @@ mod tests {
     /// The rules once more, said of a whole set instead of step by step.
     fn allowed(items: &[Item], set: u32) -> bool {
         let goes = |at: usize| set >> at & 1 == 1;
-        let held_fast = |at: usize| items[at].pinned || items[at].in_use || items[at].half_moved;
+        let held_fast = |at: usize| {
+            let item = &items[at];
+            item.pinned || item.in_use || item.half_moved || item.not_planned
+        };
         let keeps_a_copy = |at: usize| {
             items[at].runs_on.is_empty()
                 || (0..items.len()).any(|other| {

@@ -3,6 +3,7 @@
 
 use std::fs::File;
 use std::io::{BufRead, BufReader, Read};
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
@@ -25,8 +26,10 @@ const FORMER_KEPT: usize = 32;
 const MAX_FILE: u64 = 256 << 20;
 /// The longest first line of one.
 const LONGEST_HEAD: u64 = 16 << 10;
-/// What is kept of an image elsewhere, which may be away for a while, is kept for so long.
+/// What is kept of an image that may be away for a while is kept for so long after it was seen last.
 const KEPT_FOR: Duration = Duration::from_hours(30 * 24);
+/// So often it is noted that an image is there.
+const NOTED: Duration = Duration::from_hours(24);
 
 /// The first line of a file; the index follows.
 #[derive(Debug, Serialize, Deserialize)]
@@ -36,6 +39,9 @@ struct Head {
     stamp: Seen,
     /// BLAKE3 of the index, in hexadecimal: the identity of the image.
     hash: String,
+    /// The file system that it was on.
+    #[serde(default)]
+    device: Option<u64>,
 }
 
 /// What becomes of a file.
@@ -66,6 +72,14 @@ impl Head {
     fn identity(&self) -> Option<Identity> {
         let hash = blake3::Hash::from_hex(&self.hash).ok()?;
         Some(Identity(*hash.as_bytes()))
+    }
+
+    /// Whether the image may be there and only the file system that it is on is away: what is at its place now is on
+    /// another one.
+    fn is_away(&self) -> bool {
+        let mut places = self.path.ancestors();
+        let there = places.find_map(|place| std::fs::metadata(place).ok());
+        there.map(|meta| meta.dev()) != self.device
     }
 
     /// Whether the image lies in the trash now.
@@ -103,6 +117,7 @@ impl Kept {
             path: path.to_owned(),
             stamp,
             hash: blake3::hash(layout.description()).to_hex().to_string(),
+            device: std::fs::metadata(path).ok().map(|meta| meta.dev()),
         };
         let mut bytes = serde_json::to_vec(&head)?;
         bytes.push(b'\n');
@@ -143,7 +158,8 @@ impl Kept {
     }
 
     /// Takes away what is kept of images below `root` that are gone or have changed, and what is old of others: a
-    /// repository that is mounted there may be away, and is not looked at. What is in the trash by now stays.
+    /// repository that is mounted there may be away, and is not looked at. Where the file system of the images is away,
+    /// these are not gone. What is in the trash by now stays.
     pub(super) fn tidy(&self, root: &Path) {
         let mut former = Vec::new();
         for entry in std::fs::read_dir(&self.dir).into_iter().flatten().flatten() {
@@ -171,22 +187,45 @@ impl Kept {
     }
 
     fn fate(&self, file: &Path, head: &Head, root: &Path) -> Fate {
-        let is_own = is_own(&head.path, root);
+        let is_present = file == self.file(&head.path);
+        let is_young = || age(file).is_some_and(|age| age < KEPT_FOR);
+        let stays = if is_present {
+            Fate::Stays
+        } else {
+            Fate::IsFormer
+        };
+        if !is_own(&head.path, root) {
+            return if is_present && is_young() {
+                stays
+            } else {
+                Fate::Goes
+            };
+        }
         let is_as_it_was =
             || std::fs::metadata(&head.path).is_ok_and(|meta| Seen::of(&meta) == head.stamp);
-        let is_young =
-            || written(file).is_some_and(|at| at.elapsed().is_ok_and(|age| age < KEPT_FOR));
-        let is_present = || {
-            if is_own { is_as_it_was() } else { is_young() }
-        };
-        if file == self.file(&head.path) && is_present() {
-            Fate::Stays
-        } else if is_own && head.is_in_trash() {
+        if is_present && is_as_it_was() {
+            note(file);
+            stays
+        } else if head.is_in_trash() {
             Fate::IsFormer
+        } else if head.is_away() && is_young() {
+            stays
         } else {
             Fate::Goes
         }
     }
+}
+
+/// Notes that the image was seen, in when its file was last written.
+fn note(file: &Path) {
+    if age(file).is_none_or(|age| age > NOTED) {
+        // Where that is not to be, it is kept for a shorter time while it is away.
+        let _ = File::open(file).and_then(|file| file.set_modified(SystemTime::now()));
+    }
+}
+
+fn age(file: &Path) -> Option<Duration> {
+    written(file)?.elapsed().ok()
 }
 
 fn written(file: &Path) -> Option<SystemTime> {

@@ -20,12 +20,13 @@ use azud_core::reference::SubPath;
 use azud_core::upload::{Going, Opened, Opening};
 use azud_store::assembly::{Around, Inbox};
 use azud_store::publish::{check, check_assembling};
-use azud_store::retention::{Retention, due_of_all};
+use azud_store::retention::due_of_all;
 use azud_store::side::InfoLine;
 use azud_store::trash::remove_if;
 use azud_store::tree::{Spot, Tree};
 use azud_store::{Identify, StoreError};
 
+use crate::clock::Rules;
 use crate::conditions::{Meant, another};
 use crate::grant::Grant;
 use crate::mounts::placed;
@@ -55,17 +56,17 @@ const ID_BYTES: usize = 16;
 pub(crate) struct Uploads {
     root: PathBuf,
     /// For how long former versions stay.
-    retention: Retention,
+    rules: Arc<Rules>,
     sessions: Mutex<HashMap<String, Arc<Session>>>,
     budget: Arc<Budget>,
 }
 
 impl Uploads {
     /// Into the images below `root`.
-    pub(crate) fn new(root: PathBuf, retention: Retention) -> Arc<Self> {
+    pub(crate) fn new(root: PathBuf, rules: Rules) -> Arc<Self> {
         let uploads = Arc::new(Self {
             root,
-            retention,
+            rules: Arc::new(rules),
             sessions: Mutex::default(),
             budget: Arc::default(),
         });
@@ -98,7 +99,7 @@ impl Uploads {
             if !self.is_sent(&name) {
                 check_assembling(&spot.image, now)?;
             }
-            let due = due_of_all(&spot.image, &self.retention, now)?;
+            let due = due_of_all(&spot.image, &self.rules.at(now), now)?;
             purges.extend(due.iter().map(Going::from));
         }
         Ok(Opened {
@@ -134,7 +135,8 @@ impl Uploads {
         let left = inbox.left();
         let arrived = left.iter().map(|piece| u64::from(piece.len)).sum();
         let memory = (inbox, &left[..], &self.budget);
-        let session = Session::new(name, opening, info, memory, self.retention)?;
+        let rules = Arc::clone(&self.rules);
+        let session = Session::new(name, opening, info, memory, rules)?;
         let id = self.take_in(session)?;
         Ok(Opened {
             id,
@@ -297,6 +299,8 @@ fn sweep(uploads: &Weak<Uploads>) {
             return;
         };
         uploads.give_up_lapsed(LAPSE);
+        // A clock that nobody looked at for long seems to have leapt.
+        uploads.rules.at(SystemTime::now());
     }
 }
 

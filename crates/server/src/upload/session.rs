@@ -14,12 +14,13 @@ use azud_core::upload::{MAX_BESIDE, MAX_DESCRIPTION, Opening, RECORD_LEN, State,
 use azud_store::StoreError;
 use azud_store::assembly::{Facts, Inbox, Report, Way};
 use azud_store::publish::Outcome;
-use azud_store::retention::{self, Retention};
+use azud_store::retention;
 use azud_store::side::{CARRIED, Carried, InfoLine};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::AGAIN;
 use super::budget::{Budget, Share};
+use crate::clock::Rules;
 use crate::far::Far;
 use crate::problem::{Problem, told};
 
@@ -40,7 +41,7 @@ pub(super) struct Session {
     /// The most bytes that the image can have.
     bytes: u64,
     /// Of the manager's.
-    retention: Retention,
+    rules: Arc<Rules>,
     /// Records of what an earlier upload left.
     left: Mutex<Bytes>,
     carried: Mutex<Vec<(Carried, Share)>>,
@@ -70,7 +71,7 @@ impl Session {
         opening: &Opening,
         info: Option<InfoLine>,
         (inbox, left, budget): (Inbox, &[Piece], &Arc<Budget>),
-        retention: Retention,
+        rules: Arc<Rules>,
     ) -> Result<Self, Problem> {
         let (mut of_left, mut table) = (budget.share(), budget.share());
         of_left.hold((left.len() * RECORD_LEN) as u64)?;
@@ -81,7 +82,7 @@ impl Session {
             sender: opening.sender.clone(),
             info,
             bytes: opening.bytes,
-            retention,
+            rules,
             left: Mutex::new(left),
             carried: Mutex::default(),
             table: Mutex::new(table),
@@ -267,7 +268,8 @@ impl Session {
     /// after the next one.
     fn purge(&self, image: &ImageFile) -> u64 {
         let now = SystemTime::now();
-        let due = retention::trashed(image.dir()).map(|there| self.retention.plan(&there, now));
+        let rules = self.rules.at(now);
+        let due = retention::trashed(image.dir()).map(|there| rules.plan(&there, now));
         let freed = due.and_then(|due| retention::apply(image.dir(), &due, now));
         freed.unwrap_or_default().bytes
     }

@@ -4,7 +4,7 @@ mod greedy;
 
 use std::path::Path;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use axum::Router;
 use axum::body::{Body, to_bytes};
@@ -17,6 +17,7 @@ use azud_store::retention::{Retention, trashed};
 use serde_json::{Value, json};
 use tower::ServiceExt;
 
+use crate::clock::Rules;
 use crate::indexes::Indexes;
 use crate::library::Library;
 use crate::limits::Peers;
@@ -54,7 +55,17 @@ impl Site {
     }
 
     fn keeping(rules: Retention) -> Self {
+        Self::since(rules, None)
+    }
+
+    /// One that was looked at last so long ago.
+    fn since(rules: Retention, last: Option<Duration>) -> Self {
         let dir = tempfile::tempdir().unwrap();
+        if let Some(ago) = last {
+            let then = (SystemTime::now() - ago).duration_since(SystemTime::UNIX_EPOCH);
+            let seen = json!({ "last": then.unwrap().as_secs() });
+            std::fs::write(dir.path().join("clock.json"), seen.to_string()).unwrap();
+        }
         let images = dir.path().join("images");
         std::fs::create_dir(&images).unwrap();
         let tokens = Tokens::in_dir(dir.path());
@@ -69,7 +80,7 @@ impl Site {
         let (write, read) = (token(Role::Write), token(Role::Read));
         let bodies = Arc::default();
         let indexes = Indexes::new(dir.path(), Arc::clone(&bodies));
-        let uploads = super::Uploads::new(images.clone(), rules);
+        let uploads = super::Uploads::new(images.clone(), Rules::new(rules, dir.path()));
         let shared = Shared {
             library: Arc::new(Library::new(
                 images.clone(),
@@ -353,27 +364,51 @@ async fn there_are_no_thousands_of_uploads() {
     refused(&answer, 429, "repo/too-many-uploads");
 }
 
+/// A version of `x`; whether others went for it.
+async fn send_version(site: &Site, fill: u8) -> bool {
+    let bytes = vec![fill; 5000];
+    let index = RangeIndex {
+        size: bytes.len() as u64,
+        hashes: vec![*blake3::hash(&bytes).as_bytes()],
+    };
+    let id = site.id("x", 5000).await;
+    site.put(&id, record(0, &bytes)).await;
+    let state = site.finish(&id, index.encode()).await;
+    state["purged"].as_u64().unwrap() > 5000
+}
+
+/// To a clock that is ahead everything is old.
+#[tokio::test]
+async fn regression_a_clock_that_leapt_empties_no_trash() {
+    const DAYS: Duration = Duration::from_hours(24);
+    for (last, all) in [(2 * DAYS, false), (40 * DAYS, true)] {
+        let site = Site::since(Retention::default(), Some(last));
+        send_version(&site, 1).await;
+        for image in ["x.img", "gone.img"] {
+            let slot = format!(".azud-trash/{image}/20200101T000000Z-unknown");
+            let slot = site.images().join(slot);
+            std::fs::create_dir_all(&slot).unwrap();
+            std::fs::write(slot.join(image), [7; 6000]).unwrap();
+        }
+        let rehearsal = json!({ "name": "x", "bytes": 5000, "sender": "s", "rehearsal": true });
+        let told = site.ask("POST /v1/uploads", rehearsal.to_string().into());
+        let told = told.await.1["purges"].as_array().map_or(0, Vec::len);
+        assert_eq!(told, if all { 0 } else { 2 }, "{last:?}");
+        assert_eq!(send_version(&site, 2).await, !all, "{last:?}");
+        let there = trashed(&site.images()).unwrap().len();
+        assert_eq!(there, if all { 3 } else { 1 }, "{last:?}");
+    }
+}
+
 #[tokio::test]
 async fn former_versions_go_as_the_rules_say() {
     let site = Site::keeping(Retention {
         max_age: Duration::ZERO,
         ..Retention::default()
     });
-    let version = |fill: u8| {
-        let bytes = vec![fill; 5000];
-        let index = RangeIndex {
-            size: bytes.len() as u64,
-            hashes: vec![*blake3::hash(&bytes).as_bytes()],
-        };
-        (record(0, &bytes), index.encode())
-    };
     let mut purged = Vec::new();
     for fill in 1..5 {
-        let (pieces, index) = version(fill);
-        let id = site.id("x", 5000).await;
-        site.put(&id, pieces).await;
-        let state = site.finish(&id, index).await;
-        purged.push(state["purged"].as_u64().unwrap() > 5000);
+        purged.push(send_version(&site, fill).await);
     }
     assert_eq!(
         purged,

@@ -20,6 +20,7 @@ use crate::lock::DirLock;
 use crate::recover::Settled;
 use crate::retention::{self, Purge, Trashed, Why};
 use crate::side::KEPT;
+use crate::stored::is_open;
 
 /// So often nothing more may have come free before no more is expected: XFS frees in the background.
 const PATIENCE: u32 = 10;
@@ -79,8 +80,13 @@ impl Cache {
             image: path.to_owned(),
             why,
         })?;
-        let before = survey.space.free;
         let cached = &survey.cached[at];
+        if is_open(&self.root.join(path)) {
+            let image = path.to_owned();
+            let why = Stays::InUse;
+            return Err(StoreError::Stays { image, why });
+        }
+        let before = survey.space.free;
         match &cached.slot {
             None => self.remove_image(path, now)?,
             Some((image, slot)) => purge(image, slot, cached, now)?,
@@ -187,6 +193,7 @@ fn purge(image: &ImageFile, slot: &str, cached: &Cached, now: SystemTime) -> Res
         image: image.name().to_owned(),
         slot: slot.to_owned(),
         moved_at: cached.used,
+        replaced: cached.used,
         bytes: cached.bytes,
         has_current: false,
     };

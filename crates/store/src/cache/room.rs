@@ -3,13 +3,14 @@
 use std::path::PathBuf;
 use std::time::SystemTime;
 
-use azud_core::cache::{Policy, Shortfall, Stays, plan_room};
+use azud_core::cache::{EvictionPlan, Policy, Shortfall, Stays, plan_room};
 
 use super::Cache;
 use super::evict::Freed;
 use super::survey::Survey;
 use crate::error::{Result, StoreError};
 use crate::identity::Identify;
+use crate::stored::is_open;
 
 /// Room that is to be made.
 #[derive(Debug, Clone, Copy)]
@@ -20,6 +21,8 @@ pub struct Room<'a> {
     pub policy: &'a Policy,
     /// These stay, by their paths from the root, whoever uses them.
     pub keep: &'a [PathBuf],
+    /// These may go: the agreed plan names them. Nothing else does.
+    pub agreed: &'a [PathBuf],
 }
 
 /// Something that left the cache.
@@ -55,9 +58,33 @@ impl NoRoom {
 }
 
 impl Cache {
-    /// Evicts until the bytes that are needed fit within the policy, and no longer. How much an eviction gives back
-    /// is only known afterwards where files share extents, and others may be at work too: so the plan is
-    /// made anew after each. `gone` hears of each as it happens.
+    /// What goes so that `need` more bytes fit within the policy. What somebody has open gives nothing back: it is in
+    /// use, in the survey too.
+    ///
+    /// # Errors
+    /// As [`plan_room`].
+    pub fn plan_room(
+        &self,
+        need: u64,
+        survey: &mut Survey,
+        policy: &Policy,
+    ) -> std::result::Result<EvictionPlan, Box<Shortfall>> {
+        loop {
+            let plan = plan_room(need, &survey.items(), survey.space, policy)?;
+            let open = |at: &usize| is_open(&self.root.join(&survey.cached[*at].path));
+            let open: Vec<usize> = plan.victims.iter().copied().filter(open).collect();
+            if open.is_empty() {
+                return Ok(plan);
+            }
+            for at in open {
+                survey.cached[at].in_use = true;
+            }
+        }
+    }
+
+    /// Evicts until the bytes that are needed fit within the policy, and no longer, of what was agreed to. How much an
+    /// eviction gives back is only known afterwards where files share extents, and others may be at work too: so
+    /// the plan is made anew after each. `gone` hears of each as it happens.
     ///
     /// # Errors
     /// [`StoreError::NoRoom`] before anything went, if it cannot be done; later, if what went gave back less
@@ -72,7 +99,9 @@ impl Cache {
         loop {
             let mut survey = self.survey(now, identify)?;
             survey.keep(room.keep);
-            let plan = plan_room(room.need, &survey.items(), survey.space, room.policy)
+            survey.spare_all_but(room.agreed);
+            let plan = self
+                .plan_room(room.need, &mut survey, room.policy)
                 .map_err(|short| StoreError::NoRoom(Box::new(NoRoom::of(&short, &survey))))?;
             let Some(&first) = plan.victims.first() else {
                 return Ok(());

@@ -46,6 +46,8 @@ pub struct Cached {
     pub in_use: bool,
     /// Whether a part of it lies in an update of it that was broken off.
     pub half_moved: bool,
+    /// Whether the plan that was agreed to does not name it.
+    pub not_planned: bool,
     /// Its last check.
     pub verified: Option<Verified>,
     /// Who it is, if that can be told.
@@ -76,6 +78,7 @@ impl Cached {
             pinned: self.pinned,
             in_use: self.in_use,
             half_moved: self.half_moved,
+            not_planned: self.not_planned,
             identity: self.identity.map(|identity| identity.0),
             damaged: self.verified.as_ref().is_some_and(|v| !v.sound),
             runs_on: self.runs_on.clone(),
@@ -106,6 +109,13 @@ impl Survey {
     pub fn keep(&mut self, images: &[PathBuf]) {
         for cached in &mut self.cached {
             cached.in_use |= images.contains(&cached.path);
+        }
+    }
+
+    /// Has everything stay that these, by their paths from the root, do not name.
+    pub fn spare_all_but(&mut self, agreed: &[PathBuf]) {
+        for cached in &mut self.cached {
+            cached.not_planned |= !agreed.contains(&cached.path);
         }
     }
 }
@@ -211,6 +221,7 @@ impl Seen<'_> {
             used: time(record.used(&meta)),
             pinned: self.cache.is_pinned(&entry.path),
             half_moved: is_half_moved(&image),
+            not_planned: false,
             // Other tools say so by a lock beside it; one that they forgot keeps nothing for ever.
             in_use: self.leased.contains(&entry.path)
                 || (entry.lock.is_some() && is_held(&image, self.now)),
@@ -250,6 +261,7 @@ impl Seen<'_> {
                     pinned: self.cache.is_pinned(path),
                     in_use: self.leased.contains(path),
                     half_moved: false,
+                    not_planned: false,
                     verified: None,
                     identity: version.identity,
                     runs_on: self.runs_on(version.identity),

@@ -7,9 +7,9 @@ use std::time::SystemTime;
 use azud_core::cache::{Policy, Sort, Stays};
 use azud_core::code::Code;
 use azud_core::name::ImageFile;
-use azud_store::StoreError;
 use azud_store::cache::{Cache, Cached, Room, Stamp, Verified};
 use azud_store::durable::set_hook;
+use azud_store::{StoreError, Stored};
 
 use crate::common::{at, id, identify, names, publish};
 
@@ -71,6 +71,12 @@ impl Scene {
 
     /// Makes room by a budget of so many images; what went.
     fn budget(&self, images: u64) -> Result<Vec<String>, StoreError> {
+        let agreed: Vec<PathBuf> = self.all().into_iter().map(|one| one.path).collect();
+        self.budget_of(images, &agreed)
+    }
+
+    /// As [`Scene::budget`], where a plan named only these.
+    fn budget_of(&self, images: u64, agreed: &[PathBuf]) -> Result<Vec<String>, StoreError> {
         let budget = images * (self.all()[0].bytes + 1);
         let policy = Policy {
             budget: Some(budget),
@@ -81,6 +87,7 @@ impl Scene {
             need: 0,
             policy: &policy,
             keep: &[],
+            agreed,
         };
         let done = self.cache.make_room(&room, at(10), &identify, |gone| {
             went.push(gone.path.display().to_string());
@@ -149,6 +156,40 @@ fn pinned_leased_and_last_copies_stay_and_say_why() {
     assert!(cache.unpin(old).unwrap() && !cache.unpin(old).unwrap());
     scene.evict("aula/old.img").unwrap();
     assert!(scene.images().is_empty());
+}
+
+#[test]
+fn only_what_was_agreed_to_goes_and_nothing_where_that_is_too_little() {
+    let scene = Scene::new();
+    let agreed = [PathBuf::from("aula/old.img")];
+    let StoreError::NoRoom(short) = scene.budget_of(1, &agreed).unwrap_err() else {
+        panic!("there is no room")
+    };
+    let rest = |why: &Stays| *why == Stays::NotPlanned;
+    assert!(short.stay.len() == 2 && short.stay.iter().all(|(_, why)| rest(why)));
+    assert_eq!(scene.images().len(), 3, "nothing went for nothing");
+    assert_eq!(scene.budget_of(2, &agreed).unwrap(), ["aula/old.img"]);
+}
+
+#[test]
+fn what_somebody_has_open_stays_and_is_not_counted_on() {
+    let scene = Scene::new();
+    let read = Stored::open(&scene.root().join("aula/old.img")).unwrap();
+    assert_eq!(why(scene.evict("aula/old.img")), Stays::InUse);
+    let agreed = ["aula/old.img", "mid.img"].map(PathBuf::from);
+    let short = scene.budget_of(1, &agreed).unwrap_err();
+    assert_eq!(short.code(), Code::NoRoom, "{short}");
+    assert_eq!(scene.images().len(), 3, "nothing went for nothing");
+    assert_eq!(scene.budget(2).unwrap(), ["mid.img"]);
+    drop(read);
+    // Who only looks at it is waited for.
+    let look = Stored::open(&scene.root().join("aula/old.img")).unwrap();
+    let looker = std::thread::spawn(move || {
+        std::thread::sleep(std::time::Duration::from_millis(50));
+        drop(look);
+    });
+    scene.evict("aula/old.img").unwrap();
+    looker.join().unwrap();
 }
 
 #[test]

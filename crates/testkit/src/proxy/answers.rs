@@ -34,6 +34,8 @@ pub enum Answer {
     Former,
     /// The server has an error.
     Error,
+    /// The server still makes the index that is asked for.
+    Making,
     /// It says that it was given at another time, as HTTP writes it.
     Dated(&'static str),
     /// The server does not know what is asked for, as one of an older version.
@@ -197,6 +199,12 @@ fn harmed(answer: &Whole, right: &[u8], harm: Answer, former: &[u8]) -> Vec<u8> 
         Answer::Former => former.to_vec(),
         Answer::Error => {
             b"HTTP/1.1 500 Internal Server Error\r\ncontent-length: 2\r\n\r\n{}".to_vec()
+        }
+        Answer::Making => {
+            let body = r#"{"code":"repo/index-in-making","detail":"it is being made"}"#;
+            let len = body.len();
+            let head = "HTTP/1.1 503 Service Unavailable\r\nretry-after: 1";
+            format!("{head}\r\ncontent-length: {len}\r\n\r\n{body}").into_bytes()
         }
         Answer::Dated(date) => {
             let lines = head.split_inclusive("\r\n");

@@ -1,14 +1,18 @@
 //! What a manager has, and taking it away.
 
-use serde::Deserialize;
+use std::fmt;
+
+use serde::de::{Error, SeqAccess, Visitor};
+use serde::{Deserialize, Deserializer};
 
 use super::Client;
 use super::client::Method;
 use super::image::{encode, path_of};
 use crate::error::{NetError, Result};
 
-/// The longest list that is taken.
-const MAX_LIST: u64 = 256 << 20;
+/// The longest list that is taken, and the most images in it.
+const MAX_LIST: u64 = 64 << 20;
+const MOST_LISTED: usize = 1 << 18;
 /// The longest side file that is taken.
 const MAX_BESIDE: u64 = 32 << 20;
 
@@ -80,7 +84,35 @@ struct History {
 
 #[derive(Debug, Deserialize)]
 struct List {
+    #[serde(deserialize_with = "bounded")]
     images: Vec<Listed>,
+}
+
+/// `MOST_LISTED` at most: what is short in a list is longer in memory.
+fn bounded<'de, D: Deserializer<'de>>(from: D) -> std::result::Result<Vec<Listed>, D::Error> {
+    struct Bounded;
+    impl<'de> Visitor<'de> for Bounded {
+        type Value = Vec<Listed>;
+
+        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            write!(f, "{MOST_LISTED} images at most")
+        }
+
+        fn visit_seq<A: SeqAccess<'de>>(
+            self,
+            mut all: A,
+        ) -> std::result::Result<Self::Value, A::Error> {
+            let mut images = Vec::new();
+            while let Some(image) = all.next_element()? {
+                if images.len() == MOST_LISTED {
+                    return Err(A::Error::invalid_length(MOST_LISTED + 1, &self));
+                }
+                images.push(image);
+            }
+            Ok(images)
+        }
+    }
+    from.deserialize_seq(Bounded)
 }
 
 impl Client {

@@ -30,12 +30,15 @@ const HASTY: Times = Times {
     answer: Duration::from_secs(15),
     body: Duration::from_mins(2),
     silence: Some(Duration::from_secs(10)),
+    // Of two terabytes: several are asked for at once, and kept for long.
+    longest_index: 64 << 20,
 };
 const USUAL: Times = Times {
     connect: CONNECT,
     answer: ANSWER,
     body: BODY,
     silence: None,
+    longest_index: 1 << 30,
 };
 /// Who sends nothing for so long in the midst of an image is gone.
 const SILENCE: Duration = Duration::from_secs(20);
@@ -64,12 +67,13 @@ pub struct Client {
     agent: Agent,
     /// So long nothing may come in the midst of an image.
     silence: Duration,
+    pub(super) longest_index: u64,
     host: String,
     base: String,
     bearer: String,
 }
 
-/// How long what may take.
+/// How long what may take, and how much of it is taken.
 #[derive(Debug, Clone, Copy)]
 struct Times {
     connect: Duration,
@@ -77,6 +81,8 @@ struct Times {
     body: Duration,
     /// Between two arrivals of bytes.
     silence: Option<Duration>,
+    /// The longest index that is taken: that of an image of many terabytes.
+    longest_index: u64,
 }
 
 /// How a body is sent.
@@ -119,6 +125,7 @@ impl Client {
         Ok(Self {
             agent: agent(TlsConfig::builder().root_certs(roots), times),
             silence: times.silence.unwrap_or(SILENCE),
+            longest_index: times.longest_index,
             host: manager.host.clone(),
             base: format!("https://{}:{}", manager.host, manager.port),
             bearer: format!("Bearer {}", manager.token),
@@ -294,6 +301,7 @@ impl Client {
                 host,
                 detail,
                 after,
+                code,
             },
             status if let Some(code) = code.filter(|_| says(status)) => NetError::Said {
                 host,

@@ -1,6 +1,7 @@
 //! An image of a manager, read by ranges.
 
 use std::io::{self, Read};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use azud_core::access::HTTPS_ONLY_HEADER;
@@ -14,8 +15,6 @@ use crate::error::{NetError, Result};
 
 /// What does not match its hash is asked for so often.
 const TRIES: u32 = 3;
-/// The longest index that is taken: that of an image of many terabytes.
-const MAX_INDEX: u64 = 1 << 30;
 
 /// An image of a manager. It is the image that it was when it was opened: another one in its place is told
 /// as a change, never mixed in.
@@ -24,7 +23,7 @@ pub struct RemoteImage {
     pub(super) client: Client,
     pub(super) name: String,
     pub(super) path: String,
-    layout: Layout,
+    layout: Arc<Layout>,
     pub(super) tag: String,
     patience: Patience,
     gather: Gather,
@@ -69,7 +68,7 @@ impl RemoteImage {
             client,
             path,
             received: AtomicU64::new(layout.description().len() as u64),
-            layout,
+            layout: Arc::new(layout),
             https_only,
             patience,
             gather: Gather::default(),
@@ -85,6 +84,18 @@ impl RemoteImage {
     /// What it consists of.
     pub fn layout(&self) -> &Layout {
         &self.layout
+    }
+
+    /// Has what it consists of in common with others, by way of `find`, which is given it and gives what is equal.
+    ///
+    /// # Errors
+    /// Those of `find`.
+    pub fn sharing<E>(
+        mut self,
+        find: impl FnOnce(Arc<Layout>) -> std::result::Result<Arc<Layout>, E>,
+    ) -> std::result::Result<Self, E> {
+        self.layout = find(self.layout)?;
+        Ok(self)
     }
 
     /// Whether neighbours, swarms and sessions are not to give it.
@@ -147,15 +158,21 @@ impl RemoteImage {
     }
 }
 
-/// Asks for the index the first time: it may be in the making, but a manager that is not there is told so at once.
+/// Asks for the index the first time: it may be in the making, but a manager that is not there is told so at once. One
+/// that goes away while it is waited for is waited for, too.
 fn first_layout(
     client: &Client,
     (path, name): (&str, &str),
     patience: &Patience,
 ) -> Result<(Layout, bool)> {
-    patience.with(|| match layout(client, path, name) {
-        Err(error) if !matches!(error, NetError::Later { .. }) => Ok(Err(error)),
-        other => other.map(Ok),
+    let mut answered = false;
+    patience.with(|| {
+        let asked = layout(client, path, name);
+        answered |= matches!(asked, Err(NetError::Later { .. }));
+        match asked {
+            Err(error) if !answered => Ok(Err(error)),
+            other => other.map(Ok),
+        }
     })?
 }
 
@@ -168,7 +185,7 @@ fn layout(client: &Client, path: &str, name: &str) -> Result<(Layout, bool)> {
     let read = response
         .into_body()
         .into_reader()
-        .take(MAX_INDEX)
+        .take(client.longest_index)
         .read_to_end(&mut bytes);
     read.map_err(|error| client.broken(error))?;
     let layout = Layout::parse(bytes).map_err(|_| client.protocol("an index that is none"))?;
@@ -177,7 +194,7 @@ fn layout(client: &Client, path: &str, name: &str) -> Result<(Layout, bool)> {
 
 impl Source for RemoteImage {
     fn layout(&self) -> std::result::Result<Layout, SourceError> {
-        Ok(self.layout.clone())
+        Ok(Layout::clone(&self.layout))
     }
 
     fn size(&self) -> Option<u64> {

@@ -1,9 +1,11 @@
 //! How long a manager that went away is waited for, and who is told meanwhile.
 
 use std::fmt;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
+
+use azud_core::code::Code;
 
 use crate::error::{NetError, Result};
 
@@ -30,9 +32,11 @@ pub enum Moment {
 #[derive(Clone)]
 pub struct Patience {
     lasts: Duration,
+    /// The same, for an index that is being made: whoever makes it answers, and gets on.
+    making: Duration,
     told: Arc<Told>,
-    /// When the present outage began.
-    since: Arc<Mutex<Option<Instant>>>,
+    /// When the present outage began, and whether it is that an index is being made.
+    since: Arc<Mutex<Option<(Instant, bool)>>>,
 }
 
 impl Default for Patience {
@@ -55,9 +59,16 @@ impl Patience {
     ) -> Self {
         Self {
             lasts,
+            making: lasts,
             told: Arc::new(told),
             since: Arc::default(),
         }
+    }
+
+    /// Waits so long for an index that is being made.
+    #[must_use]
+    pub fn for_indexes(self, making: Duration) -> Self {
+        Self { making, ..self }
     }
 
     /// Does what may have to be done again. It is tried twice at least.
@@ -71,13 +82,10 @@ impl Patience {
                     return other;
                 }
             };
-            let now = Instant::now();
-            let (moment, began) = {
-                let mut since = self.lock();
-                let moment = since.map_or(Moment::Begins, |_| Moment::Lasts);
-                (moment, *since.get_or_insert(now))
-            };
-            let over = moment == Moment::Lasts && now.duration_since(began) >= self.lasts;
+            let making = error.code() == Code::IndexInMaking;
+            let lasts = if making { self.making } else { self.lasts };
+            let (moment, began) = self.since(making);
+            let over = moment == Moment::Lasts && began.elapsed() >= lasts;
             if over || !(self.told)(&error, moment) {
                 return Err(error);
             }
@@ -85,12 +93,21 @@ impl Patience {
                 NetError::Later { after, .. } => *after,
                 _ => pause,
             };
-            thread::sleep(wanted.min(self.lasts));
+            thread::sleep(wanted.min(lasts));
             pause = (pause * 2).min(MOST);
         }
     }
 
-    fn lock(&self) -> std::sync::MutexGuard<'_, Option<Instant>> {
+    /// When the present outage began. One of the other sort is another one.
+    fn since(&self, making: bool) -> (Moment, Instant) {
+        let mut since = self.lock();
+        let present = since.filter(|(_, was_making)| *was_making == making);
+        let moment = present.map_or(Moment::Begins, |_| Moment::Lasts);
+        let (began, _) = *since.insert(present.unwrap_or((Instant::now(), making)));
+        (moment, began)
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Option<(Instant, bool)>> {
         self.since.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -102,13 +119,20 @@ mod tests {
     use std::time::Duration;
 
     use super::{Moment, Patience};
+    use azud_core::code::Code;
+
     use crate::error::NetError;
 
     fn later() -> NetError {
+        says(None)
+    }
+
+    fn says(code: Option<Code>) -> NetError {
         NetError::Later {
             host: "h".into(),
             detail: String::new(),
             after: Duration::from_millis(1),
+            code,
         }
     }
 
@@ -127,6 +151,24 @@ mod tests {
         });
         assert_eq!(done.unwrap(), 3);
         assert_eq!(*told.lock().unwrap(), [Moment::Begins, Moment::Lasts]);
+    }
+
+    #[test]
+    fn an_index_in_the_making_is_waited_for_longer_than_one_who_is_silent() {
+        let patience = Patience::new(Duration::ZERO, |_, _| true);
+        let patience = patience.for_indexes(Duration::from_mins(1));
+        let tried = |answers: &[Option<Code>]| {
+            let mut answers = answers.iter();
+            patience.with(|| answers.next().map_or(Ok(()), |code| Err(says(*code))))
+        };
+        let making = Code::IndexInMaking;
+        tried(&[Some(making); 9]).unwrap();
+        // Who answers like that was not away before, nor is afterwards.
+        tried(&[None, Some(making), None, Some(making)]).unwrap();
+        tried(&[Some(making), None, None]).unwrap_err();
+        let usual = Patience::new(Duration::ZERO, |_, _| true);
+        let error = usual.with(|| Err::<(), _>(says(Some(making)))).unwrap_err();
+        assert_eq!(error.code(), Code::IndexInMaking, "as the manager says");
     }
 
     #[test]

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use azud_core::cache::{Policy, Sort, last_copies, may_go, may_go_even_last, plan_room};
+use azud_core::cache::{Policy, Sort, last_copies, may_go, may_go_even_last};
 use azud_store::StoreError;
 use azud_store::cache::{Cache, Gone, NoRoom, Room, Survey};
 use serde_json::json;
@@ -56,6 +56,14 @@ struct Choice {
     certain: bool,
 }
 
+impl Choice {
+    /// What goes, by paths from the root.
+    fn paths(&self, survey: &Survey) -> Vec<PathBuf> {
+        let victims = self.victims.iter();
+        victims.map(|&at| survey.cached[at].path.clone()).collect()
+    }
+}
+
 impl Args {
     /// Evicts.
     ///
@@ -65,10 +73,10 @@ impl Args {
         let cache = self.place.open(context)?;
         let images = locate(&cache, &self.images)?;
         let policy = policy(&cache, self.budget, self.floor)?;
-        let survey = cache.survey(now(), &identify)?;
+        let mut survey = cache.survey(now(), &identify)?;
         warn(context, &survey);
         let choice = if images.is_empty() {
-            self.for_room(context, &survey, &policy)?
+            self.for_room(context, (&cache, &mut survey), &policy)?
         } else {
             named(&survey, &images, self.even_last_copy)?
         };
@@ -93,6 +101,7 @@ impl Args {
                 need: self.free.unwrap_or(0),
                 policy: &policy,
                 keep: &[],
+                agreed: &choice.paths(&survey),
             };
             cache.make_room(&room, now(), &identify, |one| {
                 gone.push(one.clone());
@@ -110,11 +119,11 @@ impl Args {
     fn for_room(
         &self,
         context: &Context,
-        survey: &Survey,
+        (cache, survey): (&Cache, &mut Survey),
         policy: &Policy,
     ) -> Result<Choice, Failure> {
         let need = self.free.unwrap_or(0);
-        match plan_room(need, &survey.items(), survey.space, policy) {
+        match cache.plan_room(need, survey, policy) {
             Ok(plan) => Ok(Choice {
                 last: Vec::new(),
                 frees: plan.frees,

@@ -12,7 +12,7 @@ use crate::args::Writing;
 use crate::commands::Context;
 use crate::confirm::{Step, settle, settle_pin};
 use crate::failure::Failure;
-use crate::plan::Plan;
+use crate::plan::{Plan, Value};
 
 /// Arguments.
 #[derive(Debug, clap::Args)]
@@ -91,6 +91,10 @@ impl Args {
         let mut plan = known
             .rows(Plan::new("repo-add"))
             .text("pin", &introduced.pin);
+        if let Some(login) = introduced.retired() {
+            let (text, json) = (login.display().to_string(), json!([login]));
+            plan = plan.row("removed-files", Value::Made { text, json });
+        }
         if self.way.pin.is_none() {
             plan = plan.warning(&context.catalog, "not-pinned", &[]);
         }

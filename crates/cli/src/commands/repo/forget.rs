@@ -1,7 +1,6 @@
 //! `azud repo forget ADDRESS`.
 
 use std::fs;
-use std::io::ErrorKind;
 use std::path::PathBuf;
 
 use azud_core::code::Code;
@@ -11,7 +10,7 @@ use serde_json::json;
 use super::Goal;
 use super::known::{Known, Register, settings};
 use super::login;
-use super::manager::files;
+use super::manager::{files, remove};
 use crate::args::Writing;
 use crate::commands::Context;
 use crate::confirm::{Step, settle};
@@ -119,12 +118,7 @@ impl Kept {
     /// The secrets go first: who is cut short finds the address again and can repeat it.
     fn forget(&self) -> Result<(), Failure> {
         for file in &self.files {
-            match fs::remove_file(file) {
-                Err(error) if error.kind() != ErrorKind::NotFound => {
-                    return Err(Failure::io(file, &error));
-                }
-                _ => (),
-            }
+            remove(file)?;
         }
         let mut register = Register::read()?;
         if register.remove(&self.address) {

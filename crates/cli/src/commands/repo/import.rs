@@ -73,7 +73,9 @@ impl Args {
     /// When the repository cannot be listed, or an image cannot be brought; the others are brought all the same.
     pub fn run(&self, context: &Context) -> Result<(), Failure> {
         let begun = Instant::now();
-        let items = self.items(context)?;
+        let mut items = self.items(context)?;
+        // A manager goes on making indexes meanwhile.
+        items.sort_by_key(|item| item.is_unread);
         let (tree, below) = self.target(context)?;
         let plan = Plan::new("repo-import")
             .text("source", self.src.display().to_string())

@@ -13,6 +13,7 @@ use serde_json::json;
 use super::access::How;
 use super::asked::ask_all;
 use super::known::Register;
+use super::view;
 use crate::commands::Context;
 use crate::failure::Failure;
 use crate::site::Site;
@@ -122,7 +123,10 @@ fn mounted(context: &Context, layout: &Layout) -> Vec<(String, MountFacts, State
         let name = facts.at.file_name().and_then(|name| name.to_str());
         match name.map(Where::parse) {
             // It says itself whose it is.
-            _ if facts.is_view() => found.push((facts.source.display().to_string(), facts)),
+            _ if facts.is_view() => {
+                let (address, source) = view::named(&facts.source);
+                found.push((address, MountFacts { source, ..facts }));
+            }
             Some(Ok(Where::Host(host))) => found.push((host.to_string(), facts)),
             _ => (),
         }

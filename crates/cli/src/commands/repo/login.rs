@@ -1,7 +1,7 @@
 //! `azud login [ADDRESS]`: a person at a client gets a token that is good for hours.
 
 use std::fs;
-use std::io::{BufRead, ErrorKind, IsTerminal, Read};
+use std::io::{BufRead, IsTerminal, Read};
 use std::path::PathBuf;
 
 use azud_core::code::Code;
@@ -12,7 +12,9 @@ use serde_json::json;
 use super::Goal;
 use super::access::How;
 use super::known::{Register, replace};
-use super::manager::{Secret, files, known, meet, read_authority, secret_in};
+use super::manager::{
+    Secret, files, keep_authority, known, meet, read_authority, remove, secret_in,
+};
 use crate::args::Writing;
 use crate::args::size::pin;
 use crate::commands::Context;
@@ -78,8 +80,8 @@ impl Args {
         };
         let code = code(context)?;
         let login = login(&Client::new(&manager)?, &code, &note())?;
-        let until = keep(&host, &login)?;
         self.remember(&manager, port)?;
+        let until = keep(&host, &login)?;
         let value = json!({
             "action": "login",
             "address": host,
@@ -119,8 +121,7 @@ impl Args {
         if self.pin.is_none() {
             return Ok(());
         }
-        let (pem, _) = files(&manager.host);
-        replace(&pem, manager.authority.as_bytes(), 0o644)?;
+        keep_authority(&manager.host, &manager.authority)?;
         let mut register = Register::read()?;
         register.add(known(&manager.host, port));
         register.write()
@@ -130,13 +131,7 @@ impl Args {
         if settle(context, plan, self.writing) == Step::Stop {
             return Ok(());
         }
-        let file = file(host);
-        match fs::remove_file(&file) {
-            Err(error) if error.kind() != ErrorKind::NotFound => {
-                return Err(Failure::io(&file, &error));
-            }
-            _ => (),
-        }
+        remove(&file(host))?;
         let value = json!({ "action": "logout", "address": host });
         let done = || context.catalog.text("result-logout");
         context.output.result(&value, done);
@@ -199,6 +194,11 @@ fn note() -> String {
     let variable = |name: &str| std::env::var(name).ok().filter(|it| !it.is_empty());
     let who = variable("SUDO_USER").or_else(|| variable("USER"));
     format!("{}@{}", who.unwrap_or_default(), host())
+}
+
+/// Whether it is the token of a login that a manager is shown.
+pub(crate) fn is_kept(host: &str) -> bool {
+    valid(host).is_ok_and(|token| token.is_some())
 }
 
 /// Where a login is kept.

@@ -1,6 +1,7 @@
 //! A repository that is a manager: its authority, its token, and asking it.
 
 use std::fs;
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 use azud_core::code::Code;
@@ -59,7 +60,16 @@ impl Way {
             authority,
             token,
         };
-        Client::new(&manager)?.check()?;
+        Client::new(&manager)?.check().map_err(|error| {
+            let failure = Failure::of(&error);
+            // The token that was said is meant, whoever is logged in.
+            match error {
+                NetError::Unauthorised { host } => {
+                    failure.in_words("net-unauthorised", [("host", host)])
+                }
+                _ => failure,
+            }
+        })?;
         Ok(Introduced { manager, pin })
     }
 
@@ -109,11 +119,42 @@ pub(super) fn meet(
 }
 
 impl Introduced {
+    /// Secrets that are kept for the manager and go, for this one is to be used.
+    pub(super) fn retired(&self) -> Option<PathBuf> {
+        let login = login::file(&self.manager.host);
+        login.exists().then_some(login)
+    }
+
     /// Writes down what is needed to ask it again; the token in a file of its owner's alone.
     pub(super) fn keep(&self) -> Result<(), Failure> {
-        let (pem, token) = files(&self.manager.host);
-        replace(&pem, self.manager.authority.as_bytes(), 0o644)?;
-        replace(&token, self.manager.token.as_bytes(), 0o600)
+        let Manager {
+            host,
+            authority,
+            token,
+            ..
+        } = &self.manager;
+        remove(&login::file(host))?;
+        keep_authority(host, authority)?;
+        replace(&files(host).1, token.as_bytes(), 0o600)
+    }
+}
+
+/// Keeps the certificate of a manager's authority. What is another authority's secret goes before, and to nobody else.
+pub(super) fn keep_authority(host: &str, authority: &str) -> Result<(), Failure> {
+    let (pem, token) = files(host);
+    let is_same = fs::read(&pem).is_ok_and(|kept| kept == authority.as_bytes());
+    if !is_same {
+        remove(&token)?;
+        remove(&login::file(host))?;
+    }
+    replace(&pem, authority.as_bytes(), 0o644)
+}
+
+/// Takes a file away that need not be there.
+pub(super) fn remove(file: &Path) -> Result<(), Failure> {
+    match fs::remove_file(file) {
+        Err(error) if error.kind() != ErrorKind::NotFound => Err(Failure::io(file, &error)),
+        _ => Ok(()),
     }
 }
 

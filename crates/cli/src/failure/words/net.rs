@@ -6,6 +6,7 @@ use azud_store::StoreError;
 use azud_transport::NetError;
 
 use super::{Words, interrupted, of, plain, store};
+use crate::commands::repo::is_logged_in;
 
 /// Of what a client sends.
 pub(super) fn upload(error: &StoreError) -> Words {
@@ -28,6 +29,9 @@ pub(in crate::failure) fn net(error: &NetError) -> Words {
         } => host("net-wrong-pin", it)
             .with("found", found.clone())
             .with("wanted", wanted.clone()),
+        NetError::Unauthorised { host: it } if is_logged_in(it) => {
+            host("net-unauthorised-login", it)
+        }
         NetError::Unauthorised { host: it } => host("net-unauthorised", it),
         NetError::BadLogin { host: it } => host("net-bad-login", it),
         NetError::TokenExpired { host: it } => host("net-token-expired", it),
