@@ -45,6 +45,12 @@ impl Grant {
         self.sees_all() || is_meant(&self.images, name)
     }
 
+    /// Whether one that lies in the folder of another is there for the bearer, by its bare name.
+    pub(crate) fn sees_beside(&self, image: &SubPath, other: &str) -> bool {
+        let path = image.folder().path().join(other);
+        path.to_str().is_some_and(|name| self.sees(name))
+    }
+
     /// Whether the bearer sees what a computer does with an image, by what it was called there.
     pub(crate) fn concerns(&self, reference: &str) -> bool {
         self.sees_all()

@@ -80,8 +80,9 @@ impl Uploads {
         Ok(session)
     }
 
-    /// Says whether one could begin: nothing is made for it.
-    fn rehearse(&self, opening: &Opening) -> Result<Opened, Problem> {
+    /// Says whether one could begin: nothing is made for it. Of former versions that would go, its sender is told of
+    /// those that it sees.
+    fn rehearse(&self, opening: &Opening, grant: &Grant) -> Result<Opened, Problem> {
         let (name, _) = understood(opening)?;
         let (_, spot) = self.admit(&name, opening.bytes)?;
         let now = SystemTime::now();
@@ -91,7 +92,8 @@ impl Uploads {
             if !self.is_sent(&name) {
                 check_assembling(&spot.image, now)?;
             }
-            let due = due_of_all(&spot.image, &self.retention, now)?;
+            let sees = |other: &str| grant.sees_beside(&name, other);
+            let due = due_of_all(&spot.image, &self.retention, sees, now)?;
             purges.extend(due.iter().map(Going::from));
         }
         Ok(Opened {
@@ -121,6 +123,7 @@ impl Uploads {
             &opening.sender,
             SystemTime::now(),
         )?;
+        let rules = (self.retention, grant.clone());
         let sees = move |path: &Path| path.to_str().is_some_and(|name| grant.sees(name));
         let around = Around::new(self.root.clone(), name.folder().path(), sees);
         let inbox = inbox.with(around);
@@ -133,7 +136,7 @@ impl Uploads {
         })?;
         let left = inbox.left();
         let arrived = left.iter().map(|piece| u64::from(piece.len)).sum();
-        let session = Session::new(name, opening, info, (inbox, left), self.retention);
+        let session = Session::new(name, opening, info, (inbox, left), rules);
         self.sessions().insert(id.clone(), Arc::new(session));
         Ok(Opened {
             id,

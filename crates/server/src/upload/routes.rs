@@ -105,7 +105,7 @@ async fn open(
     }
     let name = opening.name.clone();
     if opening.rehearsal {
-        let opened = about(name, move |_| shared.uploads.rehearse(&opening)).await?;
+        let opened = about(name, move |_| shared.uploads.rehearse(&opening, &grant)).await?;
         return Ok((StatusCode::OK, Json(opened)));
     }
     let opened = about(name, move |_| shared.uploads.open(&opening, grant)).await?;

@@ -16,6 +16,7 @@ use azud_store::side::{CARRIED, Carried, InfoLine};
 
 use crate::far::Far;
 use crate::problem::told;
+use crate::grant::Grant;
 
 /// What small images may have.
 const LEAST_DESCRIPTION: u64 = 8 << 20;
@@ -34,6 +35,8 @@ pub(super) struct Session {
     left: Vec<Piece>,
     carried: Mutex<Vec<Carried>>,
     last: Mutex<Instant>,
+    /// What its sender may see.
+    grant: Grant,
     /// Taken when the image is put together, or the upload given up.
     pub(super) inbox: RwLock<Option<Inbox>>,
     state: Mutex<State>,
@@ -46,7 +49,7 @@ impl Session {
         opening: &Opening,
         info: Option<InfoLine>,
         (inbox, left): (Inbox, Vec<Piece>),
-        retention: Retention,
+        (retention, grant): (Retention, Grant),
     ) -> Self {
         Self {
             name,
@@ -57,6 +60,7 @@ impl Session {
             left,
             carried: Mutex::default(),
             last: Mutex::new(Instant::now()),
+            grant,
             inbox: RwLock::new(Some(inbox)),
             state: Mutex::new(State::Receiving),
             far: Far::default(),
@@ -180,11 +184,14 @@ impl Session {
         *self.lock() = failed(Code::Io, &text);
     }
 
-    /// Former versions go as the manager's rules say; bytes. The image stands by then: who cannot tidy now does it
-    /// after the next one.
+    /// Former versions of images that the sender sees go as the manager's rules say; bytes. The image stands by then:
+    /// who cannot tidy now does it after the next one.
     fn purge(&self, image: &ImageFile) -> u64 {
         let now = SystemTime::now();
-        let due = retention::trashed(image.dir()).map(|there| self.retention.plan(&there, now));
+        let due = retention::trashed(image.dir()).map(|mut there| {
+            there.retain(|version| self.grant.sees_beside(&self.name, &version.image));
+            self.retention.plan(&there, now)
+        });
         let freed = due.and_then(|due| retention::apply(image.dir(), &due, now));
         freed.unwrap_or_default().bytes
     }

@@ -1,5 +1,7 @@
 //! Clients that do not keep to the protocol, against the routes themselves.
 
+mod bound;
+
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
