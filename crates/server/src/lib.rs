@@ -52,6 +52,7 @@ pub use token::{Bounds, Role, Secret, Token, Tokens};
 use audit::{Audit, audited};
 use authority::Authority;
 use azud_core::access::NamePattern;
+use azud_core::reference::Host;
 use error::At;
 use events::Events;
 use indexes::Indexes;
@@ -135,7 +136,7 @@ pub fn serve(options: &Options, ready: impl FnOnce(&Ready)) -> Result<()> {
     };
     let pin = authority.pin();
     let events = Arc::new(Events::new());
-    let reports = Reports::open(&options.state, Arc::clone(&events));
+    let reports = Reports::open(&options.state, Arc::clone(&events), own(options));
     let audit = Audit::open(&options.state);
     let bodies = Arc::default();
     let indexes = Indexes::new(&options.state, Arc::clone(&bodies));
@@ -175,6 +176,17 @@ pub fn serve(options: &Options, ready: impl FnOnce(&Ready)) -> Result<()> {
         reports.keep();
         Ok(())
     })
+}
+
+/// What clients may call the manager.
+fn own(options: &Options) -> Vec<Host> {
+    let addresses = options.addresses.iter();
+    let addresses = addresses.map(|address| Host::Address(address.to_canonical()));
+    let names = options
+        .names
+        .iter()
+        .filter_map(|name| Host::parse(name).ok());
+    addresses.chain(names).collect()
 }
 
 /// Tells a supervisor; where there is none nobody misses it.

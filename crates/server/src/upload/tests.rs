@@ -86,6 +86,7 @@ impl Site {
             reports: crate::reports::Reports::open(
                 dir.path(),
                 Arc::new(crate::events::Events::new()),
+                Vec::new(),
             ),
             metrics: Arc::default(),
             read_only: false,
