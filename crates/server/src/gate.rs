@@ -15,7 +15,7 @@ use axum::response::{IntoResponse, Response};
 use azud_core::code::Code;
 use tower::ServiceExt;
 
-use crate::audit::Who;
+use crate::audit::{Asker, Who};
 use crate::grant::{Grant, Refusal};
 use crate::limits::Peer;
 use crate::metrics::named;

@@ -158,8 +158,8 @@ pub fn serve(options: &Options, ready: impl FnOnce(&Ready)) -> Result<()> {
         metrics: Arc::default(),
         read_only: options.read_only,
     };
-    let api = audited(routes::api(shared), audit);
-    runtime.block_on(async {
+    let api = audited(routes::api(shared), Arc::clone(&audit));
+    let served = runtime.block_on(async {
         let stop = stopped().map_err(ServerError::Start)?;
         let stop = async move {
             stop.await;
@@ -175,7 +175,11 @@ pub fn serve(options: &Options, ready: impl FnOnce(&Ready)) -> Result<()> {
         listen::serve(listeners, tls, (api, options.patience), stop).await;
         reports.keep();
         Ok(())
-    })
+    });
+    // Work that goes on ends first, and tells what it changed.
+    drop(runtime);
+    audit.close();
+    served
 }
 
 /// What clients may call the manager.

@@ -136,7 +136,7 @@ pub(crate) fn counted(router: Router, metrics: &Arc<Metrics>) -> Router {
 }
 
 async fn count(State(metrics): State<Arc<Metrics>>, request: Request, next: Next) -> Response {
-    let method = method(&request);
+    let method = known_method(request.method().as_str());
     let response = next.run(request).await;
     let route = response.extensions().get::<Route>();
     let route = route.map_or("none", |route| route.0.as_str());
@@ -145,8 +145,8 @@ async fn count(State(metrics): State<Arc<Metrics>>, request: Request, next: Next
 }
 
 /// A client may invent any method.
-fn method(request: &Request) -> &'static str {
-    match request.method().as_str() {
+pub(crate) fn known_method(method: &str) -> &'static str {
+    match method {
         "GET" => "GET",
         "HEAD" => "HEAD",
         "POST" => "POST",

@@ -1,6 +1,7 @@
 //! The manager and its clients, through the real program over real TLS on loopback.
 
 mod asked;
+mod audit;
 mod broken;
 mod deploy;
 mod deployed;

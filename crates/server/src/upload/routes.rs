@@ -18,6 +18,7 @@ use utoipa_axum::routes;
 
 use super::receive::receive;
 use super::session::Session;
+use crate::audit::{Asker, Changed};
 use crate::grant::Grant;
 use crate::openapi::Octets;
 use crate::problem::Problem;
@@ -166,9 +167,10 @@ async fn left(
 async fn remove(
     State(shared): State<Arc<Shared>>,
     Path(name): Path<String>,
-) -> Result<StatusCode, Problem> {
+) -> Result<(StatusCode, Extension<Changed>), Problem> {
+    let removed = Changed::image(&name, "removed");
     about(name, move |name| shared.uploads.remove(name)).await?;
-    Ok(StatusCode::NO_CONTENT)
+    Ok((StatusCode::NO_CONTENT, Extension(removed)))
 }
 
 /// Say whether an image could be moved to the trash. Nothing is touched.
@@ -265,6 +267,7 @@ async fn image(
     Path(id): Path<String>,
     request: Request,
 ) -> Result<(StatusCode, Json<Standing>), Problem> {
+    let asker = request.extensions().get::<Asker>().cloned();
     let (session, body) = found(&shared, &id, request).await?;
     let most = usize::try_from(session.longest_description()).unwrap_or(usize::MAX);
     let description = whole(body, most, MORE_PATIENCE).await?;
@@ -273,7 +276,12 @@ async fn image(
         let working = Arc::clone(&session);
         tokio::spawn(async move {
             let at_work = Arc::clone(&working);
-            let work = tokio::task::spawn_blocking(move || at_work.work(description));
+            let work = tokio::task::spawn_blocking(move || {
+                at_work.work(description);
+                if let (Some(asker), Some(changed)) = (asker, at_work.changed()) {
+                    asker.changed(changed);
+                }
+            });
             if work.await.is_err() {
                 working.broke();
             }

@@ -14,13 +14,16 @@ use azud_store::publish::Outcome;
 use azud_store::retention::{self, Retention};
 use azud_store::side::{CARRIED, Carried, InfoLine};
 
+use crate::audit::Changed;
 use crate::far::Far;
-use crate::problem::told;
 use crate::grant::Grant;
+use crate::problem::told;
 
 /// What small images may have.
 const LEAST_DESCRIPTION: u64 = 8 << 20;
 const LEAST_BESIDE: u64 = 64 << 10;
+/// The way of an image that was there already.
+const NOTHING: &str = "nothing";
 
 /// An upload.
 #[derive(Debug)]
@@ -32,11 +35,11 @@ pub(super) struct Session {
     bytes: u64,
     /// Of the manager's.
     retention: Retention,
+    /// What its sender may see.
+    grant: Grant,
     left: Vec<Piece>,
     carried: Mutex<Vec<Carried>>,
     last: Mutex<Instant>,
-    /// What its sender may see.
-    grant: Grant,
     /// Taken when the image is put together, or the upload given up.
     pub(super) inbox: RwLock<Option<Inbox>>,
     state: Mutex<State>,
@@ -57,10 +60,10 @@ impl Session {
             info,
             bytes: opening.bytes,
             retention,
+            grant,
             left,
             carried: Mutex::default(),
             last: Mutex::new(Instant::now()),
-            grant,
             inbox: RwLock::new(Some(inbox)),
             state: Mutex::new(State::Receiving),
             far: Far::default(),
@@ -177,6 +180,17 @@ impl Session {
         *self.lock() = state;
     }
 
+    /// What became of the image, where it is another than before.
+    pub(super) fn changed(&self) -> Option<Changed> {
+        match &*self.lock() {
+            State::Done { way, replaced, .. } if way != NOTHING => {
+                let what = if *replaced { "replaced" } else { "written" };
+                Some(Changed::image(&self.name(), what))
+            }
+            _ => None,
+        }
+    }
+
     /// Something broke that must not.
     pub(super) fn broke(&self) {
         self.give_up();
@@ -242,7 +256,7 @@ fn failed(code: Code, why: &dyn std::fmt::Display) -> State {
 
 fn done(report: &Report, purged: u64) -> State {
     let way = match report.way {
-        Way::Nothing => "nothing",
+        Way::Nothing => NOTHING,
         Way::Copy => "copy",
         Way::Move => "move",
     };
