@@ -104,9 +104,13 @@ pub struct Ready {
 /// Makes the state of a manager, if there is none.
 ///
 /// # Errors
-/// What the system says.
+/// [`ServerError::Open`] where others can read what is secret in it; what the system says.
 pub fn prepare(state: &Path) -> Result<()> {
-    state::prepare(state).at("make", state)
+    state::prepare(state).at("make", state)?;
+    match state::open_to_others(state).at("look at", state)? {
+        Some(path) => Err(ServerError::Open(path)),
+        None => Ok(()),
+    }
 }
 
 /// Serves until the process is told to end (SIGTERM, SIGINT). `ready` is called once it listens.

@@ -17,6 +17,7 @@ mod login;
 mod mended;
 mod mounted;
 mod named;
+mod own_state;
 mod power;
 mod pressure;
 mod raw;
