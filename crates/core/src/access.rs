@@ -4,7 +4,7 @@
 //! understood whole is refused, and what is compared is the checked name, never its spelling in a request.
 
 use std::fmt;
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv6Addr};
 use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
@@ -37,6 +37,16 @@ pub enum AccessError {
     /// It can be no name of an image.
     #[error("a pattern is a name of an image, with * for anything")]
     Pattern,
+}
+
+/// Whose an address is, where each computer gets a share: one of IPv6 has as many addresses as it likes within 64 bits.
+pub fn peer(address: IpAddr) -> IpAddr {
+    match address.to_canonical() {
+        IpAddr::V6(address) => {
+            Ipv6Addr::from_bits(address.to_bits() & !u128::from(u64::MAX)).into()
+        }
+        address @ IpAddr::V4(_) => address,
+    }
 }
 
 /// A subnet: `10.0.0.0/8`, `fd00::/8`, or one address.

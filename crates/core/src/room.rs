@@ -1,10 +1,13 @@
 //! What the manager knows of the computers of a room: the newest that each told, and what failed before. Bounded,
 //! whoever reports whatever.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::net::IpAddr;
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
+use crate::access::peer;
 use crate::progress::Phase;
 use crate::report::{Report, State};
 
@@ -12,7 +15,7 @@ use crate::report::{Report, State};
 pub const HOSTS: usize = 4096;
 /// So many failures of each are remembered.
 pub const FAILURES: usize = 3;
-/// Seconds after which a computer may be forgotten for another.
+/// Seconds after which a computer may be forgotten for another where each address has one only.
 const FORGETTABLE: u64 = 600;
 /// Seconds after which a computer of the same name at another address counts as the same one, which moved.
 const MOVED: u64 = 24 * 60 * 60;
@@ -143,7 +146,7 @@ impl Shown {
 /// All computers, by name and address: live systems started from one boot image may all have the same name.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Room {
-    computers: BTreeMap<Key, Computer>,
+    computers: BTreeMap<Key, Arc<Computer>>,
 }
 
 /// Name and address.
@@ -165,14 +168,14 @@ impl Room {
             .map(|mut computer| {
                 computer.failures.truncate(FAILURES);
                 let key = (computer.report.host.clone(), computer.address.clone());
-                (key, computer)
+                (key, Arc::new(computer))
             });
         Self {
             computers: named.collect(),
         }
     }
 
-    /// Takes a report that was checked. A computer that was not heard of for long makes room for a new one.
+    /// Takes a report that was checked. Where there are too many, one computer makes room for a new one.
     ///
     /// # Errors
     /// [`Full`].
@@ -181,12 +184,10 @@ impl Room {
         let former = self.computers.remove(&key);
         let former = former.or_else(|| self.moved(&report.host, now));
         if former.is_none() && self.computers.len() >= HOSTS {
-            let oldest = self.computers.iter().min_by_key(|(_, it)| it.seen);
-            let forgettable = oldest.filter(|(_, it)| now.saturating_sub(it.seen) > FORGETTABLE);
-            let oldest = forgettable.map(|(key, _)| key.clone()).ok_or(Full)?;
-            self.computers.remove(&oldest);
+            self.make_room(address, now)?;
         }
         let (carries, failures) = former
+            .map(Arc::unwrap_or_clone)
             .map(|former| (former.carries, former.failures))
             .unwrap_or_default();
         let mut computer = Computer {
@@ -197,20 +198,46 @@ impl Room {
             failures,
         };
         computer.note(now);
-        Ok(self.computers.entry(key).or_insert(computer))
+        Ok(self.computers.entry(key).or_insert(Arc::new(computer)))
+    }
+
+    /// Forgets one for a new one: of the address with the most, the new one counted, the one that was silent longest.
+    /// Whoever invents names loses their own thus, and not those of others; many behind one address are fine as long
+    /// as there is room.
+    fn make_room(&mut self, address: &str, now: u64) -> Result<(), Full> {
+        let mut counts = HashMap::from([(whose(address), 1_usize)]);
+        let all = self.computers.iter();
+        let all: Vec<_> = all.map(|(key, it)| (whose(&key.1), key, it.seen)).collect();
+        for (whose, ..) in &all {
+            *counts.entry(*whose).or_default() += 1;
+        }
+        let most = counts.values().copied().max().unwrap_or(1);
+        let of_most = all.iter().filter(|(whose, ..)| counts[whose] == most);
+        let oldest = of_most.min_by_key(|(.., seen)| seen);
+        let is_to_go = |seen: u64| most > 1 || now.saturating_sub(seen) > FORGETTABLE;
+        let oldest = oldest.filter(|(.., seen)| is_to_go(*seen));
+        let oldest = oldest.map(|(_, key, _)| (*key).clone()).ok_or(Full)?;
+        self.computers.remove(&oldest);
+        Ok(())
     }
 
     /// Takes away what was known under a name at addresses that nobody has used for long; the newest of it.
-    fn moved(&mut self, host: &str, now: u64) -> Option<Computer> {
-        let is_old =
-            |key: &Key, it: &mut Computer| key.0 == host && now.saturating_sub(it.seen) > MOVED;
+    fn moved(&mut self, host: &str, now: u64) -> Option<Arc<Computer>> {
+        let is_old = |key: &Key, it: &mut Arc<Computer>| {
+            key.0 == host && now.saturating_sub(it.seen) > MOVED
+        };
         let old = self.computers.extract_if(.., is_old);
         old.map(|(_, computer)| computer).max_by_key(|it| it.seen)
     }
 
     /// All of them, by name and address.
     pub fn computers(&self) -> impl Iterator<Item = &Computer> {
-        self.computers.values()
+        self.computers.values().map(AsRef::as_ref)
+    }
+
+    /// The same, to be looked at while the room changes.
+    pub fn all(&self) -> Vec<Arc<Computer>> {
+        self.computers.values().cloned().collect()
     }
 
     /// How many of them are at work now.
@@ -220,9 +247,14 @@ impl Room {
     }
 }
 
+/// Who shares with whom. What is no address is like itself alone.
+fn whose(address: &str) -> Result<IpAddr, &str> {
+    address.parse().map(peer).map_err(|_| address)
+}
+
 #[cfg(test)]
 mod tests {
-    use super::{FAILURES, FORGETTABLE, Full, HOSTS, MOVED, Room, SILENT};
+    use super::{FAILURES, FORGETTABLE, HOSTS, MOVED, Room, SILENT};
     use crate::report::Report;
 
     fn report(host: &str, job: &str) -> Report {
@@ -310,18 +342,47 @@ mod tests {
     #[test]
     fn a_flood_of_names_does_not_drive_out_who_is_there() {
         let mut room = Room::default();
-        for number in 0..HOSTS {
-            let name = format!("pc{number}");
-            let time = 1 + number as u64 % 2;
-            room.note(report(&name, "deploy"), "a", time).unwrap();
+        let nat = |number: usize| (format!("live{number}"), "10.9.0.1");
+        for (host, address) in (0..60).map(nat) {
+            room.note(report(&host, "deploy"), address, 1).unwrap();
         }
-        let new = || report("new", "deploy");
-        assert_eq!(room.note(new(), "b", FORGETTABLE + 1), Err(Full));
-        room.note(report("pc0", "deploy"), "a", 2).unwrap();
-        room.note(new(), "b", FORGETTABLE + 2).unwrap();
+        for number in 0..40 {
+            let address = format!("10.0.0.{number}");
+            room.note(report("pc", "deploy"), &address, 1).unwrap();
+        }
+        // Later than that, and from as many addresses as one computer of IPv6 has.
+        for number in 0..HOSTS + 200 {
+            let (host, address) = (format!("invented{number}"), format!("fd00::{number:x}"));
+            let time = 2 * FORGETTABLE + number as u64;
+            room.note(report(&host, "deploy"), &address, time).unwrap();
+        }
+        let there = |address: &str| {
+            let all = room.computers();
+            all.filter(|it| it.address.starts_with(address)).count()
+        };
+        assert_eq!((there("10.9."), there("10.0.")), (60, 40));
         assert_eq!(room.computers().count(), HOSTS);
-        let is_there = |name: &str| room.computers().any(|it| it.report.host == name);
-        assert!(is_there("pc0") && is_there("new") && is_there("pc1"));
+        let latest = format!("invented{}", HOSTS + 199);
+        assert!(room.computers().any(|it| it.report.host == latest));
+        let new = room.note(report("new", "deploy"), "10.0.1.1", 3 * FORGETTABLE);
+        assert!(new.is_ok(), "who comes then has its place");
+        assert_eq!(room.computers().count(), HOSTS);
+    }
+
+    #[test]
+    fn where_all_are_single_who_was_heard_of_lately_stays() {
+        let mut room = Room::default();
+        for number in 0..HOSTS {
+            let time = if number == 7 { 1 } else { 2 };
+            let address = std::net::Ipv4Addr::from_bits(number as u32).to_string();
+            room.note(report("pc", "deploy"), &address, time).unwrap();
+        }
+        let mut new = |time| room.note(report("pc", "deploy"), "10.0.0.1", time).is_ok();
+        assert!(!new(FORGETTABLE + 1));
+        assert!(new(FORGETTABLE + 2));
+        let gone = std::net::Ipv4Addr::from_bits(7).to_string();
+        assert_eq!(room.computers().count(), HOSTS);
+        assert!(room.computers().all(|it| it.address != gone));
     }
 
     #[test]

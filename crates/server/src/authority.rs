@@ -34,6 +34,10 @@ impl Authority {
         let (key_file, file) = (dir.join("ca.key"), dir.join("ca.pem"));
         let key = match std::fs::read_to_string(&key_file) {
             Ok(text) => KeyPair::from_pem(&text)?,
+            // Clients know the certificate: with a new key beside it nobody would be believed.
+            Err(error) if error.kind() == ErrorKind::NotFound && is_there(&file)? => {
+                return Err(ServerError::OtherKey(key_file));
+            }
             Err(error) if error.kind() == ErrorKind::NotFound => {
                 let key = KeyPair::generate()?;
                 state::write(&key_file, key.serialize_pem().as_bytes()).at("write", &key_file)?;
@@ -51,6 +55,9 @@ impl Authority {
             Err(error) => return Err(ServerError::io("read", &file, error)),
         };
         let der = der(&pem).ok_or_else(|| ServerError::BadCertificate(file))?;
+        if !has_key(&der, &key) {
+            return Err(ServerError::OtherKey(key_file));
+        }
         let issuer = Issuer::new(params()?, key);
         Ok(Self { pem, der, issuer })
     }
@@ -112,8 +119,22 @@ fn der(pem: &str) -> Option<CertificateDer<'static>> {
     CertificateDer::from_pem_slice(pem.as_bytes()).ok()
 }
 
+fn is_there(file: &Path) -> Result<bool> {
+    file.try_exists().at("read", file)
+}
+
+/// Whether a certificate is of a key: it has the public half in it as it is.
+fn has_key(certificate: &CertificateDer<'_>, key: &KeyPair) -> bool {
+    let public = key.public_key_raw();
+    certificate.windows(public.len()).any(|part| part == public)
+}
+
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
+    use azud_core::code::Code;
+
     use super::Authority;
 
     #[test]
@@ -129,5 +150,21 @@ mod tests {
             .unwrap();
         std::fs::write(dir.path().join("ca.pem"), "none").unwrap();
         assert!(Authority::of(dir.path()).is_err());
+    }
+
+    #[test]
+    fn a_certificate_without_its_key_is_refused_and_nothing_is_made() {
+        let (dir, other) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        let pin = Authority::of(dir.path()).unwrap().pin();
+        Authority::of(other.path()).unwrap();
+        let (key, kept) = (dir.path().join("ca.key"), dir.path().join("kept"));
+        fs::rename(&key, &kept).unwrap();
+        let refused = || Authority::of(dir.path()).unwrap_err().code();
+        assert_eq!(refused(), Code::BadCertificate);
+        assert!(!key.exists());
+        fs::copy(other.path().join("ca.key"), &key).unwrap();
+        assert_eq!(refused(), Code::BadCertificate, "another's");
+        fs::rename(&kept, &key).unwrap();
+        assert_eq!(Authority::of(dir.path()).unwrap().pin(), pin);
     }
 }

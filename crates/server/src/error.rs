@@ -33,6 +33,12 @@ pub enum ServerError {
     /// A certificate of the state is none.
     #[error("{} is no certificate", .0.display())]
     BadCertificate(PathBuf),
+    /// The key of the certificate beside it is not there, or is another's.
+    #[error("{} is not there, or is not the key of the certificate beside it", .0.display())]
+    OtherKey(PathBuf),
+    /// Others can read or replace what is secret in the state.
+    #[error("{}: others may read or replace it", .0.display())]
+    Open(PathBuf),
     /// A certificate cannot be made.
     #[error("cannot make a certificate")]
     Certificate(#[from] rcgen::Error),
@@ -62,7 +68,10 @@ impl ServerError {
         match self {
             Self::Io { source, .. } | Self::Start(source) => code::of_io(source),
             Self::Listen { .. } => Code::CannotListen,
-            Self::BadCertificate(_) | Self::Certificate(_) | Self::Tls(_) => Code::BadCertificate,
+            Self::BadCertificate(_) | Self::OtherKey(_) | Self::Certificate(_) | Self::Tls(_) => {
+                Code::BadCertificate
+            }
+            Self::Open(_) => Code::OpenSecret,
             Self::Store(error) => error.code(),
         }
     }

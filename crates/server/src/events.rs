@@ -41,9 +41,9 @@ struct Told {
 }
 
 /// What a watcher is shown.
-pub(crate) struct View<W, P> {
-    /// All that there is, as JSON.
-    pub(crate) whole: W,
+pub(crate) struct View<P> {
+    /// All that there is, as JSON; made on a thread that may take its time.
+    pub(crate) whole: Arc<dyn Fn() -> String + Send + Sync>,
     /// What of a computer is shown; `None` where the watcher sees everything.
     pub(crate) part: Option<P>,
 }
@@ -73,9 +73,8 @@ impl Events {
     }
 
     /// The events from now on; the whole is told at first, and whenever events were missed.
-    pub(crate) fn watch<W, P>(&self, view: View<W, P>) -> Result<Response, Problem>
+    pub(crate) fn watch<P>(&self, view: View<P>) -> Result<Response, Problem>
     where
-        W: Fn() -> String + Send + Sync + 'static,
         P: Fn(Shown) -> Option<Shown> + Send + Sync + 'static,
     {
         let permit = Arc::clone(&self.watchers).try_acquire_owned();
@@ -100,19 +99,18 @@ fn json(shown: &Shown) -> String {
     serde_json::to_string(shown).expect("our own types serialise")
 }
 
-fn stream<W, P>(
+fn stream<P>(
     told: broadcast::Receiver<Arc<Told>>,
-    view: View<W, P>,
+    view: View<P>,
     permit: OwnedSemaphorePermit,
 ) -> impl Stream<Item = Result<Event, Infallible>>
 where
-    W: Fn() -> String,
     P: Fn(Shown) -> Option<Shown>,
 {
     let begin = (told, view, true, permit);
     stream::unfold(begin, async |(mut told, view, anew, permit)| {
         let event = if anew {
-            view.room()
+            view.room().await?
         } else {
             next(&mut told, &view).await?
         };
@@ -121,9 +119,8 @@ where
 }
 
 /// The next event that concerns the watcher; none when the manager ends.
-async fn next<W, P>(told: &mut broadcast::Receiver<Arc<Told>>, view: &View<W, P>) -> Option<Event>
+async fn next<P>(told: &mut broadcast::Receiver<Arc<Told>>, view: &View<P>) -> Option<Event>
 where
-    W: Fn() -> String,
     P: Fn(Shown) -> Option<Shown>,
 {
     loop {
@@ -133,15 +130,18 @@ where
                     return Some(event);
                 }
             }
-            Err(RecvError::Lagged(_)) => return Some(view.room()),
+            Err(RecvError::Lagged(_)) => return view.room().await,
             Err(RecvError::Closed) => return None,
         }
     }
 }
 
-impl<W: Fn() -> String, P: Fn(Shown) -> Option<Shown>> View<W, P> {
-    fn room(&self) -> Event {
-        Event::default().event("room").data((self.whole)())
+impl<P: Fn(Shown) -> Option<Shown>> View<P> {
+    /// `None` when the manager ends.
+    async fn room(&self) -> Option<Event> {
+        let whole = Arc::clone(&self.whole);
+        let text = tokio::task::spawn_blocking(move || whole()).await.ok()?;
+        Some(Event::default().event("room").data(text))
     }
 
     fn computer(&self, told: &Told) -> Option<Event> {

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use axum::Router;
+use axum::body::Body;
 use axum::extract::{Extension, RawPathParams, Request};
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::middleware::{Next, from_fn};
@@ -14,11 +15,11 @@ use axum::response::{IntoResponse, Response};
 use azud_core::code::Code;
 use tower::ServiceExt;
 
-use crate::audit::Who;
+use crate::audit::{Asker, Who};
 use crate::grant::{Grant, Refusal};
 use crate::limits::Peer;
 use crate::metrics::named;
-use crate::problem::Problem;
+use crate::problem::{Problem, Veiled};
 use crate::routes::Shared;
 use crate::token::Role;
 
@@ -72,11 +73,19 @@ impl Gate {
             Role::Admin => self.roles.admin,
         };
         let who = bearer(request.headers()).and_then(Who::of_token);
+        if let (Some(who), Some(asker)) = (&who, request.extensions_mut().get_mut::<Asker>()) {
+            asker.is(who);
+        }
+        let is_bound = !grant.sees_all();
         request.extensions_mut().insert(grant);
         let mut response = match routes.oneshot(request).await {
             Ok(response) => response,
             Err(never) => match never {},
         };
+        let veiled = response.extensions_mut().remove::<Veiled>();
+        if let Some(Veiled(body)) = veiled.filter(|_| is_bound) {
+            *response.body_mut() = Body::from(body);
+        }
         if let Some(who) = who {
             response.extensions_mut().insert(who);
         }

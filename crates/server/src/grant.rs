@@ -3,9 +3,9 @@
 use std::sync::Arc;
 
 use azud_core::access::NamePattern;
-use azud_core::reference::{ImageRef, SubPath};
+use azud_core::reference::{Host, ImageRef, SubPath, Where};
 
-use crate::mounts::is_meant;
+use crate::mounts::{is_meant, means};
 use crate::token::Role;
 
 /// What the bearer of a token is allowed. Every route finds it among the extensions of its request.
@@ -45,28 +45,43 @@ impl Grant {
         self.sees_all() || is_meant(&self.images, name)
     }
 
-    /// Whether the bearer sees what a computer does with an image, by what it was called there.
-    pub(crate) fn concerns(&self, reference: &str) -> bool {
-        self.sees_all()
-            || match ImageRef::parse(reference) {
-                Ok(ImageRef::Placed { image, .. }) => self.matches(&image),
-                // A file of the computer's own.
-                Ok(ImageRef::Path(_)) | Err(_) => false,
+    /// Whether one that lies in the folder of another is there for the bearer, by its bare name.
+    pub(crate) fn sees_beside(&self, image: &SubPath, other: &str) -> bool {
+        let path = image.folder().path().join(other);
+        path.to_str().is_some_and(|name| self.sees(name))
+    }
+
+    /// Whether the bearer sees what a computer does with an image, by what it was called there; `own` are the
+    /// manager's addresses and names.
+    pub(crate) fn concerns(&self, reference: &str, own: &[Host]) -> bool {
+        if self.sees_all() {
+            return true;
+        }
+        // A file of the computer's own is nobody else's business.
+        let Ok(ImageRef::Placed { place, image }) = ImageRef::parse(reference) else {
+            return false;
+        };
+        match &place {
+            // A cache has the manager's images, under their names.
+            Where::Manager | Where::Cache => means(&self.images, None, &image),
+            Where::Host(host) => {
+                let other = Some(host).filter(|host| !own.contains(host));
+                means(&self.images, other, &image)
             }
+            Where::Removable(_) => false,
+        }
     }
 
     /// Whether no image is hidden from the bearer.
     pub(crate) fn sees_all(&self) -> bool {
         self.images.is_empty()
     }
-
-    fn matches(&self, name: &SubPath) -> bool {
-        self.images.iter().any(|it| it.matches(name))
-    }
 }
 
 #[cfg(test)]
 mod tests {
+    use azud_core::reference::Host;
+
     use super::{Grant, Role};
 
     fn sees(patterns: &[&str], name: &str) -> bool {
@@ -84,5 +99,40 @@ mod tests {
             assert!(!sees(&[other], image), "{other}");
         }
         assert!(!sees(&["10.0.0.9:*"], "aula1/win"));
+    }
+
+    #[test]
+    fn what_computers_do_is_seen_as_the_images_are() {
+        let own = ["10.0.0.1", "[fd00::1]", "og.campus.es"].map(|host| Host::parse(host).unwrap());
+        let concerns = |pattern: &str, image: &str| {
+            let patterns = [pattern.parse().unwrap()];
+            Grant::new(Role::Write, &patterns).concerns(image, &own)
+        };
+        for place in [
+            "REPO",
+            "repo",
+            "CACHE",
+            "10.0.0.1",
+            "[fd00:0::1]",
+            "OG.campus.es",
+        ] {
+            assert!(
+                concerns("aula1/*", &format!("{place}:aula1/exam")),
+                "{place}"
+            );
+            assert!(
+                !concerns("10.0.0.9:*", &format!("{place}:aula1/exam")),
+                "{place}"
+            );
+        }
+        for place in ["10.0.0.9", "USB-x", "DVD-x", "other.campus.es"] {
+            assert!(
+                !concerns("aula1/*", &format!("{place}:aula1/exam")),
+                "{place}"
+            );
+        }
+        assert!(concerns("10.0.0.9:*", "10.0.0.9:aula1/exam"));
+        assert!(!concerns("10.0.0.9:*", "10.0.0.8:aula1/exam"));
+        assert!(!concerns("aula1/*", "/aula1/exam") && !concerns("*", "exam"));
     }
 }

@@ -54,6 +54,7 @@ pub use token::{Bounds, Role, Secret, Token, Tokens};
 use audit::{Audit, audited};
 use authority::Authority;
 use azud_core::access::NamePattern;
+use azud_core::reference::Host;
 use clock::Rules;
 use error::At;
 use events::Events;
@@ -107,9 +108,13 @@ pub struct Ready {
 /// Makes the state of a manager, if there is none.
 ///
 /// # Errors
-/// What the system says.
+/// [`ServerError::Open`] where others can read what is secret in it; what the system says.
 pub fn prepare(state: &Path) -> Result<()> {
-    state::prepare(state).at("make", state)
+    state::prepare(state).at("make", state)?;
+    match state::open_to_others(state).at("look at", state)? {
+        Some(path) => Err(ServerError::Open(path)),
+        None => Ok(()),
+    }
 }
 
 /// Serves until the process is told to end (SIGTERM, SIGINT). `ready` is called once it listens.
@@ -141,7 +146,7 @@ pub fn serve(options: &Options, ready: impl FnOnce(&Ready)) -> Result<()> {
     };
     let pin = authority.pin();
     let events = Arc::new(Events::new());
-    let reports = Reports::open(&options.state, Arc::clone(&events));
+    let reports = Reports::open(&options.state, Arc::clone(&events), own(options));
     let audit = Audit::open(&options.state);
     let bodies = Arc::default();
     let library = library(options, images.clone(), &bodies);
@@ -159,8 +164,8 @@ pub fn serve(options: &Options, ready: impl FnOnce(&Ready)) -> Result<()> {
         metrics: Arc::default(),
         read_only: options.read_only,
     };
-    let api = audited(routes::api(shared), audit);
-    runtime.block_on(async {
+    let api = audited(routes::api(shared), Arc::clone(&audit));
+    let served = runtime.block_on(async {
         let stop = stopped().map_err(ServerError::Start)?;
         let stop = async move {
             stop.await;
@@ -176,7 +181,22 @@ pub fn serve(options: &Options, ready: impl FnOnce(&Ready)) -> Result<()> {
         listen::serve(listeners, tls, (api, options.patience), stop).await;
         reports.keep();
         Ok(())
-    })
+    });
+    // Work that goes on ends first, and tells what it changed.
+    drop(runtime);
+    audit.close();
+    served
+}
+
+/// What clients may call the manager.
+fn own(options: &Options) -> Vec<Host> {
+    let addresses = options.addresses.iter();
+    let addresses = addresses.map(|address| Host::Address(address.to_canonical()));
+    let names = options
+        .names
+        .iter()
+        .filter_map(|name| Host::parse(name).ok());
+    addresses.chain(names).collect()
 }
 
 /// What it has, whose indexes it begins to make.

@@ -2,10 +2,11 @@
 
 use std::collections::HashMap;
 use std::future::Future;
-use std::net::{IpAddr, Ipv6Addr};
+use std::net::IpAddr;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 
+use azud_core::access::peer;
 use rustix::process::{Resource, getrlimit, setrlimit};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::task_local;
@@ -90,7 +91,7 @@ pub(crate) struct Ticket {
 impl Peers {
     /// Counts a connection.
     pub(crate) fn enter(self: &Arc<Self>, address: IpAddr) -> (Ticket, Peer) {
-        let key = who(address);
+        let key = peer(address);
         let mut open = self.open.lock().expect("no holder panics");
         let of = open.entry(key).or_insert_with(|| Open {
             connections: 0,
@@ -115,16 +116,6 @@ impl Drop for Ticket {
             if of.connections == 0 {
                 open.remove(&self.key);
             }
-        }
-    }
-}
-
-/// Whose an address is: a computer of IPv6 has as many as it likes within 64 bits.
-fn who(address: IpAddr) -> IpAddr {
-    match address {
-        IpAddr::V4(_) => address,
-        IpAddr::V6(address) => {
-            Ipv6Addr::from_bits(address.to_bits() & !u128::from(u64::MAX)).into()
         }
     }
 }

@@ -16,6 +16,7 @@ use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
+use crate::audit::Changed;
 use crate::codes::{Codes, Promise};
 use crate::gate::now;
 use crate::limits::Peer;
@@ -77,7 +78,7 @@ async fn login(
     State(shared): State<Arc<Shared>>,
     Extension(peer): Extension<Peer>,
     body: Result<Bytes, BytesRejection>,
-) -> Result<Json<LoggedIn>, Problem> {
+) -> Result<(Extension<Changed>, Json<LoggedIn>), Problem> {
     if !shared.attempts.may(peer.address, Instant::now()) {
         let detail = "this address tries too often";
         let wait = u32::try_from(ATTEMPT_AFTER.as_secs()).expect("seconds");
@@ -90,12 +91,14 @@ async fn login(
     let body = body.map_err(|error| bad(error.body_text()))?;
     let login: Login = serde_json::from_slice(&body).map_err(|error| bad(error.to_string()))?;
     let (token, secret, lasts) = blocking(move || exchange(&shared, &login, peer.address)).await?;
-    Ok(Json(LoggedIn {
+    let made = Extension(Changed::tokens("token-made"));
+    let logged_in = Json(LoggedIn {
         id: token.id,
         role: token.role,
         token: secret.text().to_owned(),
         lasts: lasts.as_secs(),
-    }))
+    });
+    Ok((made, logged_in))
 }
 
 /// Takes the code and makes the token.

@@ -9,14 +9,18 @@ use std::task::{Context, Poll};
 
 use axum::Router;
 use axum::body::{Body, Bytes};
-use axum::extract::{MatchedPath, Request, State};
+use axum::extract::{Extension, MatchedPath, Request, State};
+use axum::http::StatusCode;
 use axum::http::header::CONTENT_TYPE;
 use axum::middleware::{Next, from_fn, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
+use azud_core::code::Code;
 use http_body::{Frame, SizeHint};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
+use crate::grant::Grant;
+use crate::problem::Problem;
 use crate::routes::Shared;
 
 /// Requests by route, method and status; bytes of bodies.
@@ -89,15 +93,28 @@ pub(crate) fn routes() -> OpenApiRouter<Arc<Shared>> {
 }
 
 /// Counters for Prometheus.
+///
+/// 403 for a token that is bound to images.
 #[utoipa::path(
     get,
     path = "/metrics",
     responses((status = 200, description = "Prometheus' text format.", body = String, content_type = "text/plain"))
 )]
-async fn metrics(State(shared): State<Arc<Shared>>) -> impl IntoResponse {
+async fn metrics(
+    State(shared): State<Arc<Shared>>,
+    Extension(grant): Extension<Grant>,
+) -> Result<impl IntoResponse, Problem> {
+    if !grant.sees_all() {
+        let detail = "the token is good for some images, and these are figures of all";
+        return Err(Problem::new(
+            StatusCode::FORBIDDEN,
+            Code::NotAllowed,
+            detail,
+        ));
+    }
     let (at_work, taken) = shared.reports.counts();
     let kind = (CONTENT_TYPE, "text/plain; version=0.0.4");
-    ([kind], shared.metrics.text(at_work, taken))
+    Ok(([kind], shared.metrics.text(at_work, taken)))
 }
 
 /// Has the routes of a router say in their answers which they are.
@@ -119,7 +136,7 @@ pub(crate) fn counted(router: Router, metrics: &Arc<Metrics>) -> Router {
 }
 
 async fn count(State(metrics): State<Arc<Metrics>>, request: Request, next: Next) -> Response {
-    let method = method(&request);
+    let method = known_method(request.method().as_str());
     let response = next.run(request).await;
     let route = response.extensions().get::<Route>();
     let route = route.map_or("none", |route| route.0.as_str());
@@ -128,8 +145,8 @@ async fn count(State(metrics): State<Arc<Metrics>>, request: Request, next: Next
 }
 
 /// A client may invent any method.
-fn method(request: &Request) -> &'static str {
-    match request.method().as_str() {
+pub(crate) fn known_method(method: &str) -> &'static str {
+    match method {
         "GET" => "GET",
         "HEAD" => "HEAD",
         "POST" => "POST",

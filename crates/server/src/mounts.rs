@@ -46,12 +46,20 @@ pub(crate) fn placed(name: &str) -> Option<(Host, SubPath)> {
 /// Whether one of these patterns means an image, by its name in the repository, or as `ADDRESS:sub/name` in one that is
 /// mounted here. What cannot be a name is meant by none.
 pub(crate) fn is_meant(patterns: &[NamePattern], name: &str) -> bool {
-    if let Some((host, image)) = placed(name) {
-        let of_it = |pattern: &NamePattern| pattern.in_repository(&host);
-        let mut patterns = patterns.iter().filter_map(of_it);
-        return patterns.any(|pattern| pattern.matches(&image));
+    match placed(name) {
+        Some((host, image)) => means(patterns, Some(&host), &image),
+        None => SubPath::parse(name).is_ok_and(|image| means(patterns, None, &image)),
     }
-    SubPath::parse(name).is_ok_and(|name| patterns.iter().any(|pattern| pattern.matches(&name)))
+}
+
+/// Whether one of these patterns means an image of another computer's repository or, without a host, of the manager's.
+pub(crate) fn means(patterns: &[NamePattern], host: Option<&Host>, image: &SubPath) -> bool {
+    patterns.iter().any(|pattern| match host {
+        Some(host) => pattern
+            .in_repository(host)
+            .is_some_and(|rest| rest.matches(image)),
+        None => pattern.matches(image),
+    })
 }
 
 /// The tree of another computer's repository.

@@ -23,7 +23,13 @@ pub(crate) struct Problem {
     retry_after: Option<u32>,
     size: Option<u64>,
     more: Option<(&'static str, String)>,
+    /// The same for somebody who is bound to images, where it names what may be another.
+    veiled: Option<Box<Self>>,
 }
+
+/// What an answer says instead to somebody who is bound to images.
+#[derive(Debug, Clone)]
+pub(crate) struct Veiled(pub(crate) String);
 
 impl Problem {
     pub(crate) fn new(status: StatusCode, code: Code, detail: impl Into<String>) -> Self {
@@ -36,6 +42,7 @@ impl Problem {
             retry_after: None,
             size: None,
             more: None,
+            veiled: None,
         }
     }
 
@@ -61,6 +68,7 @@ impl Problem {
         if let Some((text, path)) = self.of.as_deref() {
             self.detail = with_folder(text, path, image);
         }
+        self.veiled = self.veiled.map(|veiled| Box::new(veiled.about(image)));
         self
     }
 
@@ -101,7 +109,16 @@ impl From<StoreError> for Problem {
             }
             _ => StatusCode::INTERNAL_SERVER_ERROR,
         };
-        Self::of_store(status, code, &error)
+        let problem = Self::of_store(status, code, &error);
+        let StoreError::CaseTwin { wanted, .. } = &error else {
+            return problem;
+        };
+        let text = format!("there is no {}, but one in another case", wanted.display());
+        let veiled = Self::of_file(status, code, &text, wanted);
+        Self {
+            veiled: Some(Box::new(veiled)),
+            ..problem
+        }
     }
 }
 
@@ -160,8 +177,8 @@ impl From<SourceError> for Problem {
     }
 }
 
-impl IntoResponse for Problem {
-    fn into_response(self) -> Response {
+impl Problem {
+    fn body(&self) -> String {
         let mut body = json!({
             "type": "about:blank",
             "title": self.status.canonical_reason(),
@@ -169,10 +186,19 @@ impl IntoResponse for Problem {
             "code": self.code.as_str(),
             "detail": self.detail,
         });
-        if let Some((key, value)) = self.more {
-            body[key] = value.into();
+        if let Some((key, value)) = &self.more {
+            body[*key] = value.as_str().into();
         }
-        let mut response = (self.status, body.to_string()).into_response();
+        body.to_string()
+    }
+}
+
+impl IntoResponse for Problem {
+    fn into_response(self) -> Response {
+        let mut response = (self.status, self.body()).into_response();
+        if let Some(veiled) = &self.veiled {
+            response.extensions_mut().insert(Veiled(veiled.body()));
+        }
         let headers = response.headers_mut();
         headers.insert(
             header::CONTENT_TYPE,

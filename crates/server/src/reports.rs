@@ -13,6 +13,7 @@ use axum::extract::{DefaultBodyLimit, FromRef, State};
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use azud_core::code::Code;
+use azud_core::reference::Host;
 use azud_core::report::Report;
 use azud_core::room::{Computer, Room, Shown};
 use serde::Serialize;
@@ -25,6 +26,7 @@ use crate::gate;
 use crate::grant::Grant;
 use crate::limits::Peer;
 use crate::problem::Problem;
+use crate::routes::blocking;
 use crate::state;
 
 /// No report is longer, in bytes.
@@ -44,6 +46,8 @@ pub(crate) struct Reports {
     changed: AtomicBool,
     taken: AtomicU64,
     events: Arc<Events>,
+    /// Addresses and names of the manager, by which computers name its images.
+    own: Vec<Host>,
 }
 
 /// The reports, as routes get them.
@@ -52,7 +56,7 @@ pub(crate) struct AllReports(pub(crate) Arc<Reports>);
 
 impl Reports {
     /// Those of a manager's state. What is damaged is set aside: the room tells anew what it is.
-    pub(crate) fn open(state: &Path, events: Arc<Events>) -> Arc<Self> {
+    pub(crate) fn open(state: &Path, events: Arc<Events>, own: Vec<Host>) -> Arc<Self> {
         let file = state.join(FILE);
         let set_aside = |_| {
             // If that fails, the next writing replaces it.
@@ -66,6 +70,7 @@ impl Reports {
             changed: AtomicBool::new(false),
             taken: AtomicU64::new(0),
             events,
+            own,
         });
         let kept = Arc::downgrade(&reports);
         thread::spawn(move || keep_writing(&kept));
@@ -98,13 +103,17 @@ impl Reports {
         (at_work, self.taken.load(Ordering::Relaxed))
     }
 
-    /// All computers that the bearer of a token may see, as JSON.
+    /// All computers that the bearer of a token may see, as JSON. The room is open to others meanwhile.
     fn shown(&self, now: u64, grant: &Grant) -> String {
-        let room = self.room();
-        let all = room.computers().map(|it| it.shown(now));
-        let computers: Vec<Shown> = all.filter_map(|it| part(it, grant)).collect();
-        drop(room);
+        let all = self.room().all();
+        let all = all.iter().map(|it| it.shown(now));
+        let computers: Vec<Shown> = all.filter_map(|it| self.part(it, grant)).collect();
         serde_json::to_string(&Whole { computers }).expect("our own types serialise")
+    }
+
+    /// What of a computer concerns images that a token is good for.
+    fn part(&self, shown: Shown, grant: &Grant) -> Option<Shown> {
+        shown.concerning(|image| grant.concerns(image, &self.own))
     }
 
     /// Writes down what changed. What cannot be written now is tried again.
@@ -112,11 +121,9 @@ impl Reports {
         if !self.changed.swap(false, Ordering::AcqRel) {
             return;
         }
-        let text = {
-            let room = self.room();
-            serde_json::to_vec(&room.computers().collect::<Vec<_>>())
-        };
-        let text = text.expect("our own types serialise");
+        let all = self.room().all();
+        let all: Vec<&Computer> = all.iter().map(AsRef::as_ref).collect();
+        let text = serde_json::to_vec(&all).expect("our own types serialise");
         if state::write(&self.file, &text).is_err() {
             self.changed.store(true, Ordering::Release);
         }
@@ -190,11 +197,6 @@ async fn tell(
     Ok(StatusCode::NO_CONTENT)
 }
 
-/// What of a computer concerns images that a token is good for.
-fn part(shown: Shown, grant: &Grant) -> Option<Shown> {
-    shown.concerning(|image| grant.concerns(image))
-}
-
 /// What every computer does, carries and failed at.
 #[utoipa::path(
     get,
@@ -204,9 +206,10 @@ fn part(shown: Shown, grant: &Grant) -> Option<Shown> {
 async fn room(
     State(AllReports(reports)): State<AllReports>,
     Extension(grant): Extension<Grant>,
-) -> Response {
+) -> Result<Response, Problem> {
+    let text = blocking(move || Ok(reports.shown(gate::now(), &grant))).await?;
     let kind = (header::CONTENT_TYPE, "application/json");
-    ([kind], reports.shown(gate::now(), &grant)).into_response()
+    Ok(([kind], text).into_response())
 }
 
 /// The room, told as it changes.
@@ -222,10 +225,10 @@ async fn events(
     State(AllReports(reports)): State<AllReports>,
     Extension(grant): Extension<Grant>,
 ) -> Result<Response, Problem> {
-    let (all, bound) = (Arc::clone(&reports), grant.clone());
+    let (all, bound, one) = (Arc::clone(&reports), grant.clone(), Arc::clone(&reports));
     reports.events.watch(View {
-        whole: move || all.shown(gate::now(), &bound),
-        part: (!grant.sees_all()).then_some(move |shown| part(shown, &grant)),
+        whole: Arc::new(move || all.shown(gate::now(), &bound)),
+        part: (!grant.sees_all()).then_some(move |shown| one.part(shown, &grant)),
     })
 }
 
@@ -236,6 +239,7 @@ mod tests {
 
     use axum::body::Body;
     use axum::http::{Request, StatusCode};
+    use azud_core::reference::Host;
     use azud_core::report::Report;
     use futures_util::StreamExt;
     use tower::ServiceExt;
@@ -280,7 +284,7 @@ mod tests {
     async fn who_watches_is_told_the_whole_and_then_what_is_new() {
         let dir = tempfile::tempdir().unwrap();
         let events = Arc::new(Events::new());
-        let reports = Reports::open(dir.path(), Arc::clone(&events));
+        let reports = Reports::open(dir.path(), Arc::clone(&events), Vec::new());
         let report = Report::begun("pc1", "deploy", "REPO:win");
         reports.take(report, "10.0.0.1", 5).unwrap();
         let watched = watched_at(&reports).oneshot(get("/v1/events")).await;
@@ -308,7 +312,8 @@ mod tests {
     async fn a_token_that_is_bound_to_images_sees_only_who_works_with_them() {
         let dir = tempfile::tempdir().unwrap();
         let events = Arc::new(Events::new());
-        let reports = Reports::open(dir.path(), Arc::clone(&events));
+        let own = vec![Host::parse("10.0.0.2").unwrap()];
+        let reports = Reports::open(dir.path(), Arc::clone(&events), own);
         let take = |host, image, time| {
             let report = Report::begun(host, "deploy", image);
             reports.take(report, "10.0.0.1", time).unwrap();
@@ -320,10 +325,14 @@ mod tests {
         take("pc1", "REPO:win", 5);
         take("pc2", "REPO:secret", 5);
         take("pc3", "/tmp/secret.img", 5);
+        take("pc6", "10.0.0.9:win", 5);
+        take("pc7", "USB-x:win", 5);
+        take("of-the-manager", "10.0.0.2:win", 5);
         let bound = || Grant::new(Role::Write, &["win".parse().unwrap()]);
         let seen = reports.shown(9, &bound());
         assert!(seen.contains("pc1"), "{seen}");
-        for hidden in ["secret", "pc2", "pc3"] {
+        assert!(seen.contains("of-the-manager"), "{seen}");
+        for hidden in ["secret", "pc2", "pc3", "pc6", "pc7"] {
             assert!(!seen.contains(hidden), "{hidden}: {seen}");
             assert!(reports.shown(9, &all()).contains(hidden), "{hidden}");
         }
@@ -348,7 +357,7 @@ mod tests {
     #[tokio::test]
     async fn too_many_watchers_are_told_to_come_later() {
         let dir = tempfile::tempdir().unwrap();
-        let reports = Reports::open(dir.path(), Arc::new(Events::new()));
+        let reports = Reports::open(dir.path(), Arc::new(Events::new()), Vec::new());
         let watch = async || {
             watched_at(&reports)
                 .oneshot(get("/v1/events"))
@@ -372,7 +381,7 @@ mod tests {
     #[tokio::test]
     async fn what_is_no_report_is_refused() {
         let dir = tempfile::tempdir().unwrap();
-        let reports = Reports::open(dir.path(), Arc::new(Events::new()));
+        let reports = Reports::open(dir.path(), Arc::new(Events::new()), Vec::new());
         let status = async |body: String| {
             let answer = told_to(&reports).oneshot(post(body)).await;
             answer.unwrap().status()
@@ -397,7 +406,7 @@ mod tests {
     #[test]
     fn the_room_outlives_the_manager() {
         let dir = tempfile::tempdir().unwrap();
-        let open = || Reports::open(dir.path(), Arc::new(Events::new()));
+        let open = || Reports::open(dir.path(), Arc::new(Events::new()), Vec::new());
         let first = open();
         let report = |host| Report::begun(host, "deploy", "REPO:win");
         first.take(report("pc1"), "10.0.0.1", 5).unwrap();

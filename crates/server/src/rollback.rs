@@ -11,8 +11,9 @@ use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant, SystemTime};
 
 use axum::Json;
-use axum::extract::{Path as Named, Query, State};
+use axum::extract::{Extension, Path as Named, Query, State};
 use axum::http::StatusCode;
+use axum::response::{IntoResponse, Response};
 use azud_core::code::Code;
 use azud_core::name::ImageFile;
 use azud_core::progress::Progress;
@@ -24,6 +25,7 @@ use utoipa::{IntoParams, ToSchema};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
+use crate::audit::Changed;
 use crate::far::Far;
 use crate::history::Told;
 use crate::indexes::{Seen, be_courteous};
@@ -302,8 +304,9 @@ async fn go_back(
     State(shared): State<Arc<Shared>>,
     Named(name): Named<String>,
     Query(meant): Query<Meant>,
-) -> Answer {
-    about(name, move |name| {
+) -> Result<Response, Problem> {
+    let came_back = Changed::image(&name, "rolled-back");
+    let (status, standing) = about(name, move |name| {
         let image = shared.library.own_image(name)?;
         let (version, look) = shared.rollbacks.checked(&image, &meant.which())?;
         if let Look::Reading { done, total } = look {
@@ -315,7 +318,9 @@ async fn go_back(
         let version = back.into();
         Ok((StatusCode::OK, Json(Standing::Done { version })))
     })
-    .await
+    .await?;
+    let changed = (status == StatusCode::OK).then_some(Extension(came_back));
+    Ok((status, changed, standing).into_response())
 }
 
 #[cfg(test)]

@@ -3,7 +3,7 @@
 use std::fs::{File, OpenOptions};
 use std::io::{self, ErrorKind, Write};
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, fchown};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use rustix::fs::OFlags;
 use serde::de::DeserializeOwned;
@@ -14,6 +14,28 @@ pub(crate) fn prepare(dir: &Path) -> io::Result<()> {
         .recursive(true)
         .mode(0o700)
         .create(dir)
+}
+
+/// What only its owner may read: a key, and what is good as a token.
+const SECRETS: [&str; 3] = ["ca.key", "tokens.json", "codes.json"];
+
+/// Something of the state that others can read, or replace by theirs.
+pub(crate) fn open_to_others(dir: &Path) -> io::Result<Option<PathBuf>> {
+    let has = |path: &Path, bits: u32| match path.metadata() {
+        Ok(meta) => Ok(meta.mode() & bits != 0),
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(false),
+        Err(error) => Err(error),
+    };
+    // Names may be seen; who could make files there could put his own into the place of these.
+    if has(dir, 0o022)? {
+        return Ok(Some(dir.to_owned()));
+    }
+    for path in SECRETS.map(|name| dir.join(name)) {
+        if has(&path, 0o077)? {
+            return Ok(Some(path));
+        }
+    }
+    Ok(None)
 }
 
 /// Opens a file to be written that only its owner may read; no link is followed.
@@ -86,9 +108,9 @@ pub(crate) fn write(path: &Path, bytes: &[u8]) -> io::Result<()> {
 #[cfg(test)]
 mod tests {
     use std::fs;
-    use std::os::unix::fs::{MetadataExt, chown, symlink};
+    use std::os::unix::fs::{MetadataExt, PermissionsExt, chown, symlink};
 
-    use super::{lock, write};
+    use super::{SECRETS, lock, open_to_others, prepare, write};
 
     #[test]
     fn nothing_outside_is_reached_through_a_link() {
@@ -102,6 +124,37 @@ mod tests {
         assert!(write(&state.join("tokens.json"), b"[]").is_err());
         assert!(lock(&state.join("tokens.lock")).is_err());
         assert_eq!(fs::read_to_string(&other).unwrap(), "precious");
+    }
+
+    #[test]
+    fn what_others_can_read_or_replace_is_found() {
+        let dir = tempfile::tempdir().unwrap();
+        let state = dir.path().join("state");
+        prepare(&state).unwrap();
+        for name in SECRETS {
+            write(&state.join(name), b"secret").unwrap();
+        }
+        write(&state.join("room.json"), b"[]").unwrap();
+        let mode = |path: &std::path::Path, mode| {
+            fs::set_permissions(path, fs::Permissions::from_mode(mode)).unwrap();
+        };
+        mode(&state.join("room.json"), 0o644);
+        mode(&state, 0o755);
+        assert_eq!(open_to_others(&state).unwrap(), None);
+        for name in SECRETS {
+            for bits in [0o640, 0o604, 0o620, 0o602] {
+                mode(&state.join(name), bits);
+                let open = open_to_others(&state).unwrap();
+                assert_eq!(open, Some(state.join(name)), "{bits:o}");
+            }
+            mode(&state.join(name), 0o600);
+        }
+        for bits in [0o720, 0o702] {
+            mode(&state, bits);
+            assert_eq!(open_to_others(&state).unwrap(), Some(state.clone()));
+        }
+        let none = open_to_others(&dir.path().join("none"));
+        assert_eq!(none.unwrap(), None);
     }
 
     #[test]

@@ -220,9 +220,10 @@ impl Tokens {
             .ok();
         let mut read = self.read.lock().expect("no holder panics");
         if read.stamp != stamp || stamp.is_none() {
-            *read = Read {
-                tokens: self.list().unwrap_or_default(),
-                stamp,
+            // What could not be read once is read again for the next who asks.
+            *read = match self.list() {
+                Ok(tokens) => Read { stamp, tokens },
+                Err(_) => Read::default(),
             };
         }
         read.tokens.clone()
@@ -299,6 +300,26 @@ mod tests {
             .permissions()
             .mode();
         assert_eq!(mode & 0o777, 0o600);
+    }
+
+    #[test]
+    fn a_file_that_cannot_be_read_once_is_read_again() {
+        let dir = tempfile::tempdir().unwrap();
+        let made = Tokens::in_dir(dir.path()).create(Role::Read, "", Bounds::default(), 0);
+        let (_, secret) = made.unwrap();
+        let file = dir.path().join("tokens.json");
+        let (good, meta) = (std::fs::read(&file).unwrap(), file.metadata().unwrap());
+        let write = |bytes: &[u8]| {
+            let mut options = std::fs::File::options();
+            let mut out = options.write(true).truncate(true).open(&file).unwrap();
+            std::io::Write::write_all(&mut out, bytes).unwrap();
+            out.set_modified(meta.modified().unwrap()).unwrap();
+        };
+        let tokens = Tokens::in_dir(dir.path());
+        write(&vec![b'?'; good.len()]);
+        assert_eq!(role(&tokens, secret.text()), None);
+        write(&good);
+        assert_eq!(role(&tokens, secret.text()), Some(Role::Read));
     }
 
     #[test]

@@ -225,12 +225,18 @@ pub fn due(image: &ImageFile, own: &Retention, joins: bool, now: SystemTime) -> 
     Ok(due)
 }
 
-/// As [`due`], of all images of the directory by the same rules.
+/// As [`due`], of all images of the directory that `sees` knows, by the same rules.
 ///
 /// # Errors
 /// What the system says.
-pub fn due_of_all(image: &ImageFile, rules: &Retention, now: SystemTime) -> Result<Vec<Purge>> {
+pub fn due_of_all(
+    image: &ImageFile,
+    rules: &Retention,
+    sees: impl Fn(&str) -> bool,
+    now: SystemTime,
+) -> Result<Vec<Purge>> {
     let mut versions = trashed(image.dir())?;
+    versions.retain(|version| sees(&version.image));
     join(image, &mut versions, now)?;
     let mut due = rules.plan(&versions, now);
     due.retain(|purge| purge.version.slot != COMING);

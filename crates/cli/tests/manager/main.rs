@@ -1,6 +1,7 @@
 //! The manager and its clients, through the real program over real TLS on loopback.
 
 mod asked;
+mod audit;
 mod broken;
 mod deploy;
 mod deployed;
@@ -17,6 +18,7 @@ mod login;
 mod mended;
 mod mounted;
 mod named;
+mod own_state;
 mod power;
 mod pressure;
 mod raw;

@@ -88,8 +88,9 @@ impl Uploads {
         Ok(session)
     }
 
-    /// Says whether one could begin: nothing is made for it.
-    fn rehearse(&self, opening: &Opening) -> Result<Opened, Problem> {
+    /// Says whether one could begin: nothing is made for it. Of former versions that would go, its sender is told of
+    /// those that it sees.
+    fn rehearse(&self, opening: &Opening, grant: &Grant) -> Result<Opened, Problem> {
         let (name, _) = understood(opening)?;
         let (_, spot) = self.admit(&name, opening.bytes)?;
         let now = SystemTime::now();
@@ -99,7 +100,8 @@ impl Uploads {
             if !self.is_sent(&name) {
                 check_assembling(&spot.image, now)?;
             }
-            let due = due_of_all(&spot.image, &self.rules.at(now), now)?;
+            let sees = |other: &str| grant.sees_beside(&name, other);
+            let due = due_of_all(&spot.image, &self.rules.at(now), sees, now)?;
             purges.extend(due.iter().map(Going::from));
         }
         Ok(Opened {
@@ -129,13 +131,13 @@ impl Uploads {
             &opening.sender,
             SystemTime::now(),
         )?;
+        let rules = (Arc::clone(&self.rules), grant.clone());
         let sees = move |path: &Path| path.to_str().is_some_and(|name| grant.sees(name));
         let around = Around::new(self.root.clone(), name.folder().path(), sees);
         let inbox = inbox.with(around);
         let left = inbox.left();
         let arrived = left.iter().map(|piece| u64::from(piece.len)).sum();
         let memory = (inbox, &left[..], &self.budget);
-        let rules = Arc::clone(&self.rules);
         let session = Session::new(name, opening, info, memory, rules)?;
         let id = self.take_in(session)?;
         Ok(Opened {

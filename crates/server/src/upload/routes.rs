@@ -19,6 +19,7 @@ use utoipa_axum::routes;
 use super::budget::Share;
 use super::receive::receive;
 use super::session::Session;
+use crate::audit::{Asker, Changed};
 use crate::conditions::Meant;
 use crate::grant::Grant;
 use crate::listen::HEAD;
@@ -152,7 +153,7 @@ async fn open(
     }
     let name = opening.name.clone();
     if opening.rehearsal {
-        let opened = about(name, move |_| shared.uploads.rehearse(&opening)).await?;
+        let opened = about(name, move |_| shared.uploads.rehearse(&opening, &grant)).await?;
         return Ok((StatusCode::OK, Json(opened)));
     }
     let opened = about(name, move |_| shared.uploads.open(&opening, grant)).await?;
@@ -217,7 +218,8 @@ async fn remove(
     State(shared): State<Arc<Shared>>,
     Path(name): Path<String>,
     headers: HeaderMap,
-) -> Result<StatusCode, Problem> {
+) -> Result<(StatusCode, Extension<Changed>), Problem> {
+    let removed = Changed::image(&name, "removed");
     let meant = Meant::of(&headers);
     about(name, move |name| {
         if !meant.is(None) {
@@ -228,7 +230,7 @@ async fn remove(
         shared.uploads.remove(name, &identify, &meant)
     })
     .await?;
-    Ok(StatusCode::NO_CONTENT)
+    Ok((StatusCode::NO_CONTENT, Extension(removed)))
 }
 
 /// Say whether an image could be moved to the trash. Nothing is touched.
@@ -332,6 +334,7 @@ async fn image(
     Path(id): Path<String>,
     request: Request,
 ) -> Result<impl IntoResponse, Problem> {
+    let asker = request.extensions().get::<Asker>().cloned();
     let (session, body) = found(&shared, &id, request).await?;
     let one = match session.describe() {
         Ok(Some(one)) => one,
@@ -350,7 +353,12 @@ async fn image(
         let working = Arc::clone(&session);
         tokio::spawn(async move {
             let at_work = Arc::clone(&working);
-            let work = tokio::task::spawn_blocking(move || at_work.work(description));
+            let work = tokio::task::spawn_blocking(move || {
+                at_work.work(description);
+                if let (Some(asker), Some(changed)) = (asker, at_work.changed()) {
+                    asker.changed(changed);
+                }
+            });
             if work.await.is_err() {
                 working.broke();
             }

@@ -20,8 +20,10 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::AGAIN;
 use super::budget::{Budget, Share};
+use crate::audit::Changed;
 use crate::clock::Rules;
 use crate::far::Far;
+use crate::grant::Grant;
 use crate::problem::{Problem, told};
 
 /// What small images may have.
@@ -31,6 +33,8 @@ const LEAST_BESIDE: u64 = 64 << 10;
 const SIGN_OF_LIFE: usize = 64 << 10;
 /// What a piece costs in the table of those that are there, in bytes of memory, about.
 const ROW: u64 = 80;
+/// The way of an image that was there already.
+const NOTHING: &str = "nothing";
 
 /// An upload.
 #[derive(Debug)]
@@ -42,6 +46,8 @@ pub(super) struct Session {
     bytes: u64,
     /// Of the manager's.
     rules: Arc<Rules>,
+    /// What its sender may see.
+    grant: Grant,
     /// Records of what an earlier upload left.
     left: Mutex<Bytes>,
     carried: Mutex<Vec<(Carried, Share)>>,
@@ -71,7 +77,7 @@ impl Session {
         opening: &Opening,
         info: Option<InfoLine>,
         (inbox, left, budget): (Inbox, &[Piece], &Arc<Budget>),
-        rules: Arc<Rules>,
+        (rules, grant): (Arc<Rules>, Grant),
     ) -> Result<Self, Problem> {
         let (mut of_left, mut table) = (budget.share(), budget.share());
         of_left.hold((left.len() * RECORD_LEN) as u64)?;
@@ -83,6 +89,7 @@ impl Session {
             info,
             bytes: opening.bytes,
             rules,
+            grant,
             left: Mutex::new(left),
             carried: Mutex::default(),
             table: Mutex::new(table),
@@ -257,6 +264,17 @@ impl Session {
         *self.lock() = state;
     }
 
+    /// What became of the image, where it is another than before.
+    pub(super) fn changed(&self) -> Option<Changed> {
+        match &*self.lock() {
+            State::Done { way, replaced, .. } if way != NOTHING => {
+                let what = if *replaced { "replaced" } else { "written" };
+                Some(Changed::image(&self.name(), what))
+            }
+            _ => None,
+        }
+    }
+
     /// Something broke that must not.
     pub(super) fn broke(&self) {
         self.give_up();
@@ -264,12 +282,15 @@ impl Session {
         *self.lock() = failed(Code::Io, &text);
     }
 
-    /// Former versions go as the manager's rules say; bytes. The image stands by then: who cannot tidy now does it
-    /// after the next one.
+    /// Former versions of images that the sender sees go as the manager's rules say; bytes. The image stands by then:
+    /// who cannot tidy now does it after the next one.
     fn purge(&self, image: &ImageFile) -> u64 {
         let now = SystemTime::now();
         let rules = self.rules.at(now);
-        let due = retention::trashed(image.dir()).map(|there| rules.plan(&there, now));
+        let due = retention::trashed(image.dir()).map(|mut there| {
+            there.retain(|version| self.grant.sees_beside(&self.name, &version.image));
+            rules.plan(&there, now)
+        });
         let freed = due.and_then(|due| retention::apply(image.dir(), &due, now));
         freed.unwrap_or_default().bytes
     }
@@ -322,7 +343,7 @@ fn failed(code: Code, why: &dyn std::fmt::Display) -> State {
 
 fn done(report: &Report, purged: u64) -> State {
     let way = match report.way {
-        Way::Nothing => "nothing",
+        Way::Nothing => NOTHING,
         Way::Copy => "copy",
         Way::Move => "move",
     };

@@ -1,5 +1,6 @@
 //! Clients that do not keep to the protocol, against the routes themselves.
 
+mod bound;
 mod greedy;
 
 use std::path::Path;
@@ -97,6 +98,7 @@ impl Site {
             reports: crate::reports::Reports::open(
                 dir.path(),
                 Arc::new(crate::events::Events::new()),
+                Vec::new(),
             ),
             metrics: Arc::default(),
             read_only: false,

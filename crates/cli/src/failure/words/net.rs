@@ -81,6 +81,8 @@ pub(in crate::failure) fn server(error: &ServerError) -> Words {
             Words::new("server-listen", [("address", address.to_string())])
         }
         ServerError::BadCertificate(path) => of("server-bad-certificate", path),
+        ServerError::OtherKey(path) => of("server-other-key", path),
+        ServerError::Open(path) => of("server-open", path),
         ServerError::Certificate(_) => plain("server-certificate"),
         ServerError::Tls(_) => plain("server-tls"),
         ServerError::Start(_) => plain("server-start"),

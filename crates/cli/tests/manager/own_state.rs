@@ -1,0 +1,76 @@
+//! The manager's own state: what others can read or replace is refused, and so is half an authority.
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+
+use anyhow::{Context, Result, ensure};
+
+use crate::kit::text;
+use crate::server::{Room, refusal};
+
+#[test]
+fn a_state_that_others_can_read_or_replace_is_refused() -> Result<()> {
+    let room = Room::new()?;
+    drop(room.serve()?);
+    room.done(&["token", "code"])?;
+    let images = room.images();
+    let lines: [&[&str]; 3] = [
+        &[
+            "serve",
+            "--images",
+            text(&images),
+            "--listen",
+            "127.0.0.1:0",
+        ],
+        &["token", "create"],
+        &["token", "code"],
+    ];
+    for (name, mode, good) in [
+        ("ca.key", 0o640, 0o600),
+        ("tokens.json", 0o604, 0o600),
+        ("codes.json", 0o602, 0o600),
+        ("", 0o777, 0o700),
+    ] {
+        let path = room.state().join(name);
+        let set = |mode| fs::set_permissions(&path, fs::Permissions::from_mode(mode));
+        set(mode)?;
+        for line in lines {
+            let said = room.run(line)?;
+            refusal(&said, "repo/open-secret").with_context(|| format!("{name} {line:?}"))?;
+            let message = said.last()["error"]["message"].as_str();
+            ensure!(message.is_some_and(|it| it.contains(name)), "{message:?}");
+        }
+        set(good)?;
+    }
+    drop(room.serve()?);
+    Ok(())
+}
+
+#[test]
+fn half_an_authority_is_no_new_one() -> Result<()> {
+    let room = Room::new()?;
+    let manager = room.serve()?;
+    let (pin, port) = (manager.pin.clone(), manager.port);
+    drop(manager);
+    let (key, kept) = (room.state().join("ca.key"), room.dir().join("ca.key"));
+    fs::rename(&key, &kept)?;
+    let images = room.images();
+    let serve = [
+        "serve",
+        "--images",
+        text(&images),
+        "--listen",
+        "127.0.0.1:0",
+    ];
+    let said = room.run(&serve)?;
+    refusal(&said, "server/bad-certificate")?;
+    let message = said.last()["error"]["message"].as_str();
+    ensure!(
+        message.is_some_and(|it| it.contains("ca.key")),
+        "{message:?}"
+    );
+    ensure!(!key.exists(), "a new key was made");
+    fs::rename(&kept, &key)?;
+    ensure!(room.serve_at(port)?.pin == pin);
+    Ok(())
+}
