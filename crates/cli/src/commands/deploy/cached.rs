@@ -12,7 +12,7 @@ use azud_store::assembly::{Assembly, Facts, Report};
 
 use super::Job;
 use super::shown::Done;
-use crate::cached::InUse;
+use crate::cached::{InUse, is_known_damaged};
 use crate::commands::Context;
 use crate::commands::image::restore::finished;
 use crate::confirm::Step;
@@ -20,7 +20,7 @@ use crate::failure::Failure;
 use crate::interrupt;
 use crate::place::Located;
 use crate::plan::Plan;
-use crate::receive::{Prepared, Receiving};
+use crate::receive::{Prepared, Received, Receiving};
 use crate::trust::Trusted;
 
 /// Brings the cache up to date and restores from what arrives there.
@@ -67,6 +67,13 @@ fn both(
             }
         }
     });
+    let image = receiving.to.image.path();
+    // It was sound as far as was known, or its damage would have been fetched.
+    if received.as_ref().is_ok_and(Received::was_there) && is_known_damaged(&image) {
+        let values = [("image", image.display().to_string().into())];
+        let text = context.catalog.fmt("warn-hurt-here", &values);
+        context.output.warn(&context.catalog, &text);
+    }
     let restored = match (&received, restored) {
         (Ok(_), None) => Err(Failure::new(Code::Interrupted, "")),
         (Err(_), Some(restored)) => {
@@ -79,7 +86,7 @@ fn both(
         (Ok(_), Some(restored)) => Ok(restored),
     };
     let (target, restored) = finished(context, target, restored)?;
-    let used = InUse::begin(context, Some(&receiving.to.image.path()));
+    let used = InUse::begin(context, Some(&image));
     let identity = job.image.identity();
     used.restored(context, Some(identity), target.facts(), &job.device);
     let received = received?;
@@ -97,7 +104,7 @@ fn one_pass(
     facts: &Facts,
     target: &Target,
 ) -> (Result<Report, Failure>, Result<Restored, Failure>) {
-    let arrivals = assembly.arrivals();
+    let reader = assembly.reader();
     let stop = AtomicBool::new(false);
     let progress = job.context.progress();
     thread::scope(|scope| {
@@ -105,7 +112,7 @@ fn one_pass(
         let receiver = scope.spawn(move || assembly.run(facts, &aside));
         let done = job.options(target, Distance::Near).and_then(|options| {
             let native = &job.image.native;
-            Ok(restore(native, &*arrivals, target, &options, &progress)?)
+            Ok(restore(native, &reader, target, &options, &progress)?)
         });
         if done.is_err() {
             stop.store(true, Ordering::Relaxed);
