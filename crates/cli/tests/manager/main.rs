@@ -7,6 +7,7 @@ mod deployed;
 mod faults;
 mod foreign;
 mod full;
+mod halves;
 mod hostile;
 mod kills;
 #[path = "../kit/mod.rs"]
