@@ -12,6 +12,7 @@ use azud_core::namespace::PlaceError;
 use azud_core::progress::Interrupted;
 use azud_image::ImageError;
 use azud_image::fs::FsError;
+use serde_json::Value;
 
 /// An error type that knows its stable code.
 pub trait Coded: Error {
@@ -251,6 +252,8 @@ pub struct Failure {
     pub remedy: Option<String>,
     /// What to do, in the user's language, if that is known better than the code's hint.
     pub hint: Option<String>,
+    /// What was done all the same, for programs.
+    pub result: Option<Box<Value>>,
 }
 
 impl Failure {
@@ -263,6 +266,7 @@ impl Failure {
             causes: Vec::new(),
             remedy: None,
             hint: None,
+            result: None,
         }
     }
 
@@ -286,15 +290,13 @@ impl Failure {
             cause = error.source();
         }
         Self {
-            code: error.code(),
-            detail: error.to_string(),
             words: error.words().map(|mut words| {
                 words.causes = causes_words;
                 Box::new(words)
             }),
             causes,
             remedy: error.remedy(),
-            hint: None,
+            ..Self::new(error.code(), error.to_string())
         }
     }
 

@@ -10,7 +10,8 @@
 //! | error | standard error | last line `{"error":…}` | as without |
 //!
 //! With `--json` every line of standard output is one object and the last one is the result, the
-//! answer or the error; `--json --quiet` leaves exactly that one.
+//! answer or the error; `--json --quiet` leaves that one and warnings. Where a part of the work was done
+//! and another failed, the error's line has the result, too: `{"error":…,"result":…}`.
 //!
 //! Invariant: writing never fails a command half-way. A reader that went away (broken pipe) is no
 //! error; any other trouble is remembered and reported by [`Output::finish`].
@@ -106,6 +107,22 @@ impl Output {
         }
     }
 
+    /// The result of work of which a part failed: people read it before the error, programs find it there.
+    #[must_use]
+    pub fn partly(
+        &self,
+        failure: Failure,
+        value: Value,
+        human: impl FnOnce() -> String,
+    ) -> Failure {
+        if self.mode.json {
+            let result = Some(Box::new(value));
+            return Failure { result, ..failure };
+        }
+        self.result(&value, human);
+        failure
+    }
+
     /// What the user asked to see; `--quiet` does not silence it.
     pub fn answer(&self, value: &impl Serialize, human: impl FnOnce() -> String) {
         if self.mode.json {
@@ -155,7 +172,11 @@ impl Output {
 
     /// An error: what, why, what to do, code.
     pub fn failure(&self, catalog: &Catalog, failure: &Failure) {
-        self.json(&json!({ "error": failure_json(catalog, failure) }));
+        let mut line = json!({ "error": failure_json(catalog, failure) });
+        if let Some(result) = &failure.result {
+            line["result"] = (**result).clone();
+        }
+        self.json(&line);
         self.note(&failure_text(catalog, failure));
     }
 
@@ -385,6 +406,22 @@ mod tests {
         );
         assert_eq!(value["error"]["hint"], "fsck");
         assert_eq!(err.text(), "");
+    }
+
+    #[test]
+    fn what_was_done_before_a_failure_is_told_with_it() {
+        for (json, quiet, before) in [(true, true, 0), (false, false, 1), (false, true, 0)] {
+            let (output, out, _) = output(json, quiet);
+            let told = output.partly(failure(), json!({"a": 1}), || "one".to_owned());
+            assert_eq!(out.text().lines().count(), before);
+            output.failure(&Catalog::new(Lang::En), &told);
+            let text = out.text();
+            if json {
+                let value: Value = serde_json::from_str(&text).expect("one object");
+                assert_eq!(value["result"]["a"], 1, "{text}");
+                assert_eq!(value["error"]["code"], "image/corrupt", "{text}");
+            }
+        }
     }
 
     struct Failing(io::ErrorKind);

@@ -131,6 +131,11 @@ pub(crate) struct Received {
 }
 
 impl Received {
+    /// Whether it was there already.
+    pub(crate) fn was_there(&self) -> bool {
+        self.report.way == Way::Nothing
+    }
+
     /// What went for it, as programs read it.
     pub(crate) fn gone(&self) -> Vec<&Path> {
         room::paths(&self.gone)

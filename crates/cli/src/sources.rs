@@ -102,22 +102,23 @@ pub(crate) struct Shared {
 
 impl Shared {
     /// The first one says which image it is; those of the others that have it too help. Where its index is damaged, it
-    /// still says so in its trailer, and one of the others has the index. `None` when nobody helps.
+    /// still says so in its trailer, and one of the others has the index. `None` when nobody helps; only where somebody
+    /// does, the first one is not waited for as long as one alone.
     ///
     /// # Errors
     /// When the first one cannot be read, or nobody has its index.
     pub(crate) fn of(
         context: &Context,
-        first: &Origin,
+        first: Origin,
         others: Vec<Origin>,
-    ) -> Result<Option<Self>, Failure> {
+    ) -> Result<(Origin, Option<Self>), Failure> {
         if others.is_empty() {
-            return Ok(None);
+            return Ok((first, None));
         }
         let Known {
             identity,
             mut layout,
-        } = Known::of(first)?;
+        } = Known::of(&first)?;
         let warn = |text: &str| context.output.warn(&context.catalog, text);
         let (mut helping, mut told) = (Vec::new(), false);
         for other in others {
@@ -145,11 +146,15 @@ impl Shared {
             }
         }
         let layout = layout?;
-        Ok((!helping.is_empty()).then_some(Self {
+        if helping.is_empty() {
+            return Ok((first, None));
+        }
+        let shared = Self {
             layout,
             others: helping,
             told,
-        }))
+        };
+        Ok((first.hurried(), Some(shared)))
     }
 
     /// What the image consists of.

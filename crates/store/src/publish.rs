@@ -109,6 +109,11 @@ impl Staging {
         })
     }
 
+    /// As [`accompany`], of the image that is locked already.
+    pub(crate) fn accompany(&self, carried: &[Carried], now: SystemTime) -> Result<()> {
+        accompany_locked((&self.image, &self.lease), carried, now)
+    }
+
     /// Clears away what was begun, for good.
     pub(crate) fn abandon(self) -> Result<()> {
         self.stage.abandon()
@@ -251,17 +256,25 @@ impl Staging {
 /// # Errors
 /// [`StoreError::Locked`], [`StoreError::Io`], [`StoreError::Pending`].
 pub fn accompany(image: &ImageFile, carried: &[Carried], now: SystemTime) -> Result<()> {
-    let mut fresh = carried
-        .iter()
-        .filter(|one| !one.is_beside(image))
-        .peekable();
-    if fresh.peek().is_none() {
+    if carried.iter().all(|one| one.is_beside(image)) {
         return Ok(());
     }
     let lease = Lease::take(image, now)?;
+    accompany_locked((image, &lease), carried, now)
+}
+
+fn accompany_locked(
+    (image, lease): (&ImageFile, &Lease),
+    carried: &[Carried],
+    now: SystemTime,
+) -> Result<()> {
+    let fresh: Vec<&Carried> = carried.iter().filter(|one| !one.is_beside(image)).collect();
+    if fresh.is_empty() {
+        return Ok(());
+    }
     let _settled = Settled::enter_assembling(image.dir(), image.name(), now)?;
     let mut stage = Stage::make(image)?;
-    let files = fresh.map(|one| one.write(stage.path(), image));
+    let files = fresh.iter().map(|one| one.write(stage.path(), image));
     let files = files.collect::<Result<Vec<Placed>>>()?;
     durable::sync_dir(stage.path())?;
     lease.confirm()?;

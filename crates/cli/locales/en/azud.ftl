@@ -911,6 +911,7 @@ warn-packed-raid = { $device } is part of a RAID of Linux: the whole of it is ca
 warn-packed-zfs = { $device } belongs to ZFS: the whole of it is captured, free space too, and it is of use with all other parts of its pool only. For what it holds: zfs send
 warn-replaces = { $image } exists: it goes to the trash.
 warn-not-cached = { $device } holds the whole image; only the cache was not brought up to date.
+warn-hurt-here = { $image } was found damaged in the cache. What is wrong of it was asked of the source; the next “azud deploy” or “azud cache update” puts it right.
 warn-waiting = { $host } does not answer; it is asked again for up to { $seconds } seconds. Ctrl-C ends the waiting.
 warn-nobody-answers = None of the sources answers; they are asked again for up to { $seconds } seconds (AZUD_PATIENCE says how long). Ctrl-C ends the waiting.
 warn-index-in-making = { $host } reads the whole image once to make its index, which may take a while. It is waited for; Ctrl-C ends the waiting.

@@ -911,6 +911,7 @@ warn-packed-raid = { $device } es parte de un RAID de Linux: se captura entero, 
 warn-packed-zfs = { $device } es de ZFS: se captura entero, también el espacio libre, y solo sirve con todas las demás partes de su grupo. Para lo que contiene: zfs send
 warn-replaces = { $image } ya existe: va a la papelera.
 warn-not-cached = { $device } tiene la imagen entera; solo la caché ha quedado sin poner al día.
+warn-hurt-here = { $image } se encontró dañada en la caché. Lo que está mal se pidió a la fuente; el próximo «azud deploy» o «azud cache update» la arregla.
 warn-waiting = { $host } no responde; se le pregunta otra vez durante { $seconds } segundos como mucho. Ctrl-C acaba la espera.
 warn-nobody-answers = Ninguna de las fuentes responde; se les pregunta otra vez durante { $seconds } segundos como mucho (AZUD_PATIENCE lo indica). Ctrl-C acaba la espera.
 warn-index-in-making = { $host } lee la imagen entera una vez para hacer su índice, lo que puede tardar. Se le espera; Ctrl-C acaba la espera.

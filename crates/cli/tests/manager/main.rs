@@ -9,6 +9,7 @@ mod faults;
 mod foreign;
 mod full;
 mod greedy;
+mod halves;
 mod hostile;
 mod kills;
 #[path = "../kit/mod.rs"]

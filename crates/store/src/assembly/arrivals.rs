@@ -8,17 +8,18 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 
 use azud_core::assembly::Layout;
 use azud_core::bitmap::Bitmap;
-use azud_core::io::ReadAt;
+
+use crate::error::{At, Result as StoreResult};
+use crate::stored::Stored;
 
 /// Nothing more will come.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("the image is not received any further")]
 pub struct NotComing;
 
-/// The image as it is to be. Who reads it waits for what is not here yet; what is read was verified when it was
-/// written, and whoever reads verifies it once more.
+/// Which pieces of the image that is to be are here. Who wants one that is not waits for it.
 #[derive(Debug)]
-pub struct Arrivals {
+pub(super) struct Arrivals {
     wanted: Layout,
     state: Mutex<State>,
     changed: Condvar,
@@ -28,7 +29,28 @@ pub struct Arrivals {
 struct State {
     file: Option<Arc<File>>,
     there: Bitmap,
+    /// What lay here before the work began.
+    before: Bitmap,
+    /// The image, where all of it did.
+    stored: Option<Arc<Stored>>,
     ended: bool,
+}
+
+/// Pieces that are here.
+#[derive(Debug)]
+pub(super) struct Came {
+    file: Arc<File>,
+    pub(super) pieces: Range<usize>,
+    /// Whether all of them were verified when they were written just now.
+    pub(super) is_new: bool,
+    /// The image that they lie in, if that was here before.
+    pub(super) stored: Option<Arc<Stored>>,
+}
+
+impl Came {
+    pub(super) fn read(&self, buf: &mut [u8], offset: u64) -> io::Result<()> {
+        self.file.read_exact_at(buf, offset)
+    }
 }
 
 impl Arrivals {
@@ -38,24 +60,40 @@ impl Arrivals {
             state: Mutex::new(State {
                 file: None,
                 there: Bitmap::new(wanted.pieces().len() as u64),
+                before: Bitmap::new(wanted.pieces().len() as u64),
+                stored: None,
                 ended: false,
             }),
             changed: Condvar::new(),
         }
     }
 
-    /// The file is there, and of it these pieces.
-    pub(super) fn begin(&self, file: File, there: &Bitmap) {
-        let mut state = self.lock();
-        state.file = Some(Arc::new(file));
-        state.there = there.clone();
-        drop(state);
-        self.changed.notify_all();
+    /// The pieces of the image.
+    pub(super) fn wanted(&self) -> &Layout {
+        &self.wanted
     }
 
-    /// The whole image is in a file.
-    pub(super) fn whole(&self, file: File) {
-        self.begin(file, &Bitmap::full(self.wanted.pieces().len() as u64));
+    /// The file is there, and of it these pieces.
+    pub(super) fn begin(&self, file: File, there: &Bitmap) {
+        self.set((file, None), there);
+    }
+
+    /// The whole image is here.
+    pub(super) fn whole(&self, stored: Stored) -> StoreResult<()> {
+        let file = stored.file().try_clone().at("open", stored.path())?;
+        let all = Bitmap::full(self.wanted.pieces().len() as u64);
+        self.set((file, Some(Arc::new(stored))), &all);
+        Ok(())
+    }
+
+    fn set(&self, (file, stored): (File, Option<Arc<Stored>>), there: &Bitmap) {
+        let mut state = self.lock();
+        state.file = Some(Arc::new(file));
+        state.stored = stored;
+        state.there = there.clone();
+        state.before = there.clone();
+        drop(state);
+        self.changed.notify_all();
     }
 
     pub(super) fn place(&self, pieces: Range<usize>) {
@@ -69,7 +107,8 @@ impl Arrivals {
 
     /// Nobody reads any more.
     pub(super) fn close(&self) {
-        self.lock().file = None;
+        let mut state = self.lock();
+        (state.file, state.stored) = (None, None);
     }
 
     /// Whoever waits need not wait any longer.
@@ -80,13 +119,30 @@ impl Arrivals {
 
     /// Waits for pieces; the file that holds them.
     pub(super) fn wait(&self, pieces: Range<usize>) -> Result<Arc<File>, NotComing> {
+        self.wait_until(pieces).map(|came| came.file)
+    }
+
+    /// Waits for the pieces in which these bytes lie.
+    pub(super) fn wait_for(&self, offset: u64, len: usize) -> Result<Came, NotComing> {
+        let (pieces, end) = (self.wanted.pieces(), offset + len as u64);
+        let first = pieces.partition_point(|piece| piece.end() <= offset);
+        let last = pieces.partition_point(|piece| piece.offset < end);
+        self.wait_until(first..last)
+    }
+
+    fn wait_until(&self, pieces: Range<usize>) -> Result<Came, NotComing> {
         let mut state = self.lock();
         loop {
-            let is_there = |piece: usize| state.there.get(piece as u64);
+            let all = |of: &Bitmap| pieces.clone().all(|piece| of.get(piece as u64));
             if let Some(file) = &state.file
-                && pieces.clone().all(is_there)
+                && all(&state.there)
             {
-                return Ok(Arc::clone(file));
+                return Ok(Came {
+                    file: Arc::clone(file),
+                    is_new: !pieces.clone().any(|piece| state.before.get(piece as u64)),
+                    stored: state.stored.clone(),
+                    pieces,
+                });
             }
             if state.ended {
                 return Err(NotComing);
@@ -100,31 +156,6 @@ impl Arrivals {
 
     fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-impl ReadAt for Arrivals {
-    fn len(&self) -> u64 {
-        self.wanted.size()
-    }
-
-    fn read_exact_at(&self, buf: &mut [u8], offset: u64) -> io::Result<()> {
-        let end = offset.checked_add(buf.len() as u64);
-        let end = end.filter(|end| *end <= self.wanted.size());
-        let end = end.ok_or(io::ErrorKind::UnexpectedEof)?;
-        let (pieces, ending_at) = (self.wanted.pieces(), self.wanted.ending_offset());
-        let len = usize::try_from(ending_at.saturating_sub(offset).min(end - offset));
-        let (from_file, from_ending) = buf.split_at_mut(len.map_err(io::Error::other)?);
-        if !from_file.is_empty() {
-            let first = pieces.partition_point(|piece| piece.end() <= offset);
-            let last = pieces.partition_point(|piece| piece.offset < end);
-            let file = self.wait(first..last).map_err(io::Error::other)?;
-            file.read_exact_at(from_file, offset)?;
-        }
-        let at = usize::try_from(offset.saturating_sub(ending_at)).map_err(io::Error::other)?;
-        let ending = self.wanted.ending().get(at..at + from_ending.len());
-        from_ending.copy_from_slice(ending.ok_or(io::ErrorKind::UnexpectedEof)?);
-        Ok(())
     }
 }
 

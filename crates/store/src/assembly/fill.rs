@@ -200,18 +200,8 @@ impl Filler<'_> {
         self.file.write_all_at(bytes, offset).at("write", self.path)
     }
 
-    /// Reads from the source, again where that may help.
     fn fetch(&self, offset: u64, buf: &mut [u8]) -> Result<()> {
-        let mut pause = PAUSE;
-        for _ in 1..TRIES {
-            match self.source.read(offset, buf) {
-                Err(SourceError::Temporary(_)) => thread::sleep(pause),
-                other => return other.map_err(|error| failed(self.source, error)),
-            }
-            pause *= 2;
-        }
-        let last = self.source.read(offset, buf);
-        last.map_err(|error| failed(self.source, error))
+        fetch(self.source, offset, buf).map_err(|error| failed(self.source, error))
     }
 
     /// A piece from the source must be right, if need be at the second try.
@@ -232,6 +222,23 @@ impl Filler<'_> {
             Err(error) => Err(failed(self.source, error)),
         }
     }
+}
+
+/// Reads from the source, again where that may help.
+pub(super) fn fetch(
+    source: &dyn Source,
+    offset: u64,
+    buf: &mut [u8],
+) -> std::result::Result<(), SourceError> {
+    let mut pause = PAUSE;
+    for _ in 1..TRIES {
+        match source.read(offset, buf) {
+            Err(SourceError::Temporary(_)) => thread::sleep(pause),
+            other => return other,
+        }
+        pause *= 2;
+    }
+    source.read(offset, buf)
 }
 
 fn within(run: &Run, piece: &Piece) -> Range<usize> {

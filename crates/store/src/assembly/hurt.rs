@@ -50,9 +50,14 @@ impl Hurts {
 
     /// The bytes at a place of an image here are not what its own index says.
     pub(super) fn note(&self, stored: &Stored, offset: u64) {
-        let (Some(number), Ok(stamp)) = (number_at(stored, offset), stored.stamp()) else {
-            return;
-        };
+        if let Some(number) = number_at(stored, offset) {
+            self.note_piece(stored, number);
+        }
+    }
+
+    /// A piece of an image here, which is all of itself, is not what its own index says.
+    pub(super) fn note_piece(&self, stored: &Stored, number: u64) {
+        let Ok(stamp) = stored.stamp() else { return };
         let path = stored.path().to_owned();
         let mut here = self.here.lock().unwrap_or_else(PoisonError::into_inner);
         let hurt = here.entry(path.clone()).or_insert(Hurt {

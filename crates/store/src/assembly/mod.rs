@@ -14,6 +14,7 @@ mod inbox;
 mod local;
 mod look;
 mod moving;
+mod reader;
 mod remains;
 mod report;
 mod several;
@@ -27,21 +28,25 @@ use azud_core::assembly::{Layout, RECORD_BYTES, Source};
 use azud_core::name::ImageFile;
 use azud_core::progress::Progress;
 
-use crate::error::{At, Result};
-use crate::publish::{Staging, accompany};
+use crate::durable;
+use crate::error::Result;
+use crate::publish::Staging;
+use crate::side::Carried;
 use crate::stage;
 use crate::stored::Stored;
-use arrivals::Ending;
+use arrivals::{Arrivals, Ending};
+use local::Local;
 use look::{Asked, View};
 
 pub(crate) use state::State;
 pub(crate) use union::Moved;
 
 pub use around::Around;
-pub use arrivals::{Arrivals, NotComing};
+pub use arrivals::NotComing;
 pub use hurt::{Hurt, Hurts};
 pub use inbox::{Inbox, Incoming};
 pub use local::{FileSource, INDEX, identity, known_layout};
+pub use reader::Reader;
 pub use remains::{clear as clear_remains, of as remains};
 pub use report::{Facts, Moving, Prospect, Report, Way};
 pub use several::{Given, Several};
@@ -157,8 +162,12 @@ impl<'a> Assembly<'a> {
     }
 
     /// The image as it arrives, for whoever reads it meanwhile. When the work ends, nobody waits any more.
-    pub fn arrivals(&self) -> Arc<Arrivals> {
-        Arc::clone(&self.arrivals)
+    pub fn reader(&self) -> Reader<'a> {
+        Reader {
+            arrivals: Arc::clone(&self.arrivals),
+            hurts: Arc::clone(&self.hurts),
+            source: self.source,
+        }
     }
 
     /// The damage that is found in images while they are read.
@@ -166,15 +175,20 @@ impl<'a> Assembly<'a> {
         Arc::clone(&self.hurts)
     }
 
-    /// The image is here already: what was begun for it, or for another one, goes.
-    fn nothing(&self, prospect: &Prospect, facts: &Facts) -> Result<Report> {
-        remains::settle(self.image, (&self.wanted, self.step), facts.now)?;
-        let path = self.image.path();
-        let stored = Stored::open(&path)?;
-        self.arrivals
-            .whole(stored.file().try_clone().at("open", &path)?);
-        accompany(self.image, &facts.carried, facts.now)?;
-        Ok(Report::nothing(prospect))
+    /// The image, if it was found to be here already and still is, and nothing has to be put beside it.
+    fn here(&self, facts: &Facts) -> Option<Stored> {
+        let planned = self.prospect.way == Way::Nothing && !is_half_moved(self.image);
+        let is_beside = |one: &Carried| one.is_beside(self.image);
+        if !planned || !facts.carried.iter().all(is_beside) {
+            return None;
+        }
+        let local = Local::open(&self.image.path())?;
+        (local.layout.identity() == self.wanted.identity()).then_some(local.stored)
+    }
+
+    fn nothing(&self, stored: Stored) -> Result<Report> {
+        self.arrivals.whole(stored)?;
+        Ok(Report::nothing(&self.prospect))
     }
 
     /// Does it. When this fails, the old image can be restored as before, and the next run goes on.
@@ -184,12 +198,26 @@ impl<'a> Assembly<'a> {
     /// [`crate::StoreError::BadPiece`]; what the system says.
     pub fn run(self, facts: &Facts, progress: &dyn Progress) -> Result<Report> {
         let _ending = Ending(&self.arrivals);
-        if self.prospect.way == Way::Nothing {
-            return self.nothing(&self.prospect, facts);
+        // Where nothing is to be done, nothing is locked: perhaps nothing can be.
+        if let Some(stored) = self.here(facts)
+            && !durable::is_dir(&stage::assembly(self.image))
+        {
+            return self.nothing(stored);
         }
+        match self.begin(facts) {
+            Ok(staging) => self.run_in(staging, facts, progress),
+            // What was begun goes another time: the image is here all the same.
+            Err(error) => match self.here(facts) {
+                Some(stored) => self.nothing(stored),
+                None => Err(error),
+            },
+        }
+    }
+
+    fn begin(&self, facts: &Facts) -> Result<Staging> {
         let staging = Staging::resume(self.image, facts.now)?;
         former::settle(&staging, self.image, (&self.wanted, self.step))?;
-        self.run_in(staging, facts, progress)
+        Ok(staging)
     }
 
     /// In a directory that is ready for the wanted image.
@@ -202,8 +230,13 @@ impl<'a> Assembly<'a> {
         })?;
         let prospect = view.prospect(&self.wanted);
         if prospect.way == Way::Nothing {
-            staging.abandon()?;
-            return self.nothing(&prospect, facts);
+            // What is open NFS does not remove.
+            drop(view);
+            let stored = Stored::open(&self.image.path())?;
+            staging.accompany(&facts.carried, facts.now)?;
+            // What was begun for it, or for another one, goes another time where it cannot go now.
+            let _ = staging.abandon();
+            return self.nothing(stored);
         }
         let replaced = view.replaces_itself(&self.wanted);
         let mut work = work::Work::begin(self, &staging, view)?;

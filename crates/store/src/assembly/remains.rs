@@ -2,10 +2,9 @@
 
 use std::time::SystemTime;
 
-use azud_core::assembly::Layout;
 use azud_core::name::ImageFile;
 
-use super::{former, is_half_moved};
+use super::is_half_moved;
 use crate::durable;
 use crate::error::{Result, StoreError};
 use crate::owner;
@@ -38,25 +37,4 @@ pub fn clear(image: &ImageFile, now: SystemTime) -> Result<()> {
         return Err(StoreError::HalfMoved(image.path()));
     }
     staging.abandon()
-}
-
-/// Clears it away where the wanted image is here: what had moved out of it goes back before. An image that is whole is
-/// here all the same where that cannot be done now.
-pub(super) fn settle(
-    image: &ImageFile,
-    (wanted, step): (&Layout, u64),
-    now: SystemTime,
-) -> Result<()> {
-    if !durable::is_dir(&assembly(image)) {
-        return Ok(());
-    }
-    let is_whole = !is_half_moved(image);
-    let done = Staging::resume(image, now).and_then(|staging| {
-        former::settle(&staging, image, (wanted, step))?;
-        staging.abandon()
-    });
-    match done {
-        Err(_) if is_whole => Ok(()),
-        other => other,
-    }
 }

@@ -106,16 +106,30 @@ impl<'a> Several<'a> {
     }
 
     /// Asks one after the other. What all of them have wrong is given as it is, and told by `false`. Who does not answer
-    /// now may have it right.
-    fn round(&self, offset: u64, buf: &mut [u8]) -> Result<bool, SourceError> {
-        let mut tried = Vec::new();
+    /// now may have it right: until nobody is left who may, the `liars` of earlier rounds are not asked again, since one
+    /// bad sector is one lie.
+    fn round(
+        &self,
+        (offset, buf): (u64, &mut [u8]),
+        liars: &mut Vec<usize>,
+    ) -> Result<bool, SourceError> {
+        let mut tried = liars.clone();
         let (mut last, mut silent) = (None, None);
         loop {
             let asked = self.roster().ask(&tried, self.begun.elapsed());
             let Some(number) = asked else {
-                // Others may have put out whoever was left, meanwhile.
-                let nobody = || Err(self.nobody());
-                return silent.map_or_else(|| last.unwrap_or_else(nobody), Err);
+                match silent.map_or(last, |error| Some(Err(error))) {
+                    Some(done) => return done,
+                    // Others may have put out whoever was left, meanwhile.
+                    None if liars.is_empty() => return Err(self.nobody()),
+                    None => {
+                        liars.clear();
+                        tried.clear();
+                        last = None;
+                        silent = None;
+                        continue;
+                    }
+                }
             };
             let given = self.sources[number].read(offset, buf);
             let answer = match &given {
@@ -134,14 +148,18 @@ impl<'a> Several<'a> {
                 (Answer::Failed, Err(error)) => silent = Some(error),
                 (_, given) => last = Some(given.map(|()| false)),
             }
+            if answer == Answer::Lied {
+                liars.push(number);
+            }
             tried.push(number);
         }
     }
 
     /// Rounds, until somebody answers or it was waited for long enough.
     fn fetch(&self, offset: u64, buf: &mut [u8]) -> Result<bool, SourceError> {
+        let mut liars = Vec::new();
         loop {
-            let error = match self.round(offset, buf) {
+            let error = match self.round((offset, &mut *buf), &mut liars) {
                 Err(error) if !self.roster().is_empty() => error,
                 done => return done,
             };

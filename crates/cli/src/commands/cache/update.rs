@@ -51,12 +51,7 @@ impl Args {
         let (from, to, inside) = self.ends(context, image)?;
         let sought = self.sought(inside.as_ref(), to.image.name());
         let others = sought.of_each(context, self.from.get(1..).unwrap_or_default());
-        let from = if others.is_empty() {
-            from
-        } else {
-            from.hurried()
-        };
-        let shared = Shared::of(context, &from, others)?;
+        let (from, shared) = Shared::of(context, from, others)?;
         let layout = shared.as_ref().map(Shared::layout);
         let trusted = trust::origin(context, &named, (&from, layout))?;
         let native = match &shared {

@@ -12,7 +12,7 @@ use azud_store::assembly::{Assembly, Facts, Report};
 
 use super::Job;
 use super::shown::Done;
-use crate::cached::InUse;
+use crate::cached::{InUse, is_known_damaged};
 use crate::commands::Context;
 use crate::commands::image::restore::finished;
 use crate::confirm::Step;
@@ -20,7 +20,7 @@ use crate::failure::Failure;
 use crate::interrupt;
 use crate::place::Located;
 use crate::plan::Plan;
-use crate::receive::{Prepared, Receiving};
+use crate::receive::{Prepared, Received, Receiving};
 use crate::trust::Trusted;
 
 /// Brings the cache up to date and restores from what arrives there.
@@ -55,39 +55,54 @@ fn both(
     target: Target,
 ) -> Result<(), Failure> {
     let context = job.context;
-    let mut restored = None;
+    // Told only where the work ends before it begins.
+    let mut done = Err(Failure::new(Code::Interrupted, ""));
     let received = receiving.carry_out(context, prepared, |assembly, facts| {
-        let (report, done) = one_pass(job, assembly, facts, &target);
-        // Whoever failed first says why; the other was only told to stop.
-        match (report, done) {
-            (Err(report), Err(done)) if report.code == Code::Interrupted => Err(done),
-            (report, done) => {
-                restored = done.ok();
-                report
-            }
-        }
+        let report;
+        (report, done) = one_pass(job, assembly, facts, &target);
+        report
     });
-    let restored = match (&received, restored) {
-        (Ok(_), None) => Err(Failure::new(Code::Interrupted, "")),
-        (Err(_), Some(restored)) => {
-            let values = [("device", job.device.display().to_string().into())];
-            let text = context.catalog.fmt("warn-not-cached", &values);
-            context.output.warn(&context.catalog, &text);
-            Ok(restored)
-        }
-        (Err(failure), None) => Err(failure.clone()),
-        (Ok(_), Some(restored)) => Ok(restored),
-    };
+    let image = receiving.to.image.path();
+    // It was sound as far as was known, or its damage would have been fetched.
+    if received.as_ref().is_ok_and(Received::was_there) && is_known_damaged(&image) {
+        let values = [("image", image.display().to_string().into())];
+        let text = context.catalog.fmt("warn-hurt-here", &values);
+        context.output.warn(&context.catalog, &text);
+    }
+    if let (Err(_), Ok(_)) = (&received, &done) {
+        let values = [("device", job.device.display().to_string().into())];
+        let text = context.catalog.fmt("warn-not-cached", &values);
+        context.output.warn(&context.catalog, &text);
+    }
+    let restored = of_target(received.as_ref().err(), done);
     let (target, restored) = finished(context, target, restored)?;
-    let used = InUse::begin(context, Some(&receiving.to.image.path()));
+    let used = InUse::begin(context, Some(&image));
     let identity = job.image.identity();
     used.restored(context, Some(identity), target.facts(), &job.device);
-    let received = received?;
+    let received = received.map_err(|failure| Failure {
+        result: Some(Box::new(job.told(&Done {
+            restored: &restored,
+            received: None,
+        }))),
+        ..failure
+    })?;
     job.show(&Done {
         restored: &restored,
         received: Some((&receiving.to.image, &received)),
     });
     Ok(())
+}
+
+/// What came of the target. Where both halves failed, the one that failed first says why; the other was only told to
+/// stop.
+fn of_target(
+    received: Option<&Failure>,
+    done: Result<Restored, Failure>,
+) -> Result<Restored, Failure> {
+    match (done, received) {
+        (Err(_), Some(failure)) if failure.code != Code::Interrupted => Err(failure.clone()),
+        (done, _) => done,
+    }
 }
 
 /// Receives in a thread of its own, and restores what arrives.
@@ -97,7 +112,7 @@ fn one_pass(
     facts: &Facts,
     target: &Target,
 ) -> (Result<Report, Failure>, Result<Restored, Failure>) {
-    let arrivals = assembly.arrivals();
+    let reader = assembly.reader();
     let stop = AtomicBool::new(false);
     let progress = job.context.progress();
     thread::scope(|scope| {
@@ -105,7 +120,7 @@ fn one_pass(
         let receiver = scope.spawn(move || assembly.run(facts, &aside));
         let done = job.options(target, Distance::Near).and_then(|options| {
             let native = &job.image.native;
-            Ok(restore(native, &*arrivals, target, &options, &progress)?)
+            Ok(restore(native, &reader, target, &options, &progress)?)
         });
         if done.is_err() {
             stop.store(true, Ordering::Relaxed);
@@ -139,4 +154,31 @@ fn or_without(context: &Context, failure: Failure) -> Failure {
     let hint = hint.unwrap_or_else(|| context.catalog.hint(failure.code));
     let other = context.catalog.text("deploy-without-cache");
     failure.with_hint(format!("{hint}\n{other}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use azud_core::code::Code;
+    use azud_image::restore::Restored;
+
+    use super::of_target;
+    use crate::failure::Failure;
+
+    #[test]
+    fn whoever_failed_first_says_why() {
+        let failed = |code| Failure::new(code, "");
+        let told = |received: Option<Code>, done: Option<Code>| {
+            let done = done.map_or(Ok(Restored::default()), |code| Err(failed(code)));
+            let received = received.map(failed);
+            of_target(received.as_ref(), done).map_err(|failure| failure.code)
+        };
+        let (disk, cache, stopped) = (Code::Io, Code::NoSpace, Code::Interrupted);
+        assert_eq!(told(None, Some(disk)), Err(disk));
+        assert_eq!(told(Some(stopped), Some(disk)), Err(disk));
+        assert_eq!(told(Some(cache), Some(disk)), Err(cache));
+        assert_eq!(told(Some(stopped), Some(stopped)), Err(stopped));
+        for received in [None, Some(cache)] {
+            assert_eq!(told(received, None), Ok(Restored::default()));
+        }
+    }
 }

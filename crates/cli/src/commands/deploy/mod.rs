@@ -125,12 +125,7 @@ impl Args {
             return Ok((Restorable { origin, native }, None));
         }
         let others = self.others(context, &origin)?;
-        let origin = if others.is_empty() {
-            origin
-        } else {
-            origin.hurried()
-        };
-        let shared = Shared::of(context, &origin, others)?;
+        let (origin, shared) = Shared::of(context, origin, others)?;
         let native = match (native, &shared) {
             (Err(failure), Some(shared)) => shared.instead(context, (&origin, failure))?,
             (native, _) => native?,

@@ -2,7 +2,7 @@
 
 use azud_core::name::ImageFile;
 use azud_image::restore::Restored;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::Job;
 use crate::human;
@@ -24,25 +24,8 @@ impl Job<'_> {
         let report = received.map(|(_, received)| &received.report);
         let cached = received.map(|(image, _)| image.path());
         let from_source = report.map_or(restored.fetched, |report| report.source);
-        let value = json!({
-            "action": "deploy",
-            "source": self.source().name(),
-            "identity": self.image.identity().to_string(),
-            "target": self.device,
-            "image": cached,
-            "way": report.map(|report| word(report.way)),
-            "resumed": report.map(|report| report.resumed),
-            "from_here": report.map(|report| report.local),
-            "from_source": from_source,
-            "sources": given_json(self.among),
-            "received": self.received(),
-            "evicted": received.map(|(_, received)| received.gone()),
-            "content": restored.content,
-            "written": restored.written,
-            "kept": restored.kept,
-            "read_back": self.args.read_back,
-            "seconds": time.as_secs_f64(),
-        });
+        let mut value = self.told(done);
+        value["from_source"] = from_source.into();
         context.output.result(&value, || {
             let label = |key: &str| context.catalog.text(&format!("label-{key}"));
             let mut rows = vec![(label("target"), self.device.display().to_string())];
@@ -62,5 +45,29 @@ impl Job<'_> {
             let done = context.catalog.text("result-deploy");
             format!("{done}\n{}", table::rows(&rows))
         });
+    }
+
+    /// The same for programs, but for what the source gave, which is not known where the cache failed.
+    pub(super) fn told(&self, done: &Done<'_>) -> Value {
+        let Done { restored, received } = done;
+        let report = received.map(|(_, received)| &received.report);
+        json!({
+            "action": "deploy",
+            "source": self.source().name(),
+            "identity": self.image.identity().to_string(),
+            "target": self.device,
+            "image": received.map(|(image, _)| image.path()),
+            "way": report.map(|report| word(report.way)),
+            "resumed": report.map(|report| report.resumed),
+            "from_here": report.map(|report| report.local),
+            "sources": given_json(self.among),
+            "received": self.received(),
+            "evicted": received.map(|(_, received)| received.gone()),
+            "content": restored.content,
+            "written": restored.written,
+            "kept": restored.kept,
+            "read_back": self.args.read_back,
+            "seconds": self.begun.elapsed().as_secs_f64(),
+        })
     }
 }

@@ -99,12 +99,7 @@ impl Args {
                 }
             }
         }
-        self.show(context, &tally, begun);
-        tally
-            .failed
-            .into_iter()
-            .next()
-            .map_or(Ok(()), |(_, failure)| Err(failure))
+        self.show(context, &tally, begun)
     }
 
     fn items(&self, context: &Context) -> Result<Vec<Item>, Failure> {
@@ -165,7 +160,8 @@ impl Args {
         }
     }
 
-    fn show(&self, context: &Context, tally: &Tally, begun: Instant) {
+    /// Says what was done; the first failure is that of all.
+    fn show(&self, context: &Context, tally: &Tally, begun: Instant) -> Result<(), Failure> {
         let time = begun.elapsed();
         let failed: Vec<Json> = tally
             .failed
@@ -182,7 +178,7 @@ impl Args {
             "failed": failed,
             "seconds": time.as_secs_f64(),
         });
-        context.output.result(&value, || {
+        let human = || {
             let label = |key: &str| context.catalog.text(&format!("label-{key}"));
             let mut rows = vec![
                 (label("brought"), tally.brought.len().to_string()),
@@ -197,7 +193,12 @@ impl Args {
             ]);
             let done = context.catalog.text("result-repo-import");
             format!("{done}\n{}", table::rows(&rows))
-        });
+        };
+        if let Some((_, failure)) = tally.failed.first() {
+            return Err(context.output.partly(failure.clone(), value, human));
+        }
+        context.output.result(&value, human);
+        Ok(())
     }
 }
 

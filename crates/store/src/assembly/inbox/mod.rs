@@ -33,7 +33,7 @@ use super::state::{Journal, State, WANTED};
 use super::{Assembly, Facts, Moving, Report, Way, is_half_moved};
 use crate::durable;
 use crate::error::{At, Result, StoreError};
-use crate::publish::{Staging, accompany};
+use crate::publish::Staging;
 use crate::room::{Room, on_medium};
 use crate::stage;
 
@@ -371,8 +371,7 @@ impl Inbox {
         if prospect.way == Way::Nothing {
             // What arrived is of no more use.
             stage::empty(staging.dir(), &[])?;
-            drop(staging);
-            accompany(&image, &facts.carried, facts.now)?;
+            staging.accompany(&facts.carried, facts.now)?;
             return Ok(Report::nothing(&prospect));
         }
         let assembly = Assembly {

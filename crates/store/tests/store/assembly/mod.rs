@@ -4,5 +4,6 @@ mod crash;
 mod faults;
 mod inbox;
 mod kit;
+mod reader;
 mod several;
 mod ways;

@@ -194,6 +194,50 @@ fn who_does_not_answer_is_waited_for_where_the_others_lie() {
     assert!(liar.wrong > 0 && liar.bytes == 0);
 }
 
+/// A source with one wrong byte in its first piece.
+fn scratched() -> Memory {
+    let mut scratched = Memory::new(new());
+    scratched.bytes[0] ^= 1;
+    scratched
+}
+
+#[test]
+fn a_bad_sector_is_one_lie_however_long_the_others_are_silent() {
+    let (near, late) = (scratched(), Late(Memory::new(new()), AtomicU64::new(4)));
+    let wanted = near.layout().unwrap();
+    let sources: Vec<(&dyn Source, u32)> = vec![(&near, 0), (&late, 1)];
+    let hour = Duration::from_hours(1);
+    let several = Several::of(wanted.clone(), sources, (hour, |_| true));
+    for piece in &wanted.pieces()[..2] {
+        let mut bytes = vec![0; piece.len as usize];
+        several.read(piece.offset, &mut bytes).unwrap();
+        assert_eq!(*blake3::hash(&bytes).as_bytes(), piece.hash);
+    }
+    let [(_, near), (_, late)] = several.given()[..] else {
+        panic!("two sources")
+    };
+    assert_eq!((near.wrong, near.is_out, late.silent), (1, false, 4));
+    let second = u64::from(wanted.pieces()[1].len);
+    assert_eq!(near.bytes, second, "the rest still comes from it");
+}
+
+#[test]
+fn who_lied_is_asked_again_when_nobody_else_is_left() {
+    let (near, late) = (
+        scratched(),
+        Late(broken(|| SourceError::Changed), AtomicU64::new(1)),
+    );
+    let wanted = near.layout().unwrap();
+    let sources: Vec<(&dyn Source, u32)> = vec![(&near, 0), (&late, 1)];
+    let hour = Duration::from_hours(1);
+    let several = Several::of(wanted.clone(), sources, (hour, |_| true));
+    let mut bytes = vec![0; wanted.pieces()[0].len as usize];
+    // It is given as it is: whoever reads sees that it is wrong.
+    several.read(0, &mut bytes).unwrap();
+    assert!(bytes == near.bytes[..bytes.len()]);
+    assert_eq!(several.given()[0].1.wrong, 2);
+}
+
 #[test]
 fn the_waiting_begins_with_the_first_silence() {
     let patience = Duration::from_millis(500);

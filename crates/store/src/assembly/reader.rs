@@ -1,0 +1,89 @@
+//! An image that is being received, read as a file.
+
+use std::io;
+use std::sync::Arc;
+
+use azud_core::assembly::Source;
+use azud_core::io::ReadAt;
+
+use super::arrivals::{Arrivals, Came};
+use super::fill::{fetch, is};
+use super::hurt::Hurts;
+
+/// The image as it is to be. Who reads it waits for what is not here yet. What arrives was verified when it was written;
+/// what lay here before is looked at now: what of it is damaged comes from the source, and is noted. Whoever reads verifies
+/// all of it once more.
+pub struct Reader<'a> {
+    pub(super) arrivals: Arc<Arrivals>,
+    pub(super) hurts: Arc<Hurts>,
+    pub(super) source: &'a dyn Source,
+}
+
+impl std::fmt::Debug for Reader<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_tuple("Reader").field(&self.source.name()).finish()
+    }
+}
+
+impl Reader<'_> {
+    /// Bytes of pieces.
+    fn read(&self, buf: &mut [u8], offset: u64) -> io::Result<()> {
+        let wanted = self.arrivals.wanted();
+        let came = self.arrivals.wait_for(offset, buf.len());
+        let came = came.map_err(io::Error::other)?;
+        let read = came.read(buf, offset);
+        if came.is_new || (read.is_ok() && wanted.fits(offset, buf)) {
+            return read;
+        }
+        // What cannot be read may be readable the next time: nothing is known of it.
+        if read.is_ok() {
+            self.note(&came, buf, offset);
+        }
+        fetch(self.source, offset, buf)?;
+        if !wanted.fits(offset, buf) {
+            fetch(self.source, offset, buf)?;
+        }
+        Ok(())
+    }
+
+    /// Remembers which pieces are damaged.
+    fn note(&self, came: &Came, buf: &[u8], offset: u64) {
+        let Some(stored) = &came.stored else { return };
+        let pieces = self.arrivals.wanted().pieces();
+        let end = offset + buf.len() as u64;
+        for number in came.pieces.clone() {
+            let piece = &pieces[number];
+            let start = piece.offset.checked_sub(offset);
+            let Some(start) = start.filter(|_| piece.end() <= end) else {
+                continue;
+            };
+            let start = usize::try_from(start).expect("within the bytes");
+            if !is(piece, &buf[start..start + piece.len as usize]) {
+                self.hurts.note_piece(stored, number as u64);
+            }
+        }
+    }
+}
+
+impl ReadAt for Reader<'_> {
+    fn len(&self) -> u64 {
+        self.arrivals.wanted().size()
+    }
+
+    fn read_exact_at(&self, buf: &mut [u8], offset: u64) -> io::Result<()> {
+        let wanted = self.arrivals.wanted();
+        let end = offset.checked_add(buf.len() as u64);
+        let end = end.filter(|end| *end <= wanted.size());
+        let end = end.ok_or(io::ErrorKind::UnexpectedEof)?;
+        let ending_at = wanted.ending_offset();
+        let len = usize::try_from(ending_at.saturating_sub(offset).min(end - offset));
+        let (from_file, from_ending) = buf.split_at_mut(len.map_err(io::Error::other)?);
+        if !from_file.is_empty() {
+            self.read(from_file, offset)?;
+        }
+        let at = usize::try_from(offset.saturating_sub(ending_at)).map_err(io::Error::other)?;
+        let ending = wanted.ending().get(at..at + from_ending.len());
+        from_ending.copy_from_slice(ending.ok_or(io::ErrorKind::UnexpectedEof)?);
+        Ok(())
+    }
+}
