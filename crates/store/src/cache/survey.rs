@@ -27,6 +27,10 @@ const MAX_DEPTH: usize = 64;
 
 /// An image in the cache, or a former version of one.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[allow(
+    clippy::struct_excessive_bools,
+    reason = "facts that have nothing to do with each other"
+)]
 pub struct Cached {
     /// Its path from the root.
     pub path: PathBuf,
