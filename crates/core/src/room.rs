@@ -372,9 +372,9 @@ mod tests {
     #[test]
     fn where_all_are_single_who_was_heard_of_lately_stays() {
         let mut room = Room::default();
-        for number in 0..HOSTS {
+        for number in 0..u32::try_from(HOSTS).unwrap() {
             let time = if number == 7 { 1 } else { 2 };
-            let address = std::net::Ipv4Addr::from_bits(number as u32).to_string();
+            let address = std::net::Ipv4Addr::from_bits(number).to_string();
             room.note(report("pc", "deploy"), &address, time).unwrap();
         }
         let mut new = |time| room.note(report("pc", "deploy"), "10.0.0.1", time).is_ok();

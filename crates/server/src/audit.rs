@@ -189,15 +189,16 @@ pub(crate) fn audited(router: Router, audit: Arc<Audit>) -> Router {
 }
 
 async fn note(State(audit): State<Arc<Audit>>, mut request: Request, next: Next) -> Response {
+    let peer = request.extensions().get::<Peer>().cloned();
     let asked = Asked {
         who: None,
-        address: request.extensions().get::<Peer>().map(|peer| peer.address),
+        address: peer.as_ref().map(|peer| peer.address),
         method: request.method().as_str().chars().take(16).collect(),
         path: request.uri().path().chars().take(PATH).collect(),
         status: 0,
         changed: None,
     };
-    let may_change = [Method::POST, Method::DELETE].contains(request.method());
+    let may_change = may_change(&request);
     request.extensions_mut().insert(Asker {
         audit: Arc::clone(&audit),
         asked: asked.clone(),
@@ -210,10 +211,28 @@ async fn note(State(audit): State<Arc<Audit>>, mut request: Request, next: Next)
     if !may_change {
         return work.await;
     }
-    // What is changed is told, and counted, also where nobody waits for the answer any more.
-    match tokio::spawn(work).await {
+    // Who hangs up while he waits for a turn has changed nothing. What is begun then comes to its end, and is told and
+    // counted, whether anybody waits for the answer or not; no peer has more of it than turns.
+    let turn = match &peer {
+        Some(peer) => peer.turn().await,
+        None => None,
+    };
+    let done = tokio::spawn(async move {
+        let _turn = turn;
+        work.await
+    });
+    match done.await {
         Ok(response) => response,
         Err(_) => StatusCode::INTERNAL_SERVER_ERROR.into_response(),
+    }
+}
+
+/// Whether an image may be another afterwards. Uploads tell that by themselves, when they are put together.
+fn may_change(request: &Request) -> bool {
+    match *request.method() {
+        Method::DELETE => true,
+        Method::POST => request.uri().path().starts_with("/v1/images/"),
+        _ => false,
     }
 }
 

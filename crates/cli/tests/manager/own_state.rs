@@ -1,6 +1,7 @@
 //! The manager's own state: what others can read or replace is refused, and so is half an authority.
 
 use std::fs;
+use std::net::TcpListener;
 use std::os::unix::fs::PermissionsExt;
 
 use anyhow::{Context, Result, ensure};
@@ -14,14 +15,11 @@ fn a_state_that_others_can_read_or_replace_is_refused() -> Result<()> {
     drop(room.serve()?);
     room.done(&["token", "code"])?;
     let images = room.images();
+    // What is not refused cannot listen, and nobody waits for its end.
+    let taken = TcpListener::bind("127.0.0.1:0")?;
+    let at = taken.local_addr()?.to_string();
     let lines: [&[&str]; 3] = [
-        &[
-            "serve",
-            "--images",
-            text(&images),
-            "--listen",
-            "127.0.0.1:0",
-        ],
+        &["serve", "--images", text(&images), "--listen", &at],
         &["token", "create"],
         &["token", "code"],
     ];
@@ -55,13 +53,9 @@ fn half_an_authority_is_no_new_one() -> Result<()> {
     let (key, kept) = (room.state().join("ca.key"), room.dir().join("ca.key"));
     fs::rename(&key, &kept)?;
     let images = room.images();
-    let serve = [
-        "serve",
-        "--images",
-        text(&images),
-        "--listen",
-        "127.0.0.1:0",
-    ];
+    let taken = TcpListener::bind("127.0.0.1:0")?;
+    let at = taken.local_addr()?.to_string();
+    let serve = ["serve", "--images", text(&images), "--listen", &at];
     let said = room.run(&serve)?;
     refusal(&said, "server/bad-certificate")?;
     let message = said.last()["error"]["message"].as_str();
