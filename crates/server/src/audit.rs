@@ -90,7 +90,7 @@ impl Asked {
         let mut kind = self.clone();
         if self.status >= 400 {
             kind.path.clear();
-            kind.method = known_method(&self.method).to_owned();
+            known_method(&self.method).clone_into(&mut kind.method);
             kind.address = self.address.map(peer);
         }
         kind
