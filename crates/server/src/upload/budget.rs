@@ -67,8 +67,10 @@ impl Share {
 
     /// Bytes that it was held for.
     pub(super) fn with(self, bytes: Vec<u8>) -> Bytes {
-        let _share = self;
-        Bytes::from_owner(Charged { bytes, _share })
+        Bytes::from_owner(Charged {
+            bytes,
+            _share: self,
+        })
     }
 }
 

@@ -27,7 +27,7 @@ struct Taking {
 /// What comes behind a record.
 #[derive(Debug)]
 enum Coming {
-    New(Incoming),
+    New(Box<Incoming>),
     /// So many bytes that are here already.
     Known(u64),
 }
@@ -109,7 +109,8 @@ fn begin(inbox: &Inbox, record: &[u8; RECORD_LEN]) -> Result<Coming, Problem> {
         Problem::new(StatusCode::BAD_REQUEST, Code::BadUpload, error.to_string())
     })?;
     let begun = inbox.begin(piece).map_err(refused)?;
-    Ok(begun.map_or(Coming::Known(piece.len.into()), Coming::New))
+    let new = |incoming| Coming::New(Box::new(incoming));
+    Ok(begun.map_or(Coming::Known(piece.len.into()), new))
 }
 
 /// What the store says of a piece.
