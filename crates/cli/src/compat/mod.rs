@@ -63,14 +63,14 @@ type Done = Result<Status, Refusal>;
 #[derive(Debug)]
 struct Refusal {
     status: Option<Status>,
-    failure: Failure,
+    failure: Box<Failure>,
 }
 
 impl Refusal {
     fn told(status: Status, failure: Failure) -> Self {
         Self {
             status: Some(status),
-            failure,
+            failure: Box::new(failure),
         }
     }
 }
@@ -79,7 +79,7 @@ impl From<Failure> for Refusal {
     fn from(failure: Failure) -> Self {
         Self {
             status: None,
-            failure,
+            failure: Box::new(failure),
         }
     }
 }
@@ -171,7 +171,7 @@ fn help(name: &Name, call: &Call) {
 /// Says what is wrong, with the right order of arguments if that is it.
 fn tell(name: &Name, call: &Call, refusal: Refusal) -> Status {
     let Refusal { status, failure } = refusal;
-    let failure = interrupt::told(failure);
+    let failure = interrupt::told(*failure);
     call.context.teller.end(Some(&failure));
     let known = |status: &Status| name.statuses.contains(status);
     let status = status
