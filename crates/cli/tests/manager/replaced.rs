@@ -271,7 +271,9 @@ fn a_former_version_has_the_bounds_of_its_image() -> Result<()> {
         (&any, "aula%2Fwin.img/minisig", aula, 200),
         (&any, "aula%2Fwin.img", exams, 404),
         (&any, "aula%2Fwin.img", "*", 404),
-        (&any, "aula%2Fwin.img/index", aula, 404),
+        (&any, "aula%2Fwin.img/index", aula, 200),
+        (&any, "aula%2Fwin.img/index", exams, 404),
+        (&bound, "exams%2Fwin.img/index", exams, 404),
     ] {
         let told = asked(&room, &manager, (token, path, tag))?;
         ensure!(told == status, "{path} {tag}: {told}");
