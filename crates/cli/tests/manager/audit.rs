@@ -14,27 +14,32 @@ use crate::{MIB, image, noise};
 
 /// How long anything may take that takes a moment.
 const PATIENCE: Duration = Duration::from_mins(1);
+const MOMENT: Duration = Duration::from_millis(20);
 
-/// Image and change of the lines that tell of one, once there are so many.
+/// Image and change of the lines that tell of one.
+fn told(room: &Room) -> Result<Vec<(String, String)>> {
+    let log = fs::read_to_string(room.state().join("audit.log")).unwrap_or_default();
+    let lines = log
+        .split_inclusive('\n')
+        .filter(|line| line.ends_with('\n'));
+    let lines: Vec<Value> = lines.map(serde_json::from_str).collect::<Result<_, _>>()?;
+    let word = |line: &Value, key: &str| Some(line[key].as_str()?.to_owned());
+    let by_somebody = lines.iter().filter(|line| line["who"].is_string());
+    Ok(by_somebody
+        .filter_map(|line| Some((word(line, "image")?, word(line, "change")?)))
+        .collect())
+}
+
+/// The same, once there are so many.
 fn changes(room: &Room, count: usize) -> Result<Vec<(String, String)>> {
     let begun = Instant::now();
     loop {
-        let log = fs::read_to_string(room.state().join("audit.log")).unwrap_or_default();
-        let lines = log
-            .split_inclusive('\n')
-            .filter(|line| line.ends_with('\n'));
-        let lines: Vec<Value> = lines.map(serde_json::from_str).collect::<Result<_, _>>()?;
-        let word = |line: &Value, key: &str| Some(line[key].as_str()?.to_owned());
-        let told: Vec<_> = lines
-            .iter()
-            .filter(|line| line["who"].is_string())
-            .filter_map(|line| Some((word(line, "image")?, word(line, "change")?)))
-            .collect();
+        let told = told(room)?;
         if told.len() >= count {
             return Ok(told);
         }
-        ensure!(begun.elapsed() < PATIENCE, "{count} changes, but {log}");
-        sleep(Duration::from_millis(20));
+        ensure!(begun.elapsed() < PATIENCE, "{count} changes, but {told:?}");
+        sleep(MOMENT);
     }
 }
 
@@ -55,37 +60,44 @@ fn whoever_hangs_up_is_told_of_all_the_same() -> Result<()> {
     for name in &names {
         fs::write(room.images().join(name), name)?;
     }
-    for name in &names {
+    let is_there = |name: &String| room.images().join(name).exists();
+    let begun = Instant::now();
+    // Later and later, and the last when it is served: the manager has heard of some when they hang up.
+    for (number, name) in (0..).zip(&names) {
         let mut raw = line.connect()?;
         let head = format!("DELETE /v1/images/{name} HTTP/1.1\r\nHost: og\r\n");
         let token = bearer(&manager.admin);
         raw.say(format!("{head}Authorization: {token}\r\n\r\n").as_bytes())?;
+        sleep(Duration::from_millis(number));
+        while Some(name) == names.last() && is_there(name) && begun.elapsed() < PATIENCE {
+            sleep(MOMENT);
+        }
     }
-    let left = || {
-        names
-            .iter()
-            .filter(|name| room.images().join(name).exists())
+    let removed = || -> Vec<_> {
+        let gone = names.iter().filter(|name| !is_there(name));
+        gone.map(|name| (name.clone(), "removed".to_owned()))
+            .collect()
     };
-    let begun = Instant::now();
-    while left().count() > 0 && begun.elapsed() < Duration::from_secs(5) {
-        sleep(Duration::from_millis(20));
-    }
     // Of some the manager may have heard too late to do anything.
-    let gone = names.len() - left().count();
-    ensure!(gone > 0, "nothing was done at all");
-    let mut told = changes(&room, gone)?;
-    told.sort();
-    let done = names
-        .iter()
-        .filter(|name| !room.images().join(name).exists());
-    let done: Vec<_> = done
-        .map(|name| (name.clone(), "removed".to_owned()))
-        .collect();
-    ensure!(told == done, "{told:?}");
+    let begun = Instant::now();
+    while removed().len() < names.len() && begun.elapsed() < Duration::from_secs(5) {
+        sleep(MOMENT);
+    }
     let removals =
         "azud_requests_total{route=\"/v1/images/{name}\",method=\"DELETE\",status=\"204\"}";
-    ensure!(metric(&line, &manager, removals)? == Some(gone as u64));
-    Ok(())
+    loop {
+        let mut told = told(&room)?;
+        told.sort();
+        let done = removed();
+        let counted = metric(&line, &manager, removals)?;
+        if told == done && counted == Some(done.len() as u64) {
+            ensure!(!done.is_empty(), "nothing was done at all");
+            return Ok(());
+        }
+        // What was begun is still coming to its end.
+        ensure!(begun.elapsed() < PATIENCE, "{counted:?} {told:?} {done:?}");
+        sleep(MOMENT);
+    }
 }
 
 #[test]

@@ -1,24 +1,17 @@
 //! A deployment of which one half fails: the disk while the cache is right, or the cache while the disk is.
 
 use std::fs;
-use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::process::Command;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, OnceLock};
-use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
-use azud_testkit::proxy::{Harm, Proxy};
 
 use crate::kit::{Said, over, program, text};
 use crate::server::{Manager, Room};
-use crate::sources::warned;
+use crate::sources::{absent, warned};
 use crate::{MIB, bytes, image, noise, same};
 
 const NAME: &str = "aula1/win.img";
-/// Longer than one of several is waited for, shorter than one alone is.
-const ABSENCE: Duration = Duration::from_secs(4);
 
 /// A manager, a client that knows it and has a cache, and a disk.
 struct Scene {
@@ -187,21 +180,7 @@ fn a_stick_that_does_not_help_takes_no_patience_away() -> Result<()> {
     let stick = scene.room.dir().join("stick.img");
     image(&scene.room, "stick.img", &noise(316, 2 * MIB))?;
     fs::rename(scene.room.images().join("stick.img"), &stick)?;
-    let address = SocketAddr::new(Ipv4Addr::LOCALHOST.into(), scene.manager.port);
-    let (last, gone) = (Arc::new(AtomicU64::new(u64::MAX)), OnceLock::new());
-    let until = Arc::clone(&last);
-    let proxy = Proxy::of_bytes(address, move |number| {
-        match number.checked_sub(until.load(Ordering::Relaxed)) {
-            None => Harm::None,
-            Some(0..6) => Harm::Cut(3 * MIB as u64),
-            _ if gone.get_or_init(Instant::now).elapsed() < ABSENCE => Harm::Cut(0),
-            _ => Harm::None,
-        }
-    })?;
-    scene
-        .room
-        .know_at(proxy.port(), &scene.manager.pin, "read")?;
-    last.store(proxy.connections(), Ordering::Relaxed);
+    let _way = absent(&scene.room, &scene.manager)?;
     let said = scene.deploy(&["--no-cache", "--from", text(&stick)])?;
     said.done()?;
     ensure!(warned(&said, text(&stick)), "{:?}", said.lines);

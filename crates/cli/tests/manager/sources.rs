@@ -19,6 +19,25 @@ const NAME: &str = "aula1/win.img";
 /// Longer than one of several is waited for before the others are asked, shorter than all of them are.
 const ABSENCE: Duration = Duration::from_secs(5);
 
+/// The way to a manager, which the client takes from now on: after a while it breaks off, and for some time nobody is
+/// there.
+pub(crate) fn absent(room: &Room, manager: &Manager) -> Result<Proxy> {
+    let address = SocketAddr::new(Ipv4Addr::LOCALHOST.into(), manager.port);
+    let (last, gone) = (Arc::new(AtomicU64::new(u64::MAX)), OnceLock::new());
+    let until = Arc::clone(&last);
+    let proxy = Proxy::of_bytes(address, move |number| {
+        match number.checked_sub(until.load(Ordering::Relaxed)) {
+            None => Harm::None,
+            Some(0..6) => Harm::Cut(3 * MIB as u64),
+            _ if gone.get_or_init(Instant::now).elapsed() < ABSENCE => Harm::Cut(0),
+            _ => Harm::None,
+        }
+    })?;
+    room.know_at(proxy.port(), &manager.pin, "read")?;
+    last.store(proxy.connections(), Ordering::Relaxed);
+    Ok(proxy)
+}
+
 /// A client that knows a manager, and has a stick with the same image.
 struct Scene {
     room: Room,
@@ -129,19 +148,7 @@ fn one_wrong_byte_and_one_silence_are_told() -> Result<()> {
     // For a while nobody is there.
     fs::remove_file(&scene.here)?;
     let manager = scene.manager.as_ref().context("a manager")?;
-    let address = SocketAddr::new(Ipv4Addr::LOCALHOST.into(), manager.port);
-    let (last, gone) = (Arc::new(AtomicU64::new(u64::MAX)), OnceLock::new());
-    let until = Arc::clone(&last);
-    let proxy = Proxy::of_bytes(address, move |number| {
-        match number.checked_sub(until.load(Ordering::Relaxed)) {
-            None => Harm::None,
-            Some(0..6) => Harm::Cut(3 * MIB as u64),
-            _ if gone.get_or_init(Instant::now).elapsed() < ABSENCE => Harm::Cut(0),
-            _ => Harm::None,
-        }
-    })?;
-    scene.room.know_at(proxy.port(), &manager.pin, "read")?;
-    last.store(proxy.connections(), Ordering::Relaxed);
+    let _way = absent(&scene.room, manager)?;
     let said = scene.update(&["REPO:aula1/win", "REPO:aula1/win"])?;
     ensure!(warned(&said, "did not answer"), "{:?}", said.lines);
     let all = said.done()?["sources"].as_array().context("sources")?;
