@@ -41,8 +41,9 @@ fn a_plan_names_what_is_deleted_and_nothing_else_goes() -> Result<()> {
             purges["count"] == 2 && purges["bytes"].as_u64() > Some(4 << 20),
             "{purges}"
         );
+        // Both may have been replaced within one second.
         ensure!(
-            purges["oldest"].as_str() < purges["newest"].as_str(),
+            purges["oldest"].as_str() <= purges["newest"].as_str(),
             "{purges}"
         );
         ensure!(slots(&image)? == before, "a dry run deleted something");
