@@ -228,15 +228,18 @@ impl<'a> Work<'a> {
         let done = filler.fill(runs, RECORD_TIME, |event| {
             match event {
                 Event::Placed(pieces, origin) => {
+                    let mut bytes = 0;
                     for number in pieces {
                         let len = assembly.wanted.pieces()[number].len;
                         journal.tracker_mut().place(number, len);
-                        progress.advance(len.into())?;
-                        match origin {
-                            Origin::Source => counts.source += u64::from(len),
-                            Origin::Local { .. } => counts.local += u64::from(len),
-                        }
+                        bytes += u64::from(len);
                     }
+                    match origin {
+                        Origin::Source => counts.source += bytes,
+                        Origin::Local { .. } => counts.local += bytes,
+                    }
+                    // Also where the work is to end now, all of them are there.
+                    progress.advance(bytes)?;
                 }
                 Event::Missing(number) => counts.missing.push(number),
                 Event::Tick => {}

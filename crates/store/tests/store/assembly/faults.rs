@@ -2,15 +2,20 @@
 
 use std::fs;
 use std::io;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use azud_core::assembly::SourceError;
 use azud_core::code::Code;
 use azud_core::name::ImageFile;
+use azud_core::progress::{Interrupted, Phase, Progress};
 use azud_store::StoreError;
 use azud_store::assembly::{Assembly, Moving, Way};
 use azud_store::durable::{Op, set_hook};
 
-use super::kit::{Memory, absent, dir_with_old, frame, new, old, read_all, receive};
+use super::kit::{
+    Memory, absent, dir_with_old, frame, native, new, old, read_all, receive, receive_seen,
+};
+use crate::common::image;
 
 /// Breaks off after a part was fetched and recorded.
 pub(super) fn half_copy(image: &ImageFile) {
@@ -201,4 +206,46 @@ fn a_folder_is_not_made_and_nothing_moves_from_nothing() {
         Way::Copy,
         "nothing is there to move"
     );
+}
+
+/// Stops the work after so many bytes.
+struct Impatient(AtomicU64);
+
+impl Progress for Impatient {
+    fn begin(&self, _: Phase, _: u64) {}
+
+    fn advance(&self, bytes: u64) -> Result<(), Interrupted> {
+        let left = self.0.load(Ordering::Relaxed).saturating_sub(bytes);
+        self.0.store(left, Ordering::Relaxed);
+        if left == 0 {
+            return Err(Interrupted);
+        }
+        Ok(())
+    }
+}
+
+#[test]
+fn nothing_comes_twice_however_often_the_work_is_stopped() {
+    let dir = tempfile::tempdir().unwrap();
+    let image = image(dir.path());
+    let numbers: Vec<u64> = (0..900).collect();
+    let bytes = native(&numbers);
+    let source = Memory::new(bytes.clone());
+    let mut stops = 0;
+    loop {
+        let impatient = Impatient((1 << 20).into());
+        let done = receive_seen(&image, &source, Moving::Never, &impatient);
+        match done {
+            Err(error) if error.code() == Code::Interrupted => stops += 1,
+            done => break drop(done.unwrap()),
+        }
+        assert!(stops < 100, "it gets nowhere");
+        if source.bytes_read() >= bytes.len() as u64 / 2 {
+            break drop(receive(&image, &source, Moving::Never).unwrap());
+        }
+    }
+    assert!(stops > 1);
+    let pieces: u64 = numbers.iter().map(|one| frame(*one).len() as u64).sum();
+    assert_eq!(source.bytes_read(), pieces);
+    assert!(fs::read(image.path()).unwrap() == bytes);
 }

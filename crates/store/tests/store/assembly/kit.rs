@@ -12,7 +12,7 @@ use azud_core::format::container;
 use azud_core::format::index::{Frame, Index};
 use azud_core::io::ReadAt;
 use azud_core::name::ImageFile;
-use azud_core::progress::Silent;
+use azud_core::progress::{Progress, Silent};
 use azud_store::assembly::{Assembly, Facts, Moving, Report};
 use azud_store::{StoreError, Stored};
 
@@ -131,6 +131,16 @@ pub(super) fn receive(
     source: &dyn Source,
     moving: Moving,
 ) -> Result<Report, StoreError> {
+    receive_seen(image, source, moving, &Silent)
+}
+
+/// The same, with somebody who looks on.
+pub(super) fn receive_seen(
+    image: &ImageFile,
+    source: &dyn Source,
+    moving: Moving,
+    progress: &dyn Progress,
+) -> Result<Report, StoreError> {
     let facts = Facts {
         info: None,
         carried: Vec::new(),
@@ -139,7 +149,7 @@ pub(super) fn receive(
     with_locks(|| {
         Assembly::plan(image, source, moving)?
             .step(STEP)
-            .run(&facts, &Silent)
+            .run(&facts, progress)
     })
 }
 
