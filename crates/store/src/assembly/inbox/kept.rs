@@ -116,21 +116,54 @@ pub(super) fn goes_on(dir: &Path, sender: &str) -> bool {
     begun && !sender.is_empty() && before == sender.as_bytes()
 }
 
+/// Takes pieces over from another file, to the same places, as far as these are free; whether there are any. What
+/// cannot be read or written stays where it is, and goes with the other file.
+fn adopt((path, there): (&Path, &mut Vec<Piece>), (other, pieces): (&Path, &[Piece])) -> bool {
+    let into = File::options().write(true).open(path);
+    let (Ok(into), Ok(from)) = (into, File::open(other)) else {
+        return false;
+    };
+    let taken = by_offset(there.clone());
+    let is_free = |piece: &&Piece| {
+        let before = taken.range(..piece.end()).next_back();
+        before.is_none_or(|(_, (before, _))| before.end() <= piece.offset)
+    };
+    let mut buf = Vec::new();
+    let mut moves = |piece: &&Piece| {
+        buf.resize(piece.len as usize, 0);
+        from.read_exact_at(&mut buf, piece.offset).is_ok()
+            && is(piece, &buf)
+            && into.write_all_at(&buf, piece.offset).is_ok()
+    };
+    let before = there.len();
+    let free: Vec<&Piece> = pieces.iter().filter(is_free).collect();
+    there.extend(free.into_iter().take_while(|piece| moves(piece)));
+    there.sort_by_key(|piece| piece.offset);
+    there.len() > before
+}
+
 /// Leaves the directory without an image in the making: what is there serves as a spare, of which there is one.
 pub(super) fn set_aside(staging: &Staging) -> Result<()> {
     let dir = staging.dir();
     let bytes = |pieces: &[Piece]| -> u64 { pieces.iter().map(|one| u64::from(one.len)).sum() };
-    let begun = begun(staging);
-    let spare = logged(&dir.join(SPARE_ARRIVED), &dir.join(SPARE));
+    let mut begun = begun(staging);
+    let mut spare = logged(&dir.join(SPARE_ARRIVED), &dir.join(SPARE));
     let better = bytes(&begun) > bytes(&spare);
+    // Each has what the other lacks: what was there already was not sent again.
     if better {
         let path = staging.path();
+        adopt((&path, &mut begun), (&dir.join(SPARE), &spare));
         let file = File::options().write(true).open(&path).at("open", &path)?;
         // What was reserved is room for the next one.
         let end = begun.last().map_or(0, Piece::end);
         file.set_len(end).at("set the length of", &path)?;
         durable::sync_file(&file, &path)?;
         durable::remove_file(&dir.join(SPARE_ARRIVED))?;
+    } else if adopt((&dir.join(SPARE), &mut spare), (&staging.path(), &begun)) {
+        let path = dir.join(SPARE);
+        let file = File::open(&path).at("open", &path)?;
+        durable::sync_file(&file, &path)?;
+        write_log(&dir.join(SPARE_ARRIVED), spare.iter())?;
     }
     // From here on nothing is known of the file; that the directory is worth keeping, is.
     durable::write(&dir.join(JOURNAL), &[])?;

@@ -258,3 +258,25 @@ fn an_image_has_no_more_pieces_than_its_bytes_admit() {
     drop(begun);
     assert_eq!(inbox.pieces(), 0);
 }
+
+#[test]
+fn what_several_senders_left_is_kept_together() {
+    let place = Place::new();
+    let (bytes, layout) = image(&[1, 2, 3, 4, 5, 6]);
+    let pieces = layout.pieces();
+    // Each sends what those before it did not: more than one of them, or less.
+    for (sender, own) in [("one", 0..2), ("two", 2..3), ("three", 3..5)] {
+        let inbox = place.open(sender);
+        assert_eq!(inbox.left(), pieces[..own.start]);
+        pieces[own]
+            .iter()
+            .for_each(|piece| send(&inbox, &bytes, piece));
+    }
+    let mut inbox = place.open("four");
+    assert_eq!(inbox.left(), pieces[..5]);
+    assert_eq!(inbox.lacking(&layout).unwrap(), [5..6]);
+    send(&inbox, &bytes, &pieces[5]);
+    assert_eq!(inbox.lacking(&layout).unwrap(), []);
+    publish(inbox, &layout);
+    check(&place.image.path(), &bytes);
+}
