@@ -116,17 +116,17 @@ pub(super) fn goes_on(dir: &Path, sender: &str) -> bool {
     begun && !sender.is_empty() && before == sender.as_bytes()
 }
 
-/// Takes pieces over from another file, to the same places, as far as these are free; whether there are any. What
-/// cannot be read or written stays where it is, and goes with the other file.
+/// Takes pieces over from another file, to the same places, as far as these are free; whether there are any. Both lists
+/// are by offset. What cannot be read or written stays where it is, and goes with the other file.
 fn adopt((path, there): (&Path, &mut Vec<Piece>), (other, pieces): (&Path, &[Piece])) -> bool {
     let into = File::options().write(true).open(path);
     let (Ok(into), Ok(from)) = (into, File::open(other)) else {
         return false;
     };
-    let taken = by_offset(there.clone());
     let is_free = |piece: &&Piece| {
-        let before = taken.range(..piece.end()).next_back();
-        before.is_none_or(|(_, (before, _))| before.end() <= piece.offset)
+        let before = there.partition_point(|one| one.offset < piece.end());
+        let before = there[..before].last();
+        before.is_none_or(|before| before.end() <= piece.offset)
     };
     let mut buf = Vec::new();
     let mut moves = |piece: &&Piece| {
@@ -135,11 +135,11 @@ fn adopt((path, there): (&Path, &mut Vec<Piece>), (other, pieces): (&Path, &[Pie
             && is(piece, &buf)
             && into.write_all_at(&buf, piece.offset).is_ok()
     };
-    let before = there.len();
-    let free: Vec<&Piece> = pieces.iter().filter(is_free).collect();
-    there.extend(free.into_iter().take_while(|piece| moves(piece)));
+    let free = pieces.iter().filter(is_free);
+    let moved: Vec<Piece> = free.take_while(|piece| moves(piece)).copied().collect();
+    there.extend(&moved);
     there.sort_by_key(|piece| piece.offset);
-    there.len() > before
+    !moved.is_empty()
 }
 
 /// Leaves the directory without an image in the making: what is there serves as a spare, of which there is one.
