@@ -197,10 +197,7 @@ fn no_room(context: &Context, survey: &Survey, short: Option<&Shortfall>) -> Fai
 impl Making {
     /// What goes, by paths from the root.
     pub(super) fn victims(&self) -> Vec<PathBuf> {
-        let victims = self.plan.victims.iter();
-        victims
-            .map(|&at| self.survey.cached[at].path.clone())
-            .collect()
+        self.survey.paths(&self.plan.victims)
     }
 
     /// Why nothing may go.

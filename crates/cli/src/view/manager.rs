@@ -32,31 +32,33 @@ impl Held {
     /// An index that is equal and there already, else this one.
     fn layout(&self, layout: Arc<Layout>) -> io::Result<Arc<Layout>> {
         let mut held = self.layouts.lock().unwrap_or_else(PoisonError::into_inner);
-        held.retain(|one| one.strong_count() > 0);
         let mut there = held.iter().filter_map(Weak::upgrade);
         if let Some(same) = there.find(|one| one.identity() == layout.identity()) {
             return Ok(same);
         }
-        let there = held.iter().filter_map(Weak::upgrade);
-        let bytes: usize = there.map(|one| one.description().len()).sum();
-        if bytes + layout.description().len() > MOST {
-            return Err(ErrorKind::QuotaExceeded.into());
-        }
-        held.push(Arc::downgrade(&layout));
-        Ok(layout)
+        hold(&mut held, layout, |one| one.description().len())
     }
 
     fn small(&self, file: Arc<[u8]>) -> io::Result<Arc<[u8]>> {
         let mut held = self.small.lock().unwrap_or_else(PoisonError::into_inner);
-        held.retain(|one| one.strong_count() > 0);
-        let there = held.iter().filter_map(Weak::upgrade);
-        let bytes: usize = there.map(|one| one.len()).sum();
-        if bytes + file.len() > MOST {
-            return Err(ErrorKind::QuotaExceeded.into());
-        }
-        held.push(Arc::downgrade(&file));
-        Ok(file)
+        hold(&mut held, file, <[u8]>::len)
     }
+}
+
+/// One more, if there is memory for it beside those that are still open.
+fn hold<T: ?Sized>(
+    held: &mut Vec<Weak<T>>,
+    one: Arc<T>,
+    bytes: impl Fn(&T) -> usize,
+) -> io::Result<Arc<T>> {
+    held.retain(|other| other.strong_count() > 0);
+    let there = held.iter().filter_map(Weak::upgrade);
+    let there: usize = there.map(|other| bytes(&other)).sum();
+    if there + bytes(&one) > MOST {
+        return Err(ErrorKind::QuotaExceeded.into());
+    }
+    held.push(Arc::downgrade(&one));
+    Ok(one)
 }
 
 /// The images of a manager.

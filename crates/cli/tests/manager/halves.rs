@@ -137,6 +137,13 @@ fn damage_of_the_cached_image_costs_its_frames_and_is_mended_the_next_time() -> 
     scene.right()
 }
 
+/// Nothing is said but warnings, and the last line.
+fn one_object(said: &Said) -> Result<()> {
+    let warnings = said.lines.iter().filter(|line| line["warning"].is_string());
+    ensure!(warnings.count() + 1 == said.lines.len(), "{:?}", said.lines);
+    Ok(())
+}
+
 #[test]
 fn what_became_of_the_disk_is_told_to_programs_though_the_cache_fails() -> Result<()> {
     let scene = Scene::new(313)?;
@@ -151,9 +158,7 @@ fn what_became_of_the_disk_is_told_to_programs_though_the_cache_fails() -> Resul
     ensure!(done["image"].is_null(), "{done}");
     let written = bytes(done, "written")?;
     ensure!(written == scene.volume.len() as u64, "{done}");
-    let warnings = said.lines.iter().filter(|line| line["warning"].is_string());
-    ensure!(warnings.count() + 1 == said.lines.len(), "{:?}", said.lines);
-    Ok(())
+    one_object(&said)
 }
 
 #[test]
@@ -169,9 +174,7 @@ fn an_import_that_fails_in_part_tells_it_in_one_object() -> Result<()> {
     let done = &said.last()["result"];
     ensure!(done["brought"][0]["image"] == NAME, "{}", said.last());
     ensure!(done["failed"][0]["image"] == "other.img", "{}", said.last());
-    let warnings = said.lines.iter().filter(|line| line["warning"].is_string());
-    ensure!(warnings.count() + 1 == said.lines.len(), "{:?}", said.lines);
-    Ok(())
+    one_object(&said)
 }
 
 #[test]

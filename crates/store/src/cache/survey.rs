@@ -116,6 +116,12 @@ impl Survey {
         }
     }
 
+    /// Paths from the root of these of its images.
+    pub fn paths(&self, images: &[usize]) -> Vec<PathBuf> {
+        let paths = images.iter().map(|&at| self.cached[at].path.clone());
+        paths.collect()
+    }
+
     /// Has everything stay that these, by their paths from the root, do not name.
     pub fn spare_all_but(&mut self, agreed: &[PathBuf]) {
         for cached in &mut self.cached {

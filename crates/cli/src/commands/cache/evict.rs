@@ -56,14 +56,6 @@ struct Choice {
     certain: bool,
 }
 
-impl Choice {
-    /// What goes, by paths from the root.
-    fn paths(&self, survey: &Survey) -> Vec<PathBuf> {
-        let victims = self.victims.iter();
-        victims.map(|&at| survey.cached[at].path.clone()).collect()
-    }
-}
-
 impl Args {
     /// Evicts.
     ///
@@ -101,7 +93,7 @@ impl Args {
                 need: self.free.unwrap_or(0),
                 policy: &policy,
                 keep: &[],
-                agreed: &choice.paths(&survey),
+                agreed: &survey.paths(&choice.victims),
             };
             cache.make_room(&room, now(), &identify, |one| {
                 gone.push(one.clone());

@@ -13,7 +13,8 @@ use tokio::time::{sleep, timeout};
 
 use super::super::KNOWN;
 use super::super::routes::UNDER_WAY;
-use super::{Site, image, record, refused, visible};
+use super::super::session::Session;
+use super::{Answer, Site, image, record, refused, visible};
 
 const LONG: Duration = Duration::from_mins(1);
 
@@ -39,21 +40,34 @@ impl Site {
             sleep(Duration::from_millis(1)).await;
         }
     }
+
+    /// What a client hears that sends one piece: its first hundred bytes, and when these are there what `more` says of
+    /// the record.
+    async fn piece_said(
+        &self,
+        more: impl AsyncFnOnce(&Session, &[u8], UnboundedSender<Vec<u8>>),
+    ) -> Answer {
+        let (one, ..) = image();
+        let id = self.id("x", 2 << 20).await;
+        let (say, body) = slow();
+        let what = format!("PUT /v1/uploads/{id}/pieces");
+        let put = self.send_as(&self.write, &what, body);
+        let client = async {
+            let record = record(0, &one);
+            say.send(record[..100].to_vec()).unwrap();
+            self.wait_for_piece(&id).await;
+            let session = self.uploads.find(&id).ok().unwrap();
+            more(&session, &record, say).await;
+        };
+        let (answer, ()) = timeout(LONG, join(put, client)).await.unwrap();
+        answer
+    }
 }
 
 #[tokio::test]
 async fn a_piece_that_trickles_keeps_no_image_locked() {
     let site = Site::new();
-    let (one, ..) = image();
-    let id = site.id("x", 2 << 20).await;
-    let (say, body) = slow();
-    let what = format!("PUT /v1/uploads/{id}/pieces");
-    let put = site.send_as(&site.write, &what, body);
-    let client = async {
-        let record = record(0, &one);
-        say.send(record[..100].to_vec()).unwrap();
-        site.wait_for_piece(&id).await;
-        let session = site.uploads.find(&id).ok().unwrap();
+    let answer = site.piece_said(async |session, record, say| {
         let before = session.last();
         say.send(record[100..5000].to_vec()).unwrap();
         sleep(Duration::from_millis(100)).await;
@@ -61,35 +75,22 @@ async fn a_piece_that_trickles_keeps_no_image_locked() {
         site.uploads.give_up_lapsed(Duration::ZERO);
         assert_eq!(visible(&site.images()), Vec::<String>::new(), "unlocked");
         say.send(record[5000..].to_vec()).unwrap();
-        drop(say);
-    };
-    let (answer, ()) = timeout(LONG, join(put, client)).await.unwrap();
-    refused(&answer, 409, "repo/no-upload");
+    });
+    refused(&answer.await, 409, "repo/no-upload");
 }
 
 #[tokio::test]
 async fn a_piece_that_comes_is_a_sign_of_life() {
     let site = Site::new();
-    let (one, ..) = image();
-    let id = site.id("x", 2 << 20).await;
-    let (say, body) = slow();
-    let what = format!("PUT /v1/uploads/{id}/pieces");
-    let put = site.send_as(&site.write, &what, body);
-    let client = async {
-        let record = record(0, &one);
-        say.send(record[..100].to_vec()).unwrap();
-        site.wait_for_piece(&id).await;
-        let session = site.uploads.find(&id).ok().unwrap();
+    let answer = site.piece_said(async |session, record, say| {
         let before = session.last();
         say.send(record[100..100_000].to_vec()).unwrap();
         while session.last() == before {
             sleep(Duration::from_millis(1)).await;
         }
         say.send(record[100_000..].to_vec()).unwrap();
-        drop(say);
-    };
-    let (answer, ()) = timeout(LONG, join(put, client)).await.unwrap();
-    assert_eq!(answer.0, StatusCode::NO_CONTENT);
+    });
+    assert_eq!(answer.await.0, StatusCode::NO_CONTENT);
 }
 
 #[test]
