@@ -89,7 +89,10 @@ fn a_first_capture_that_was_killed_sends_the_rest_alone() -> Result<()> {
     let manager = room.serve()?;
     room.know_as(&manager, "write")?;
     let volume = room.dir().join("volume");
-    fs::write(&volume, noise(91, 64 * MIB))?;
+    let mut content = noise(91, 64 * MIB);
+    // What came before it was killed is there again behind it.
+    content.copy_within(..8 * MIB, 56 * MIB);
+    fs::write(&volume, content)?;
     let create = ["image", "create", text(&volume), "REPO:new/win"];
     let (dir, half) = (room.images().join("new"), 32 << 20);
     let mut client = start(&room, &create)?;

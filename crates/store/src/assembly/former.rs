@@ -27,20 +27,20 @@ const FORMER_JOURNAL: &str = "former.journal";
 /// So many bytes go back at once.
 const BATCH: u64 = 4 << 20;
 
-/// Pieces of an image that was begun and is not wanted now.
-pub(super) fn pieces(stage: &Path, image: &ImageFile, wanted: &Layout) -> Option<Local> {
-    let set_aside = || {
-        let state = State::read_from(&stage.join(FORMER_WANTED), &stage.join(FORMER_JOURNAL))?;
-        Some((stage.join(FORMER), state))
-    };
-    let begun = || Some((stage.join(image.name()), State::read(stage)?));
-    let (path, state) = begun()
-        .filter(|(_, state)| state.wanted.identity() != wanted.identity())
-        .or_else(set_aside)?;
-    Some(Local {
-        stored: Stored::open(&path).ok()?,
-        layout: state.wanted.only(&state.record.verified),
-    })
+/// Pieces of images that were begun: of the wanted one, which may have them at other places as well, and of one that
+/// is not wanted now.
+pub(super) fn pieces(stage: &Path, image: &ImageFile) -> Vec<Local> {
+    let begun = State::read(stage).map(|state| (stage.join(image.name()), state));
+    let (wanted, journal) = (stage.join(FORMER_WANTED), stage.join(FORMER_JOURNAL));
+    let set_aside = State::read_from(&wanted, &journal).map(|state| (stage.join(FORMER), state));
+    let there = begun.into_iter().chain(set_aside);
+    let opened = there.filter_map(|(path, state)| {
+        Some(Local {
+            stored: Stored::open(&path).ok()?,
+            layout: state.wanted.only(&state.record.verified),
+        })
+    });
+    opened.collect()
 }
 
 /// Leaves the directory as it must be to begin, or to go on with, the wanted image.

@@ -68,7 +68,7 @@ impl View {
             State::read(&stage).filter(|state| state.wanted.identity() == wanted.identity());
         let replaces = current.is_some();
         let mut locals: Vec<Local> = current.into_iter().collect();
-        locals.extend(former::pieces(&stage, image, wanted));
+        locals.extend(former::pieces(&stage, image));
         locals.extend(inbox::spare(&stage));
         locals.extend(
             candidates(image, asked.around)?

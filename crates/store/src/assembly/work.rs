@@ -362,7 +362,8 @@ impl<'a> Work<'a> {
 
     /// Closes the files: what is open NFS does not remove and SMB does not replace. Only an old image that is used up
     /// stays open, for as long as what is returned, so that nobody reads it until the new one is there.
-    pub(super) fn close(self) -> Option<View> {
+    pub(super) fn close(mut self) -> Option<View> {
+        self.view.locals.truncate(1);
         self.old.is_some().then_some(self.view)
     }
 }

@@ -280,3 +280,22 @@ fn what_several_senders_left_is_kept_together() {
     publish(inbox, &layout);
     check(&place.image.path(), &bytes);
 }
+
+/// A sender is told what is there by its hash: what is in the image at several places is there for all of them.
+#[test]
+fn a_piece_that_is_there_serves_at_each_place_of_it() {
+    let place = Place::new();
+    let (bytes, layout) = image(&[1, 2, 3, 4, 1]);
+    let pieces = layout.pieces();
+    let inbox = place.open("one");
+    pieces[..3]
+        .iter()
+        .for_each(|piece| send(&inbox, &bytes, piece));
+    drop(inbox);
+    let mut inbox = place.open("two");
+    assert!(inbox.left().iter().any(|one| one.hash == pieces[4].hash));
+    send(&inbox, &bytes, &pieces[3]);
+    assert_eq!(inbox.lacking(&layout).unwrap(), []);
+    publish(inbox, &layout);
+    check(&place.image.path(), &bytes);
+}
