@@ -8,6 +8,7 @@ use serde_json::json;
 
 use crate::kit::{self, text, whole};
 use crate::server::{Manager, Room, refusal};
+use crate::sources::spoil;
 use crate::{MIB, bytes, noise, same};
 
 /// A manager, and a client that may write.
@@ -99,6 +100,23 @@ fn a_capture_goes_straight_to_the_manager() -> Result<()> {
     fs::write(&back, vec![0; content.len()])?;
     kit::done(&["image", "restore", text(&there), text(&back), "--yes"])?;
     ensure!(fs::read(&back)? == content, "another volume");
+    tidy(&room.images().join("aula1"), "win.img")
+}
+
+/// The index is right, and the frames that it names are not.
+#[test]
+fn a_capture_over_an_image_that_is_damaged_there_mends_it() -> Result<()> {
+    let (room, _manager) = room()?;
+    let mut content = noise(13, 24 * MIB);
+    let from = volume(&room, &content)?;
+    let create = ["image", "create", text(&from), "REPO:aula1/win", "--yes"];
+    room.done(&create)?;
+    let there = room.images().join("aula1/win.img");
+    spoil(&there)?;
+    content[9 * MIB..10 * MIB].fill(7);
+    fs::write(&from, &content)?;
+    let mended = room.done(&create)?;
+    ensure!(mended["identity"] == whole(&there)?.as_str(), "{mended}");
     tidy(&room.images().join("aula1"), "win.img")
 }
 

@@ -37,6 +37,7 @@ pub struct Upload {
     opening: Opening,
     id: RwLock<String>,
     beside: Vec<(String, Vec<u8>)>,
+    anew: bool,
     sent: AtomicU64,
     arrived: u64,
 }
@@ -114,6 +115,7 @@ impl Upload {
             opening,
             id: RwLock::new(opened.id),
             beside: Vec::new(),
+            anew: false,
             sent: AtomicU64::new(0),
             arrived: opened.arrived,
         })
@@ -124,6 +126,12 @@ impl Upload {
     pub fn with(mut self, ending: &str, content: Vec<u8>) -> Self {
         self.beside.push((ending.to_owned(), content));
         self
+    }
+
+    /// Nothing that an earlier upload left is counted on.
+    #[must_use]
+    pub fn anew(self) -> Self {
+        Self { anew: true, ..self }
     }
 
     /// Whom it goes to.
@@ -181,11 +189,14 @@ impl Upload {
         Ok(())
     }
 
-    /// What an earlier upload of this name left.
+    /// What an earlier upload of this name left, as far as it is counted on.
     ///
     /// # Errors
     /// What the manager says.
     pub fn left(&self) -> Result<Vec<Piece>> {
+        if self.anew {
+            return Ok(Vec::new());
+        }
         let most = (MAX_FRAMES * RECORD_LEN) as u64;
         let name = &self.opening.name;
         let bytes = self.patiently(|id| {

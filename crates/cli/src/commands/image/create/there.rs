@@ -94,24 +94,30 @@ impl Args {
         if settle(context, &plan, self.writing) == Step::Stop {
             return Ok(());
         }
-        let volume = &found.volume;
-        let fs = volume.kind.partclone_name();
-        let info = InfoLine::native(fs, volume.device_size, &host());
-        let upload = to.open(context, most, Some(&info));
-        let upload = upload.map_err(|error| told(context, error))?;
-        let done = self.deliver(context, (&device, &source), &found, (whose, &upload));
-        if done.is_err() {
-            upload.give_up();
-        }
-        let (captured, published) = done?;
-        let time = begun.elapsed();
-        show(
-            context,
-            to,
-            (&captured, &published),
-            (&found, &upload),
-            time,
-        );
+        let fs = found.volume.kind.partclone_name();
+        let info = InfoLine::native(fs, found.volume.device_size, &host());
+        let attempt = |whose, trusting: bool| {
+            let upload = to.open(context, most, Some(&info));
+            let mut upload = upload.map_err(|error| told(context, error))?;
+            if !trusting {
+                upload = upload.anew();
+            }
+            let done = self.deliver(context, (&device, &source), &found, (whose, &upload));
+            if done.is_err() {
+                upload.give_up();
+            }
+            done.map(|done| (done, upload))
+        };
+        let done = match attempt(whose, true) {
+            // Something that was to be taken over is damaged, or gone: all of it is sent.
+            Err(failure) if matches!(failure.code, Code::Corrupt | Code::NoUpload) => {
+                attempt(Whose::Nobody, false)
+            }
+            other => other,
+        };
+        let ((captured, published), upload) = done?;
+        let what = (&captured, &published);
+        show(context, to, what, (&found, &upload), begun.elapsed());
         Ok(())
     }
 
