@@ -50,7 +50,8 @@ pub(super) fn settle(
     (wanted, step): (&Layout, u64),
 ) -> Result<()> {
     let dir = staging.dir();
-    let Some(state) = State::read(dir) else {
+    let there = staging.path().exists();
+    let Some(state) = State::read(dir).filter(|_| there) else {
         return stage::empty(dir, &[FORMER, FORMER_WANTED, FORMER_JOURNAL]);
     };
     if state.wanted.identity() == wanted.identity() {

@@ -99,9 +99,12 @@ fn tidy(mut pieces: Vec<Piece>) -> Vec<Piece> {
     pieces
 }
 
-/// Everything that is in the file of an image that is not whole.
+/// Everything that is in the file of an image that is not whole. What says so may have outlived the file.
 pub(super) fn begun(staging: &Staging) -> Vec<Piece> {
     let dir = staging.dir();
+    if !is_file(&staging.path()) {
+        return Vec::new();
+    }
     let mut pieces = logged(&dir.join(ARRIVED), &staging.path());
     if let Some(State { wanted, record }) = State::read(dir) {
         pieces.extend(wanted.only(&record.verified).pieces());
@@ -109,10 +112,15 @@ pub(super) fn begun(staging: &Staging) -> Vec<Piece> {
     tidy(pieces)
 }
 
+fn is_file(path: &Path) -> bool {
+    matches!(durable::file_size(path), Ok(Some(_)))
+}
+
 /// Whether it is the same sender that begins again.
-pub(super) fn goes_on(dir: &Path, sender: &str) -> bool {
+pub(super) fn goes_on(staging: &Staging, sender: &str) -> bool {
+    let dir = staging.dir();
     let before = durable::read_small(&dir.join(SENDER), MAX_SENDER).unwrap_or_default();
-    let begun = matches!(durable::file_size(&dir.join(ARRIVED)), Ok(Some(_)));
+    let begun = is_file(&staging.path()) && is_file(&dir.join(ARRIVED));
     begun && !sender.is_empty() && before == sender.as_bytes()
 }
 

@@ -299,3 +299,42 @@ fn a_piece_that_is_there_serves_at_each_place_of_it() {
     publish(inbox, &layout);
     check(&place.image.path(), &bytes);
 }
+
+/// Who was killed when the image had just got its name leaves what was said of the file.
+#[test]
+fn what_is_left_of_a_published_image_is_in_nobodys_way() {
+    for spared in [0, 2] {
+        let place = Place::new();
+        let (bytes, layout) = image(&[1, 2, 3]);
+        let inbox = place.open("one");
+        layout.pieces()[..spared]
+            .iter()
+            .for_each(|piece| send(&inbox, &bytes, piece));
+        drop(inbox);
+        let mut inbox = place.open("two");
+        layout
+            .pieces()
+            .iter()
+            .for_each(|piece| send(&inbox, &bytes, piece));
+        assert_eq!(inbox.lacking(&layout).unwrap(), []);
+        drop(inbox);
+        let stage = place.stage();
+        fs::rename(stage.join("x.img"), place.image.path()).unwrap();
+        let index = place.dir.path().join("x.img.index");
+        fs::write(index, layout.description()).unwrap();
+        let logs = ["arrived", "sender"];
+        for gone in [&logs[..0], &logs[..1], &logs] {
+            for name in gone {
+                let _ = fs::remove_file(stage.join(name));
+            }
+            let mut inbox = place.open("three");
+            assert_eq!(inbox.lacking(&layout).unwrap(), []);
+            drop(inbox);
+        }
+        let mut inbox = place.open("two");
+        assert_eq!(inbox.lacking(&layout).unwrap(), []);
+        publish(inbox, &layout);
+        check(&place.image.path(), &bytes);
+        assert_eq!(fs::read_dir(&stage).map_or(0, Iterator::count), 0);
+    }
+}
