@@ -12,7 +12,7 @@ use azud_core::reference::ImageRef;
 use azud_image::Native;
 use azud_image::sniff::{Sniffed, sniff};
 use azud_store::StoreError;
-use azud_store::assembly::FileSource;
+use azud_store::assembly::{FileSource, Shared};
 use azud_store::side::{Carried, FULL_SUM, HTTPS_ONLY, INFO, InfoLine};
 use azud_transport::NetError;
 use azud_transport::http::{Moment, Patience, RemoteImage};
@@ -40,7 +40,7 @@ pub enum Via {
 #[derive(Debug)]
 pub(crate) enum Origin {
     /// A file.
-    File(PathBuf, FileSource),
+    File(PathBuf, Arc<FileSource>),
     /// An image of a manager.
     Manager(Arc<RemoteImage>),
 }
@@ -88,7 +88,7 @@ impl Origin {
     /// A file.
     pub(crate) fn file(path: PathBuf) -> Result<Self, Failure> {
         let source = FileSource::open(&path)?;
-        Ok(Self::File(path, source))
+        Ok(Self::File(path, Arc::new(source)))
     }
 
     /// An image of a manager that is known, or of a repository that ours may have mounted.
@@ -136,8 +136,16 @@ impl Origin {
     /// What the assembly reads.
     pub(crate) fn source(&self) -> &dyn Source {
         match self {
-            Self::File(_, source) => source,
+            Self::File(_, source) => &**source,
             Self::Manager(image) => &**image,
+        }
+    }
+
+    /// The same for whoever asks others, too, and may not wait for the answer of this one.
+    pub(crate) fn shared(&self) -> Shared {
+        match self {
+            Self::File(_, source) => source.clone(),
+            Self::Manager(image) => image.clone(),
         }
     }
 

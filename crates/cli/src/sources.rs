@@ -1,14 +1,13 @@
 //! Several places that have one image: it is fetched from all of them.
 
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
 use azud_core::assembly::{Layout, Source};
 use azud_core::code::Code;
 use azud_core::format::Hash;
 use azud_core::reference::{FolderRef, ImageRef, SubPath, Where};
 use azud_image::{Indexed, Native};
-use azud_store::assembly::{Given, Several};
+use azud_store::assembly::{Given, Several, Wait};
 use serde_json::{Value, json};
 
 use crate::commands::Context;
@@ -204,9 +203,9 @@ impl Shared {
     }
 
     /// All of them as one.
-    pub(crate) fn together<'a>(&'a self, context: &Context, first: &'a Origin) -> Several<'a> {
+    pub(crate) fn together(&self, context: &Context, first: &Origin) -> Several<'static> {
         let all = std::iter::once(first).chain(&self.others);
-        let sources = all.map(|one| (one.source(), rank(one))).collect();
+        let sources = all.map(|one| (one.shared(), rank(one))).collect();
         let waiting = (usual_patience(), waiting(context));
         Several::of(self.layout.clone(), sources, waiting)
     }
@@ -294,13 +293,18 @@ fn rank(origin: &Origin) -> u32 {
     u32::from(origin.source().is_far())
 }
 
-/// Says once how long nobody's answer is waited for, and goes on waiting unless the work is to end.
-fn waiting(context: &Context) -> impl Fn(Option<Duration>) -> bool + Send + Sync + 'static {
+/// Says once how long nobody's answer is waited for, and of whom nothing comes any more; goes on waiting unless the work
+/// is to end.
+fn waiting(context: &Context) -> impl Fn(Wait<'_>) -> bool + Send + Sync + 'static {
     let warn = context.warner();
-    move |left| {
-        if let Some(left) = left {
-            let values = [("seconds", left.as_secs().max(1).into())];
-            warn("warn-nobody-answers", &values);
+    move |wait| {
+        match wait {
+            Wait::Begins(left) => {
+                let values = [("seconds", left.as_secs().max(1).into())];
+                warn("warn-nobody-answers", &values);
+            }
+            Wait::Without(source) => warn("warn-without-source", &[("source", source.into())]),
+            Wait::Lasts => {}
         }
         interrupt::go_on().is_ok()
     }

@@ -1175,6 +1175,7 @@ hint-not-known = “azud repo list” shows the addresses that are known.
 hint-for-all = --for-all is for managers (--protocol http); of other servers, the server’s own rights count.
 hint-via-http = A manager that is known is reached over HTTPS: azud repo add ADDRESS --protocol http
 warn-another-image = { $source } has another image and is left aside
+warn-without-source = Nothing comes from { $source } any more; the work goes on with the others
 warn-bad-source = { $source } gave wrong bytes or changed, and was not asked any more. Check what is there (“azud image verify”)
 warn-wrong-bytes = { $count ->
     [one] { $source } gave wrong bytes once; others were asked for these

@@ -1175,6 +1175,7 @@ hint-not-known = «azud repo list» muestra las direcciones conocidas.
 hint-for-all = --for-all es para gestores (--protocol http); en los demás servidores cuentan los permisos del propio servidor.
 hint-via-http = A un gestor conocido se llega por HTTPS: azud repo add DIRECCIÓN --protocol http
 warn-another-image = { $source } tiene otra imagen y se deja de lado
+warn-without-source = Ya no llega nada de { $source }; el trabajo sigue con los demás
 warn-bad-source = { $source } dio bytes erróneos o cambió, y no se le pidió nada más. Compruebe lo que hay allí («azud image verify»)
 warn-wrong-bytes = { $count ->
     [one] { $source } dio bytes erróneos una vez; se pidieron a otros

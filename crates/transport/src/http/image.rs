@@ -28,6 +28,8 @@ pub struct RemoteImage {
     patience: Patience,
     gather: Gather,
     received: AtomicU64,
+    /// Whatever came of its manager, also of reads that are not done.
+    heard: AtomicU64,
     https_only: bool,
 }
 
@@ -68,6 +70,7 @@ impl RemoteImage {
             client,
             path,
             received: AtomicU64::new(layout.description().len() as u64),
+            heard: AtomicU64::new(0),
             layout: Arc::new(layout),
             https_only,
             patience,
@@ -126,6 +129,7 @@ impl RemoteImage {
         let asked = format!("bytes={offset}-{last}");
         let headers = [("Range", asked.as_str()), ("If-Match", self.tag.as_str())];
         let response = self.client.get_part(&self.path, &headers, &self.name)?;
+        self.heard.fetch_add(1, Ordering::Relaxed);
         let says = |key: &str| {
             response
                 .headers()
@@ -146,7 +150,7 @@ impl RemoteImage {
             return Err(self.client.protocol("another range than was asked for"));
         }
         let mut body = response.into_body().into_reader();
-        body.read_exact(buf)
+        self.fill(&mut body, buf)
             .map_err(|error| self.client.broken(error))?;
         self.received.fetch_add(buf.len() as u64, Ordering::Relaxed);
         // To the end, so that the connection can be used again.
@@ -155,6 +159,22 @@ impl RemoteImage {
             Ok(_) => Err(self.client.protocol("more than was asked for")),
             Err(error) => Err(self.client.broken(error)),
         }
+    }
+
+    /// Reads all of `buf`, and lets it be heard that something comes.
+    fn fill(&self, body: &mut impl Read, buf: &mut [u8]) -> io::Result<()> {
+        let mut rest = buf;
+        while !rest.is_empty() {
+            let len = match body.read(rest) {
+                Ok(0) => return Err(io::ErrorKind::UnexpectedEof.into()),
+                Ok(len) => len,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+                Err(error) => return Err(error),
+            };
+            self.heard.fetch_add(len as u64, Ordering::Relaxed);
+            rest = &mut rest[len..];
+        }
+        Ok(())
     }
 }
 
@@ -203,6 +223,10 @@ impl Source for RemoteImage {
 
     fn is_far(&self) -> bool {
         true
+    }
+
+    fn heard(&self) -> u64 {
+        self.heard.load(Ordering::Relaxed)
     }
 
     fn read(&self, offset: u64, buf: &mut [u8]) -> std::result::Result<(), SourceError> {
