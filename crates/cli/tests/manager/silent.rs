@@ -135,6 +135,30 @@ fn seconds(said: &Said) -> Result<u64> {
 }
 
 #[test]
+fn loop_one_that_is_alone_is_waited_for_as_long_as_was_said() -> Result<()> {
+    if !can() {
+        return Ok(());
+    }
+    let scene = Scene::new(192)?;
+    let (disk, here) = (scene.disk(), scene.here());
+    let first = "REPO:aula1/win";
+    let deploy = ["deploy", first, text(&disk), "--no-cache", "--yes"];
+    let update = ["cache", "update", text(&here), "--from", first, "--yes"];
+    // Before it is said, nothing comes for 20 seconds.
+    let silence = Duration::from_secs(20);
+    for work in [&deploy[..], &update] {
+        let (said, took) = scene.run(&[SILENT], work)?;
+        let case = || format!("{work:?} in {took:?}: {:?}", said.lines);
+        refusal(&said, "repo/unreachable").with_context(case)?;
+        let told = Duration::from_secs(seconds(&said)?);
+        let most = silence + told + Duration::from_secs(5);
+        ensure!((silence + told..most).contains(&took), "{}", case());
+        ensure!(times(&said, "up to") == 1, "{}", case());
+    }
+    Ok(())
+}
+
+#[test]
 fn loop_all_of_several_are_waited_for_as_long_as_was_said() -> Result<()> {
     if !can() {
         return Ok(());

@@ -3,6 +3,7 @@
 use std::io::{self, Read};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
 use azud_core::access::HTTPS_ONLY_HEADER;
 use azud_core::assembly::{Layout, Source, SourceError};
@@ -51,7 +52,7 @@ impl RemoteImage {
     /// As [`RemoteImage::open`]; [`NetError::Later`].
     pub fn glance(client: Client, name: &str) -> Result<Self> {
         let path = path_of(name);
-        let asked = layout(&client, &path, name)?;
+        let asked = layout(&client, &path, (name, None))?;
         Ok(Self::of((client, path, name), asked, Patience::default()))
     }
 
@@ -118,17 +119,18 @@ impl RemoteImage {
 
     /// Fetches a range, again and again if need be.
     fn fetch_surely(&self, offset: u64, buf: &mut [u8]) -> Result<()> {
-        self.patience.with(|| self.fetch(offset, buf))
+        self.patience.within(|left| self.fetch(offset, buf, left))
     }
 
-    fn fetch(&self, offset: u64, buf: &mut [u8]) -> Result<()> {
+    fn fetch(&self, offset: u64, buf: &mut [u8], left: Option<Duration>) -> Result<()> {
         if buf.is_empty() {
             return Ok(());
         }
         let last = offset + buf.len() as u64 - 1;
         let asked = format!("bytes={offset}-{last}");
         let headers = [("Range", asked.as_str()), ("If-Match", self.tag.as_str())];
-        let response = self.client.get_part(&self.path, &headers, &self.name)?;
+        let asked = (self.name.as_str(), left);
+        let response = self.client.get_part(&self.path, &headers, asked)?;
         self.heard.fetch_add(1, Ordering::Relaxed);
         let says = |key: &str| {
             response
@@ -186,8 +188,8 @@ fn first_layout(
     patience: &Patience,
 ) -> Result<(Layout, bool)> {
     let mut answered = false;
-    patience.with(|| {
-        let asked = layout(client, path, name);
+    patience.within(|left| {
+        let asked = layout(client, path, (name, left));
         answered |= matches!(asked, Err(NetError::Later { .. }));
         match asked {
             Err(error) if !answered => Ok(Err(error)),
@@ -197,9 +199,9 @@ fn first_layout(
 }
 
 /// What it consists of, and whether it travels over HTTPS alone.
-fn layout(client: &Client, path: &str, name: &str) -> Result<(Layout, bool)> {
+fn layout(client: &Client, path: &str, asked: (&str, Option<Duration>)) -> Result<(Layout, bool)> {
     let index = format!("{path}/index");
-    let response = client.get(&index, &[], name)?;
+    let response = client.get_index(&index, asked)?;
     let https_only = response.headers().contains_key(HTTPS_ONLY_HEADER);
     let mut bytes = Vec::new();
     let read = response
@@ -241,7 +243,7 @@ impl Source for RemoteImage {
     fn identity(&self) -> std::result::Result<Hash, SourceError> {
         let layout = self
             .patience
-            .with(|| layout(&self.client, &self.path, &self.name));
+            .within(|left| layout(&self.client, &self.path, (&self.name, left)));
         Ok(*layout?.0.identity())
     }
 
