@@ -76,6 +76,8 @@ impl Found {
 
     fn of(origin: Origin) -> Result<Self, Failure> {
         let native = match origin.native() {
+            // One that is damaged at its very end may be known by what others have.
+            Err(failure) if matches!(failure.code, Code::Corrupt | Code::Truncated) => Err(failure),
             Err(failure) if Indexed::claimed(origin.bytes()).is_none() => return Err(failure),
             native => native,
         };

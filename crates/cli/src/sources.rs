@@ -101,7 +101,8 @@ pub(crate) struct Shared {
 
 impl Shared {
     /// The first one says which image it is; those of the others that have it too help. Where its index is damaged, it
-    /// still says so in its trailer, and one of the others has the index. `None` when nobody helps; only where somebody
+    /// still says so in its trailer, and one of the others has the index; where the trailer is damaged, one of the others
+    /// has the index that the first one has, too. `None` when nobody helps; only where somebody
     /// does, the first one is not waited for as long as one alone.
     ///
     /// # Errors
@@ -117,7 +118,10 @@ impl Shared {
         let Known {
             identity,
             mut layout,
-        } = Known::of(&first)?;
+        } = match Known::of(&first) {
+            Err(failure) => Known::by(context, (&first, failure), &others)?,
+            known => known?,
+        };
         let warn = |text: &str| context.output.warn(&context.catalog, text);
         let (mut helping, mut told) = (Vec::new(), false);
         for other in others {
@@ -137,11 +141,13 @@ impl Shared {
                     };
                     warn(&detail(&context.catalog, &damage));
                 }
-                Ok(_) => {
-                    let values = [("source", other.name().into())];
-                    warn(&context.catalog.fmt("warn-another-image", &values));
+                Ok(_) => warn_of_another_image(context, &other),
+                Err(failure) => {
+                    warn(&detail(&context.catalog, &failure));
+                    if matches!(&layout, Ok(layout) if layout.has_its_index(other.bytes())) {
+                        helping.push(other);
+                    }
                 }
-                Err(failure) => warn(&detail(&context.catalog, &failure)),
             }
         }
         let layout = layout?;
@@ -241,6 +247,43 @@ impl Known {
             layout: Ok(layout),
         })
     }
+
+    /// Of one that does not say any more which image it is: that of the others whose index it has.
+    ///
+    /// # Errors
+    /// `failure`, which is why it does not say so, where it has nobody's.
+    fn by(
+        context: &Context,
+        (first, failure): (&Origin, Failure),
+        others: &[Origin],
+    ) -> Result<Self, Failure> {
+        if !matches!(failure.code, Code::Corrupt | Code::Truncated) {
+            return Err(failure);
+        }
+        for other in others {
+            match Self::of(other) {
+                Ok(Self {
+                    identity,
+                    layout: Ok(layout),
+                }) if layout.has_its_index(first.bytes()) => {
+                    let layout = Err(failure);
+                    return Ok(Self { identity, layout });
+                }
+                Ok(_) => warn_of_another_image(context, other),
+                Err(other) => {
+                    let text = detail(&context.catalog, &other);
+                    context.output.warn(&context.catalog, &text);
+                }
+            }
+        }
+        Err(failure)
+    }
+}
+
+fn warn_of_another_image(context: &Context, other: &Origin) {
+    let values = [("source", other.name().into())];
+    let text = context.catalog.fmt("warn-another-image", &values);
+    context.output.warn(&context.catalog, &text);
 }
 
 /// Says which sources turned out to be bad, and which were silent.
