@@ -229,9 +229,17 @@ impl Origin {
             return Ok(());
         };
         match self {
-            _ if failure.code != Code::NotNative => Err(failure),
+            _ if failure.code != Code::NotNative => Err(self.blamed(context, failure)),
             Self::File(path, _) => fit_to_copy(context, path),
             Self::Manager(_) => Ok(()),
+        }
+    }
+
+    /// Says of damage in whose bytes it is, and what is to be done there.
+    pub(crate) fn blamed(&self, context: &Context, failure: Failure) -> Failure {
+        match self {
+            Self::Manager(image) => blamed(context, image, failure),
+            Self::File(..) => about_damage(failure, &self.name()),
         }
     }
 
@@ -239,6 +247,32 @@ impl Origin {
     pub(crate) fn claimed_sum(&self) -> Option<PathBuf> {
         Some(beside(self.path()?, FULL_SUM))
     }
+}
+
+/// Says of damage in the bytes of a manager whose they are, and what is to be done there.
+pub(crate) fn blamed(context: &Context, image: &RemoteImage, failure: Failure) -> Failure {
+    if failure.code != Code::Corrupt {
+        return failure;
+    }
+    let there = match image.name_there() {
+        // Of a repository that the manager has mounted.
+        name if name.contains(':') => name.to_owned(),
+        name => format!("REPO:{name}"),
+    };
+    let values = [
+        ("host", image.host().to_owned().into()),
+        ("image", there.into()),
+    ];
+    let hint = context.catalog.fmt("hint-damaged-there", &values);
+    about_damage(failure, &image.name()).with_hint(hint)
+}
+
+/// Says of damage what is damaged, where that is not said yet.
+pub(crate) fn about_damage(failure: Failure, name: &str) -> Failure {
+    if failure.code != Code::Corrupt || failure.detail.contains(name) {
+        return failure;
+    }
+    failure.about(name)
 }
 
 /// Opens what lies under a name as a native image.

@@ -918,6 +918,7 @@ warn-index-in-making = { $host } lee la imagen entera una vez para hacer su índ
 warn-preparing = { $host } todavía está preparando lo que se le pidió; se le pregunta otra vez durante { $seconds } segundos como mucho. Ctrl-C acaba la espera.
 hint-images-there = Revise la ortografía; «azud image list { $host }:» muestra lo que hay.
 hint-on-the-manager = A través del gestor las imágenes se leen, se envían, se quitan y se devuelven a versiones anteriores. Para esto, trabaje en el propio equipo del gestor.
+hint-damaged-there = Compruebe en { $host } qué está dañado (allí: «azud image verify { $image }»), o tome la imagen de otro que la tenga (--from).
 hint-room-there = Haga sitio en el gestor: elimine allí lo que nadie necesite; cuánto se guardan las versiones anteriores lo dice «azud serve --keep-days N --keep-bytes TAMAÑO».
 hint-file-system-there = El gestor guarda sus imágenes en un sistema de ficheros de ficheros pequeños (en FAT32, hasta 4 GiB): deben estar en ext4, XFS o btrfs.
 hint-port = El puerto se indica aparte: { $address } --port { $port }

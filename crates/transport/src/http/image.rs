@@ -90,6 +90,16 @@ impl RemoteImage {
         &self.layout
     }
 
+    /// Whose it is.
+    pub fn host(&self) -> &str {
+        self.client.host()
+    }
+
+    /// What its manager calls it.
+    pub fn name_there(&self) -> &str {
+        &self.name
+    }
+
     /// Has what it consists of in common with others, by way of `find`, which is given it and gives what is equal.
     ///
     /// # Errors
