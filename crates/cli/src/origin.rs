@@ -12,7 +12,7 @@ use azud_core::reference::ImageRef;
 use azud_image::Native;
 use azud_image::sniff::{Sniffed, sniff};
 use azud_store::StoreError;
-use azud_store::assembly::FileSource;
+use azud_store::assembly::{FileSource, Shared};
 use azud_store::side::{Carried, FULL_SUM, HTTPS_ONLY, INFO, InfoLine};
 use azud_transport::NetError;
 use azud_transport::http::{Moment, Patience, RemoteImage};
@@ -40,7 +40,7 @@ pub enum Via {
 #[derive(Debug)]
 pub(crate) enum Origin {
     /// A file.
-    File(PathBuf, FileSource),
+    File(PathBuf, Arc<FileSource>),
     /// An image of a manager.
     Manager(Arc<RemoteImage>),
 }
@@ -88,7 +88,7 @@ impl Origin {
     /// A file.
     pub(crate) fn file(path: PathBuf) -> Result<Self, Failure> {
         let source = FileSource::open(&path)?;
-        Ok(Self::File(path, source))
+        Ok(Self::File(path, Arc::new(source)))
     }
 
     /// An image of a manager that is known, or of a repository that ours may have mounted.
@@ -136,8 +136,16 @@ impl Origin {
     /// What the assembly reads.
     pub(crate) fn source(&self) -> &dyn Source {
         match self {
-            Self::File(_, source) => source,
+            Self::File(_, source) => &**source,
             Self::Manager(image) => &**image,
+        }
+    }
+
+    /// The same for whoever asks others, too, and may not wait for the answer of this one.
+    pub(crate) fn shared(&self) -> Shared {
+        match self {
+            Self::File(_, source) => source.clone(),
+            Self::Manager(image) => image.clone(),
         }
     }
 
@@ -221,9 +229,17 @@ impl Origin {
             return Ok(());
         };
         match self {
-            _ if failure.code != Code::NotNative => Err(failure),
+            _ if failure.code != Code::NotNative => Err(self.blamed(context, failure)),
             Self::File(path, _) => fit_to_copy(context, path),
             Self::Manager(_) => Ok(()),
+        }
+    }
+
+    /// Says of damage in whose bytes it is, and what is to be done there.
+    pub(crate) fn blamed(&self, context: &Context, failure: Failure) -> Failure {
+        match self {
+            Self::Manager(image) => blamed(context, image, failure),
+            Self::File(..) => about_damage(failure, &self.name()),
         }
     }
 
@@ -231,6 +247,32 @@ impl Origin {
     pub(crate) fn claimed_sum(&self) -> Option<PathBuf> {
         Some(beside(self.path()?, FULL_SUM))
     }
+}
+
+/// Says of damage in the bytes of a manager whose they are, and what is to be done there.
+pub(crate) fn blamed(context: &Context, image: &RemoteImage, failure: Failure) -> Failure {
+    if failure.code != Code::Corrupt {
+        return failure;
+    }
+    let there = match image.name_there() {
+        // Of a repository that the manager has mounted.
+        name if name.contains(':') => name.to_owned(),
+        name => format!("REPO:{name}"),
+    };
+    let values = [
+        ("host", image.host().to_owned().into()),
+        ("image", there.into()),
+    ];
+    let hint = context.catalog.fmt("hint-damaged-there", &values);
+    about_damage(failure, &image.name()).with_hint(hint)
+}
+
+/// Says of damage what is damaged, where that is not said yet.
+pub(crate) fn about_damage(failure: Failure, name: &str) -> Failure {
+    if failure.code != Code::Corrupt || failure.detail.contains(name) {
+        return failure;
+    }
+    failure.about(name)
 }
 
 /// Opens what lies under a name as a native image.

@@ -243,7 +243,10 @@ impl Receiving<'_> {
             let text = context.catalog.fmt("warn-evicted", &values);
             context.output.warn(&context.catalog, &text);
         }
-        let report = done?;
+        let report = done.map_err(|failure| match self.among {
+            Some(_) => failure,
+            None => self.from.blamed(context, failure),
+        })?;
         context.teller.identity(&report.identity);
         in_use.used(context);
         let freed = purging.carry_out(context, &self.to.image);

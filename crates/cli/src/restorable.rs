@@ -5,7 +5,7 @@ use std::path::Path;
 use azud_core::code::Code;
 use azud_core::io::ReadAt;
 use azud_image::restore::Distance;
-use azud_image::{Indexed, Native};
+use azud_image::{ImageError, Indexed, Native};
 use azud_store::Identity;
 
 use crate::commands::Context;
@@ -28,7 +28,7 @@ impl Restorable {
     /// As [`Opened::named`], and what the manager says.
     pub(crate) fn named(context: &Context, name: &Path) -> Result<Self, Failure> {
         let Found { origin, native } = Found::named(context, name)?;
-        let native = native?;
+        let native = native.map_err(|failure| origin.blamed(context, failure))?;
         Ok(Self { origin, native })
     }
 
@@ -40,6 +40,11 @@ impl Restorable {
     /// Who the image is.
     pub(crate) fn identity(&self) -> Identity {
         Identity(*self.native.identity())
+    }
+
+    /// Why it cannot be used: of damage, whose it is.
+    pub(crate) fn blamed(&self, context: &Context, error: ImageError) -> Failure {
+        self.origin.blamed(context, error.into())
     }
 
     /// How far away it is.
@@ -76,6 +81,8 @@ impl Found {
 
     fn of(origin: Origin) -> Result<Self, Failure> {
         let native = match origin.native() {
+            // One that is damaged at its very end may be known by what others have.
+            Err(failure) if matches!(failure.code, Code::Corrupt | Code::Truncated) => Err(failure),
             Err(failure) if Indexed::claimed(origin.bytes()).is_none() => return Err(failure),
             native => native,
         };

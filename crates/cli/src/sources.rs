@@ -1,14 +1,13 @@
 //! Several places that have one image: it is fetched from all of them.
 
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
 use azud_core::assembly::{Layout, Source};
 use azud_core::code::Code;
 use azud_core::format::Hash;
 use azud_core::reference::{FolderRef, ImageRef, SubPath, Where};
 use azud_image::{Indexed, Native};
-use azud_store::assembly::{Given, Several};
+use azud_store::assembly::{Given, Several, Wait};
 use serde_json::{Value, json};
 
 use crate::commands::Context;
@@ -102,7 +101,8 @@ pub(crate) struct Shared {
 
 impl Shared {
     /// The first one says which image it is; those of the others that have it too help. Where its index is damaged, it
-    /// still says so in its trailer, and one of the others has the index. `None` when nobody helps; only where somebody
+    /// still says so in its trailer, and one of the others has the index; where the trailer is damaged, one of the others
+    /// has the index that the first one has, too. `None` when nobody helps; only where somebody
     /// does, the first one is not waited for as long as one alone.
     ///
     /// # Errors
@@ -118,7 +118,10 @@ impl Shared {
         let Known {
             identity,
             mut layout,
-        } = Known::of(&first)?;
+        } = match Known::of(&first) {
+            Err(failure) => Known::by(context, (&first, failure), &others)?,
+            known => known?,
+        };
         let warn = |text: &str| context.output.warn(&context.catalog, text);
         let (mut helping, mut told) = (Vec::new(), false);
         for other in others {
@@ -138,11 +141,13 @@ impl Shared {
                     };
                     warn(&detail(&context.catalog, &damage));
                 }
-                Ok(_) => {
-                    let values = [("source", other.name().into())];
-                    warn(&context.catalog.fmt("warn-another-image", &values));
+                Ok(_) => warn_of_another_image(context, &other),
+                Err(failure) => {
+                    warn(&detail(&context.catalog, &failure));
+                    if matches!(&layout, Ok(layout) if layout.has_its_index(other.bytes())) {
+                        helping.push(other);
+                    }
                 }
-                Err(failure) => warn(&detail(&context.catalog, &failure)),
             }
         }
         let layout = layout?;
@@ -204,9 +209,9 @@ impl Shared {
     }
 
     /// All of them as one.
-    pub(crate) fn together<'a>(&'a self, context: &Context, first: &'a Origin) -> Several<'a> {
+    pub(crate) fn together(&self, context: &Context, first: &Origin) -> Several<'static> {
         let all = std::iter::once(first).chain(&self.others);
-        let sources = all.map(|one| (one.source(), rank(one))).collect();
+        let sources = all.map(|one| (one.shared(), rank(one))).collect();
         let waiting = (usual_patience(), waiting(context));
         Several::of(self.layout.clone(), sources, waiting)
     }
@@ -242,6 +247,43 @@ impl Known {
             layout: Ok(layout),
         })
     }
+
+    /// Of one that does not say any more which image it is: that of the others whose index it has.
+    ///
+    /// # Errors
+    /// `failure`, which is why it does not say so, where it has nobody's.
+    fn by(
+        context: &Context,
+        (first, failure): (&Origin, Failure),
+        others: &[Origin],
+    ) -> Result<Self, Failure> {
+        if !matches!(failure.code, Code::Corrupt | Code::Truncated) {
+            return Err(failure);
+        }
+        for other in others {
+            match Self::of(other) {
+                Ok(Self {
+                    identity,
+                    layout: Ok(layout),
+                }) if layout.has_its_index(first.bytes()) => {
+                    let layout = Err(failure);
+                    return Ok(Self { identity, layout });
+                }
+                Ok(_) => warn_of_another_image(context, other),
+                Err(other) => {
+                    let text = detail(&context.catalog, &other);
+                    context.output.warn(&context.catalog, &text);
+                }
+            }
+        }
+        Err(failure)
+    }
+}
+
+fn warn_of_another_image(context: &Context, other: &Origin) {
+    let values = [("source", other.name().into())];
+    let text = context.catalog.fmt("warn-another-image", &values);
+    context.output.warn(&context.catalog, &text);
 }
 
 /// Says which sources turned out to be bad, and which were silent.
@@ -294,13 +336,18 @@ fn rank(origin: &Origin) -> u32 {
     u32::from(origin.source().is_far())
 }
 
-/// Says once how long nobody's answer is waited for, and goes on waiting unless the work is to end.
-fn waiting(context: &Context) -> impl Fn(Option<Duration>) -> bool + Send + Sync + 'static {
+/// Says once how long nobody's answer is waited for, and of whom nothing comes any more; goes on waiting unless the work
+/// is to end.
+fn waiting(context: &Context) -> impl Fn(Wait<'_>) -> bool + Send + Sync + 'static {
     let warn = context.warner();
-    move |left| {
-        if let Some(left) = left {
-            let values = [("seconds", left.as_secs().max(1).into())];
-            warn("warn-nobody-answers", &values);
+    move |wait| {
+        match wait {
+            Wait::Begins(left) => {
+                let values = [("seconds", left.as_secs().max(1).into())];
+                warn("warn-nobody-answers", &values);
+            }
+            Wait::Without(source) => warn("warn-without-source", &[("source", source.into())]),
+            Wait::Lasts => {}
         }
         interrupt::go_on().is_ok()
     }

@@ -156,6 +156,9 @@ pub enum StoreError {
         /// Why.
         source: SourceError,
     },
+    /// Nothing comes of any source.
+    #[error("nothing comes from {0} any more")]
+    Silent(String),
     /// The source gives other bytes than its index says.
     #[error("{name} is damaged at offset {offset}")]
     BadPiece {
@@ -241,7 +244,7 @@ impl StoreError {
             | Self::BadUpload { path, .. }
             | Self::Io { path, .. } => Some(path),
             Self::Source { name, .. } | Self::BadPiece { name, .. } => Some(Path::new(name)),
-            Self::Name(_) | Self::NoRoom(_) | Self::Interrupted(_) => None,
+            Self::Name(_) | Self::NoRoom(_) | Self::Silent(_) | Self::Interrupted(_) => None,
         }
     }
 
@@ -267,6 +270,7 @@ impl StoreError {
             },
             Self::NoRoom(_) => Code::NoRoom,
             Self::Corrupt { .. } | Self::BadPiece { .. } => Code::Corrupt,
+            Self::Silent(_) => Code::Unreachable,
             Self::Newer(_) => Code::Newer,
             Self::TooLittleRoom { .. } => Code::TooLittleRoom,
             Self::FileTooLarge { .. } => Code::FileTooLarge,

@@ -83,6 +83,34 @@ impl Cable {
         said.trim().parse().context("a number")
     }
 
+    /// Gives the server one more address.
+    ///
+    /// # Errors
+    /// What `ip` says.
+    pub fn also(&self, address: &str) -> Result<()> {
+        let address = format!("{address}/24");
+        let args = [
+            "-n",
+            &self.server,
+            "address",
+            "add",
+            &address,
+            "dev",
+            "wire",
+        ];
+        run("ip", &args).map(drop)
+    }
+
+    /// Nothing that an address of the server sends leaves it any more, and nobody is told; or all of it does again.
+    ///
+    /// # Errors
+    /// What `ip` says.
+    pub fn silence(&self, address: &str, is_silent: bool) -> Result<()> {
+        let verb = if is_silent { "add" } else { "del" };
+        let rule = ["rule", verb, "from", address, "blackhole"];
+        run("ip", &[&["-n", &self.server][..], &rule].concat()).map(drop)
+    }
+
     /// Pulls the plug, or puts it in again.
     ///
     /// # Errors

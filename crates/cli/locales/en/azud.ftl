@@ -918,6 +918,7 @@ warn-index-in-making = { $host } reads the whole image once to make its index, w
 warn-preparing = { $host } is still making ready what was asked for; it is asked again for up to { $seconds } seconds. Ctrl-C ends the waiting.
 hint-images-there = Check the spelling; “azud image list { $host }:” shows what there is.
 hint-on-the-manager = Through the manager images are read, sent, removed and brought back to former versions. For this, work on the manager's computer itself.
+hint-damaged-there = See on { $host } what is damaged (there: “azud image verify { $image }”), or take the image from somebody else who has it (--from).
 hint-room-there = Make room on the manager: remove what nobody needs there; how long former versions stay, “azud serve --keep-days N --keep-bytes SIZE” says.
 hint-file-system-there = The manager keeps its images on a file system with small files (FAT32 ends at 4 GiB): they belong on ext4, XFS or btrfs.
 hint-port = A port is said apart: { $address } --port { $port }
@@ -1175,6 +1176,7 @@ hint-not-known = “azud repo list” shows the addresses that are known.
 hint-for-all = --for-all is for managers (--protocol http); of other servers, the server’s own rights count.
 hint-via-http = A manager that is known is reached over HTTPS: azud repo add ADDRESS --protocol http
 warn-another-image = { $source } has another image and is left aside
+warn-without-source = Nothing comes from { $source } any more; the work goes on with the others
 warn-bad-source = { $source } gave wrong bytes or changed, and was not asked any more. Check what is there (“azud image verify”)
 warn-wrong-bytes = { $count ->
     [one] { $source } gave wrong bytes once; others were asked for these

@@ -918,6 +918,7 @@ warn-index-in-making = { $host } lee la imagen entera una vez para hacer su índ
 warn-preparing = { $host } todavía está preparando lo que se le pidió; se le pregunta otra vez durante { $seconds } segundos como mucho. Ctrl-C acaba la espera.
 hint-images-there = Revise la ortografía; «azud image list { $host }:» muestra lo que hay.
 hint-on-the-manager = A través del gestor las imágenes se leen, se envían, se quitan y se devuelven a versiones anteriores. Para esto, trabaje en el propio equipo del gestor.
+hint-damaged-there = Compruebe en { $host } qué está dañado (allí: «azud image verify { $image }»), o tome la imagen de otro que la tenga (--from).
 hint-room-there = Haga sitio en el gestor: elimine allí lo que nadie necesite; cuánto se guardan las versiones anteriores lo dice «azud serve --keep-days N --keep-bytes TAMAÑO».
 hint-file-system-there = El gestor guarda sus imágenes en un sistema de ficheros de ficheros pequeños (en FAT32, hasta 4 GiB): deben estar en ext4, XFS o btrfs.
 hint-port = El puerto se indica aparte: { $address } --port { $port }
@@ -1175,6 +1176,7 @@ hint-not-known = «azud repo list» muestra las direcciones conocidas.
 hint-for-all = --for-all es para gestores (--protocol http); en los demás servidores cuentan los permisos del propio servidor.
 hint-via-http = A un gestor conocido se llega por HTTPS: azud repo add DIRECCIÓN --protocol http
 warn-another-image = { $source } tiene otra imagen y se deja de lado
+warn-without-source = Ya no llega nada de { $source }; el trabajo sigue con los demás
 warn-bad-source = { $source } dio bytes erróneos o cambió, y no se le pidió nada más. Compruebe lo que hay allí («azud image verify»)
 warn-wrong-bytes = { $count ->
     [one] { $source } dio bytes erróneos una vez; se pidieron a otros

@@ -58,6 +58,7 @@ detail-pending = { $image } está guardada entera, pero aún no se pudo poner en
 detail-too-little-room = { $path } necesita { $needs }, y hay { $has }
 detail-file-too-large = { $path } tiene { $size }; el sistema de ficheros admite ficheros de { $limit } como mucho
 detail-source = no se puede copiar { $name }
+detail-silent = ya no llega nada de { $names }
 detail-bad-piece = { $name } está dañado en la posición { $offset }
 detail-net-unreachable = { $host } no responde
 detail-net-untrusted = { $host } no es quien era

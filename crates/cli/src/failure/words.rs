@@ -348,6 +348,7 @@ pub(super) fn store(error: &StoreError) -> Words {
         ),
         StoreError::HalfMoved(path) => Words::new("half-moved", [("image", shown(path))]),
         StoreError::Source { name, .. } => Words::new("source", [("name", name.clone())]),
+        StoreError::Silent(names) => Words::new("silent", [("names", names.clone())]),
         StoreError::BadPiece { name, offset } => Words::new(
             "bad-piece",
             [("name", name.clone()), ("offset", offset.to_string())],

@@ -4,11 +4,14 @@ use std::fs;
 use std::path::Path;
 
 use anyhow::{Result, ensure};
-use azud_testkit::tools::{have, sh};
+use azud_testkit::forgetful::{Forgetful, Medium};
+use azud_testkit::tools::{have, have_root, sh};
 
 use crate::kit::{azud, done, ext4, text};
 use crate::remains::spoil;
 use crate::{cache, listed};
+
+const MIB: u64 = 1 << 20;
 
 /// A sound image in a cache, checked and then damaged by its medium.
 fn spoilt(dir: &Path) -> Result<()> {
@@ -76,5 +79,66 @@ debugfs -w -f "$1.do" "$1"; e2fsck -fy "$1" || test $? -eq 1"#;
     ensure!(told["damaged"].as_u64() > Some(0), "{told}");
     ensure!(fs::read(&image)? == fs::read(&newer)?);
     ensure!(!is_sound(dir.path())?);
+    Ok(())
+}
+
+/// A cache whose medium cannot read one of its sectors any more, and the same image elsewhere.
+fn unreadable(dir: &Path) -> Result<(Forgetful, std::path::PathBuf)> {
+    let medium = Forgetful::mount(Medium::new())?;
+    let (volume, sound) = (dir.join("volume"), dir.join("old.img"));
+    ext4(&volume, 32, 16)?;
+    done(&["image", "create", text(&volume), text(&sound)])?;
+    let image = medium.path().join("old.img");
+    done(&["image", "copy", text(&sound), text(&image)])?;
+    cache(medium.path(), "verify", &[])?;
+    medium.lose(8 * MIB..8 * MIB + 4096);
+    ensure!(fs::read(&image).is_err(), "it can be read");
+    Ok((medium, sound))
+}
+
+/// What is known to be damaged of the image there.
+fn bad(medium: &Forgetful) -> Result<usize> {
+    let verified = &listed(medium.path(), "old.img")?["verified"];
+    let bad = verified["bad"].as_array().map_or(0, Vec::len);
+    ensure!((verified["sound"] == true) == (bad == 0), "{verified}");
+    Ok(bad)
+}
+
+#[test]
+fn of_one_that_is_restored_and_has_a_bad_sector() -> Result<()> {
+    if !(have(&["mke2fs", "md5sum"]) && have_root()) {
+        return Ok(());
+    }
+    let dir = tempfile::tempdir()?;
+    let (medium, sound) = unreadable(dir.path())?;
+    ensure!(bad(&medium)? == 0);
+    let disk = dir.path().join("disk");
+    let deploy = ["deploy", text(&sound), text(&disk), "--cache"];
+    done(&[&deploy[..], &[text(medium.path()), "--yes"]].concat())?;
+    ensure!(fs::read(&disk)? == fs::read(dir.path().join("volume"))?);
+    ensure!(bad(&medium)? == 1, "one piece is damaged");
+    // What is known to be damaged is fetched.
+    medium.lose(0..0);
+    let image = medium.path().join("old.img");
+    let update = ["cache", "update", text(&image), "--from", text(&sound)];
+    let told = done(&[&update[..], &["--yes"]].concat())?;
+    ensure!(told["way"] != "nothing", "{told}");
+    cache(medium.path(), "verify", &[])?;
+    ensure!(bad(&medium)? == 0);
+    Ok(())
+}
+
+#[test]
+fn of_a_neighbour_that_has_a_bad_sector() -> Result<()> {
+    if !(have(&["mke2fs", "md5sum"]) && have_root()) {
+        return Ok(());
+    }
+    let dir = tempfile::tempdir()?;
+    let (medium, sound) = unreadable(dir.path())?;
+    let image = medium.path().join("new.img");
+    let update = ["cache", "update", text(&image), "--from", text(&sound)];
+    let told = done(&[&update[..], &["--yes"]].concat())?;
+    ensure!(told["damaged"] == 1, "{told}");
+    ensure!(bad(&medium)? == 1, "one piece is damaged");
     Ok(())
 }

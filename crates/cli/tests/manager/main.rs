@@ -33,6 +33,7 @@ mod server;
 mod service;
 mod shaped;
 mod signed;
+mod silent;
 mod sources;
 mod tokens;
 mod upload;

@@ -1,11 +1,12 @@
-//! An image that is damaged where it says what it is: in its header, its bitmap or its index. Whoever else has these
-//! bytes gives them; where nobody has, it is refused.
+//! An image that is damaged where it says what it is: in its header, its bitmap, its index or what follows that. Whoever
+//! else has these bytes gives them; where nobody has, it is refused.
 
 use std::fs;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, ensure};
 use azud_core::assembly::Layout;
+use azud_core::format::container;
 
 use crate::kit::{Said, text};
 use crate::server::{Manager, Room, refusal};
@@ -32,9 +33,18 @@ enum Part {
     Header,
     Bitmap,
     Index,
+    Trailer,
+    /// The last bytes of all.
+    Footer,
 }
 
-const PARTS: [Part; 3] = [Part::Header, Part::Bitmap, Part::Index];
+const PARTS: [Part; 5] = [
+    Part::Header,
+    Part::Bitmap,
+    Part::Index,
+    Part::Trailer,
+    Part::Footer,
+];
 
 /// What is done with it.
 #[derive(Debug, Clone, Copy)]
@@ -54,6 +64,14 @@ fn cases() -> impl Iterator<Item = (Part, Work)> {
 }
 
 impl Part {
+    /// What is said of it.
+    fn code(self) -> &'static str {
+        match self {
+            Self::Footer => "image/truncated",
+            _ => "image/corrupt",
+        }
+    }
+
     fn damage(self, image: &Path) -> Result<()> {
         let mut bytes = fs::read(image)?;
         let layout = Layout::read_native(&bytes)?;
@@ -61,10 +79,14 @@ impl Part {
             let piece = &layout.pieces()[number];
             piece.offset + u64::from(piece.len) / 2
         };
+        let mark = container::TRAILER_MARK;
+        let trailer = bytes.windows(mark.len()).rposition(|at| at == mark);
         let at = match self {
             Self::Header => frame(0),
             Self::Bitmap => frame(1),
             Self::Index => layout.ending_offset() + 20,
+            Self::Trailer => trailer.context("a trailer")? as u64,
+            Self::Footer => layout.size() - 1,
         };
         bytes[usize::try_from(at)?] ^= 1;
         Ok(fs::write(image, bytes)?)
@@ -176,7 +198,7 @@ fn another_one_gives_header_bitmap_and_index() -> Result<()> {
             // For an update, a manager is not asked for what a stick gives.
             let asked = !matches!(work, Work::Update) || damaged == &stick;
             ensure!(
-                told || part != Part::Index && !asked,
+                told || matches!(part, Part::Header | Part::Bitmap) && !asked,
                 "{}: {}",
                 case(),
                 said.told()
@@ -196,7 +218,7 @@ fn what_is_damaged_everywhere_is_refused() -> Result<()> {
         part.damage(&there)?;
         part.damage(&stick)?;
         let said = scene.run(work, (REPO, text(&stick)))?;
-        refusal(&said, "image/corrupt").with_context(case)?;
+        refusal(&said, part.code()).with_context(case)?;
         scene.untouched(work).with_context(case)?;
     }
     Ok(())
@@ -233,7 +255,7 @@ fn another_image_mends_nothing() -> Result<()> {
         part.damage(&scene.there())?;
         fs::copy(&other, &stick)?;
         let said = scene.run(work, (REPO, text(&stick)))?;
-        refusal(&said, "image/corrupt").with_context(case)?;
+        refusal(&said, part.code()).with_context(case)?;
         ensure!(warned(&said, text(&stick)), "{}: {}", case(), said.told());
         scene.untouched(work).with_context(case)?;
     }

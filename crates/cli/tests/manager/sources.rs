@@ -133,6 +133,37 @@ fn a_stick_with_bad_bytes_is_found_out_and_the_manager_gives_the_image() -> Resu
 }
 
 #[test]
+fn whose_wrong_bytes_they_are_is_told_where_one_alone_has_the_image() -> Result<()> {
+    let scene = Scene::new(79)?;
+    spoil(&scene.there())?;
+    let (first, disk) = ("REPO:aula1/win", scene.room.dir().join("disk"));
+    let cache = scene.room.dir().join("cache");
+    let deploy = ["deploy", first, text(&disk)];
+    for work in [
+        [&deploy[..], &["--no-cache", "--yes"]].concat(),
+        [&deploy[..], &["--cache", text(&cache), "--yes"]].concat(),
+        vec!["image", "restore", first, text(&disk), "--yes"],
+        vec!["image", "copy", first, text(&scene.here), "--yes"],
+        vec!["image", "verify", first],
+    ] {
+        let said = scene.room.run(&work)?;
+        let case = || format!("{work:?}: {}", said.last());
+        refusal(&said, "image/corrupt").with_context(case)?;
+        let error = &said.last()["error"];
+        let word = |key: &str| error[key].as_str().unwrap_or_default();
+        ensure!(
+            word("message").contains("127.0.0.1:aula1/win.img"),
+            "{}",
+            case()
+        );
+        let verify = "azud image verify REPO:aula1/win.img";
+        ensure!(word("hint").contains(verify), "{}", case());
+        ensure!(word("hint").contains("127.0.0.1"), "{}", case());
+    }
+    Ok(())
+}
+
+#[test]
 fn one_wrong_byte_and_one_silence_are_told() -> Result<()> {
     let scene = Scene::new(78)?;
     let stick = text(&scene.stick);

@@ -192,6 +192,22 @@ impl Layout {
         if self.native { &self.description } else { &[] }
     }
 
+    /// Whether a file has the index of this native image where it belongs: then it is this image, whatever became of its
+    /// end.
+    pub fn has_its_index(&self, file: &dyn ReadAt) -> bool {
+        let head = self.ending().first_chunk::<SKIPPABLE_HEADER>();
+        let Some([.., a, b, c, d]) = head else {
+            return false;
+        };
+        let len = u32::from_le_bytes([*a, *b, *c, *d]) as usize;
+        let Some(index) = self.ending().get(..SKIPPABLE_HEADER + len) else {
+            return false;
+        };
+        let mut there = vec![0; index.len()];
+        let read = file.read_exact_at(&mut there, self.ending_offset());
+        read.is_ok() && there == index
+    }
+
     /// Where the ending begins.
     pub fn ending_offset(&self) -> u64 {
         self.pieces.last().map_or(0, Piece::end)

@@ -1,4 +1,5 @@
-//! Which of several sources is asked: the nearer ones first, those that failed after a rest, those that lied no more.
+//! Which of several sources is asked: the nearer ones first, those that failed after a rest, those from which nothing
+//! comes when it does again, those that lied no more.
 
 use std::time::Duration;
 
@@ -10,6 +11,8 @@ const MOST_LIES: u32 = 3;
 const REST: Duration = Duration::from_secs(1);
 /// The longest rest.
 const LONGEST_REST: Duration = Duration::from_secs(30);
+/// A source that was asked and from which nothing comes for so long is silent.
+const SILENCE: Duration = Duration::from_secs(4);
 
 /// What came of asking a source.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -33,6 +36,21 @@ struct Health {
     rests_until: Duration,
     lies: u32,
     out: bool,
+    /// How much had come when something came last, and when that was.
+    heard: u64,
+    heard_at: Duration,
+    silent: bool,
+}
+
+impl Health {
+    /// Who failed last is tried with one request.
+    fn is_on_trial(&self) -> bool {
+        self.failures > 0 && self.busy > 0
+    }
+
+    fn something_came(&mut self, now: Duration) {
+        (self.heard_at, self.silent) = (now, false);
+    }
 }
 
 /// The sources of one image, by their numbers. Times are counted from any moment.
@@ -53,28 +71,55 @@ impl Roster {
         }
     }
 
-    /// Whom to ask, other than those that were `tried` for these bytes. Who rests is asked when nobody else is left.
+    /// Whom to ask, other than those that were `tried` for these bytes. Who rests or is silent is asked when nobody else
+    /// is left.
     pub fn ask(&mut self, tried: &[usize], now: Duration) -> Option<usize> {
         let usable = self.sources.iter().enumerate();
         let usable = usable.filter(|(number, source)| !source.out && !tried.contains(number));
         let (number, _) = usable.min_by_key(|(number, source)| {
             let crowded = source.busy >= AT_ONCE;
             (
-                source.rests_until > now,
+                source.silent,
+                source.rests_until > now || source.is_on_trial(),
                 crowded,
                 source.rank,
                 source.busy,
                 *number,
             )
         })?;
-        self.sources[number].busy += 1;
+        let source = &mut self.sources[number];
+        if source.busy == 0 {
+            // It was not waited for.
+            source.something_came(now);
+        }
+        source.busy += 1;
         Some(number)
+    }
+
+    /// How much has come of one so far, as it counts itself. `true` when it turned silent just now.
+    pub fn hear(&mut self, number: usize, heard: u64, now: Duration) -> bool {
+        let source = &mut self.sources[number];
+        if source.heard != heard {
+            source.heard = heard;
+            source.something_came(now);
+            return false;
+        }
+        let over = source.busy > 0 && now.saturating_sub(source.heard_at) >= SILENCE;
+        let turned = over && !source.silent;
+        source.silent |= over;
+        turned
+    }
+
+    /// Whether nothing comes of a source that was asked.
+    pub fn is_silent(&self, number: usize) -> bool {
+        self.sources.get(number).is_none_or(|source| source.silent)
     }
 
     /// What came of it.
     pub fn tell(&mut self, number: usize, answer: Answer, now: Duration) {
         let source = &mut self.sources[number];
         source.busy = source.busy.saturating_sub(1);
+        source.something_came(now);
         match answer {
             Answer::Good => source.failures = 0,
             Answer::Failed => {
@@ -108,7 +153,7 @@ impl Roster {
 
 #[cfg(test)]
 mod tests {
-    use super::{AT_ONCE, Answer, MOST_LIES, Roster};
+    use super::{AT_ONCE, Answer, MOST_LIES, REST, Roster, SILENCE};
     use proptest::prelude::*;
     use std::time::Duration;
 
@@ -145,6 +190,40 @@ mod tests {
     }
 
     #[test]
+    fn who_is_silent_gets_nothing_new_until_something_comes() {
+        let mut roster = Roster::new([0, 1]);
+        let silence = NOW + SILENCE;
+        assert!(!roster.hear(0, 0, silence), "it was not asked");
+        assert_eq!(roster.ask(&[], NOW), Some(0));
+        assert!(!roster.hear(0, 1, NOW) && !roster.hear(0, 1, NOW + SILENCE / 2));
+        assert!(roster.hear(0, 1, silence) && roster.is_silent(0));
+        assert!(!roster.hear(0, 1, silence), "it was told");
+        for _ in 0..2 * AT_ONCE {
+            assert_eq!(roster.ask(&[], silence), Some(1));
+        }
+        assert_eq!(roster.ask(&[1], silence), Some(0), "nobody else is left");
+        assert!(!roster.hear(0, 2, silence) && !roster.is_silent(0));
+        assert_eq!(roster.ask(&[], silence), Some(0), "it woke up");
+        assert!(!roster.hear(1, 0, silence), "it was asked just now");
+        assert!(roster.hear(1, 0, silence + SILENCE));
+        roster.tell(1, Answer::Good, silence + SILENCE);
+        assert!(!roster.is_silent(1));
+    }
+
+    #[test]
+    fn who_failed_last_is_tried_with_one_request() {
+        let mut roster = Roster::new([0, 1]);
+        assert_eq!(roster.ask(&[], NOW), Some(0));
+        roster.tell(0, Answer::Failed, NOW);
+        let later = NOW + 2 * REST;
+        assert_eq!(roster.ask(&[], later), Some(0));
+        assert_eq!(roster.ask(&[], later), Some(1), "it is on trial");
+        roster.tell(0, Answer::Good, later);
+        assert_eq!(roster.ask(&[], later), Some(0));
+        assert_eq!(roster.ask(&[], later), Some(0));
+    }
+
+    #[test]
     fn who_has_another_image_is_out() {
         let mut roster = Roster::new([0]);
         let number = roster.ask(&[], NOW).unwrap();
@@ -173,7 +252,8 @@ mod tests {
         let key = |number: usize| {
             let source = &roster.sources[number];
             (
-                source.rests_until > now,
+                source.silent,
+                source.rests_until > now || source.is_on_trial(),
                 source.busy >= AT_ONCE,
                 source.rank,
                 source.busy,

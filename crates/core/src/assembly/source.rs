@@ -26,6 +26,12 @@ pub trait Source: Sync {
         false
     }
 
+    /// A number that grows with whatever comes, also before a read is done: who is slow is not taken for silent. One that
+    /// does not know stays at one number, and is heard of when a read is done.
+    fn heard(&self) -> u64 {
+        0
+    }
+
     /// Fills `buf` with the bytes at `offset`; called from several threads.
     ///
     /// # Errors

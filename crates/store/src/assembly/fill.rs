@@ -1,6 +1,7 @@
 //! The hands of an assembly: threads that read a run, hold each piece against its hash, and write it.
 
 use std::fs::File;
+use std::io;
 use std::ops::Range;
 use std::os::unix::fs::FileExt;
 use std::path::Path;
@@ -146,20 +147,26 @@ impl Filler<'_> {
     fn salvage(
         &self,
         (run, (local, from)): (&Run, (&Local, u64)),
-        buf: &[u8],
+        buf: &mut [u8],
         readable: bool,
         tell: &mut dyn FnMut(Event),
     ) -> Result<()> {
         for number in run.pieces() {
             let piece = &self.wanted.pieces()[number];
-            let bytes = &buf[within(run, piece)];
-            if readable && is(piece, bytes) {
+            let bytes = &mut buf[within(run, piece)];
+            let at = from + (piece.offset - run.offset);
+            let read = if readable {
+                Ok(())
+            } else {
+                // A bad sector spoils the piece in which it lies, and no other.
+                local.stored.read_exact_at(bytes, at)
+            };
+            if read.is_ok() && is(piece, bytes) {
                 self.write(bytes, piece.offset)?;
                 self.arrivals.place(number..number + 1);
                 tell(Event::Placed(number..number + 1, run.origin));
             } else {
-                if readable {
-                    let at = from + (piece.offset - run.offset);
+                if tells_damage(&read) {
                     self.hurts.note(&local.stored, at);
                 }
                 tell(Event::Missing(number));
@@ -244,6 +251,15 @@ pub(super) fn fetch(
 fn within(run: &Run, piece: &Piece) -> Range<usize> {
     let start = usize::try_from(piece.offset - run.offset).expect("a run fits memory");
     start..start + piece.len as usize
+}
+
+/// Whether a read of bytes that are not what they should be tells that they are damaged: they are others, or the medium
+/// has lost them. What cannot be read for another reason may be readable the next time.
+pub(super) fn tells_damage(read: &io::Result<()>) -> bool {
+    match read {
+        Ok(()) => true,
+        Err(error) => error.raw_os_error() == Some(rustix::io::Errno::IO.raw_os_error()),
+    }
 }
 
 /// Whether these are the bytes of a piece.

@@ -1,6 +1,7 @@
 //! Images that are here already, whose pieces need not be fetched.
 
 use std::path::Path;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use azud_core::assembly::{Layout, LayoutError, Source, SourceError};
 use azud_core::bitmap::Bitmap;
@@ -71,14 +72,20 @@ pub fn identity(path: &Path) -> Option<Identity> {
 
 impl From<Stored> for FileSource {
     fn from(stored: Stored) -> Self {
-        Self { stored }
+        let heard = AtomicU64::new(0);
+        Self { stored, heard }
     }
 }
+
+/// So much is read at once: of a medium that is slow, something comes now and then.
+const AT_ONCE: usize = 1 << 20;
 
 /// An image file as a source.
 #[derive(Debug)]
 pub struct FileSource {
     stored: Stored,
+    /// Bytes that came so far.
+    heard: AtomicU64,
 }
 
 impl FileSource {
@@ -87,9 +94,7 @@ impl FileSource {
     /// # Errors
     /// As [`Stored::open`].
     pub fn open(path: &Path) -> Result<Self> {
-        Ok(Self {
-            stored: Stored::open(path)?,
-        })
+        Ok(Stored::open(path)?.into())
     }
 
     /// What it consists of by its own bytes: the ending of a native image, else every range hashed now, whatever an
@@ -158,9 +163,19 @@ impl Source for FileSource {
         Some(self.stored.len())
     }
 
+    fn heard(&self) -> u64 {
+        self.heard.load(Ordering::Relaxed)
+    }
+
     fn read(&self, offset: u64, buf: &mut [u8]) -> std::result::Result<(), SourceError> {
-        let read = self.stored.read_exact_at(buf, offset);
-        read.map_err(SourceError::of_io)
+        let mut at = offset;
+        for part in buf.chunks_mut(AT_ONCE) {
+            let read = self.stored.read_exact_at(part, at);
+            read.map_err(SourceError::of_io)?;
+            at += part.len() as u64;
+            self.heard.fetch_add(part.len() as u64, Ordering::Relaxed);
+        }
+        Ok(())
     }
 
     fn identity(&self) -> std::result::Result<Hash, SourceError> {

@@ -49,7 +49,7 @@ pub use local::{FileSource, INDEX, identity, known_layout};
 pub use reader::Reader;
 pub use remains::{clear as clear_remains, of as remains};
 pub use report::{Facts, Moving, Prospect, Report, Way};
-pub use several::{Given, Several};
+pub use several::{Given, Several, Shared, Wait};
 
 /// An image to be received.
 pub struct Assembly<'a> {

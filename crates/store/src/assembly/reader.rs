@@ -7,7 +7,7 @@ use azud_core::assembly::Source;
 use azud_core::io::ReadAt;
 
 use super::arrivals::{Arrivals, Came};
-use super::fill::{fetch, is};
+use super::fill::{fetch, is, tells_damage};
 use super::hurt::Hurts;
 
 /// The image as it is to be. Who reads it waits for what is not here yet. What arrives was verified when it was written;
@@ -35,9 +35,8 @@ impl Reader<'_> {
         if came.is_new || (read.is_ok() && wanted.fits(offset, buf)) {
             return read;
         }
-        // What cannot be read may be readable the next time: nothing is known of it.
-        if read.is_ok() {
-            self.note(&came, buf, offset);
+        if tells_damage(&read) {
+            self.note(&came, (read.is_ok(), buf), offset);
         }
         fetch(self.source, offset, buf)?;
         if !wanted.fits(offset, buf) {
@@ -46,8 +45,8 @@ impl Reader<'_> {
         Ok(())
     }
 
-    /// Remembers which pieces are damaged.
-    fn note(&self, came: &Came, buf: &[u8], offset: u64) {
+    /// Remembers which pieces are damaged. Where not all could be read, each is read once more.
+    fn note(&self, came: &Came, (is_read, buf): (bool, &mut [u8]), offset: u64) {
         let Some(stored) = &came.stored else { return };
         let pieces = self.arrivals.wanted().pieces();
         let end = offset + buf.len() as u64;
@@ -58,7 +57,14 @@ impl Reader<'_> {
                 continue;
             };
             let start = usize::try_from(start).expect("within the bytes");
-            if !is(piece, &buf[start..start + piece.len as usize]) {
+            let bytes = &mut buf[start..start + piece.len as usize];
+            let read = if is_read {
+                Ok(())
+            } else {
+                came.read(bytes, piece.offset)
+            };
+            let is_right = read.is_ok() && is(piece, bytes);
+            if !is_right && tells_damage(&read) {
                 self.hurts.note_piece(stored, number as u64);
             }
         }

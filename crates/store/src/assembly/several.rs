@@ -1,54 +1,64 @@
 //! Several sources of one image as one: whoever can give a piece gives it, and whoever gives wrong bytes is found out.
 
-use std::io;
-use std::path::Path;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Mutex, MutexGuard, PoisonError};
-use std::thread;
-use std::time::{Duration, Instant};
+mod asking;
 
-use azud_core::assembly::{Answer, Layout, Roster, Source, SourceError};
+use std::io;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread;
+use std::time::Duration;
+
+use azud_core::assembly::{Layout, Source, SourceError};
 use azud_core::format::Hash;
 use azud_core::io::ReadAt;
 
-use crate::error::StoreError;
+use self::asking::{Among, Asking};
 
 /// Between two rounds in which nobody answers.
 const PAUSE: Duration = Duration::from_millis(250);
 /// What all of them have wrong is asked for so often by whoever reads the image as a file.
 const TRIES: u32 = 3;
 
+/// A source that may still be asked when nobody waits for its answer any more.
+pub type Shared = Arc<dyn Source + Send>;
+
 /// Sources that all have the same image.
 pub struct Several<'a> {
-    wanted: Layout,
-    sources: Vec<&'a dyn Source>,
-    roster: Mutex<Roster>,
-    /// What each gave so far.
-    given: Mutex<Vec<Given>>,
-    begun: Instant,
-    /// When somebody gave the right bytes last, or was first asked for them in vain.
-    answered: Mutex<Option<Instant>>,
+    among: Arc<Among>,
     patience: Duration,
     /// Whether somebody waits already.
     waiting: AtomicBool,
+    /// Of whom it was told that nothing comes.
+    silent: Mutex<Vec<usize>>,
     go_on: Box<GoOn<'a>>,
 }
 
 /// What a source gave.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Given {
-    /// Right bytes.
+    /// Right bytes; some of them others may have given, too.
     pub bytes: u64,
     /// How often it gave others.
     pub wrong: u64,
-    /// How often it gave none.
+    /// How often it gave none, or was silent for a while.
     pub silent: u64,
     /// Whether it is not asked any more: it gave wrong bytes too often, or has another image by now.
     pub is_out: bool,
 }
 
-/// Whether it is waited on. At the beginning of each waiting it hears how long that lasts at most.
-type GoOn<'a> = dyn Fn(Option<Duration>) -> bool + Send + Sync + 'a;
+/// What is told to whoever waits for sources.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Wait<'w> {
+    /// Nobody answers: they are waited for so long at most.
+    Begins(Duration),
+    /// Still nobody does.
+    Lasts,
+    /// Nothing comes of this one any more; others are asked. It is told once.
+    Without(&'w str),
+}
+
+/// Whether it is waited on.
+type GoOn<'a> = dyn Fn(Wait<'_>) -> bool + Send + Sync + 'a;
 
 impl std::fmt::Debug for Several<'_> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -58,156 +68,78 @@ impl std::fmt::Debug for Several<'_> {
 
 impl<'a> Several<'a> {
     /// Of sources with their ranks, the lowest of which is asked first. When nobody answers, they are waited for as long
-    /// as `patience` says and `go_on` allows, which hears at the beginning of each waiting how long it lasts at most.
+    /// as `patience` says and `go_on` allows.
     pub fn of(
         wanted: Layout,
-        sources: Vec<(&'a dyn Source, u32)>,
-        (patience, go_on): (
-            Duration,
-            impl Fn(Option<Duration>) -> bool + Send + Sync + 'a,
-        ),
+        sources: Vec<(Shared, u32)>,
+        (patience, go_on): (Duration, impl Fn(Wait<'_>) -> bool + Send + Sync + 'a),
     ) -> Self {
-        let ranks = sources.iter().map(|(_, rank)| *rank);
         Self {
-            roster: Mutex::new(Roster::new(ranks)),
-            given: Mutex::new(vec![Given::default(); sources.len()]),
-            sources: sources.into_iter().map(|(source, _)| source).collect(),
-            wanted,
-            begun: Instant::now(),
-            answered: Mutex::default(),
+            among: Arc::new(Among::of(wanted, sources)),
             patience,
             waiting: AtomicBool::new(false),
+            silent: Mutex::default(),
             go_on: Box::new(go_on),
         }
     }
 
     /// What each gave so far, with its name.
     pub fn given(&self) -> Vec<(String, Given)> {
-        let names = self.sources.iter().map(|source| source.name());
-        names.zip(self.lock_given().iter().copied()).collect()
-    }
-
-    /// Counts what came of asking for so many bytes, and tells whom to ask from now on.
-    fn tell(&self, number: usize, answer: Answer, len: usize) {
-        let mut roster = self.roster();
-        roster.tell(number, answer, self.begun.elapsed());
-        let given = &mut self.lock_given()[number];
-        match answer {
-            Answer::Good => given.bytes += len as u64,
-            Answer::Lied => given.wrong += 1,
-            Answer::Failed => given.silent += 1,
-            Answer::Changed => {}
-        }
-        given.is_out = roster.is_out(number);
-    }
-
-    fn roster(&self) -> MutexGuard<'_, Roster> {
-        self.roster.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// Asks one after the other. What all of them have wrong is given as it is, and told by `false`. Who does not answer
-    /// now may have it right: until nobody is left who may, the `liars` of earlier rounds are not asked again, since one
-    /// bad sector is one lie.
-    fn round(
-        &self,
-        (offset, buf): (u64, &mut [u8]),
-        liars: &mut Vec<usize>,
-    ) -> Result<bool, SourceError> {
-        let mut tried = liars.clone();
-        let (mut last, mut silent) = (None, None);
-        loop {
-            let asked = self.roster().ask(&tried, self.begun.elapsed());
-            let Some(number) = asked else {
-                match silent.map_or(last, |error| Some(Err(error))) {
-                    Some(done) => return done,
-                    // Others may have put out whoever was left, meanwhile.
-                    None if liars.is_empty() => return Err(self.nobody()),
-                    None => {
-                        liars.clear();
-                        tried.clear();
-                        last = None;
-                        silent = None;
-                        continue;
-                    }
-                }
-            };
-            let given = self.sources[number].read(offset, buf);
-            let answer = match &given {
-                Ok(()) if self.wanted.fits(offset, buf) => Answer::Good,
-                Ok(()) => Answer::Lied,
-                Err(SourceError::Changed) => Answer::Changed,
-                Err(_) => Answer::Failed,
-            };
-            self.tell(number, answer, buf.len());
-            match (answer, given) {
-                (Answer::Good, _) => {
-                    *self.lock_answered() = Some(Instant::now());
-                    self.waiting.store(false, Ordering::Relaxed);
-                    return Ok(true);
-                }
-                (Answer::Failed, Err(error)) => silent = Some(error),
-                (_, given) => last = Some(given.map(|()| false)),
-            }
-            if answer == Answer::Lied {
-                liars.push(number);
-            }
-            tried.push(number);
-        }
+        let names = self.among.sources.iter().map(|source| source.name());
+        names.zip(self.among.given()).collect()
     }
 
     /// Rounds, until somebody answers or it was waited for long enough.
     fn fetch(&self, offset: u64, buf: &mut [u8]) -> Result<bool, SourceError> {
-        let mut liars = Vec::new();
+        let mut asking = Asking::new(&self.among, (offset, buf.len()));
         loop {
-            let error = match self.round((offset, &mut *buf), &mut liars) {
-                Err(error) if !self.roster().is_empty() => error,
-                done => return done,
+            let error = match asking.round(buf, &|number| self.tell_silent(number)) {
+                Err(error) if !self.among.roster().is_empty() => error,
+                done => {
+                    if matches!(done, Ok(true)) {
+                        self.waiting.store(false, Ordering::Relaxed);
+                    }
+                    return done;
+                }
             };
-            let since = *self.lock_answered().get_or_insert_with(Instant::now);
-            let left = self.patience.saturating_sub(since.elapsed());
+            let left = self.patience.saturating_sub(self.among.since_answered());
             if left.is_zero() {
                 return Err(error);
             }
             let begins = !self.waiting.swap(true, Ordering::Relaxed);
-            if !(self.go_on)(begins.then_some(left)) {
+            let wait = if begins {
+                Wait::Begins(left)
+            } else {
+                Wait::Lasts
+            };
+            if !(self.go_on)(wait) {
                 return Err(error);
             }
             thread::sleep(PAUSE);
         }
     }
 
-    /// Why nobody is asked any more: wrong bytes, or other images by now.
-    fn nobody(&self) -> SourceError {
-        if !self.roster().has_liars() {
-            return SourceError::Changed;
+    fn tell_silent(&self, number: usize) {
+        let mut silent = self.silent.lock().unwrap_or_else(PoisonError::into_inner);
+        if !silent.contains(&number) {
+            silent.push(number);
+            // Whether the work goes on is asked where somebody waits.
+            let _ = (self.go_on)(Wait::Without(&self.among.sources[number].name()));
         }
-        let left = StoreError::corrupt(
-            Path::new(&self.name()),
-            "no source is left that gives the right bytes",
-        );
-        SourceError::Permanent(io::Error::other(left))
-    }
-
-    fn lock_given(&self) -> MutexGuard<'_, Vec<Given>> {
-        self.given.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn lock_answered(&self) -> MutexGuard<'_, Option<Instant>> {
-        self.answered.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl Source for Several<'_> {
     fn layout(&self) -> Result<Layout, SourceError> {
-        Ok(self.wanted.clone())
+        Ok(self.among.wanted.clone())
     }
 
     fn size(&self) -> Option<u64> {
-        Some(self.wanted.size())
+        Some(self.among.wanted.size())
     }
 
     fn is_far(&self) -> bool {
-        self.sources.iter().any(|source| source.is_far())
+        self.among.sources.iter().any(|source| source.is_far())
     }
 
     fn read(&self, offset: u64, buf: &mut [u8]) -> Result<(), SourceError> {
@@ -215,13 +147,16 @@ impl Source for Several<'_> {
     }
 
     fn identity(&self) -> Result<Hash, SourceError> {
-        let mut last = Err(self.nobody());
-        for (number, source) in self.sources.iter().enumerate() {
-            if self.roster().is_out(number) {
+        let mut last = Err(self.among.nobody());
+        let mut numbers: Vec<usize> = (0..self.among.sources.len()).collect();
+        // Who is silent comes last.
+        numbers.sort_by_key(|number| self.among.roster().is_silent(*number));
+        for number in numbers {
+            if self.among.roster().is_out(number) {
                 continue;
             }
-            last = source.identity();
-            if matches!(last, Ok(identity) if identity == *self.wanted.identity()) {
+            last = self.among.sources[number].identity();
+            if matches!(last, Ok(identity) if identity == *self.among.wanted.identity()) {
                 return last;
             }
         }
@@ -229,30 +164,29 @@ impl Source for Several<'_> {
     }
 
     fn name(&self) -> String {
-        let names: Vec<String> = self.sources.iter().map(|source| source.name()).collect();
-        names.join(", ")
+        self.among.name()
     }
 }
 
 /// As a file whose ending is the right one, and of which somebody holds each piece against its hash.
 impl ReadAt for Several<'_> {
     fn len(&self) -> u64 {
-        self.wanted.size()
+        self.among.wanted.size()
     }
 
     fn read_exact_at(&self, buf: &mut [u8], offset: u64) -> io::Result<()> {
         let end = offset.checked_add(buf.len() as u64);
-        if end.is_none_or(|end| end > self.wanted.size()) {
+        if end.is_none_or(|end| end > self.among.wanted.size()) {
             return Err(io::ErrorKind::UnexpectedEof.into());
         }
         // The ending is known, and that of a source may be damaged.
-        let ending_at = self.wanted.ending_offset();
+        let ending_at = self.among.wanted.ending_offset();
         let before = usize::try_from(ending_at.saturating_sub(offset)).unwrap_or(usize::MAX);
         let (pieces, ending) = buf.split_at_mut(before.min(buf.len()));
         if !ending.is_empty() {
             let start = usize::try_from(offset.saturating_sub(ending_at));
             let start = start.map_err(io::Error::other)?;
-            let known = &self.wanted.ending()[start..start + ending.len()];
+            let known = &self.among.wanted.ending()[start..start + ending.len()];
             ending.copy_from_slice(known);
         }
         if pieces.is_empty() {

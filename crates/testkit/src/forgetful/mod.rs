@@ -1,10 +1,11 @@
 //! A file system for power cuts: it remembers what was synced, and after a cut nothing else need be there.
 //!
-//! It lives in the test's own process, so the program that is tested has to be another one.
+//! Some of it may be lost to whoever reads, as by bad sectors. It lives in the test's own process, so the program that is tested has to be another one.
 
 mod medium;
 mod serve;
 
+use std::ops::Range;
 use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -30,6 +31,8 @@ struct Power {
     /// After so many the power goes.
     cut_after: Option<u64>,
     is_cut: bool,
+    /// Where no file can be read.
+    unreadable: Range<u64>,
 }
 
 fn held(power: &Mutex<Power>) -> MutexGuard<'_, Power> {
@@ -50,6 +53,7 @@ impl Forgetful {
                 done: 0,
                 cut_after: None,
                 is_cut: false,
+                unreadable: 0..0,
             })),
         };
         computer.start()?;
@@ -91,6 +95,11 @@ impl Forgetful {
         held(&self.power).cut_after = Some(changes);
     }
 
+    /// From now on no file can be read at these offsets, as where the medium has bad sectors.
+    pub fn lose(&self, offsets: Range<u64>) {
+        held(&self.power).unreadable = offsets;
+    }
+
     /// Whether the power has gone.
     pub fn is_cut(&self) -> bool {
         held(&self.power).is_cut
@@ -117,6 +126,7 @@ impl Forgetful {
                 done: 0,
                 cut_after: None,
                 is_cut: false,
+                unreadable: power.unreadable.clone(),
             };
         }
         self.start()

@@ -285,7 +285,10 @@ impl Filesystem for Served {
         _: Option<LockOwner>,
         reply: ReplyData,
     ) {
+        let lost = held(&self.0).unreadable.clone();
+        let is_lost = offset < lost.end && lost.start < offset + u64::from(size);
         let part = self.look(|medium| match &medium.node(ino.0)?.body {
+            Body::File(data) if is_lost && place(lost.start)? < data.len() => Err(Errno::EIO),
             Body::File(data) => {
                 let start = place(offset)?.min(data.len());
                 let end = start.saturating_add(size as usize).min(data.len());

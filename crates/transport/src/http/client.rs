@@ -65,8 +65,7 @@ pub struct Manager {
 #[derive(Debug, Clone)]
 pub struct Client {
     agent: Agent,
-    /// So long nothing may come in the midst of an image.
-    silence: Duration,
+    times: Times,
     pub(super) longest_index: u64,
     host: String,
     base: String,
@@ -124,7 +123,7 @@ impl Client {
         let roots = RootCerts::new_with_certs(&[certificate]);
         Ok(Self {
             agent: agent(TlsConfig::builder().root_certs(roots), times),
-            silence: times.silence.unwrap_or(SILENCE),
+            times,
             longest_index: times.longest_index,
             host: manager.host.clone(),
             base: format!("https://{}:{}", manager.host, manager.port),
@@ -165,14 +164,40 @@ impl Client {
         &self,
         path: &str,
         headers: &[(&str, &str)],
-        name: &str,
+        (name, left): (&str, Option<Duration>),
     ) -> Result<Response<Body>> {
-        let request = self.agent.get(self.url(path));
-        let request = request
-            .config()
-            .timeout_per_read(Some(self.silence))
-            .build();
-        self.ask(request, headers, name)
+        let silence = self.times.silence.unwrap_or(SILENCE);
+        let times = Times {
+            silence: Some(silence),
+            ..self.times
+        };
+        self.ask(self.request(path, times, left), headers, name)
+    }
+
+    /// The same for an index, which may take its time.
+    pub(super) fn get_index(
+        &self,
+        path: &str,
+        (name, left): (&str, Option<Duration>),
+    ) -> Result<Response<Body>> {
+        self.ask(self.request(path, self.times, left), &[], name)
+    }
+
+    /// A request whose manager may be silent for so long at most, where that is said.
+    fn request(
+        &self,
+        path: &str,
+        times: Times,
+        left: Option<Duration>,
+    ) -> RequestBuilder<WithoutBody> {
+        let least = |time: Duration| left.map_or(time, |left| left.min(time));
+        let silence = times.silence.map(least).or(left);
+        let config = self.agent.get(self.url(path)).config();
+        config
+            .timeout_connect(Some(least(times.connect)))
+            .timeout_recv_response(Some(least(times.answer)))
+            .timeout_per_read(silence)
+            .build()
     }
 
     /// Whatever is answered within a time, a refusal too.

@@ -127,9 +127,11 @@ impl Gather {
         }
         self.end(own, &parts, all.len(), done.is_ok());
         match done {
-            Ok(()) => Ok(()),
+            // It was waited for long enough.
+            Err(error) if error.is_temporary() => Err(error),
             // Whose bytes these were not may be what fails.
             Err(_) => fetch(own.0, buf),
+            Ok(()) => Ok(()),
         }
     }
 

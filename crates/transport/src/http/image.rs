@@ -3,6 +3,7 @@
 use std::io::{self, Read};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
 use azud_core::access::HTTPS_ONLY_HEADER;
 use azud_core::assembly::{Layout, Source, SourceError};
@@ -28,6 +29,8 @@ pub struct RemoteImage {
     patience: Patience,
     gather: Gather,
     received: AtomicU64,
+    /// Whatever came of its manager, also of reads that are not done.
+    heard: AtomicU64,
     https_only: bool,
 }
 
@@ -49,7 +52,7 @@ impl RemoteImage {
     /// As [`RemoteImage::open`]; [`NetError::Later`].
     pub fn glance(client: Client, name: &str) -> Result<Self> {
         let path = path_of(name);
-        let asked = layout(&client, &path, name)?;
+        let asked = layout(&client, &path, (name, None))?;
         Ok(Self::of((client, path, name), asked, Patience::default()))
     }
 
@@ -68,6 +71,7 @@ impl RemoteImage {
             client,
             path,
             received: AtomicU64::new(layout.description().len() as u64),
+            heard: AtomicU64::new(0),
             layout: Arc::new(layout),
             https_only,
             patience,
@@ -84,6 +88,16 @@ impl RemoteImage {
     /// What it consists of.
     pub fn layout(&self) -> &Layout {
         &self.layout
+    }
+
+    /// Whose it is.
+    pub fn host(&self) -> &str {
+        self.client.host()
+    }
+
+    /// What its manager calls it.
+    pub fn name_there(&self) -> &str {
+        &self.name
     }
 
     /// Has what it consists of in common with others, by way of `find`, which is given it and gives what is equal.
@@ -115,17 +129,19 @@ impl RemoteImage {
 
     /// Fetches a range, again and again if need be.
     fn fetch_surely(&self, offset: u64, buf: &mut [u8]) -> Result<()> {
-        self.patience.with(|| self.fetch(offset, buf))
+        self.patience.within(|left| self.fetch(offset, buf, left))
     }
 
-    fn fetch(&self, offset: u64, buf: &mut [u8]) -> Result<()> {
+    fn fetch(&self, offset: u64, buf: &mut [u8], left: Option<Duration>) -> Result<()> {
         if buf.is_empty() {
             return Ok(());
         }
         let last = offset + buf.len() as u64 - 1;
         let asked = format!("bytes={offset}-{last}");
         let headers = [("Range", asked.as_str()), ("If-Match", self.tag.as_str())];
-        let response = self.client.get_part(&self.path, &headers, &self.name)?;
+        let asked = (self.name.as_str(), left);
+        let response = self.client.get_part(&self.path, &headers, asked)?;
+        self.heard.fetch_add(1, Ordering::Relaxed);
         let says = |key: &str| {
             response
                 .headers()
@@ -146,7 +162,7 @@ impl RemoteImage {
             return Err(self.client.protocol("another range than was asked for"));
         }
         let mut body = response.into_body().into_reader();
-        body.read_exact(buf)
+        self.fill(&mut body, buf)
             .map_err(|error| self.client.broken(error))?;
         self.received.fetch_add(buf.len() as u64, Ordering::Relaxed);
         // To the end, so that the connection can be used again.
@@ -155,6 +171,22 @@ impl RemoteImage {
             Ok(_) => Err(self.client.protocol("more than was asked for")),
             Err(error) => Err(self.client.broken(error)),
         }
+    }
+
+    /// Reads all of `buf`, and lets it be heard that something comes.
+    fn fill(&self, body: &mut impl Read, buf: &mut [u8]) -> io::Result<()> {
+        let mut rest = buf;
+        while !rest.is_empty() {
+            let len = match body.read(rest) {
+                Ok(0) => return Err(io::ErrorKind::UnexpectedEof.into()),
+                Ok(len) => len,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+                Err(error) => return Err(error),
+            };
+            self.heard.fetch_add(len as u64, Ordering::Relaxed);
+            rest = &mut rest[len..];
+        }
+        Ok(())
     }
 }
 
@@ -166,8 +198,8 @@ fn first_layout(
     patience: &Patience,
 ) -> Result<(Layout, bool)> {
     let mut answered = false;
-    patience.with(|| {
-        let asked = layout(client, path, name);
+    patience.within(|left| {
+        let asked = layout(client, path, (name, left));
         answered |= matches!(asked, Err(NetError::Later { .. }));
         match asked {
             Err(error) if !answered => Ok(Err(error)),
@@ -177,9 +209,9 @@ fn first_layout(
 }
 
 /// What it consists of, and whether it travels over HTTPS alone.
-fn layout(client: &Client, path: &str, name: &str) -> Result<(Layout, bool)> {
+fn layout(client: &Client, path: &str, asked: (&str, Option<Duration>)) -> Result<(Layout, bool)> {
     let index = format!("{path}/index");
-    let response = client.get(&index, &[], name)?;
+    let response = client.get_index(&index, asked)?;
     let https_only = response.headers().contains_key(HTTPS_ONLY_HEADER);
     let mut bytes = Vec::new();
     let read = response
@@ -205,6 +237,10 @@ impl Source for RemoteImage {
         true
     }
 
+    fn heard(&self) -> u64 {
+        self.heard.load(Ordering::Relaxed)
+    }
+
     fn read(&self, offset: u64, buf: &mut [u8]) -> std::result::Result<(), SourceError> {
         let done = self.fetch_surely(offset, buf);
         done.map_err(|error| match error {
@@ -217,7 +253,7 @@ impl Source for RemoteImage {
     fn identity(&self) -> std::result::Result<Hash, SourceError> {
         let layout = self
             .patience
-            .with(|| layout(&self.client, &self.path, &self.name));
+            .within(|left| layout(&self.client, &self.path, (&self.name, left)));
         Ok(*layout?.0.identity())
     }
 

@@ -13,6 +13,10 @@ use crate::error::{NetError, Result};
 const PAUSE: Duration = Duration::from_millis(250);
 /// The longest pause.
 const MOST: Duration = Duration::from_secs(2);
+/// A try that is limited because the waiting ends may take so long at least.
+const LEAST: Duration = Duration::from_secs(2);
+/// An outage that was given up so long ago says nothing of now.
+const PAST: Duration = Duration::from_secs(10);
 /// Without another word.
 const USUAL: Duration = Duration::from_mins(1);
 
@@ -73,9 +77,17 @@ impl Patience {
 
     /// Does what may have to be done again. It is tried twice at least.
     pub(super) fn with<T>(&self, mut act: impl FnMut() -> Result<T>) -> Result<T> {
+        self.within(|_| act())
+    }
+
+    /// The same; `act` hears for how long it may be silent, so that nobody waits longer than was said.
+    pub(super) fn within<T>(
+        &self,
+        mut act: impl FnMut(Option<Duration>) -> Result<T>,
+    ) -> Result<T> {
         let mut pause = PAUSE;
         loop {
-            let error = match act() {
+            let error = match act(self.left()) {
                 Err(error) if error.is_temporary() => error,
                 other => {
                     *self.lock() = None;
@@ -83,9 +95,9 @@ impl Patience {
                 }
             };
             let making = error.code() == Code::IndexInMaking;
-            let lasts = if making { self.making } else { self.lasts };
             let (moment, began) = self.since(making);
-            let over = moment == Moment::Lasts && began.elapsed() >= lasts;
+            let left = self.lasts(making).saturating_sub(began.elapsed());
+            let over = moment == Moment::Lasts && left.is_zero();
             if over || !(self.told)(&error, moment) {
                 return Err(error);
             }
@@ -93,9 +105,21 @@ impl Patience {
                 NetError::Later { after, .. } => *after,
                 _ => pause,
             };
-            thread::sleep(wanted.min(lasts));
+            thread::sleep(wanted.min(left));
             pause = (pause * 2).min(MOST);
         }
+    }
+
+    fn lasts(&self, making: bool) -> Duration {
+        if making { self.making } else { self.lasts }
+    }
+
+    /// How much of the waiting is left, in an outage.
+    fn left(&self) -> Option<Duration> {
+        let (began, making) = (*self.lock())?;
+        let (lasts, waited) = (self.lasts(making), began.elapsed());
+        let is_past = waited >= lasts.saturating_add(PAST);
+        (!is_past).then(|| lasts.saturating_sub(waited).max(LEAST))
     }
 
     /// When the present outage began. One of the other sort is another one.
@@ -118,7 +142,7 @@ mod tests {
     use std::sync::{Arc, Mutex};
     use std::time::Duration;
 
-    use super::{Moment, Patience};
+    use super::{LEAST, Moment, Patience};
     use azud_core::code::Code;
 
     use crate::error::NetError;
@@ -169,6 +193,30 @@ mod tests {
         let usual = Patience::new(Duration::ZERO, |_, _| true);
         let error = usual.with(|| Err::<(), _>(says(Some(making)))).unwrap_err();
         assert_eq!(error.code(), Code::IndexInMaking, "as the manager says");
+    }
+
+    #[test]
+    fn each_try_hears_how_much_of_the_waiting_is_left() {
+        let lasts = Duration::from_mins(1);
+        let patience = Patience::new(lasts, |_, _| true);
+        let mut heard = Vec::new();
+        let ask = |left: Option<Duration>| {
+            heard.push(left);
+            if heard.len() < 3 {
+                Err(later())
+            } else {
+                Ok(())
+            }
+        };
+        patience.within(ask).unwrap();
+        let [None, Some(first), Some(second)] = heard[..] else {
+            panic!("{heard:?}")
+        };
+        assert!(lasts > first && first > second && second > lasts / 2);
+        assert_eq!(patience.left(), None, "it is over");
+        let over = Patience::new(Duration::ZERO, |_, _| true);
+        over.with(|| Err::<(), _>(later())).unwrap_err();
+        assert_eq!(over.left(), Some(LEAST), "others need not wait anew");
     }
 
     #[test]

@@ -21,7 +21,7 @@ use super::image::restore::{Args as Restoring, Onto, finished, target_options};
 use crate::cached::InUse;
 use crate::confirm::{Step, settle, settle_destructive};
 use crate::failure::Failure;
-use crate::origin::{Origin, Via};
+use crate::origin::{Origin, Via, about_damage};
 use crate::place::{self, Located};
 use crate::plan::{Plan, Value};
 use crate::receive::Terms;
@@ -121,14 +121,14 @@ impl Args {
             failure.with_hint(context.catalog.text("deploy-foreign"))
         })?;
         if self.from.is_empty() {
-            let native = native?;
+            let native = native.map_err(|failure| origin.blamed(context, failure))?;
             return Ok((Restorable { origin, native }, None));
         }
         let others = self.others(context, &origin)?;
         let (origin, shared) = Shared::of(context, origin, others)?;
         let native = match (native, &shared) {
             (Err(failure), Some(shared)) => shared.instead(context, (&origin, failure))?,
-            (native, _) => native?,
+            (native, _) => native.map_err(|failure| origin.blamed(context, failure))?,
         };
         Ok((Restorable { origin, native }, shared))
     }
@@ -196,6 +196,14 @@ impl Job<'_> {
         match self.among {
             Some(several) => several,
             None => self.image.file(),
+        }
+    }
+
+    /// Says of damage whose it is.
+    fn blamed(&self, failure: Failure) -> Failure {
+        match self.among {
+            Some(several) => about_damage(failure, &Source::name(several)),
+            None => self.image.origin.blamed(self.context, failure),
         }
     }
 
@@ -281,8 +289,14 @@ impl Job<'_> {
         let used = InUse::begin(context, self.image.origin.path());
         let progress = context.progress();
         let done = self.options(&target, self.distance()).and_then(|options| {
-            let native = &self.image.native;
-            Ok(restore(native, self.file(), &target, &options, &progress)?)
+            let done = restore(
+                &self.image.native,
+                self.file(),
+                &target,
+                &options,
+                &progress,
+            );
+            done.map_err(|error| self.blamed(error.into()))
         });
         drop(progress);
         if let Some(several) = self.among {

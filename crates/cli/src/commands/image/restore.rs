@@ -166,7 +166,7 @@ impl Args {
         })?;
         let used = InUse::begin(context, opened.as_ref().and_then(|it| it.origin.path()));
         let progress = context.progress();
-        let done = self.put(&target, (opened.as_ref(), stream), &progress);
+        let done = self.put(context, &target, (opened.as_ref(), stream), &progress);
         drop(progress);
         let (target, done) = finished(context, target, done)?;
         let identity = opened.as_ref().map(Restorable::identity);
@@ -194,9 +194,9 @@ impl Args {
         if let Some(image) = opened
             && self.is_checked_first(image.origin.path())
         {
-            let about = |error| Failure::from(error).about(&image.origin.name());
             let progress = context.progress();
-            azud_image::verify(&image.native, image.file(), false, &progress).map_err(about)?;
+            let done = azud_image::verify(&image.native, image.file(), false, &progress);
+            done.map_err(|error| image.blamed(context, error))?;
         }
         Ok(())
     }
@@ -215,13 +215,17 @@ impl Args {
     /// Puts the image, or what the stream delivers, on the target.
     fn put(
         &self,
+        context: &Context,
         target: &Target,
         (opened, stream): (Option<&Restorable>, Option<Stdin>),
         progress: &dyn Progress,
     ) -> Result<Restored, Failure> {
         let options = self.options(target, opened.map_or(Distance::Near, Restorable::distance));
         let done = match (opened, stream) {
-            (Some(opened), _) => restore(&opened.native, opened.file(), target, &options, progress),
+            (Some(opened), _) => {
+                let done = restore(&opened.native, opened.file(), target, &options, progress);
+                return done.map_err(|error| opened.blamed(context, error));
+            }
             (None, Some(stream)) => restore_pipe(stream.into_reader(), target, &options, progress),
             (None, None) => restore_pipe(std::io::empty(), target, &options, progress),
         };

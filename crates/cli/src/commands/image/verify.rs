@@ -15,6 +15,7 @@ use crate::commands::Context;
 use crate::failure::Failure;
 use crate::foreign::verify_remote;
 use crate::opened::index_of;
+use crate::origin::blamed;
 use crate::place;
 use crate::remote::Remote;
 use crate::sums;
@@ -61,11 +62,12 @@ impl Args {
         if !remote.layout().is_native() {
             return verify_remote(context, (image, &Arc::new(remote)));
         }
-        let native = Native::open(&remote)?;
+        let about = |error| blamed(context, &remote, Failure::from(error));
+        let native = Native::open(&remote).map_err(about)?;
         let progress = context.progress();
         let done = verify(&native, &remote, self.deep, &progress);
         drop(progress);
-        done.map_err(|error| Failure::from(error).about(&image.shown()))?;
+        done.map_err(about)?;
         self.show(context, (&image.shown(), &native), &Value::Null);
         Ok(())
     }

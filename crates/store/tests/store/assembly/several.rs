@@ -2,10 +2,11 @@
 
 use std::fs;
 use std::io;
-use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::mpsc::{self, Receiver, Sender};
+use std::sync::{Arc, Mutex};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use azud_core::assembly::{Layout, Source, SourceError};
 use azud_core::code::Code;
@@ -13,7 +14,7 @@ use azud_core::format::Hash;
 use azud_core::io::ReadAt;
 use azud_core::name::ImageFile;
 use azud_store::StoreError;
-use azud_store::assembly::{Moving, Report, Several};
+use azud_store::assembly::{Moving, Report, Several, Shared, Wait};
 
 use super::kit::{Memory, absent, dir_with_old, new, old, receive};
 
@@ -21,12 +22,12 @@ const SOON: Duration = Duration::from_millis(1);
 
 fn receive_from(
     image: &ImageFile,
-    sources: &[(&Memory, u32)],
+    sources: &[(&Arc<Memory>, u32)],
 ) -> (Result<Report, StoreError>, usize) {
     let wanted = Memory::new(new()).layout().unwrap();
     let sources = sources
         .iter()
-        .map(|(one, rank)| (*one as &dyn Source, *rank));
+        .map(|(one, rank)| (Arc::clone(one) as Shared, *rank));
     let several = Several::of(wanted, sources.collect(), (SOON, |_| true));
     let done = receive(image, &several, Moving::Never);
     (done, left_out(&several))
@@ -39,21 +40,25 @@ fn left_out(several: &Several<'_>) -> usize {
 }
 
 /// A source of which every byte is another one.
-fn liar() -> Memory {
+fn liar() -> Arc<Memory> {
     let mut liar = Memory::new(new());
     liar.bytes.iter_mut().for_each(|byte| *byte ^= 1);
-    liar
+    Arc::new(liar)
 }
 
-fn broken(error: fn() -> SourceError) -> Memory {
+fn honest() -> Arc<Memory> {
+    Arc::new(Memory::new(new()))
+}
+
+fn broken(error: fn() -> SourceError) -> Arc<Memory> {
     let mut broken = Memory::new(new());
     (broken.broken_from, broken.error) = (0, error);
-    broken
+    Arc::new(broken)
 }
 
 #[test]
 fn whoever_is_bad_another_one_gives_the_image() {
-    let honest = Memory::new(new());
+    let honest = honest();
     let unplugged = broken(|| SourceError::Permanent(io::Error::other("unplugged")));
     let silent = broken(|| SourceError::Temporary(io::ErrorKind::TimedOut.into()));
     let changed = broken(|| SourceError::Changed);
@@ -72,7 +77,7 @@ fn whoever_is_bad_another_one_gives_the_image() {
 #[test]
 fn who_is_nearer_gives_what_it_can() {
     let (_dir, image) = dir_with_old();
-    let (near, far) = (Memory::new(new()), Memory::new(new()));
+    let (near, far) = (honest(), honest());
     let (done, _) = receive_from(&image, &[(&far, 1), (&near, 0)]);
     done.unwrap();
     assert_eq!((near.bytes_read(), far.bytes_read()), (absent(), 0));
@@ -88,7 +93,7 @@ fn where_all_are_bad_the_old_image_stays() {
     let (done, _) = receive_from(&image, &[(&unplugged, 0), (&liar(), 0)]);
     done.unwrap_err();
     assert!(fs::read(image.path()).unwrap() == old());
-    let (done, _) = receive_from(&image, &[(&Memory::new(new()), 0)]);
+    let (done, _) = receive_from(&image, &[(&honest(), 0)]);
     done.unwrap();
 }
 
@@ -96,12 +101,16 @@ fn where_all_are_bad_the_old_image_stays() {
 fn nobody_is_waited_for_once_the_work_is_to_end() {
     let asked = AtomicBool::new(false);
     let bad = broken(|| SourceError::Permanent(io::Error::other("unplugged")));
-    let go_on = |_| {
+    let go_on = |_: Wait<'_>| {
         asked.store(true, Ordering::Relaxed);
         false
     };
     let wanted = bad.layout().unwrap();
-    let several = Several::of(wanted, vec![(&bad, 0)], (Duration::from_hours(1), go_on));
+    let several = Several::of(
+        wanted,
+        vec![(bad.clone(), 0)],
+        (Duration::from_hours(1), go_on),
+    );
     several.read(0, &mut [0; 9]).unwrap_err();
     assert!(asked.load(Ordering::Relaxed));
 }
@@ -110,14 +119,21 @@ fn nobody_is_waited_for_once_the_work_is_to_end() {
 fn who_waits_is_told_at_the_beginning_how_long() {
     let heard = Mutex::new(Vec::new());
     let bad = broken(|| SourceError::Temporary(io::ErrorKind::TimedOut.into()));
-    let go_on = |left: Option<Duration>| {
+    let go_on = |wait: Wait<'_>| {
         let mut heard = heard.lock().unwrap();
-        heard.push(left);
+        heard.push(match wait {
+            Wait::Begins(left) => Some(left),
+            _ => None,
+        });
         heard.len() < 3
     };
     let hour = Duration::from_hours(1);
     let wanted = bad.layout().unwrap();
-    let several = Several::of(wanted, vec![(&bad, 0), (&bad, 1)], (hour, go_on));
+    let several = Several::of(
+        wanted,
+        vec![(bad.clone(), 0), (bad.clone(), 1)],
+        (hour, go_on),
+    );
     several.read(0, &mut [0; 9]).unwrap_err();
     let heard = heard.lock().unwrap();
     assert!(heard[0].is_some_and(|left| left <= hour && left > hour / 2));
@@ -126,9 +142,9 @@ fn who_waits_is_told_at_the_beginning_how_long() {
 
 #[test]
 fn who_lied_often_enough_is_not_asked_any_more() {
-    let (liar, honest) = (liar(), Memory::new(new()));
+    let (liar, honest) = (liar(), honest());
     let wanted = honest.layout().unwrap();
-    let sources: Vec<(&dyn Source, u32)> = vec![(&liar, 0), (&honest, 1)];
+    let sources: Vec<(Shared, u32)> = vec![(liar.clone(), 0), (honest.clone(), 1)];
     let several = Several::of(wanted.clone(), sources, (SOON, |_| true));
     let mut asked = Vec::new();
     for piece in &wanted.pieces()[..6] {
@@ -149,7 +165,7 @@ fn who_lied_often_enough_is_not_asked_any_more() {
 }
 
 /// A source that does not answer so often before it does.
-struct Late(Memory, AtomicU64);
+struct Late(Arc<Memory>, AtomicU64);
 
 impl Source for Late {
     fn layout(&self) -> Result<Layout, SourceError> {
@@ -176,11 +192,15 @@ impl Source for Late {
     }
 }
 
+fn late(of: Arc<Memory>, times: u64) -> Arc<Late> {
+    Arc::new(Late(of, AtomicU64::new(times)))
+}
+
 #[test]
 fn who_does_not_answer_is_waited_for_where_the_others_lie() {
-    let (late, liar) = (Late(Memory::new(new()), AtomicU64::new(2)), liar());
+    let (late, liar) = (late(honest(), 2), liar());
     let wanted = late.layout().unwrap();
-    let sources: Vec<(&dyn Source, u32)> = vec![(&late, 0), (&liar, 1)];
+    let sources: Vec<(Shared, u32)> = vec![(late.clone(), 0), (liar.clone(), 1)];
     let hour = Duration::from_hours(1);
     let several = Several::of(wanted.clone(), sources, (hour, |_| true));
     let piece = &wanted.pieces()[0];
@@ -195,17 +215,17 @@ fn who_does_not_answer_is_waited_for_where_the_others_lie() {
 }
 
 /// A source with one wrong byte in its first piece.
-fn scratched() -> Memory {
+fn scratched() -> Arc<Memory> {
     let mut scratched = Memory::new(new());
     scratched.bytes[0] ^= 1;
-    scratched
+    Arc::new(scratched)
 }
 
 #[test]
 fn a_bad_sector_is_one_lie_however_long_the_others_are_silent() {
-    let (near, late) = (scratched(), Late(Memory::new(new()), AtomicU64::new(4)));
+    let (near, late) = (scratched(), late(honest(), 4));
     let wanted = near.layout().unwrap();
-    let sources: Vec<(&dyn Source, u32)> = vec![(&near, 0), (&late, 1)];
+    let sources: Vec<(Shared, u32)> = vec![(near.clone(), 0), (late.clone(), 1)];
     let hour = Duration::from_hours(1);
     let several = Several::of(wanted.clone(), sources, (hour, |_| true));
     for piece in &wanted.pieces()[..2] {
@@ -223,12 +243,9 @@ fn a_bad_sector_is_one_lie_however_long_the_others_are_silent() {
 
 #[test]
 fn who_lied_is_asked_again_when_nobody_else_is_left() {
-    let (near, late) = (
-        scratched(),
-        Late(broken(|| SourceError::Changed), AtomicU64::new(1)),
-    );
+    let (near, late) = (scratched(), late(broken(|| SourceError::Changed), 1));
     let wanted = near.layout().unwrap();
-    let sources: Vec<(&dyn Source, u32)> = vec![(&near, 0), (&late, 1)];
+    let sources: Vec<(Shared, u32)> = vec![(near.clone(), 0), (late.clone(), 1)];
     let hour = Duration::from_hours(1);
     let several = Several::of(wanted.clone(), sources, (hour, |_| true));
     let mut bytes = vec![0; wanted.pieces()[0].len as usize];
@@ -241,9 +258,9 @@ fn who_lied_is_asked_again_when_nobody_else_is_left() {
 #[test]
 fn the_waiting_begins_with_the_first_silence() {
     let patience = Duration::from_millis(500);
-    let late = Late(Memory::new(new()), AtomicU64::new(1));
+    let late = late(honest(), 1);
     let wanted = late.layout().unwrap();
-    let several = Several::of(wanted, vec![(&late, 0)], (patience, |_| true));
+    let several = Several::of(wanted, vec![(late.clone(), 0)], (patience, |_| true));
     // A plan is looked at for longer.
     thread::sleep(patience * 2);
     several.read(0, &mut [0; 9]).unwrap();
@@ -251,9 +268,9 @@ fn the_waiting_begins_with_the_first_silence() {
 
 #[test]
 fn several_are_read_as_one_file() {
-    let (liar, honest) = (liar(), Memory::new(new()));
+    let (liar, honest) = (liar(), honest());
     let wanted = honest.layout().unwrap();
-    let sources: Vec<(&dyn Source, u32)> = vec![(&liar, 0), (&honest, 1)];
+    let sources: Vec<(Shared, u32)> = vec![(liar.clone(), 0), (honest.clone(), 1)];
     let several = Several::of(wanted.clone(), sources, (SOON, |_| true));
     let piece = &wanted.pieces()[1];
     let mut bytes = vec![0; piece.len as usize];
@@ -273,7 +290,7 @@ fn several_are_read_as_one_file() {
 fn where_nobody_is_left_the_image_is_told_to_be_damaged() {
     let liars = [liar(), liar()];
     let wanted = Memory::new(new()).layout().unwrap();
-    let sources = liars.iter().map(|liar| (liar as &dyn Source, 0));
+    let sources = liars.into_iter().map(|liar| (liar as Shared, 0));
     let several = Several::of(wanted.clone(), sources.collect(), (SOON, |_| true));
     let piece = &wanted.pieces()[0];
     let mut bytes = vec![0; piece.len as usize];
@@ -286,4 +303,111 @@ fn where_nobody_is_left_the_image_is_told_to_be_damaged() {
     let (_dir, image) = dir_with_old();
     let error = receive(&image, &several, Moving::Never).unwrap_err();
     assert_eq!(error.code(), Code::Corrupt, "{error}");
+}
+
+/// A source that answers when it is told to.
+struct Stuck(Arc<Memory>, Mutex<Receiver<()>>);
+
+fn stuck() -> (Sender<()>, Arc<Stuck>) {
+    let (wake, woken) = mpsc::channel();
+    (wake, Arc::new(Stuck(honest(), Mutex::new(woken))))
+}
+
+impl Source for Stuck {
+    fn layout(&self) -> Result<Layout, SourceError> {
+        self.0.layout()
+    }
+
+    fn read(&self, offset: u64, buf: &mut [u8]) -> Result<(), SourceError> {
+        // Also when nobody can wake it any more.
+        let _ = self.1.lock().unwrap().recv();
+        self.0.read(offset, buf)
+    }
+
+    fn identity(&self) -> Result<Hash, SourceError> {
+        self.0.identity()
+    }
+
+    fn name(&self) -> String {
+        "stuck".to_owned()
+    }
+}
+
+#[test]
+fn who_falls_silent_is_told_once_and_gets_nothing_until_it_wakes_up() {
+    let told = Mutex::new(Vec::new());
+    let ((wake, stuck), honest) = (stuck(), honest());
+    let wanted = honest.layout().unwrap();
+    let sources: Vec<(Shared, u32)> = vec![(stuck.clone(), 0), (honest.clone(), 1)];
+    let hour = Duration::from_hours(1);
+    let several = Several::of(
+        wanted.clone(),
+        sources,
+        (hour, |wait: Wait<'_>| {
+            if let Wait::Without(name) = wait {
+                told.lock().unwrap().push(name.to_owned());
+            }
+            true
+        }),
+    );
+    let read = |number: usize| {
+        let piece = &wanted.pieces()[number];
+        let mut bytes = vec![0; piece.len as usize];
+        several.read(piece.offset, &mut bytes).unwrap();
+        assert_eq!(*blake3::hash(&bytes).as_bytes(), piece.hash);
+    };
+    let begun = Instant::now();
+    read(0);
+    let first = begun.elapsed();
+    assert!(
+        (Duration::from_secs(3)..Duration::from_secs(8)).contains(&first),
+        "{first:?}"
+    );
+    (1..6).for_each(read);
+    assert!(
+        begun.elapsed() < first + Duration::from_secs(1),
+        "nothing waits for it"
+    );
+    let given = || several.given().into_iter().map(|(_, given)| given.bytes);
+    assert_eq!(given().next(), Some(0));
+    drop(wake);
+    while given().next() == Some(0) {
+        assert!(
+            begun.elapsed() < Duration::from_secs(20),
+            "it never woke up"
+        );
+        thread::sleep(Duration::from_millis(10));
+    }
+    let before = honest.bytes_read();
+    read(6);
+    assert_eq!(honest.bytes_read(), before, "the nearer one is asked again");
+    assert_eq!(*told.lock().unwrap(), ["stuck"]);
+}
+
+#[test]
+fn where_all_fall_silent_they_are_waited_for_as_long_as_it_was_said() {
+    let patience = Duration::from_secs(6);
+    let ((_wake, one), (_wake_too, two)) = (stuck(), stuck());
+    let wanted = one.layout().unwrap();
+    let said = Mutex::new(Vec::new());
+    let go_on = |wait: Wait<'_>| {
+        if wait != Wait::Lasts {
+            said.lock()
+                .unwrap()
+                .push((Instant::now(), format!("{wait:?}")));
+        }
+        true
+    };
+    let several = Several::of(wanted, vec![(one, 0), (two, 1)], (patience, go_on));
+    let error = several.read(0, &mut [0; 9]).unwrap_err();
+    let said = said.lock().unwrap();
+    let inner = std::error::Error::source(&error).unwrap();
+    assert!(inner.to_string().contains("stuck, stuck"), "{error:?}");
+    let (when, what) = said.last().unwrap();
+    assert!(what.starts_with("Begins"), "{said:?}");
+    let waited = when.elapsed();
+    assert!(
+        (patience..patience + Duration::from_secs(2)).contains(&waited),
+        "{waited:?}"
+    );
 }

@@ -1,0 +1,181 @@
+//! Sources of which nothing comes any more, without a word: whoever has others goes on with them, whoever has none waits
+//! as long as was said.
+
+use std::fs;
+use std::path::PathBuf;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, anyhow, ensure};
+use azud_testkit::cable::{Cable, Side};
+use azud_testkit::tools::{have, have_root};
+
+use crate::kit::{Said, text};
+use crate::server::{Manager, Room, refusal};
+use crate::{MIB, image, noise, same};
+
+const NAME: &str = "aula1/win.img";
+/// Who falls silent, and by which other way the same manager is reached.
+const SILENT: &str = Cable::SERVER;
+const OTHER: &str = "10.77.0.3";
+
+/// A client that knows one manager by two addresses.
+struct Scene {
+    room: Room,
+    volume: Vec<u8>,
+    _manager: Manager,
+}
+
+fn can() -> bool {
+    have(&["ip", "tc"]) && have_root()
+}
+
+impl Scene {
+    fn new(seed: u64) -> Result<Self> {
+        // Slow enough that there is a midst.
+        let cable = Cable::new(Some("160mbit"))?;
+        cable.also(OTHER)?;
+        let room = Room::over(Some(cable))?;
+        let volume = noise(seed, 24 * MIB);
+        image(&room, NAME, &volume)?;
+        let manager = room.serve_on("0.0.0.0:0")?;
+        room.know(&manager)?;
+        let made = room.done(&["token", "create", "--role", "read"])?;
+        let token = made["token"].as_str().context("a token")?;
+        let way = (manager.pin.as_str(), token);
+        room.introduce_as(OTHER, manager.port, way)?.done()?;
+        fs::create_dir_all(room.dir().join("cache/aula1"))?;
+        Ok(Self {
+            room,
+            volume,
+            _manager: manager,
+        })
+    }
+
+    fn disk(&self) -> PathBuf {
+        self.room.dir().join("disk")
+    }
+
+    fn here(&self) -> PathBuf {
+        self.room.dir().join("cache").join(NAME)
+    }
+
+    /// Runs a command, in whose midst these addresses fall silent. How long it took from then on, too.
+    fn run(&self, silent: &[&str], args: &[&str]) -> Result<(Said, Duration)> {
+        let _ = fs::remove_file(self.here());
+        fs::write(self.disk(), vec![0xA5; self.volume.len()])?;
+        let cable = self.room.cable.as_ref().context("a cable")?;
+        let before = cable.received(Side::Client)?;
+        let ran = thread::scope(|scope| {
+            let running = scope.spawn(|| self.room.run(args));
+            while cable.received(Side::Client)? - before < 6 * MIB as u64 {
+                ensure!(!running.is_finished(), "it was over too soon");
+                thread::sleep(Duration::from_millis(5));
+            }
+            for address in silent {
+                cable.silence(address, true)?;
+            }
+            let begun = Instant::now();
+            let said = running.join().map_err(|_| anyhow!("it panicked"))?;
+            Ok((said?, begun.elapsed()))
+        });
+        for address in silent {
+            // Where it was over too soon, it is not there.
+            let _ = cable.silence(address, false);
+        }
+        ran
+    }
+}
+
+/// How often something was said.
+fn times(said: &Said, what: &str) -> usize {
+    said.told().matches(what).count()
+}
+
+#[test]
+fn loop_who_falls_silent_is_not_waited_for_while_another_one_gives() -> Result<()> {
+    if !can() {
+        return Ok(());
+    }
+    let scene = Scene::new(191)?;
+    let (disk, here) = (scene.disk(), scene.here());
+    let cache = scene.room.dir().join("cache");
+    let (first, other) = ("REPO:aula1/win", format!("{OTHER}:aula1/win"));
+    let from = ["--from", other.as_str(), "--yes"];
+    let deploy = ["deploy", first, text(&disk)];
+    let update = ["cache", "update", text(&here), "--from", first];
+    for work in [
+        [&deploy[..], &["--no-cache"]].concat(),
+        [&deploy[..], &["--cache", text(&cache)]].concat(),
+        update.to_vec(),
+    ] {
+        let (said, took) = scene.run(&[SILENT], &[&work[..], &from].concat())?;
+        let case = || format!("{work:?} in {took:?}: {:?}", said.lines);
+        said.done().with_context(case)?;
+        ensure!(took < Duration::from_secs(15), "{}", case());
+        let told = format!("Nothing comes from {SILENT}:{NAME} any more");
+        ensure!(times(&said, &told) == 1, "{}", case());
+        ensure!(times(&said, "None of the sources") == 0, "{}", case());
+        if work[0] == "deploy" {
+            ensure!(fs::read(&disk)? == scene.volume, "another disk");
+        }
+        if !work.contains(&"--no-cache") {
+            same(&scene.room.images().join(NAME), &here)?;
+        }
+    }
+    Ok(())
+}
+
+/// What was said of the waiting, in seconds.
+fn seconds(said: &Said) -> Result<u64> {
+    let told = said.told();
+    let rest = told.split("up to ").nth(1).context("no waiting")?;
+    let number = rest.split(' ').next().context("how long")?;
+    Ok(number.parse()?)
+}
+
+#[test]
+fn loop_one_that_is_alone_is_waited_for_as_long_as_was_said() -> Result<()> {
+    if !can() {
+        return Ok(());
+    }
+    let scene = Scene::new(192)?;
+    let (disk, here) = (scene.disk(), scene.here());
+    let first = "REPO:aula1/win";
+    let deploy = ["deploy", first, text(&disk), "--no-cache", "--yes"];
+    let update = ["cache", "update", text(&here), "--from", first, "--yes"];
+    // Before it is said, nothing comes for 20 seconds.
+    let silence = Duration::from_secs(20);
+    for work in [&deploy[..], &update] {
+        let (said, took) = scene.run(&[SILENT], work)?;
+        let case = || format!("{work:?} in {took:?}: {:?}", said.lines);
+        refusal(&said, "repo/unreachable").with_context(case)?;
+        let told = Duration::from_secs(seconds(&said)?);
+        let most = silence + told + Duration::from_secs(5);
+        ensure!((silence + told..most).contains(&took), "{}", case());
+        ensure!(times(&said, "up to") == 1, "{}", case());
+    }
+    Ok(())
+}
+
+#[test]
+fn loop_all_of_several_are_waited_for_as_long_as_was_said() -> Result<()> {
+    if !can() {
+        return Ok(());
+    }
+    let scene = Scene::new(193)?;
+    let here = scene.here();
+    let first = "REPO:aula1/win";
+    let other = format!("{OTHER}:aula1/win");
+    let both = ["--from", first, "--from", &other, "--yes"];
+    let update = [&["cache", "update", text(&here)][..], &both].concat();
+    let (said, took) = scene.run(&[SILENT, OTHER], &update)?;
+    let case = || format!("in {took:?}: {:?}", said.lines);
+    refusal(&said, "repo/unreachable").with_context(case)?;
+    ensure!(times(&said, "None of the sources") == 1, "{}", case());
+    // What was said begins after the first seconds, in which something may still come.
+    let told = Duration::from_secs(seconds(&said)?);
+    let most = told + Duration::from_secs(12);
+    ensure!((told..most).contains(&took), "{}", case());
+    Ok(())
+}
