@@ -77,7 +77,7 @@ impl Args {
     /// The manager that is known; on a computer where none is, that whose state lies here.
     fn source(&self, context: &Context) -> Result<Source, Failure> {
         if self.state.is_said() {
-            return Ok(Source::Here(self.state.dir()?));
+            return Ok(Source::Here(self.state.of_manager(context)?));
         }
         let known = repo::manager(context, &Where::Manager);
         if let Ok(Some(client)) = known {
