@@ -1,9 +1,10 @@
 //! A repository that is a manager: its authority, its token, and asking it.
 
 use std::fs;
-use std::io::ErrorKind;
+use std::io::{ErrorKind, Read};
 use std::path::{Path, PathBuf};
 
+use azud_core::access::is_token;
 use azud_core::code::Code;
 use azud_core::reference::Where;
 use azud_transport::NetError;
@@ -18,8 +19,10 @@ use crate::commands::Context;
 use crate::commands::serve::PORT;
 use crate::failure::Failure;
 
-/// Longest token that is read.
+/// Longest token that is taken.
 const MAX_TOKEN: usize = 4096;
+/// No secret is longer, in bytes.
+const MAX_SECRET: u64 = 64 << 10;
 
 /// What the command line says of a manager.
 #[derive(Debug, Clone, clap::Args)]
@@ -274,11 +277,15 @@ impl Secret {
 /// A text in a file that others cannot read.
 pub(crate) fn secret_in(file: &Path, secret: Secret) -> Result<String, Failure> {
     use std::os::unix::fs::PermissionsExt;
-    let text = fs::read_to_string(file).map_err(|error| Failure::io(file, &error))?;
-    let meta = fs::metadata(file).map_err(|error| Failure::io(file, &error))?;
+    let failed = |error| Failure::io(file, &error);
+    let open = fs::File::open(file).map_err(failed)?;
+    let meta = open.metadata().map_err(failed)?;
     if meta.is_file() && meta.permissions().mode() & 0o077 != 0 {
         return Err(secret.open(file));
     }
+    // Some files have no end.
+    let (mut text, most) = (String::new(), MAX_SECRET);
+    open.take(most).read_to_string(&mut text).map_err(failed)?;
     Ok(text)
 }
 
@@ -288,19 +295,22 @@ fn token_in(file: &Path) -> Result<String, Failure> {
     let none = |words, text: String| {
         Failure::new(Code::BadToken, text).in_words(words, [("path", path.clone())])
     };
+    let other = || none("token-malformed", format!("{path} holds no token"));
     let text = match secret_in(file, Secret::Token) {
         Err(failure) if failure.code == Code::NotFound => {
             return Err(none("token-absent", format!("there is no {path}")));
         }
+        // What is no text at all is no token either.
+        Err(failure) if failure.code == Code::Io => return Err(other()),
         text => text?,
     };
     let token = text.trim();
-    let is_printable = token.bytes().all(|byte| byte.is_ascii_graphic());
     if token.is_empty() {
         return Err(none("token-empty", format!("{path} is empty")));
     }
-    if token.len() > MAX_TOKEN || !is_printable {
-        return Err(none("token-malformed", format!("{path} holds no token")));
+    // Whatever else it is, it may be a secret of somebody's, and no server is to see it.
+    if token.len() > MAX_TOKEN || !is_token(token) {
+        return Err(other());
     }
     Ok(token.to_owned())
 }
