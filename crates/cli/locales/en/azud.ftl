@@ -487,6 +487,8 @@ confirm-prompt-table = This changes the partition table of { $device }. To go on
 confirm-nobody = nobody said that the content of { $device } may go
 confirm-pin-prompt = If the manager shows the same fingerprint at its start, type its name here, { $device }, to go on:
 confirm-pin-nobody = nobody compared the fingerprint of { $device }
+confirm-replacing-prompt = To put it in the place of what is kept for { $device }, type that name:
+confirm-replacing-nobody = nobody said that what is kept for { $device } may go
 confirm-other = the answer was not { $device }
 
 ## The command line
@@ -1175,6 +1177,7 @@ repo-taken-read-only = { $source } is at { $at }, read-only
 hint-repo-taken = First take it away: sudo azud repo unmount { $address }
 hint-not-known = “azud repo list” shows the addresses that are known.
 hint-other-states = It may be one of these, said with --state: { $states }. “azud serve” makes a new one.
+hint-replacing = Keep what is there, or repeat with --yes. For some hours a person gets more with “azud login”.
 hint-for-all = --for-all is for managers (--protocol http); of other servers, the server’s own rights count.
 hint-via-http = A manager that is known is reached over HTTPS: azud repo add ADDRESS --protocol http
 warn-another-image = { $source } has another image and is left aside
@@ -1330,6 +1333,14 @@ serve-loopback = Only this computer reaches it; --listen ADDRESS opens it to oth
 token-once = It is shown this once.
 result-token-revoke = Revoked
 warn-not-pinned = No --pin was said: compare the fingerprint with the one that the manager shows at its start.
+warn-lesser-token = The token that is kept for { $address } is for { $before ->
+    [admin] managing
+   *[write] writing
+}, this one only for { $now ->
+    [write] writing
+   *[read] reading
+}.
+warn-no-manager-then = { $address } is known as a manager. It is that no longer then, and its token is of no use.
 value-port = PORT
 value-pin = PIN
 value-text = TEXT

@@ -487,6 +487,8 @@ confirm-prompt-table = Esto cambia la tabla de particiones de { $device }. Para 
 confirm-nobody = nadie ha dado su conformidad para perder lo que contiene { $device }
 confirm-pin-prompt = Si el gestor muestra la misma huella al arrancar, escriba aquí su nombre, { $device }, para seguir:
 confirm-pin-nobody = nadie ha comparado la huella de { $device }
+confirm-replacing-prompt = Para ponerlo en el lugar de lo que se guarda para { $device }, escriba ese nombre:
+confirm-replacing-nobody = nadie ha dicho que lo que se guarda para { $device } pueda irse
 confirm-other = la respuesta no fue { $device }
 
 ## La línea de órdenes
@@ -1175,6 +1177,7 @@ repo-taken-read-only = { $source } está en { $at }, solo para leer
 hint-repo-taken = Desmóntelo antes: sudo azud repo unmount { $address }
 hint-not-known = «azud repo list» muestra las direcciones conocidas.
 hint-other-states = Puede ser uno de estos, dicho con --state: { $states }. «azud serve» hace uno nuevo.
+hint-replacing = Deje lo que hay, o repita con --yes. Por unas horas, una persona puede más con «azud login».
 hint-for-all = --for-all es para gestores (--protocol http); en los demás servidores cuentan los permisos del propio servidor.
 hint-via-http = A un gestor conocido se llega por HTTPS: azud repo add DIRECCIÓN --protocol http
 warn-another-image = { $source } tiene otra imagen y se deja de lado
@@ -1330,6 +1333,14 @@ serve-loopback = Solo llega este equipo; --listen DIRECCIÓN lo abre a otros.
 token-once = Solo se muestra esta vez.
 result-token-revoke = Revocado
 warn-not-pinned = No se ha dicho --pin: compare la huella con la que muestra el gestor al arrancar.
+warn-lesser-token = El token que se guarda para { $address } es para { $before ->
+    [admin] administrar
+   *[write] escribir
+}; este, solo para { $now ->
+    [write] escribir
+   *[read] leer
+}.
+warn-no-manager-then = { $address } se conoce como gestor. Entonces deja de serlo, y su token ya no sirve.
 value-port = PUERTO
 value-pin = HUELLA
 value-duration = DURACIÓN

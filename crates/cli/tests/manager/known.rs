@@ -189,6 +189,55 @@ fn what_is_no_token_is_sent_to_nobody() -> Result<()> {
     Ok(())
 }
 
+/// A token of a role, in a file of its own.
+fn token(room: &Room, role: &str) -> Result<PathBuf> {
+    let made = room.done(&["token", "create", "--role", role])?;
+    let file = room.dir().join(role);
+    fs::write(&file, made["token"].as_str().context("a token")?)?;
+    fs::set_permissions(&file, fs::Permissions::from_mode(0o600))?;
+    Ok(file)
+}
+
+#[test]
+fn a_token_for_less_takes_no_place_unasked() -> Result<()> {
+    let (room, manager) = room()?;
+    let site = "manager = ['127.0.0.1', 'manager.room']\n";
+    fs::write(room.dir().join("etc/azud.toml"), site)?;
+    let kept = || fs::read(room.dir().join("etc/managers/127.0.0.1.token"));
+    let (write, read) = (token(&room, "write")?, token(&room, "read")?);
+    let port = manager.port.to_string();
+    let add = |address, file: &PathBuf, more: &[&str]| {
+        let add = ["repo", "add", address, "--port", &port];
+        let who = ["--pin", &manager.pin, "--token-file", text(file)];
+        room.run(&[&add[..], &who, more].concat())
+    };
+    add("REPO", &read, &[])?.done()?;
+    let more = add("manager.room", &write, &[])?;
+    more.done()?;
+    ensure!(more.warned().is_empty() && kept()? == fs::read(&write)?);
+    for address in ["REPO", "manager.room"] {
+        let said = add(address, &read, &[])?;
+        refusal(&said, "cli/not-confirmed")?;
+        ensure!(said.warned() == ["lesser-token"], "{}", said.plan());
+        ensure!(hint(&said).contains("--yes"), "{}", hint(&said));
+        let dry = add(address, &read, &["--dry-run"])?;
+        dry.done()?;
+        ensure!(dry.warned() == ["lesser-token"], "{}", dry.plan());
+        ensure!(kept()? == fs::read(&write)?, "it was replaced");
+    }
+    // As a repository of another kind it would have none at all.
+    let nfs = ["repo", "add", "REPO", "--protocol", "nfs"];
+    let said = room.run(&nfs)?;
+    refusal(&said, "cli/not-confirmed")?;
+    ensure!(said.warned() == ["no-manager-then"], "{}", said.plan());
+    ensure!(listed(&room)?["state"] == "answers");
+    add("manager.room", &read, &["--yes"])?.done()?;
+    ensure!(kept()? == fs::read(&read)?, "it was not replaced");
+    room.done(&[&nfs[..], &["--yes"]].concat())?;
+    ensure!(listed(&room)?["protocol"] == "nfs");
+    Ok(())
+}
+
 #[test]
 fn a_fingerprint_that_nobody_compared_is_said_how() -> Result<()> {
     let (room, manager) = room()?;

@@ -7,13 +7,14 @@ use std::path::{Path, PathBuf};
 use azud_core::access::is_token;
 use azud_core::code::Code;
 use azud_core::reference::Where;
+use azud_server::Role;
 use azud_transport::NetError;
 use azud_transport::http::{Client, Manager, authority, pin_of};
 
-use super::Goal;
 use super::access::How;
+use super::asked::PATIENCE;
 use super::known::{Known, Register, replace, settings};
-use super::login;
+use super::{Goal, login};
 use crate::args::size::pin;
 use crate::commands::Context;
 use crate::commands::serve::PORT;
@@ -94,6 +95,13 @@ impl Way {
     }
 }
 
+/// What its token allows, as the manager says it.
+fn role(manager: &Manager) -> Option<Role> {
+    let standing = Client::new(manager).ok()?.standing(PATIENCE);
+    let said = standing.allowed.ok()?.role?;
+    Role::ALL.into_iter().find(|role| role.as_str() == said)
+}
+
 /// Refuses another pin than the one that was said.
 fn fits(host: &str, wanted: &str, found: String) -> Result<(), NetError> {
     if wanted.eq_ignore_ascii_case(&found) {
@@ -126,6 +134,22 @@ impl Introduced {
     pub(super) fn retired(&self) -> Option<PathBuf> {
         let login = login::file(&self.manager.host);
         login.exists().then_some(login)
+    }
+
+    /// What the token that is kept for the manager allows and what this one does, if that is less. Where one of them
+    /// is not known, nothing.
+    pub(super) fn lesser(&self) -> Option<(Role, Role)> {
+        let kept = kept_with(&self.manager.host, |_| Ok(None)).ok().flatten()?;
+        if kept.authority != self.manager.authority || kept.token == self.manager.token {
+            return None;
+        }
+        let before = Manager {
+            token: kept.token,
+            ..self.manager.clone()
+        };
+        let [before, now] = [&before, &self.manager].map(role);
+        let (before, now) = (before?, now?);
+        (now < before).then_some((before, now))
     }
 
     /// Writes down what is needed to ask it again; the token in a file of its owner's alone.
