@@ -3,11 +3,13 @@
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
+use std::process::Command;
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use anyhow::{Context, Result, ensure};
-use azud_testkit::tools::{run_any, sh};
+use azud_testkit::tools::{run, run_any, sh};
 
-use crate::kit::{self, text};
+use crate::kit::{self, program, text};
 use crate::server::{Room, refusal};
 use crate::view::{Client, cannot, known, until};
 use crate::{MIB, image, noise, same};
@@ -155,3 +157,42 @@ fn regression_a_view_of_another_manager_is_not_the_one_that_is_asked_for() -> Re
     ensure!(client.state()? == ("mounted".into(), "http".into()));
     Ok(())
 }
+/// A process that stands still until this is dropped.
+struct Still(String);
+
+impl Still {
+    fn make(process: u32) -> Result<Self> {
+        let process = process.to_string();
+        run("kill", &["-STOP", &process])?;
+        Ok(Self(process))
+    }
+}
+
+impl Drop for Still {
+    fn drop(&mut self) {
+        let _ = run_any("kill", &["-CONT", &self.0]);
+    }
+}
+
+#[test]
+fn a_view_whose_manager_is_silent_holds_nobody() -> Result<()> {
+    if cannot() {
+        return Ok(());
+    }
+    let (client, manager) = known(215, MIB)?;
+    client.mount()?;
+    let _still = Still::make(manager.pid())?;
+    // What the view knew is of no use any more.
+    std::thread::sleep(Duration::from_secs(2));
+    let begun = Instant::now();
+    let state = client.state()?.0;
+    let list = begun.elapsed();
+    ensure!(state == "unreachable", "{state}");
+    ensure!(list < Duration::from_secs(6), "a list: {list:?}");
+    let begun = Instant::now();
+    client.room.done(&["repo", "unmount", "REPO", "--yes"])?;
+    let unmount = begun.elapsed();
+    ensure!(unmount < Duration::from_secs(5), "an end: {unmount:?}");
+    client.gone()
+}
+
