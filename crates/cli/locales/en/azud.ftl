@@ -1216,6 +1216,7 @@ word-smb = SMB
 word-stale = stale
 word-unmounted = not mounted
 word-unreachable = no answer
+word-mounted-silent = mounted, no answer
 word-answers = answers
 word-untrusted = another authority
 word-refused = token refused

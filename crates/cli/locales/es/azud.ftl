@@ -1216,6 +1216,7 @@ word-smb = SMB
 word-stale = caduco
 word-unmounted = sin montar
 word-unreachable = no responde
+word-mounted-silent = montada, no responde
 word-answers = responde
 word-untrusted = otra autoridad
 word-refused = token rechazado

@@ -175,6 +175,31 @@ impl Drop for Still {
 }
 
 #[test]
+fn a_view_whose_manager_is_gone_is_not_called_mounted_for_a_moment() -> Result<()> {
+    if cannot() {
+        return Ok(());
+    }
+    let (client, manager) = known(214, MIB)?;
+    client.mount()?;
+    // What the view knows is a moment old.
+    fs::read_dir(client.at())?;
+    manager.kill()?;
+    let said = client.room.run(&["repo", "list"])?;
+    let row = said.done()?["repositories"][0].clone();
+    ensure!(
+        row["state"] == "unreachable" && row["at"].is_string(),
+        "{row}"
+    );
+    ensure!(said.told().contains("azud serve"), "{}", said.told());
+    let mut list = Command::new(program());
+    list.args(["repo", "list", "--lang", "en"]);
+    let output = client.room.settings(&mut list).output()?;
+    let text = String::from_utf8(output.stdout)?;
+    ensure!(text.contains("mounted, no answer"), "{text}");
+    Ok(())
+}
+
+#[test]
 fn a_view_whose_manager_is_silent_holds_nobody() -> Result<()> {
     if cannot() {
         return Ok(());
