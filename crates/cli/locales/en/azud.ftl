@@ -1308,6 +1308,8 @@ word-done = done
 word-failed = failed
 word-silent = no longer answers
 room-empty = No computer has reported yet.
+room-ago = { $time } ago
+room-other-manager = This is about the manager { $manager }, not this one.
 
 ## The manager
 

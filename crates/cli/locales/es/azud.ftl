@@ -1308,6 +1308,8 @@ word-done = terminado
 word-failed = falló
 word-silent = ya no responde
 room-empty = Ningún equipo ha informado todavía.
+room-ago = hace { $time }
+room-other-manager = Se trata del gestor { $manager }, no de este.
 
 ## The manager
 
