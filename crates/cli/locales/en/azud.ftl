@@ -1177,6 +1177,7 @@ repo-taken-read-only = { $source } is at { $at }, read-only
 hint-repo-taken = First take it away: sudo azud repo unmount { $address }
 hint-not-known = “azud repo list” shows the addresses that are known.
 hint-other-states = It may be one of these, said with --state: { $states }. “azud serve” makes a new one.
+hint-known-otherwise = The manager is known here as { $known }, but the first of its names in azud.toml is the one it is looked for by, and that is { $first }. Put { $known } first, or make it known as { $first } too: azud repo add { $first } --protocol http --pin PIN --token-file FILE
 hint-replacing = Keep what is there, or repeat with --yes. For some hours a person gets more with “azud login”.
 hint-for-all = --for-all is for managers (--protocol http); of other servers, the server’s own rights count.
 hint-via-http = A manager that is known is reached over HTTPS: azud repo add ADDRESS --protocol http

@@ -1177,6 +1177,7 @@ repo-taken-read-only = { $source } está en { $at }, solo para leer
 hint-repo-taken = Desmóntelo antes: sudo azud repo unmount { $address }
 hint-not-known = «azud repo list» muestra las direcciones conocidas.
 hint-other-states = Puede ser uno de estos, dicho con --state: { $states }. «azud serve» hace uno nuevo.
+hint-known-otherwise = El gestor se conoce aquí como { $known }, pero se busca por el primero de sus nombres en azud.toml, que es { $first }. Ponga { $known } el primero, o delo a conocer también como { $first }: azud repo add { $first } --protocol http --pin HUELLA --token-file FICHERO
 hint-replacing = Deje lo que hay, o repita con --yes. Por unas horas, una persona puede más con «azud login».
 hint-for-all = --for-all es para gestores (--protocol http); en los demás servidores cuentan los permisos del propio servidor.
 hint-via-http = A un gestor conocido se llega por HTTPS: azud repo add DIRECCIÓN --protocol http

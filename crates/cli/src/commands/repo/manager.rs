@@ -19,6 +19,7 @@ use crate::args::size::pin;
 use crate::commands::Context;
 use crate::commands::serve::PORT;
 use crate::failure::Failure;
+use crate::site::Site;
 
 /// Longest token that is taken.
 const MAX_TOKEN: usize = 4096;
@@ -246,6 +247,21 @@ pub(crate) fn is_manager(context: &Context, place: &Where) -> bool {
     let host = || host_of(context, place).ok().flatten();
     let is_known = |host: String| known_as(&host).is_ok_and(|known| known.is_some());
     is_met || host().is_some_and(is_known)
+}
+
+/// What to do where a place is the manager and that is known by another of its names than the first, by which it is
+/// looked for.
+pub(crate) fn known_otherwise(context: &Context, place: &Where) -> Option<String> {
+    let names = Site::load(&context.site).ok()?.manager;
+    let (first, others) = names.split_first()?;
+    let is_known = |host: &str| known_as(host).is_ok_and(|known| known.is_some());
+    if host_of(context, place).ok()?? != first.to_string() || is_known(&first.to_string()) {
+        return None;
+    }
+    let mut others = others.iter().map(ToString::to_string);
+    let known = others.find(|name| is_known(name))?;
+    let values = [("first", first.to_string().into()), ("known", known.into())];
+    Some(context.catalog.fmt("hint-known-otherwise", &values))
 }
 
 pub(super) fn read_authority(pem: &Path) -> Result<String, Failure> {

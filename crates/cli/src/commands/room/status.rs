@@ -86,9 +86,13 @@ impl Args {
         let here = self.state.dir().ok();
         match here.filter(|dir| dir.join(ROOM_FILE).exists()) {
             Some(dir) => Ok(Source::Here(dir)),
-            None => Err(known
-                .err()
-                .unwrap_or_else(|| Failure::new(Code::UnknownRepo, Where::Manager.to_string()))),
+            None => Err(known.err().unwrap_or_else(|| {
+                let failure = Failure::new(Code::UnknownRepo, Where::Manager.to_string());
+                match repo::known_otherwise(context, &Where::Manager) {
+                    Some(hint) => failure.with_hint(hint),
+                    None => failure,
+                }
+            })),
         }
     }
 }
