@@ -157,6 +157,7 @@ fn regression_a_view_of_another_manager_is_not_the_one_that_is_asked_for() -> Re
     ensure!(client.state()? == ("mounted".into(), "http".into()));
     Ok(())
 }
+
 /// A process that stands still until this is dropped.
 struct Still(String);
 
@@ -221,3 +222,40 @@ fn a_view_whose_manager_is_silent_holds_nobody() -> Result<()> {
     client.gone()
 }
 
+#[test]
+fn folders_are_as_new_as_what_is_in_them() -> Result<()> {
+    if cannot() {
+        return Ok(());
+    }
+    let (client, _manager) = known(216, MIB)?;
+    let room = &client.room;
+    image(room, "aula2/deep/win.img", &noise(217, MIB))?;
+    let old = "find \"$1\" -type f -exec touch -d @$2 {} +; touch -d @$3 \"$1/$4\"";
+    let date = |folder: &str, one: &str, all: &str, newest: &str| {
+        let folder = room.images().join(folder);
+        sh(old, &[text(&folder), all, newest, one])
+    };
+    date("aula1", "win.img", "1000000000", "1000000007")?;
+    date("aula2", "deep/win.img.info", "1100000000", "1100000007")?;
+    client.mount()?;
+    let of = |folder: &str| -> Result<u64> {
+        let meta = fs::metadata(client.at().join(folder))?;
+        Ok(meta.modified()?.duration_since(UNIX_EPOCH)?.as_secs())
+    };
+    for (folder, time) in [
+        ("aula1", 1_000_000_007),
+        ("aula2", 1_100_000_007),
+        ("aula2/deep", 1_100_000_007),
+        ("", 1_100_000_007),
+    ] {
+        ensure!(of(folder)? == time, "{folder}: {}", of(folder)?);
+    }
+    room.done(&["repo", "unmount", "REPO", "--yes"])?;
+    // Where there is nothing, it is as old as the view.
+    fs::remove_dir_all(room.images().join("aula1"))?;
+    fs::remove_dir_all(room.images().join("aula2"))?;
+    let now = SystemTime::now().duration_since(UNIX_EPOCH)?.as_secs();
+    client.mount()?;
+    ensure!(of("")? >= now, "{}", of("")?);
+    Ok(())
+}
