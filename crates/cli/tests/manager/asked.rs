@@ -24,8 +24,8 @@ const ELSE: Duration = Duration::from_secs(8);
 /// What the doctor finds of managers, without their times.
 fn found(room: &Room) -> Result<Vec<Value>> {
     let said = room.run(&["doctor"])?;
-    let first = said.lines.first().context("nothing was told")?;
-    let findings = first["findings"].as_array().context("no findings")?;
+    let findings = said.result()["findings"].as_array();
+    let findings = findings.context("no findings")?;
     let of = |finding: &&Value| finding["area"] == "managers";
     Ok(findings.iter().filter(of).cloned().collect())
 }
