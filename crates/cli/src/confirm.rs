@@ -99,6 +99,25 @@ pub fn settle_pin(
     settle_asking(context, plan, writing, asking)
 }
 
+/// As [`settle_removal`], where what is kept of a repository, and its token, makes place for less.
+///
+/// # Errors
+/// As [`settle_destructive`].
+pub fn settle_replacing(
+    context: &Context,
+    plan: &Plan,
+    writing: Writing,
+    host: &str,
+) -> Result<Step, Failure> {
+    let asking = Asking {
+        name: host,
+        prompt: "confirm-replacing-prompt",
+        nobody: "confirm-replacing-nobody",
+    };
+    let settled = settle_asking(context, plan, writing, asking);
+    settled.map_err(|failure| failure.with_hint(context.catalog.text("hint-replacing")))
+}
+
 /// As [`settle_destructive`], for work that changes a disk's partition table and nothing else on it.
 ///
 /// # Errors

@@ -115,11 +115,25 @@ impl Output {
         value: Value,
         human: impl FnOnce() -> String,
     ) -> Failure {
+        if self.mode.json || !self.mode.quiet {
+            return self.answered(failure, value, human);
+        }
+        failure
+    }
+
+    /// The same of what the user asked to see, and that is a failure: `--quiet` does not silence it.
+    #[must_use]
+    pub fn answered(
+        &self,
+        failure: Failure,
+        value: Value,
+        human: impl FnOnce() -> String,
+    ) -> Failure {
         if self.mode.json {
             let result = Some(Box::new(value));
             return Failure { result, ..failure };
         }
-        self.result(&value, human);
+        self.answer(&value, human);
         failure
     }
 

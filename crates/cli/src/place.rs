@@ -17,7 +17,7 @@ use azud_store::tree::{Spot, Tree};
 use azud_store::{StoreError, links, publish};
 
 use crate::commands::Context;
-use crate::commands::repo::is_manager;
+use crate::commands::repo::{is_manager, known_otherwise};
 use crate::failure::Failure;
 use crate::opened::now;
 use crate::output::detail;
@@ -91,9 +91,12 @@ fn resolve(context: &Context, place: &Where) -> Result<Found, Failure> {
     let found = namespace(context)?.resolve(place).map_err(Failure::from);
     found.map_err(|failure| {
         if failure.code == Code::PlaceNotMounted && is_manager(context, place) {
-            failure.with_hint(context.catalog.text("hint-on-the-manager"))
-        } else {
-            failure
+            return failure.with_hint(context.catalog.text("hint-on-the-manager"));
+        }
+        let is_absent = failure.code == Code::PlaceNotMounted;
+        match is_absent.then(|| known_otherwise(context, place)).flatten() {
+            Some(hint) => failure.with_hint(hint),
+            None => failure,
         }
     })
 }

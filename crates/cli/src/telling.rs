@@ -63,6 +63,8 @@ struct Work {
 
 #[derive(Debug)]
 struct Now {
+    /// The manager that is told.
+    told: String,
     report: Report,
     names: Relative,
     meter: Meter,
@@ -133,6 +135,7 @@ impl Teller {
             begun: Instant::now(),
             done: AtomicU64::new(0),
             now: Mutex::new(Now {
+                told: client.host().to_owned(),
                 report,
                 names,
                 meter: Meter::new(0, Duration::ZERO),
@@ -236,6 +239,16 @@ impl Relative {
     }
 }
 
+/// The manager that failed or refused, if that is why.
+fn manager(failure: &Failure) -> Option<&str> {
+    let own = failure.words.as_deref()?;
+    let all = std::iter::once(own).chain(own.causes.iter().flatten());
+    let net = all.filter(|words| words.key.starts_with("net-"));
+    let mut values = net.flat_map(|words| &words.values);
+    let host = values.find(|(name, _)| *name == "host");
+    host.map(|(_, host)| host.as_str())
+}
+
 /// Whether a refusal says something of who typed the line, and nothing of the computer.
 const fn is_slip(code: Code) -> bool {
     matches!(
@@ -271,7 +284,9 @@ impl Work {
             None => report.finished(),
             Some(failure) => {
                 let detail = now.names.placed(&failure.detail);
-                report.failed(failure.code.as_str(), &detail)
+                let other = manager(failure).filter(|it| *it != now.told);
+                let failed = report.failed(failure.code.as_str(), &detail);
+                failed.concerning(other)
             }
         };
         now.last = true;

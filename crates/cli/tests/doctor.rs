@@ -64,7 +64,7 @@ struct Told {
 
 impl Told {
     fn of(said: Said) -> Result<Self> {
-        let first = said.lines.first().context("nothing was told")?;
+        let first = said.result();
         let findings = first["findings"].as_array().context("no findings")?.clone();
         let problems = findings
             .iter()
@@ -139,6 +139,40 @@ fn a_configuration_that_is_not_understood_is_a_problem_with_its_line() -> Result
     told.has("problem", "config-wrong", "azud.toml:3")?;
     ensure!(told.said.status == Some(1));
     told.has_no("images-root", "")
+}
+
+/// Of a run that failed: what was found stands in the object of the error, and there is no other.
+fn one_object(said: &Said, code: &str) -> Result<Value> {
+    ensure!(said.refused()? == code, "{}", said.last());
+    let is_more = |line: &&Value| line["warning"].is_null() && line["progress"].is_null();
+    ensure!(said.lines.iter().filter(is_more).count() == 1, "{said:?}");
+    Ok(said.last()["result"].clone())
+}
+
+#[test]
+fn what_was_found_is_in_the_object_of_the_error() -> Result<()> {
+    let client = Client::new()?;
+    client.configure("rot = 1\n")?;
+    let said = client.doctor()?.said;
+    let found = one_object(&said, "site/problems")?;
+    ensure!(found["problems"].as_u64() > Some(0), "{found}");
+    let (cache, volume) = (client.dir.path().join("cache"), client.dir.path().join("v"));
+    fs::create_dir(&cache)?;
+    fs::write(&volume, vec![7; 1 << 20])?;
+    let image = cache.join("win.img");
+    kit::done(&["image", "create", text(&volume), text(&image), "--yes"])?;
+    let mut bytes = fs::read(&image)?;
+    let place = bytes.len() / 2;
+    bytes[place] ^= 1;
+    fs::write(&image, bytes)?;
+    let said = kit::azud(&["cache", "verify", "--cache", text(&cache)])?;
+    let found = one_object(&said, "image/corrupt")?;
+    ensure!(
+        found["action"] == "cache-verify" && found["damaged"] == 1,
+        "{found}"
+    );
+    ensure!(found["images"][0]["path"] == "win.img", "{found}");
+    Ok(())
 }
 
 #[test]

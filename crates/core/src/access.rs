@@ -22,6 +22,21 @@ pub const HTTPS_ONLY_HEADER: &str = "azud-https-only";
 /// `.alt` (RFC 9476) is for names that something resolves; nothing resolves this one.
 pub const MANAGER_NAME: &str = "manager.azud.invalid";
 
+/// What every token begins with.
+pub const TOKEN_PREFIX: &str = "azud";
+
+/// The two parts of a token, `azud_<id>_<secret>`.
+pub fn token_parts(text: &str) -> Option<(&str, &str)> {
+    let rest = text.strip_prefix(TOKEN_PREFIX)?.strip_prefix('_')?;
+    rest.split_once('_')
+}
+
+/// Whether a text can be a token: both parts of every token are hexadecimal.
+pub fn is_token(text: &str) -> bool {
+    let is_hex = |part: &str| !part.is_empty() && part.bytes().all(|it| it.is_ascii_hexdigit());
+    token_parts(text).is_some_and(|(id, secret)| is_hex(id) && is_hex(secret))
+}
+
 /// The longest pattern of names, in bytes.
 pub const MAX_PATTERN: usize = 1024;
 

@@ -198,6 +198,8 @@ codes! {
     CannotListen = "server/cannot-listen",
     /// What should be a certificate is none.
     BadCertificate = "server/bad-certificate",
+    /// A directory is not the state of a manager.
+    NoState = "server/no-state",
     /// There is no token of that id.
     NoToken = "server/no-token",
     /// An image without a signature where only signed ones are trusted.

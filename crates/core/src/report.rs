@@ -8,6 +8,8 @@ const HOST: usize = 64;
 const WORD: usize = 64;
 /// Longest name of an image, in bytes.
 const IMAGE: usize = 1024;
+/// Longest name of a manager, in bytes: what DNS allows.
+const MANAGER: usize = 255;
 /// Longest account of a failure, in bytes.
 const DETAIL: usize = 512;
 
@@ -71,6 +73,9 @@ pub struct Report {
     /// What failed, in English.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub detail: Option<String>,
+    /// The manager that failed or refused, if it is another one than that which is told.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub manager: Option<String>,
 }
 
 /// A report that is not acceptable.
@@ -97,6 +102,7 @@ impl Report {
             left: None,
             code: None,
             detail: None,
+            manager: None,
         }
     }
 
@@ -118,6 +124,15 @@ impl Report {
             left: None,
             code: Some(fitting(code, WORD)),
             detail: Some(fitting(detail, DETAIL)).filter(|text| !text.is_empty()),
+            ..self
+        }
+    }
+
+    /// The same: another manager was asked, and this is about it.
+    #[must_use]
+    pub fn concerning(self, manager: Option<&str>) -> Self {
+        Self {
+            manager: manager.map(|name| fitting(name, MANAGER)),
             ..self
         }
     }
@@ -160,6 +175,10 @@ impl Report {
         let detail = self.detail.as_deref();
         if detail.is_some_and(|it| !printable(it, DETAIL)) {
             return bad("detail");
+        }
+        let manager = self.manager.as_deref();
+        if manager.is_some_and(|it| !printable(it, MANAGER)) {
+            return bad("manager");
         }
         Ok(())
     }

@@ -48,6 +48,9 @@ pub struct Failed {
     pub detail: Option<String>,
     /// When, in seconds since 1970.
     pub when: u64,
+    /// The manager that failed or refused, if it is another one than that which was told.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub manager: Option<String>,
 }
 
 /// A computer.
@@ -101,6 +104,7 @@ impl Computer {
                 image: report.image.clone(),
                 code: code.clone(),
                 detail: report.detail.clone(),
+                manager: report.manager.clone(),
                 when: now,
             });
             self.failures.truncate(FAILURES);

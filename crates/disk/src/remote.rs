@@ -238,11 +238,16 @@ impl State {
 
 /// Asks what is mounted at a place how it is.
 pub fn state(at: &Path) -> State {
+    state_within(PATIENCE, at)
+}
+
+/// The same for somebody who waits no longer than this for an answer.
+pub fn state_within(patience: Duration, at: &Path) -> State {
     if is_gone(at) {
         return State::Stale;
     }
     let place = at.to_owned();
-    match within(PATIENCE, move || rustix::fs::statfs(&place).map(drop)) {
+    match within(patience, move || rustix::fs::statfs(&place).map(drop)) {
         Some(Ok(())) => State::Mounted,
         // Nobody answers for the view any more.
         Some(Err(Errno::NOTCONN)) if crate::view::is_at(at) => State::Stale,

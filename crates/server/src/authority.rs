@@ -119,6 +119,11 @@ fn der(pem: &str) -> Option<CertificateDer<'static>> {
     CertificateDer::from_pem_slice(pem.as_bytes()).ok()
 }
 
+/// Whether a directory has an authority, or a half of one.
+pub(crate) fn is_in(dir: &Path) -> Result<bool> {
+    Ok(is_there(&dir.join("ca.pem"))? || is_there(&dir.join("ca.key"))?)
+}
+
 fn is_there(file: &Path) -> Result<bool> {
     file.try_exists().at("read", file)
 }

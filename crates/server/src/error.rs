@@ -36,6 +36,9 @@ pub enum ServerError {
     /// The key of the certificate beside it is not there, or is another's.
     #[error("{} is not there, or is not the key of the certificate beside it", .0.display())]
     OtherKey(PathBuf),
+    /// No manager has its state there.
+    #[error("{} is not the state of a manager", .0.display())]
+    NoState(PathBuf),
     /// Others can read or replace what is secret in the state.
     #[error("{}: others may read or replace it", .0.display())]
     Open(PathBuf),
@@ -71,6 +74,7 @@ impl ServerError {
             Self::BadCertificate(_) | Self::OtherKey(_) | Self::Certificate(_) | Self::Tls(_) => {
                 Code::BadCertificate
             }
+            Self::NoState(_) => Code::NoState,
             Self::Open(_) => Code::OpenSecret,
             Self::Store(error) => error.code(),
         }

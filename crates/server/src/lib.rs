@@ -105,12 +105,23 @@ pub struct Ready {
     pub first: Option<(Role, Secret)>,
 }
 
-/// Makes the state of a manager, if there is none.
+/// Refuses a directory that is not the state of a manager.
 ///
 /// # Errors
-/// [`ServerError::Open`] where others can read what is secret in it; what the system says.
-pub fn prepare(state: &Path) -> Result<()> {
-    state::prepare(state).at("make", state)?;
+/// [`ServerError::NoState`]; what the system says.
+pub fn check_state(state: &Path) -> Result<()> {
+    // It is there from the first start on, and nothing else makes it.
+    if authority::is_in(state)? {
+        return Ok(());
+    }
+    Err(ServerError::NoState(state.to_owned()))
+}
+
+/// Refuses a state in which others can read or replace what is secret.
+///
+/// # Errors
+/// [`ServerError::Open`]; what the system says.
+pub fn check_secrets(state: &Path) -> Result<()> {
     match state::open_to_others(state).at("look at", state)? {
         Some(path) => Err(ServerError::Open(path)),
         None => Ok(()),
@@ -122,7 +133,8 @@ pub fn prepare(state: &Path) -> Result<()> {
 /// # Errors
 /// When it cannot start.
 pub fn serve(options: &Options, ready: impl FnOnce(&Ready)) -> Result<()> {
-    prepare(&options.state)?;
+    state::prepare(&options.state).at("make", &options.state)?;
+    check_secrets(&options.state)?;
     // Said before anybody asks for an image.
     azud_store::beneath::Beneath::open(&options.images)?;
     // An image has one path, whoever looks for it and however the root was named.

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 use std::time::SystemTime;
 
-use azud_core::access::{NamePattern, Subnet};
+use azud_core::access::{NamePattern, Subnet, TOKEN_PREFIX, token_parts};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
@@ -111,7 +111,6 @@ struct Read {
     tokens: Vec<Token>,
 }
 
-const PREFIX: &str = "azud";
 const ID_BYTES: usize = 4;
 const SECRET_BYTES: usize = 32;
 /// A clock that shows so much less than when a token was made says nothing of when the token ends.
@@ -162,7 +161,7 @@ impl Tokens {
             bounds,
             id,
         };
-        let text = Secret(format!("{PREFIX}_{}_{secret}", token.id));
+        let text = Secret(format!("{TOKEN_PREFIX}_{}_{secret}", token.id));
         tokens.push(token.clone());
         self.write(&tokens)?;
         Ok((token, text))
@@ -187,10 +186,7 @@ impl Tokens {
     /// What a bearer at an address may do at a time, in seconds since 1970. How long it takes tells nothing of
     /// the secret, and why a token is not accepted is told only to who has the secret.
     pub(crate) fn grant(&self, text: &str, peer: IpAddr, now: u64) -> Result<Grant, Refusal> {
-        let (id, secret) = text
-            .strip_prefix(PREFIX)
-            .and_then(|rest| rest.strip_prefix('_')?.split_once('_'))
-            .ok_or(Refusal::Unknown)?;
+        let (id, secret) = token_parts(text).ok_or(Refusal::Unknown)?;
         let tokens = self.current();
         let token = tokens.iter().find(|token| token.id == id);
         let token = token.ok_or(Refusal::Unknown)?;

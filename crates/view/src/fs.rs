@@ -39,6 +39,8 @@ pub(crate) struct View<S> {
     reader: Reader,
     /// Which image a number stands for, once it was opened.
     known: Mutex<HashMap<u64, Hash>>,
+    /// Since when it answers.
+    since: SystemTime,
 }
 
 impl<S: Source> View<S> {
@@ -52,6 +54,7 @@ impl<S: Source> View<S> {
             folders: Handles::default(),
             reader: Reader::new()?,
             known: Mutex::default(),
+            since: SystemTime::now(),
         })
     }
 
@@ -90,16 +93,31 @@ impl<S: Source> View<S> {
     fn attributes(&self, number: u64) -> io::Result<FileAttr> {
         if number == ROOT {
             // It is there whether the source answers or not.
-            return Ok(self.readable(folder(ROOT)));
+            return Ok(self.readable(self.folder(ROOT, &self.fresh.last())));
         }
         let tree = self.fresh.tree()?;
-        if let Some(node) = tree.node(number) {
-            return Ok(self.readable(attributes(number, &node.kind)));
+        if let Some(found) = self.found(number, &tree) {
+            return Ok(found);
         }
         // Another has its name by now; who holds it open may still ask.
         let open = self.files.find(|file| file.number == number);
         let open = open.map(|it| self.readable(file(number, &it.entry)));
         open.ok_or_else(stale)
+    }
+
+    /// What a tree has under a number.
+    fn found(&self, number: u64, tree: &Tree) -> Option<FileAttr> {
+        let attr = match &tree.node(number)?.kind {
+            Kind::Folder(_) => self.folder(number, tree),
+            Kind::File(entry) => file(number, entry),
+        };
+        Some(self.readable(attr))
+    }
+
+    /// A folder is as old as the newest in it; where nothing tells that, as the view.
+    fn folder(&self, number: u64, tree: &Tree) -> FileAttr {
+        let newest = tree.newest(number).and_then(at);
+        folder(number, newest.unwrap_or(self.since))
     }
 
     /// The kernel holds everybody to the modes.
@@ -125,21 +143,19 @@ impl<S: Source> View<S> {
     }
 }
 
-fn attributes(number: u64, kind: &Kind) -> FileAttr {
-    match kind {
-        Kind::Folder(_) => folder(number),
-        Kind::File(entry) => file(number, entry),
-    }
+/// A time in seconds since 1970, if the computer can tell it.
+fn at(seconds: u64) -> Option<SystemTime> {
+    UNIX_EPOCH.checked_add(Duration::from_secs(seconds))
 }
 
-fn folder(number: u64) -> FileAttr {
+fn folder(number: u64, written: SystemTime) -> FileAttr {
     FileAttr {
         ino: INodeNo(number),
         size: 0,
         blocks: 0,
-        atime: UNIX_EPOCH,
-        mtime: UNIX_EPOCH,
-        ctime: UNIX_EPOCH,
+        atime: written,
+        mtime: written,
+        ctime: written,
         crtime: UNIX_EPOCH,
         kind: FileType::Directory,
         perm: 0o555,
@@ -153,18 +169,13 @@ fn folder(number: u64) -> FileAttr {
 }
 
 fn file(number: u64, entry: &Entry) -> FileAttr {
-    let written = UNIX_EPOCH.checked_add(Duration::from_secs(entry.modified));
-    let written: SystemTime = written.unwrap_or(UNIX_EPOCH);
     FileAttr {
         size: entry.size,
         blocks: entry.size.div_ceil(BLOCK),
-        atime: written,
-        mtime: written,
-        ctime: written,
         kind: FileType::RegularFile,
         perm: 0o444,
         nlink: 1,
-        ..folder(number)
+        ..folder(number, at(entry.modified).unwrap_or(UNIX_EPOCH))
     }
 }
 
@@ -178,7 +189,7 @@ impl<S: Source> Filesystem for View<S> {
     fn lookup(&self, _: &Request, parent: INodeNo, name: &OsStr, reply: ReplyEntry) {
         let found = self.fresh.tree().map(|tree| {
             let number = name.to_str().and_then(|name| tree.child(parent.0, name))?;
-            Some(self.readable(attributes(number, &tree.node(number)?.kind)))
+            self.found(number, &tree)
         });
         match found {
             Ok(Some(attr)) => reply.entry(&FRESH, &attr, Generation(0)),
@@ -188,8 +199,13 @@ impl<S: Source> Filesystem for View<S> {
     }
 
     fn getattr(&self, _: &Request, ino: INodeNo, _: Option<FileHandle>, reply: ReplyAttr) {
+        // Of the root nothing is kept that was told before the source was asked.
+        let lasts = match self.fresh.recent() {
+            None if ino.0 == ROOT => Duration::ZERO,
+            _ => FRESH,
+        };
         match self.attributes(ino.0) {
-            Ok(attr) => reply.attr(&FRESH, &attr),
+            Ok(attr) => reply.attr(&lasts, &attr),
             Err(error) => reply.error(errno(&error)),
         }
     }

@@ -24,6 +24,8 @@ const OWN: usize = 256;
 pub(crate) struct Node {
     pub(crate) parent: u64,
     pub(crate) kind: Kind,
+    /// The newest that is in a folder, in seconds since 1970.
+    newest: u64,
 }
 
 /// Which of both.
@@ -49,6 +51,7 @@ impl Default for Tree {
         let root = Node {
             parent: ROOT,
             kind: Kind::Folder(BTreeMap::new()),
+            newest: 0,
         };
         Self {
             nodes: HashMap::from([(ROOT, root)]),
@@ -95,7 +98,24 @@ impl Tree {
         let before = before.filter(|number| former.is_same(*number, &entry) && !renewed(*number));
         let number = before.unwrap_or_else(|| self.fresh());
         let (name, path) = (name.to_owned(), entry.path.clone());
+        self.age(parent, entry.modified);
         self.put((parent, name), (path, number), Kind::File(entry));
+    }
+
+    /// A folder, and all those that it is in, are as new as what is put into it.
+    fn age(&mut self, mut folder: u64, modified: u64) {
+        while let Some(node) = self.nodes.get_mut(&folder)
+            && node.newest < modified
+        {
+            node.newest = modified;
+            folder = node.parent;
+        }
+    }
+
+    /// When the newest file in a folder was written; none where it has none, or none tells.
+    pub(crate) fn newest(&self, folder: u64) -> Option<u64> {
+        let newest = self.nodes.get(&folder).map(|node| node.newest);
+        newest.filter(|seconds| *seconds > 0)
     }
 
     /// The number of a folder, which is made with those above it; none where a file is in its way.
@@ -119,7 +139,13 @@ impl Tree {
     fn put(&mut self, (parent, name): (u64, String), (path, number): (String, u64), kind: Kind) {
         self.bytes += 2 * path.len() + name.len() + OWN;
         self.paths.insert(path, number);
-        self.nodes.insert(number, Node { parent, kind });
+        let newest = 0;
+        let node = Node {
+            parent,
+            kind,
+            newest,
+        };
+        self.nodes.insert(number, node);
         if let Some(Node {
             kind: Kind::Folder(names),
             ..

@@ -188,6 +188,8 @@ error-server-cannot-listen = Nobody can listen at the address
     .hint = Name an address of this computer and a port that is free; ss -ltn shows which are taken.
 error-server-bad-certificate = A certificate is damaged
     .hint = Put the manager's ca.pem and ca.key back from a copy; without them it needs a new authority, and every client has to be told.
+error-server-no-state = No manager has its state there
+    .hint = “azud serve” makes it when it is first started there; --state says which directory it is.
 error-server-no-token = There is no such token
     .hint = “azud token list” shows them.
 error-trust-unsigned = The image is not signed, and this computer takes signed ones only
@@ -485,6 +487,8 @@ confirm-prompt-table = This changes the partition table of { $device }. To go on
 confirm-nobody = nobody said that the content of { $device } may go
 confirm-pin-prompt = If the manager shows the same fingerprint at its start, type its name here, { $device }, to go on:
 confirm-pin-nobody = nobody compared the fingerprint of { $device }
+confirm-replacing-prompt = To put it in the place of what is kept for { $device }, type that name:
+confirm-replacing-nobody = nobody said that what is kept for { $device } may go
 confirm-other = the answer was not { $device }
 
 ## The command line
@@ -1173,6 +1177,9 @@ repo-taken = { $source } is at { $at }, to be written too
 repo-taken-read-only = { $source } is at { $at }, read-only
 hint-repo-taken = First take it away: sudo azud repo unmount { $address }
 hint-not-known = “azud repo list” shows the addresses that are known.
+hint-other-states = It may be one of these, said with --state: { $states }. “azud serve” makes a new one.
+hint-known-otherwise = The manager is known here as { $known }, but the first of its names in azud.toml is the one it is looked for by, and that is { $first }. Put { $known } first, or make it known as { $first } too: azud repo add { $first } --protocol http --pin PIN --token-file FILE
+hint-replacing = Keep what is there, or repeat with --yes. For some hours a person gets more with “azud login”.
 hint-for-all = --for-all is for managers (--protocol http); of other servers, the server’s own rights count.
 hint-via-http = A manager that is known is reached over HTTPS: azud repo add ADDRESS --protocol http
 warn-another-image = { $source } has another image and is left aside
@@ -1212,6 +1219,7 @@ word-smb = SMB
 word-stale = stale
 word-unmounted = not mounted
 word-unreachable = no answer
+word-mounted-silent = mounted, no answer
 word-answers = answers
 word-untrusted = another authority
 word-refused = token refused
@@ -1303,6 +1311,8 @@ word-done = done
 word-failed = failed
 word-silent = no longer answers
 room-empty = No computer has reported yet.
+room-ago = { $time } ago
+room-other-manager = This is about the manager { $manager }, not this one.
 
 ## The manager
 
@@ -1329,6 +1339,14 @@ serve-loopback = Only this computer reaches it; --listen ADDRESS opens it to oth
 token-once = It is shown this once.
 result-token-revoke = Revoked
 warn-not-pinned = No --pin was said: compare the fingerprint with the one that the manager shows at its start.
+warn-lesser-token = The token that is kept for { $address } is for { $before ->
+    [admin] managing
+   *[write] writing
+}, this one only for { $now ->
+    [write] writing
+   *[read] reading
+}.
+warn-no-manager-then = { $address } is known as a manager. It is that no longer then, and its token is of no use.
 value-port = PORT
 value-pin = PIN
 value-text = TEXT

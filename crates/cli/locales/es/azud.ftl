@@ -188,6 +188,8 @@ error-server-cannot-listen = Nadie puede escuchar en esa dirección
     .hint = Indique una dirección de este equipo y un puerto libre; ss -ltn muestra los ocupados.
 error-server-bad-certificate = Un certificado está dañado
     .hint = Recupere ca.pem y ca.key del gestor de una copia; sin ellos necesita una autoridad nueva, y hay que decírselo a cada cliente.
+error-server-no-state = Ningún gestor tiene ahí su estado
+    .hint = Lo hace «azud serve» la primera vez que arranca ahí; --state dice qué directorio es.
 error-server-no-token = No existe ese token
     .hint = «azud token list» los muestra.
 error-trust-unsigned = La imagen no está firmada y este equipo solo acepta imágenes firmadas
@@ -485,6 +487,8 @@ confirm-prompt-table = Esto cambia la tabla de particiones de { $device }. Para 
 confirm-nobody = nadie ha dado su conformidad para perder lo que contiene { $device }
 confirm-pin-prompt = Si el gestor muestra la misma huella al arrancar, escriba aquí su nombre, { $device }, para seguir:
 confirm-pin-nobody = nadie ha comparado la huella de { $device }
+confirm-replacing-prompt = Para ponerlo en el lugar de lo que se guarda para { $device }, escriba ese nombre:
+confirm-replacing-nobody = nadie ha dicho que lo que se guarda para { $device } pueda irse
 confirm-other = la respuesta no fue { $device }
 
 ## La línea de órdenes
@@ -1173,6 +1177,9 @@ repo-taken = { $source } está en { $at }, también para escribir
 repo-taken-read-only = { $source } está en { $at }, solo para leer
 hint-repo-taken = Desmóntelo antes: sudo azud repo unmount { $address }
 hint-not-known = «azud repo list» muestra las direcciones conocidas.
+hint-other-states = Puede ser uno de estos, dicho con --state: { $states }. «azud serve» hace uno nuevo.
+hint-known-otherwise = El gestor se conoce aquí como { $known }, pero se busca por el primero de sus nombres en azud.toml, que es { $first }. Ponga { $known } el primero, o delo a conocer también como { $first }: azud repo add { $first } --protocol http --pin HUELLA --token-file FICHERO
+hint-replacing = Deje lo que hay, o repita con --yes. Por unas horas, una persona puede más con «azud login».
 hint-for-all = --for-all es para gestores (--protocol http); en los demás servidores cuentan los permisos del propio servidor.
 hint-via-http = A un gestor conocido se llega por HTTPS: azud repo add DIRECCIÓN --protocol http
 warn-another-image = { $source } tiene otra imagen y se deja de lado
@@ -1212,6 +1219,7 @@ word-smb = SMB
 word-stale = caduco
 word-unmounted = sin montar
 word-unreachable = no responde
+word-mounted-silent = montada, no responde
 word-answers = responde
 word-untrusted = otra autoridad
 word-refused = token rechazado
@@ -1303,6 +1311,8 @@ word-done = terminado
 word-failed = falló
 word-silent = ya no responde
 room-empty = Ningún equipo ha informado todavía.
+room-ago = hace { $time }
+room-other-manager = Se trata del gestor { $manager }, no de este.
 
 ## The manager
 
@@ -1329,6 +1339,14 @@ serve-loopback = Solo llega este equipo; --listen DIRECCIÓN lo abre a otros.
 token-once = Solo se muestra esta vez.
 result-token-revoke = Revocado
 warn-not-pinned = No se ha dicho --pin: compare la huella con la que muestra el gestor al arrancar.
+warn-lesser-token = El token que se guarda para { $address } es para { $before ->
+    [admin] administrar
+   *[write] escribir
+}; este, solo para { $now ->
+    [write] escribir
+   *[read] leer
+}.
+warn-no-manager-then = { $address } se conoce como gestor. Entonces deja de serlo, y su token ya no sirve.
 value-port = PUERTO
 value-pin = HUELLA
 value-duration = DURACIÓN

@@ -83,6 +83,7 @@ detail-net-protocol = { $host } envía { $what }
 detail-server-listen = no se puede escuchar en { $address }
 detail-server-bad-certificate = { $path } no es un certificado
 detail-server-other-key = { $path } no está, o no es la clave del certificado que hay al lado
+detail-server-no-state = { $path } no es el estado de un gestor
 detail-server-open = { $path }: otros pueden leerlo o poner otro en su lugar
 detail-server-certificate = no se puede hacer un certificado
 detail-server-tls = no se puede preparar TLS

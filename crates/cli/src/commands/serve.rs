@@ -10,7 +10,7 @@ use azud_core::code::Code;
 use azud_core::reference::Host;
 use azud_disk::machine::is_root;
 use azud_disk::own_addresses;
-use azud_server::{Options, Ready, Role, serve};
+use azud_server::{Options, Ready, Role, check_state, serve};
 use fluent_bundle::FluentValue;
 use serde_json::json;
 
@@ -49,11 +49,6 @@ impl State {
 
     /// What was said, else where such things belong.
     pub(crate) fn dir(&self) -> Result<PathBuf, Failure> {
-        let variable = |name: &str| {
-            std::env::var_os(name)
-                .filter(|value| !value.is_empty())
-                .map(PathBuf::from)
-        };
         if let Some(dir) = self.state.clone().or_else(|| variable("AZUD_STATE")) {
             return Ok(dir);
         }
@@ -61,13 +56,56 @@ impl State {
             return Ok(dir);
         }
         if is_root() {
-            return Ok("/var/lib/azud".into());
+            return Ok(OF_ROOT.into());
         }
-        let home = || Some(variable("HOME")?.join(".local/state"));
-        let above = variable("XDG_STATE_HOME").or_else(home);
-        let above = above.ok_or_else(|| Failure::new(Code::Usage, "--state"))?;
-        Ok(above.join("azud"))
+        of_user().ok_or_else(|| Failure::new(Code::Usage, "--state"))
     }
+
+    /// The same where a manager has its state already. Where none has, those that there are elsewhere are named.
+    pub(crate) fn of_manager(&self, context: &Context) -> Result<PathBuf, Failure> {
+        let dir = self.dir()?;
+        let failure = match check_state(&dir) {
+            Ok(()) => return Ok(dir),
+            Err(error) => Failure::from(error),
+        };
+        let others: Vec<String> = elsewhere(&dir)
+            .iter()
+            .map(|other| other.display().to_string())
+            .collect();
+        if failure.code != Code::NoState || others.is_empty() {
+            return Err(failure);
+        }
+        let others = [("states", others.join(", ").into())];
+        Err(failure.with_hint(context.catalog.fmt("hint-other-states", &others)))
+    }
+}
+
+/// Where the state of a manager lies that root runs.
+const OF_ROOT: &str = "/var/lib/azud";
+
+fn variable(name: &str) -> Option<PathBuf> {
+    let value = std::env::var_os(name).filter(|value| !value.is_empty());
+    value.map(PathBuf::from)
+}
+
+/// Where it lies of one that this user runs.
+fn of_user() -> Option<PathBuf> {
+    let home = || Some(variable("HOME")?.join(".local/state"));
+    Some(variable("XDG_STATE_HOME").or_else(home)?.join("azud"))
+}
+
+/// States of managers in other places that are usual. One that cannot be looked into may be one.
+fn elsewhere(dir: &Path) -> Vec<PathBuf> {
+    let of_file = Serve::load().ok().and_then(|serve| serve.state);
+    let usual = [variable("AZUD_STATE"), of_file, Some(OF_ROOT.into())];
+    let usual = usual.into_iter().chain([of_user()]).flatten();
+    let is_state = |other: &PathBuf| {
+        let checked = check_state(other);
+        checked.map_or_else(|error| error.code() == Code::Permission, |()| true)
+    };
+    let mut found: Vec<PathBuf> = usual.filter(|it| it != dir && is_state(it)).collect();
+    found.dedup();
+    found
 }
 
 /// Arguments.

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use azud_core::access::{AccessError, NamePattern, Subnet};
 use azud_core::code::Code;
-use azud_server::{Bounds, CODE_LASTS, Codes, Promise, Role, Token, Tokens, prepare};
+use azud_server::{Bounds, CODE_LASTS, Codes, Promise, Role, Token, Tokens, check_secrets};
 use clap::{Subcommand, ValueEnum};
 use serde_json::{Value, json};
 
@@ -111,8 +111,8 @@ fn bad_value(error: AccessError) -> BadValue {
 
 impl Create {
     fn run(&self, context: &Context) -> Result<(), Failure> {
-        let dir = self.state.dir()?;
-        prepare(&dir)?;
+        let dir = self.state.of_manager(context)?;
+        check_secrets(&dir)?;
         let seconds = seconds(now());
         let bounds = Bounds {
             expires: self.expires.map(|it| seconds + it.as_secs()),
@@ -153,8 +153,8 @@ pub struct MakeCode {
 
 impl MakeCode {
     fn run(&self, context: &Context) -> Result<(), Failure> {
-        let dir = self.state.dir()?;
-        prepare(&dir)?;
+        let dir = self.state.of_manager(context)?;
+        check_secrets(&dir)?;
         let promise = Promise {
             role: self.role.into(),
             lasts: self.expires,
@@ -183,7 +183,7 @@ pub struct List {
 
 impl List {
     fn run(&self, context: &Context) -> Result<(), Failure> {
-        let dir = self.state.dir()?;
+        let dir = self.state.of_manager(context)?;
         let tokens = Tokens::in_dir(&dir)
             .list()
             .map_err(|error| failed(&dir, &error))?;
@@ -228,7 +228,7 @@ pub struct Revoke {
 
 impl Revoke {
     fn run(&self, context: &Context) -> Result<(), Failure> {
-        let dir = self.state.dir()?;
+        let dir = self.state.of_manager(context)?;
         let there = Tokens::in_dir(&dir)
             .revoke(&self.id)
             .map_err(|error| failed(&dir, &error))?;

@@ -2,7 +2,7 @@
 
 use std::io::{self, ErrorKind};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use azud_core::assembly::Layout;
 use azud_core::io::ReadAt;
@@ -15,6 +15,11 @@ use crate::commands::repo::kept;
 
 /// How long a manager that went away is waited for in the midst of a file.
 const PATIENCE: Duration = Duration::from_secs(10);
+
+/// Whoever asks how a view is cannot end before it is answered, whatever its own patience.
+const ANSWER: Duration = Duration::from_millis(1500);
+/// What the last try has where no time is left.
+const LEAST: Duration = Duration::from_millis(1);
 
 /// Side files of an image.
 const MOST_BESIDE: usize = 16;
@@ -149,7 +154,9 @@ impl Source for Images {
     }
 
     fn answers(&self) -> io::Result<()> {
-        self.ask(Client::answers)
+        let begun = Instant::now();
+        let left = || ANSWER.saturating_sub(begun.elapsed()).max(LEAST);
+        self.ask(|client| client.answers(left()))
     }
 }
 

@@ -63,7 +63,7 @@ fn what_a_damaged_source_left_goes_as_doctor_says() -> Result<()> {
     let mut doctor = command(&["doctor"]);
     doctor.env("AZUD_CONFIG", dir.path().join("azud.toml"));
     let said = Said::of(&doctor.output()?)?;
-    let findings = said.lines[0]["findings"].as_array().context("findings")?;
+    let findings = said.result()["findings"].as_array().context("findings")?;
     let ours = findings
         .iter()
         .find(|one| one["finding"] == "stage-broken-off" && one.to_string().contains("copy.img"));

@@ -48,6 +48,14 @@ impl Said {
         self.lines.last().unwrap_or(&Value::Null)
     }
 
+    /// What was found or done, of a run that failed, too.
+    pub(crate) fn result(&self) -> &Value {
+        match &self.last()["result"] {
+            Value::Null => self.last(),
+            result => result,
+        }
+    }
+
     /// The rows of the plan.
     pub(crate) fn plan(&self) -> &Value {
         let plan = self.lines.iter().map(|line| &line["plan"]);

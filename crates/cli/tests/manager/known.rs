@@ -15,6 +15,9 @@ use crate::kit::{Said, text};
 use crate::server::{Manager, Room, refusal};
 use crate::{MIB, image, noise};
 
+/// What looks like a token.
+const NO_TOKEN: &str = "azud_00000000_00";
+
 fn room() -> Result<(Room, Manager)> {
     let room = Room::new()?;
     image(&room, "aula1/win.img", &noise(91, MIB))?;
@@ -67,7 +70,7 @@ fn a_fingerprint_that_is_none_is_a_slip_and_no_attack() -> Result<()> {
         &manager.pin[1..],
         &format!("{}0", manager.pin),
     ] {
-        let said = room.introduce(&manager, pin, "token")?;
+        let said = room.introduce(&manager, pin, NO_TOKEN)?;
         ensure!(said.status == Some(2), "{}", said.last());
         ensure!(
             said.last()["error"]["code"] == "cli/usage",
@@ -77,7 +80,7 @@ fn a_fingerprint_that_is_none_is_a_slip_and_no_attack() -> Result<()> {
     }
     let wrong = format!("sha256:{}", "f".repeat(64));
     refusal(
-        &room.introduce(&manager, &wrong, "token")?,
+        &room.introduce(&manager, &wrong, NO_TOKEN)?,
         "repo/untrusted",
     )?;
     let shouted = manager.pin.to_ascii_uppercase();
@@ -152,6 +155,87 @@ fn a_file_without_a_token_is_told_with_the_way_to_one() -> Result<()> {
     std::fs::remove_file(&kept)?;
     let list = room.run(&["image", "list", "REPO:"])?;
     refusal(&list, "repo/bad-token")
+}
+
+#[test]
+fn what_is_no_token_is_sent_to_nobody() -> Result<()> {
+    let room = Room::new()?;
+    let file = room.dir().join("token");
+    // Nobody listens: whoever would send it would say so.
+    let add = ["repo", "add", "REPO", "--port", "1", "--token-file"];
+    let add = [&add[..], &[text(&file), "--yes"]].concat();
+    let long = format!("azud_00_{}", "0".repeat(1 << 20));
+    for content in [
+        &b"hunter2"[..],
+        b"-----BEGIN PRIVATE KEY-----",
+        b"-----BEGIN PRIVATE KEY-----\nMC4CAQ==\n-----END PRIVATE KEY-----\n",
+        b"the token of the manager",
+        b"{\"token\":\"azud_00000000_00\"}",
+        b"azud_00000000_",
+        b"azud_00000000_hunter2",
+        b"hunter2\xff",
+        long.as_bytes(),
+    ] {
+        fs::write(&file, content)?;
+        fs::set_permissions(&file, fs::Permissions::from_mode(0o600))?;
+        let said = room.run(&add)?;
+        refusal(&said, "repo/bad-token")?;
+        let told = said.last().to_string();
+        ensure!(told.contains(text(&file)), "{told}");
+        for secret in ["hunter2", "BEGIN", "MC4", "00000000"] {
+            ensure!(!told.contains(secret), "{told}");
+        }
+    }
+    Ok(())
+}
+
+/// A token of a role, in a file of its own.
+fn token(room: &Room, role: &str) -> Result<PathBuf> {
+    let made = room.done(&["token", "create", "--role", role])?;
+    let file = room.dir().join(role);
+    fs::write(&file, made["token"].as_str().context("a token")?)?;
+    fs::set_permissions(&file, fs::Permissions::from_mode(0o600))?;
+    Ok(file)
+}
+
+#[test]
+fn a_token_for_less_takes_no_place_unasked() -> Result<()> {
+    let (room, manager) = room()?;
+    let site = "manager = ['127.0.0.1', 'manager.room']\n";
+    fs::write(room.dir().join("etc/azud.toml"), site)?;
+    let kept = || fs::read(room.dir().join("etc/managers/127.0.0.1.token"));
+    let (write, read) = (token(&room, "write")?, token(&room, "read")?);
+    let port = manager.port.to_string();
+    let add = |address, file: &PathBuf, more: &[&str]| {
+        let add = ["repo", "add", address, "--port", &port];
+        let who = ["--pin", &manager.pin, "--token-file", text(file)];
+        room.run(&[&add[..], &who, more].concat())
+    };
+    add("REPO", &read, &[])?.done()?;
+    let more = add("manager.room", &write, &[])?;
+    more.done()?;
+    ensure!(more.warned().is_empty() && kept()? == fs::read(&write)?);
+    for address in ["REPO", "manager.room"] {
+        let said = add(address, &read, &[])?;
+        refusal(&said, "cli/not-confirmed")?;
+        ensure!(said.warned() == ["lesser-token"], "{}", said.plan());
+        ensure!(hint(&said).contains("--yes"), "{}", hint(&said));
+        let dry = add(address, &read, &["--dry-run"])?;
+        dry.done()?;
+        ensure!(dry.warned() == ["lesser-token"], "{}", dry.plan());
+        ensure!(kept()? == fs::read(&write)?, "it was replaced");
+    }
+    // As a repository of another kind it would have none at all.
+    let nfs = ["repo", "add", "REPO", "--protocol", "nfs"];
+    let said = room.run(&nfs)?;
+    refusal(&said, "cli/not-confirmed")?;
+    ensure!(said.warned() == ["no-manager-then"], "{}", said.plan());
+    ensure!(listed(&room)?["state"] == "answers");
+    add("manager.room", &read, &["--yes"])?.done()?;
+    ensure!(kept()? == fs::read(&read)?, "it was not replaced");
+    room.done(&[&nfs[..], &["--yes"]].concat())?;
+    ensure!(listed(&room)?["protocol"] == "nfs");
+    Ok(())
 }
 
 #[test]

@@ -75,6 +75,34 @@ fn names(said: &Said, host: &str) -> Result<()> {
 }
 
 #[test]
+fn a_manager_that_is_known_by_another_of_its_names_is_told_so() -> Result<()> {
+    let room = room("127.0.0.1", 234)?;
+    let manager = room.serve()?;
+    room.know(&manager)?;
+    let site = format!("manager = ['{NAME}', '127.0.0.1']\n");
+    fs::write(room.dir().join("etc/azud.toml"), site)?;
+    let to = room.dir().join("to.img");
+    let lines: [(&[&str], &str); 4] = [
+        (&copy(&to), "place/not-mounted"),
+        (&["image", "list", "REPO:"], "place/not-mounted"),
+        (&["repo", "mount", "REPO", "--yes"], "repo/unknown"),
+        (&["repo", "mount", NAME, "--yes"], "repo/unknown"),
+    ];
+    for (line, code) in lines {
+        let said = room.run(line)?;
+        refusal(&said, code).with_context(|| format!("{line:?}"))?;
+        let hint = said.last()["error"]["hint"].to_string();
+        for part in ["known here as 127.0.0.1", "azud.toml", NAME] {
+            ensure!(hint.contains(part), "{line:?}: {hint}");
+        }
+    }
+    let site = format!("manager = ['127.0.0.1', '{NAME}']\n");
+    fs::write(room.dir().join("etc/azud.toml"), site)?;
+    room.done(&copy(&to))?;
+    Ok(())
+}
+
+#[test]
 fn a_proxy_is_asked_for_the_manager_as_the_user_names_it() -> Result<()> {
     let room = room(NAME, 233)?;
     let manager = room.serve()?;

@@ -45,6 +45,40 @@ fn a_state_that_others_can_read_or_replace_is_refused() -> Result<()> {
 }
 
 #[test]
+fn a_token_is_made_and_looked_for_only_where_a_manager_has_its_state() -> Result<()> {
+    let room = Room::new()?;
+    let (none, other) = (room.dir().join("none"), room.dir().join("images"));
+    let lines: [&[&str]; 5] = [
+        &["token", "create"],
+        &["token", "code"],
+        &["token", "list"],
+        &["token", "revoke", "00"],
+        &["room", "status"],
+    ];
+    let refused = |wanted: &str| -> Result<()> {
+        for line in lines {
+            for dir in [&none, &other] {
+                let said = room.run(&[line, &["--state", text(dir)]].concat())?;
+                refusal(&said, "server/no-state").with_context(|| format!("{line:?}"))?;
+                let error = said.last()["error"].clone();
+                ensure!(error["message"].to_string().contains(text(dir)), "{error}");
+                ensure!(error["hint"].to_string().contains(wanted), "{error}");
+            }
+        }
+        ensure!(!none.exists(), "it was made");
+        ensure!(fs::read_dir(&other)?.next().is_none(), "something was made");
+        Ok(())
+    };
+    refused("azud serve")?;
+    let manager = room.serve()?;
+    room.done(&["token", "create"])?;
+    refused(text(&room.state()))?;
+    drop(manager);
+    room.done(&["token", "list"])?;
+    Ok(())
+}
+
+#[test]
 fn half_an_authority_is_no_new_one() -> Result<()> {
     let room = Room::new()?;
     let manager = room.serve()?;

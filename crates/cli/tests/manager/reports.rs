@@ -9,7 +9,8 @@ use std::time::Duration;
 use anyhow::{Context, Result, ensure};
 use serde_json::Value;
 
-use crate::kit::{Said, text};
+use crate::asked::known_too;
+use crate::kit::{Said, program, text};
 use crate::server::{Manager, Room, refusal};
 use crate::{MIB, image, noise};
 
@@ -97,6 +98,44 @@ fn the_room_shows_what_each_computer_did() -> Result<()> {
     );
     let _again = room.serve_at(port)?;
     ensure!(computer(&room)?["report"] == failed["report"]);
+    Ok(())
+}
+
+#[test]
+fn what_failed_at_another_manager_is_told_as_that() -> Result<()> {
+    let room = Room::new()?;
+    let manager = look_after(&room)?;
+    // Nobody has that name.
+    known_too(&room, "other.room.invalid", manager.port)?;
+    let copy = room.dir().join("win.img");
+    let line = [
+        "image",
+        "copy",
+        "other.room.invalid:win",
+        text(&copy),
+        "--yes",
+    ];
+    let mut command = room.command(&line);
+    let said = Said::of(&command.env("AZUD_PATIENCE", "1").output()?)?;
+    refusal(&said, "repo/unreachable")?;
+    let failure = computer(&room)?["failures"][0].clone();
+    ensure!(failure["manager"] == "other.room.invalid", "{failure}");
+    ensure!(failure["when"].as_u64() > Some(1_700_000_000), "{failure}");
+    let hint = failure["hint"].to_string();
+    ensure!(
+        hint.contains("about the manager other.room.invalid"),
+        "{hint}"
+    );
+    // What this one refuses is about itself.
+    let line = ["image", "copy", "REPO:none", text(&copy), "--yes"];
+    refusal(&room.run(&line)?, "image/not-found")?;
+    let failure = computer(&room)?["failures"][0].clone();
+    ensure!(failure["manager"].is_null(), "{failure}");
+    let mut status = std::process::Command::new(program());
+    status.args(["room", "status", "--lang", "en"]);
+    let output = room.settings(&mut status).output()?;
+    let shown = String::from_utf8(output.stdout)?;
+    ensure!(shown.contains(" s ago): image copy"), "{shown}");
     Ok(())
 }
 

@@ -3,11 +3,13 @@
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
+use std::process::Command;
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use anyhow::{Context, Result, ensure};
-use azud_testkit::tools::{run_any, sh};
+use azud_testkit::tools::{run, run_any, sh};
 
-use crate::kit::{self, text};
+use crate::kit::{self, program, text};
 use crate::server::{Room, refusal};
 use crate::view::{Client, cannot, known, until};
 use crate::{MIB, image, noise, same};
@@ -153,5 +155,107 @@ fn regression_a_view_of_another_manager_is_not_the_one_that_is_asked_for() -> Re
     client.mount()?;
     ensure!(kit::names(&client.at())?.is_empty(), "the other's images");
     ensure!(client.state()? == ("mounted".into(), "http".into()));
+    Ok(())
+}
+
+/// A process that stands still until this is dropped.
+struct Still(String);
+
+impl Still {
+    fn make(process: u32) -> Result<Self> {
+        let process = process.to_string();
+        run("kill", &["-STOP", &process])?;
+        Ok(Self(process))
+    }
+}
+
+impl Drop for Still {
+    fn drop(&mut self) {
+        let _ = run_any("kill", &["-CONT", &self.0]);
+    }
+}
+
+#[test]
+fn a_view_whose_manager_is_gone_is_not_called_mounted_for_a_moment() -> Result<()> {
+    if cannot() {
+        return Ok(());
+    }
+    let (client, manager) = known(214, MIB)?;
+    client.mount()?;
+    // What the view knows is a moment old.
+    fs::read_dir(client.at())?;
+    manager.kill()?;
+    let said = client.room.run(&["repo", "list"])?;
+    let row = said.done()?["repositories"][0].clone();
+    ensure!(
+        row["state"] == "unreachable" && row["at"].is_string(),
+        "{row}"
+    );
+    ensure!(said.told().contains("azud serve"), "{}", said.told());
+    let mut list = Command::new(program());
+    list.args(["repo", "list", "--lang", "en"]);
+    let output = client.room.settings(&mut list).output()?;
+    let text = String::from_utf8(output.stdout)?;
+    ensure!(text.contains("mounted, no answer"), "{text}");
+    Ok(())
+}
+
+#[test]
+fn a_view_whose_manager_is_silent_holds_nobody() -> Result<()> {
+    if cannot() {
+        return Ok(());
+    }
+    let (client, manager) = known(215, MIB)?;
+    client.mount()?;
+    let _still = Still::make(manager.pid())?;
+    // What the view knew is of no use any more.
+    std::thread::sleep(Duration::from_secs(2));
+    let begun = Instant::now();
+    let state = client.state()?.0;
+    let list = begun.elapsed();
+    ensure!(state == "unreachable", "{state}");
+    ensure!(list < Duration::from_secs(6), "a list: {list:?}");
+    let begun = Instant::now();
+    client.room.done(&["repo", "unmount", "REPO", "--yes"])?;
+    let unmount = begun.elapsed();
+    ensure!(unmount < Duration::from_secs(5), "an end: {unmount:?}");
+    client.gone()
+}
+
+#[test]
+fn folders_are_as_new_as_what_is_in_them() -> Result<()> {
+    if cannot() {
+        return Ok(());
+    }
+    let (client, _manager) = known(216, MIB)?;
+    let room = &client.room;
+    image(room, "aula2/deep/win.img", &noise(217, MIB))?;
+    let old = "find \"$1\" -type f -exec touch -d @$2 {} +; touch -d @$3 \"$1/$4\"";
+    let date = |folder: &str, one: &str, all: &str, newest: &str| {
+        let folder = room.images().join(folder);
+        sh(old, &[text(&folder), all, newest, one])
+    };
+    date("aula1", "win.img", "1000000000", "1000000007")?;
+    date("aula2", "deep/win.img.info", "1100000000", "1100000007")?;
+    client.mount()?;
+    let of = |folder: &str| -> Result<u64> {
+        let meta = fs::metadata(client.at().join(folder))?;
+        Ok(meta.modified()?.duration_since(UNIX_EPOCH)?.as_secs())
+    };
+    for (folder, time) in [
+        ("aula1", 1_000_000_007),
+        ("aula2", 1_100_000_007),
+        ("aula2/deep", 1_100_000_007),
+        ("", 1_100_000_007),
+    ] {
+        ensure!(of(folder)? == time, "{folder}: {}", of(folder)?);
+    }
+    room.done(&["repo", "unmount", "REPO", "--yes"])?;
+    // Where there is nothing, it is as old as the view.
+    fs::remove_dir_all(room.images().join("aula1"))?;
+    fs::remove_dir_all(room.images().join("aula2"))?;
+    let now = SystemTime::now().duration_since(UNIX_EPOCH)?.as_secs();
+    client.mount()?;
+    ensure!(of("")? >= now, "{}", of("")?);
     Ok(())
 }

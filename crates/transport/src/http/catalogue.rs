@@ -1,6 +1,7 @@
 //! What a manager has, and taking it away.
 
 use std::fmt;
+use std::time::Duration;
 
 use serde::de::{Error, SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer};
@@ -160,12 +161,14 @@ impl Client {
         Ok(bytes)
     }
 
-    /// Whether the manager is there at all, and takes the token. It looks at no image for that.
+    /// Whether the manager is there at all, and takes the token. It looks at no image for that, and has so long for all
+    /// of it.
     ///
     /// # Errors
     /// What keeps it from answering.
-    pub fn answers(&self) -> Result<()> {
-        self.get("/metrics", &[], "metrics").map(drop)
+    pub fn answers(&self, patience: Duration) -> Result<()> {
+        let answer = self.get_within("/metrics", patience)?;
+        self.said(answer, "metrics").map(drop)
     }
 
     /// Asks whether an image can be moved to the manager's trash; nothing is touched. A manager that does not know this

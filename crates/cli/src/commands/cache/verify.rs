@@ -189,14 +189,15 @@ fn show(context: &Context, cache: &Cache, checked: &[Checked]) -> Result<(), Fai
         "images": checked.iter().map(Checked::json).collect::<Vec<_>>(),
         "damaged": bad.len(),
     });
-    context.output.result(&value, || {
+    let human = || {
         let count = checked.len().into();
         context.catalog.fmt(
             "cache-verified",
             &[("count", count), ("bad", bad.len().into())],
         )
-    });
+    };
     let Some(first) = bad.first() else {
+        context.output.result(&value, human);
         return Ok(());
     };
     let names = bad.iter().map(|checked| checked.path.display().to_string());
@@ -209,5 +210,6 @@ fn show(context: &Context, cache: &Cache, checked: &[Checked]) -> Result<(), Fai
             .fmt("cache-repair-hint", &[("image", name.into())])
     };
     let failure = Failure::new(Code::Corrupt, names.collect::<Vec<_>>().join(", "));
-    Err(failure.with_hint(hint))
+    let failure = failure.with_hint(hint);
+    Err(context.output.partly(failure, value, human))
 }

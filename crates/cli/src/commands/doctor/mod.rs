@@ -74,17 +74,19 @@ impl Args {
             ];
             context.catalog.fmt("doctor-sum", &counts)
         };
-        context.output.answer(&value, || {
+        let human = || {
             let mut text = text(context, &sections);
             text.push_str(&sum());
             text
-        });
+        };
         if problems == 0 {
+            context.output.answer(&value, human);
             return Ok(());
         }
         let values = [("problems", problems.into())];
         let detail = context.catalog.fmt("doctor-problems", &values);
-        Err(Failure::new(Code::Problems, detail))
+        let failure = Failure::new(Code::Problems, detail);
+        Err(context.output.answered(failure, value, human))
     }
 }
 

@@ -10,7 +10,7 @@ use super::known::{Register, settings};
 use super::manager::{Way, known};
 use crate::args::Writing;
 use crate::commands::Context;
-use crate::confirm::{Step, settle, settle_pin};
+use crate::confirm::{Step, settle, settle_pin, settle_replacing};
 use crate::failure::Failure;
 use crate::plan::{Plan, Value};
 
@@ -48,8 +48,19 @@ impl Args {
         } else if let Some(given) = &known.credentials {
             Credentials::given(given)?;
         }
-        let plan = known.rows(Plan::new("repo-add"));
-        if settle(context, &plan, self.writing) == Step::Stop {
+        let mut plan = known.rows(Plan::new("repo-add"));
+        let former = register.find(&known.address);
+        let is_manager = former.is_some_and(|former| former.protocol == How::Http);
+        if is_manager {
+            let address = [("address", known.address.as_str().into())];
+            plan = plan.warning(&context.catalog, "no-manager-then", &address);
+        }
+        let step = if is_manager {
+            settle_replacing(context, &plan, self.writing, &known.address)?
+        } else {
+            settle(context, &plan, self.writing)
+        };
+        if step == Step::Stop {
             return Ok(());
         }
         if let Some((user, password)) = self.access.secret()? {
@@ -98,8 +109,19 @@ impl Args {
         if self.way.pin.is_none() {
             plan = plan.warning(&context.catalog, "not-pinned", &[]);
         }
+        let lesser = introduced.lesser();
+        if let Some((before, now)) = lesser {
+            let values = [
+                ("address", host.into()),
+                ("before", before.as_str().into()),
+                ("now", now.as_str().into()),
+            ];
+            plan = plan.warning(&context.catalog, "lesser-token", &values);
+        }
         // A pin that was not said has to be looked at by somebody.
-        let step = if self.way.pin.is_some() {
+        let step = if self.way.pin.is_some() && lesser.is_some() {
+            settle_replacing(context, &plan, self.writing, host)?
+        } else if self.way.pin.is_some() {
             settle(context, &plan, self.writing)
         } else {
             settle_pin(context, &plan, self.writing, host).map_err(|failure| {

@@ -58,6 +58,14 @@ impl Answer {
         }
     }
 
+    /// The port at which nobody answers.
+    pub(super) fn silent_at(&self) -> Option<u16> {
+        match self {
+            Self::Silent(port) | Self::Unreachable(port, _) => Some(*port),
+            _ => None,
+        }
+    }
+
     fn of(error: &NetError, port: u16) -> Self {
         let failure = Failure::of(error);
         match error {
@@ -80,20 +88,22 @@ pub(crate) fn ask_known() -> Result<Vec<Asked>, Failure> {
     let known = Register::read()?.known.into_iter();
     let managers = known.filter(|known| known.protocol == How::Http);
     let hosts: Vec<String> = managers.map(|known| known.address).collect();
-    Ok(ask_all(&hosts))
+    Ok(ask_all(&hosts, PATIENCE))
 }
 
-/// Asks managers, in the order in which they are named.
-pub(super) fn ask_all(hosts: &[String]) -> Vec<Asked> {
+/// Asks managers, in the order in which they are named; each has so long for its answer.
+pub(super) fn ask_all(hosts: &[String], patience: Duration) -> Vec<Asked> {
+    let ask = |host| ask(host, patience);
     thread::scope(|scope| {
-        let asked: Vec<_> = hosts.iter().map(|host| scope.spawn(|| ask(host))).collect();
+        let asked = hosts.iter().map(|host| scope.spawn(move || ask(host)));
+        let asked: Vec<_> = asked.collect();
         let answers = asked.into_iter().filter_map(|asked| asked.join().ok());
         answers.flatten().collect()
     })
 }
 
 /// Asks one; nothing if it was forgotten meanwhile. What is kept of it stays as it is.
-fn ask(host: &str) -> Option<Asked> {
+fn ask(host: &str, patience: Duration) -> Option<Asked> {
     let unasked = |failure| Asked {
         host: host.to_owned(),
         answer: Answer::Unasked(failure),
@@ -102,15 +112,15 @@ fn ask(host: &str) -> Option<Asked> {
     };
     match manager::kept_with(host, login::valid) {
         Ok(None) => None,
-        Ok(Some(manager)) => Some(ask_manager(&manager).unwrap_or_else(unasked)),
+        Ok(Some(manager)) => Some(ask_manager(&manager, patience).unwrap_or_else(unasked)),
         Err(failure) => Some(unasked(failure)),
     }
 }
 
-fn ask_manager(manager: &Manager) -> Result<Asked, Failure> {
+fn ask_manager(manager: &Manager, patience: Duration) -> Result<Asked, Failure> {
     let client = Client::new(manager)?;
     let (from, begun) = (now(), Instant::now());
-    let standing = client.standing(PATIENCE);
+    let standing = client.standing(patience);
     let took = begun.elapsed();
     let between = (seconds(from), seconds(from + took));
     let date = standing.date.as_deref();

@@ -2,16 +2,17 @@
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
+use std::thread;
 
 use azud_core::layout::Layout;
 use azud_core::reference::Where;
 use azud_disk::mounting::MountFacts;
-use azud_disk::remote::{Protocol, State, mounted_in, reach, states};
+use azud_disk::remote::{PATIENCE, Protocol, State, mounted_in, reach, states};
 use serde::Serialize;
 use serde_json::json;
 
 use super::access::How;
-use super::asked::ask_all;
+use super::asked::{Asked, ask_all};
 use super::known::Register;
 use super::view;
 use crate::commands::Context;
@@ -59,7 +60,16 @@ impl Args {
             };
             rows.insert(known.address.clone(), row);
         }
-        for (address, facts, state) in mounted(context, &layout) {
+        let managers = rows
+            .values()
+            .filter(|row| row.protocol == How::Http.as_str());
+        let managers: Vec<String> = managers.map(|row| row.address.clone()).collect();
+        let (mounted, asked) = thread::scope(|scope| {
+            let asked = scope.spawn(|| ask_all(&managers, PATIENCE));
+            (mounted(context, &layout), asked.join().unwrap_or_default())
+        });
+        for (address, facts, state) in mounted {
+            let state = seen_by_asking(&asked, &facts).unwrap_or(state);
             warn(context, &address, (&facts, state));
             let row = Row {
                 known: rows.contains_key(&address),
@@ -72,7 +82,12 @@ impl Args {
             };
             rows.insert(address, row);
         }
-        ask_managers(&mut rows);
+        for asked in &asked {
+            let row = rows.get_mut(&asked.host).filter(|row| row.at.is_none());
+            if let Some(row) = row {
+                row.state = asked.answer.word();
+            }
+        }
         let rows: Vec<Row> = rows.into_values().collect();
         let value = json!({ "repositories": rows });
         context.output.answer(&value, || human(context, &rows));
@@ -80,16 +95,14 @@ impl Args {
     }
 }
 
-/// Asks the managers that no view shows.
-fn ask_managers(rows: &mut BTreeMap<String, Row>) {
-    let is_asked = |row: &&Row| row.at.is_none() && row.protocol == How::Http.as_str();
-    let managers = rows.values().filter(is_asked);
-    let managers: Vec<String> = managers.map(|row| row.address.clone()).collect();
-    for asked in ask_all(&managers) {
-        if let Some(row) = rows.get_mut(&asked.host) {
-            row.state = asked.answer.word();
-        }
-    }
+/// That a view's manager does not answer: the view itself goes on for a moment with what it knew.
+fn seen_by_asking(asked: &[Asked], facts: &MountFacts) -> Option<State> {
+    let silent = asked
+        .iter()
+        .filter_map(|it| Some((&it.host, it.answer.silent_at()?)));
+    let mut silent = silent.map(|(host, port)| format!("{host}:{port}"));
+    let is_its_own = |source: String| facts.source.as_os_str() == source.as_str();
+    (facts.is_view() && silent.any(is_its_own)).then_some(State::Unreachable)
 }
 
 /// Says what to do about a view whose manager does not give what it shows.
@@ -167,7 +180,10 @@ fn human(context: &Context, rows: &[Row]) -> String {
         .map(|row| {
             vec![
                 row.address.clone(),
-                word(row.state),
+                match row.state {
+                    "unreachable" if row.at.is_some() => word("mounted-silent"),
+                    state => word(state),
+                },
                 word(row.protocol),
                 access(row.read_only),
                 cell(&row.source),

@@ -1,25 +1,30 @@
 //! A repository that is a manager: its authority, its token, and asking it.
 
 use std::fs;
-use std::io::ErrorKind;
+use std::io::{ErrorKind, Read};
 use std::path::{Path, PathBuf};
 
+use azud_core::access::is_token;
 use azud_core::code::Code;
 use azud_core::reference::Where;
+use azud_server::Role;
 use azud_transport::NetError;
 use azud_transport::http::{Client, Manager, authority, pin_of};
 
-use super::Goal;
 use super::access::How;
+use super::asked::PATIENCE;
 use super::known::{Known, Register, replace, settings};
-use super::login;
+use super::{Goal, login};
 use crate::args::size::pin;
 use crate::commands::Context;
 use crate::commands::serve::PORT;
 use crate::failure::Failure;
+use crate::site::Site;
 
-/// Longest token that is read.
+/// Longest token that is taken.
 const MAX_TOKEN: usize = 4096;
+/// No secret is longer, in bytes.
+const MAX_SECRET: u64 = 64 << 10;
 
 /// What the command line says of a manager.
 #[derive(Debug, Clone, clap::Args)]
@@ -91,6 +96,13 @@ impl Way {
     }
 }
 
+/// What its token allows, as the manager says it.
+fn role(manager: &Manager) -> Option<Role> {
+    let standing = Client::new(manager).ok()?.standing(PATIENCE);
+    let said = standing.allowed.ok()?.role?;
+    Role::ALL.into_iter().find(|role| role.as_str() == said)
+}
+
 /// Refuses another pin than the one that was said.
 fn fits(host: &str, wanted: &str, found: String) -> Result<(), NetError> {
     if wanted.eq_ignore_ascii_case(&found) {
@@ -123,6 +135,22 @@ impl Introduced {
     pub(super) fn retired(&self) -> Option<PathBuf> {
         let login = login::file(&self.manager.host);
         login.exists().then_some(login)
+    }
+
+    /// What the token that is kept for the manager allows and what this one does, if that is less. Where one of them
+    /// is not known, nothing.
+    pub(super) fn lesser(&self) -> Option<(Role, Role)> {
+        let kept = kept_with(&self.manager.host, |_| Ok(None)).ok().flatten()?;
+        if kept.authority != self.manager.authority || kept.token == self.manager.token {
+            return None;
+        }
+        let before = Manager {
+            token: kept.token,
+            ..self.manager.clone()
+        };
+        let [before, now] = [&before, &self.manager].map(role);
+        let (before, now) = (before?, now?);
+        (now < before).then_some((before, now))
     }
 
     /// Writes down what is needed to ask it again; the token in a file of its owner's alone.
@@ -221,6 +249,21 @@ pub(crate) fn is_manager(context: &Context, place: &Where) -> bool {
     is_met || host().is_some_and(is_known)
 }
 
+/// What to do where a place is the manager and that is known by another of its names than the first, by which it is
+/// looked for.
+pub(crate) fn known_otherwise(context: &Context, place: &Where) -> Option<String> {
+    let names = Site::load(&context.site).ok()?.manager;
+    let (first, others) = names.split_first()?;
+    let is_known = |host: &str| known_as(host).is_ok_and(|known| known.is_some());
+    if host_of(context, place).ok()?? != first.to_string() || is_known(&first.to_string()) {
+        return None;
+    }
+    let mut others = others.iter().map(ToString::to_string);
+    let known = others.find(|name| is_known(name))?;
+    let values = [("first", first.to_string().into()), ("known", known.into())];
+    Some(context.catalog.fmt("hint-known-otherwise", &values))
+}
+
 pub(super) fn read_authority(pem: &Path) -> Result<String, Failure> {
     fs::read_to_string(pem).map_err(|error| Failure::io(pem, &error))
 }
@@ -274,11 +317,15 @@ impl Secret {
 /// A text in a file that others cannot read.
 pub(crate) fn secret_in(file: &Path, secret: Secret) -> Result<String, Failure> {
     use std::os::unix::fs::PermissionsExt;
-    let text = fs::read_to_string(file).map_err(|error| Failure::io(file, &error))?;
-    let meta = fs::metadata(file).map_err(|error| Failure::io(file, &error))?;
+    let failed = |error| Failure::io(file, &error);
+    let open = fs::File::open(file).map_err(failed)?;
+    let meta = open.metadata().map_err(failed)?;
     if meta.is_file() && meta.permissions().mode() & 0o077 != 0 {
         return Err(secret.open(file));
     }
+    // Some files have no end.
+    let (mut text, most) = (String::new(), MAX_SECRET);
+    open.take(most).read_to_string(&mut text).map_err(failed)?;
     Ok(text)
 }
 
@@ -288,19 +335,22 @@ fn token_in(file: &Path) -> Result<String, Failure> {
     let none = |words, text: String| {
         Failure::new(Code::BadToken, text).in_words(words, [("path", path.clone())])
     };
+    let other = || none("token-malformed", format!("{path} holds no token"));
     let text = match secret_in(file, Secret::Token) {
         Err(failure) if failure.code == Code::NotFound => {
             return Err(none("token-absent", format!("there is no {path}")));
         }
+        // What is no text at all is no token either.
+        Err(failure) if failure.code == Code::Io => return Err(other()),
         text => text?,
     };
     let token = text.trim();
-    let is_printable = token.bytes().all(|byte| byte.is_ascii_graphic());
     if token.is_empty() {
         return Err(none("token-empty", format!("{path} is empty")));
     }
-    if token.len() > MAX_TOKEN || !is_printable {
-        return Err(none("token-malformed", format!("{path} holds no token")));
+    // Whatever else it is, it may be a secret of somebody's, and no server is to see it.
+    if token.len() > MAX_TOKEN || !is_token(token) {
+        return Err(other());
     }
     Ok(token.to_owned())
 }

@@ -28,7 +28,7 @@ pub(crate) use asked::{Answer, Asked, PATIENCE, ask_known};
 pub(crate) use giver::giver;
 pub(crate) use known::replace;
 pub(crate) use login::is_kept as is_logged_in;
-pub(crate) use manager::{Secret, is_manager, kept, manager, secret_in};
+pub(crate) use manager::{Secret, is_manager, kept, known_otherwise, manager, secret_in};
 
 use super::Context;
 use crate::failure::Failure;

@@ -4,6 +4,7 @@ use std::fs;
 use std::path::Path;
 
 use azud_core::code::Code;
+use azud_core::reference::Where;
 use azud_disk::DiskError;
 use azud_disk::credentials::Credentials;
 use azud_disk::mounting::Mounted;
@@ -13,7 +14,7 @@ use serde_json::json;
 use super::Goal;
 use super::access::{Access, How};
 use super::known::Register;
-use super::manager::Way;
+use super::manager::{Way, known_otherwise};
 use super::view;
 use crate::args::Writing;
 use crate::commands::Context;
@@ -50,6 +51,12 @@ impl Args {
         let goal = Goal::of(context, &self.address)?;
         let (host, at) = (&goal.host, &goal.at);
         let register = Register::read()?;
+        let is_said = self.access.protocol.is_some() || self.access.path.is_some();
+        if let Some(hint) =
+            known_otherwise(context, &Where::Host(host.clone())).filter(|_| !is_said)
+        {
+            return Err(Failure::new(Code::UnknownRepo, host.to_string()).with_hint(hint));
+        }
         let known = self.access.over(register.find(&host.to_string()), host);
         let plan = known.rows(Plan::new("repo-mount"));
         let plan = plan.text("mount-point", at.display().to_string());

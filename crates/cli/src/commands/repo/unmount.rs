@@ -1,8 +1,10 @@
 //! `azud repo unmount ADDRESS`.
 
+use std::time::Duration;
+
 use azud_disk::DiskError;
 use azud_disk::mounting::unmount;
-use azud_disk::remote::{State, state, withdraw};
+use azud_disk::remote::{PATIENCE, State, state_within, withdraw};
 use serde_json::json;
 
 use super::Goal;
@@ -12,6 +14,9 @@ use crate::confirm::{Step, settle};
 use crate::failure::Failure;
 use crate::in_step::follow;
 use crate::plan::{Plan, Value};
+
+/// A view says in this time how it is, or its manager is not there.
+const OF_VIEW: Duration = Duration::from_secs(2);
 
 /// Arguments.
 #[derive(Debug, clap::Args)]
@@ -34,7 +39,9 @@ impl Args {
             return Err(DiskError::NotMounted { at: goal.at }.into());
         }
         let at = goal.at.as_path();
-        let state = state(at);
+        let is_view = goal.there().is_some_and(|there| there.is_view());
+        let patience = if is_view { OF_VIEW } else { PATIENCE };
+        let state = state_within(patience, at);
         let plan = Plan::new("repo-unmount")
             .text("mount-point", at.display().to_string())
             .row("state", Value::Word(state.as_str()));

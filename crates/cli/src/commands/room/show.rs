@@ -8,7 +8,7 @@ use azud_core::room::{Failed, Shown};
 use serde_json::{Value, json};
 
 use crate::commands::Context;
-use crate::human::{bytes, duration, percent, printable};
+use crate::human::{bytes, duration, guess, percent, printable};
 use crate::table;
 
 /// For programs: what the manager tells, and what each failure means.
@@ -19,7 +19,8 @@ pub(super) fn json(context: &Context, computers: &[Shown]) -> Value {
     for failure in failures {
         let code = failure["code"].as_str().and_then(code);
         failure["summary"] = json!(code.map(|code| context.catalog.summary(code)));
-        failure["hint"] = json!(code.map(|code| context.catalog.hint(code)));
+        let manager = failure["manager"].as_str();
+        failure["hint"] = json!(code.map(|code| hint(context, code, manager)));
     }
     value
 }
@@ -40,7 +41,8 @@ pub(super) fn human(context: &Context, computers: &[Shown]) -> String {
     for shown in computers {
         if let Some(failed) = worth_telling(shown) {
             text += "\n\n";
-            text += &account(context, &name(shown, computers), failed);
+            let now = shown.computer.seen + shown.age;
+            text += &account(context, &name(shown, computers), (failed, now));
         }
     }
     text
@@ -109,19 +111,33 @@ fn phase(context: &Context, report: &Report) -> Option<String> {
 }
 
 /// What failed, what it means, what to do.
-fn account(context: &Context, host: &str, failed: &Failed) -> String {
+fn account(context: &Context, host: &str, (failed, now): (&Failed, u64)) -> String {
     let job = failed.job.replace('-', " ");
     let code = code(&failed.code);
     let what = code.map_or_else(String::new, |code| context.catalog.summary(code) + ": ");
     let detail = failed.detail.as_deref().unwrap_or_default();
-    let mut text = format!("  {host}: {job} {}: {what}{detail}", failed.image);
+    let age = guess(Duration::from_secs(now.saturating_sub(failed.when)));
+    let ago = context.catalog.fmt("room-ago", &[("time", age.into())]);
+    let mut text = format!("  {host} ({ago}): {job} {}: {what}{detail}", failed.image);
     text = printable(text.trim_end_matches([':', ' ']));
     text += &[" [", &failed.code, "]"].concat();
     if let Some(code) = code {
         text += "\n    ";
-        text += &context.catalog.hint(code).replace('\n', "\n    ");
+        let hint = printable(&hint(context, code, failed.manager.as_deref()));
+        text += &hint.replace('\n', "\n    ");
     }
     text
+}
+
+/// What to do; where another manager is meant, that it is that one.
+fn hint(context: &Context, code: Code, manager: Option<&str>) -> String {
+    let hint = context.catalog.hint(code);
+    let Some(manager) = manager else {
+        return hint;
+    };
+    let manager = [("manager", manager.into())];
+    let about = context.catalog.fmt("room-other-manager", &manager);
+    format!("{about} {hint}")
 }
 
 /// A code of this program; a newer client may have others.
@@ -200,11 +216,11 @@ mod tests {
             "{text}"
         );
         assert!(
-            line("pc2:").ends_with("/dev/sda2 [disk/no-space]"),
+            line("pc2 (17 s ago):").ends_with("/dev/sda2 [disk/no-space]"),
             "{text}"
         );
         assert!(
-            line("pc5:").ends_with("REPO:aula1/win [new/code]"),
+            line("pc5 (").ends_with("REPO:aula1/win [new/code]"),
             "{text}"
         );
         let spanish = human(&context(Lang::Es), &shown);
@@ -212,7 +228,28 @@ mod tests {
             spanish.contains("ya no responde: image restore"),
             "{spanish}"
         );
+        assert!(spanish.contains("pc2 (hace 17 s):"), "{spanish}");
         assert!(human(&context(Lang::En), &[]).contains("No computer"));
+    }
+
+    #[test]
+    fn a_failure_of_another_manager_is_not_taken_for_this_ones() {
+        let report = Report::begun("pc1", "image-copy", "10.0.0.9:win");
+        let report = report.failed("repo/unauthorised", "10.0.0.9 does not accept the token");
+        let mut room = Room::default();
+        room.note(report.concerning(Some("10.0.0.9")), "10.0.0.1", 100)
+            .unwrap();
+        let shown: Vec<_> = room.computers().map(|it| it.shown(280)).collect();
+        let text = human(&context(Lang::En), &shown);
+        assert!(text.contains("pc1 (3 min 00 s ago): image copy"), "{text}");
+        let about = "This is about the manager 10.0.0.9, not this one. ";
+        assert!(text.contains(about), "{text}");
+        let value = json(&context(Lang::En), &shown);
+        let failure = &value["computers"][0]["failures"][0];
+        assert_eq!(failure["manager"], "10.0.0.9");
+        assert_eq!(failure["when"], 100);
+        let hint = failure["hint"].as_str().unwrap();
+        assert!(hint.starts_with(about), "{hint}");
     }
 
     #[test]

@@ -77,7 +77,7 @@ impl Args {
     /// The manager that is known; on a computer where none is, that whose state lies here.
     fn source(&self, context: &Context) -> Result<Source, Failure> {
         if self.state.is_said() {
-            return Ok(Source::Here(self.state.dir()?));
+            return Ok(Source::Here(self.state.of_manager(context)?));
         }
         let known = repo::manager(context, &Where::Manager);
         if let Ok(Some(client)) = known {
@@ -86,9 +86,13 @@ impl Args {
         let here = self.state.dir().ok();
         match here.filter(|dir| dir.join(ROOM_FILE).exists()) {
             Some(dir) => Ok(Source::Here(dir)),
-            None => Err(known
-                .err()
-                .unwrap_or_else(|| Failure::new(Code::UnknownRepo, Where::Manager.to_string()))),
+            None => Err(known.err().unwrap_or_else(|| {
+                let failure = Failure::new(Code::UnknownRepo, Where::Manager.to_string());
+                match repo::known_otherwise(context, &Where::Manager) {
+                    Some(hint) => failure.with_hint(hint),
+                    None => failure,
+                }
+            })),
         }
     }
 }

@@ -82,6 +82,7 @@ pub(in crate::failure) fn server(error: &ServerError) -> Words {
         }
         ServerError::BadCertificate(path) => of("server-bad-certificate", path),
         ServerError::OtherKey(path) => of("server-other-key", path),
+        ServerError::NoState(path) => of("server-no-state", path),
         ServerError::Open(path) => of("server-open", path),
         ServerError::Certificate(_) => plain("server-certificate"),
         ServerError::Tls(_) => plain("server-tls"),
