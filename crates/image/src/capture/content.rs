@@ -41,7 +41,7 @@ impl<'a> DeviceContent<'a> {
     }
 
     /// The same, beginning at a block.
-    pub(super) fn from_block(self, block: u64) -> Self {
+    pub(super) fn starting_at(self, block: u64) -> Self {
         Self {
             next_block: block,
             ..self

@@ -43,7 +43,7 @@ pub fn sample(device: &dyn ReadAt, volume: &Volume, level: i32) -> io::Result<Sa
     for start in starts {
         content.clear();
         DeviceContent::new(device, &volume.used, volume.block_size)
-            .from_block(start)
+            .starting_at(start)
             .take(PIECE.max(block))
             .read_to_end(&mut content)?;
         if content.is_empty() {
@@ -74,7 +74,7 @@ fn starts(used: &Bitmap, piece: u64) -> Vec<u64> {
         // Of the same volume always the same, but in step with nothing that is on it.
         let room = (used.count() / PIECES).saturating_sub(piece);
         let shift = at.wrapping_mul(0x9E37_79B9_7F4A_7C15) >> 32;
-        at * (used.count() / PIECES) + ((u128::from(room) * u128::from(shift)) >> 32) as u64
+        at * (used.count() / PIECES) + shift % (room + 1)
     };
     let mut wanted = (0..pieces.min(PIECES)).map(ordinal).peekable();
     let mut starts = Vec::new();
