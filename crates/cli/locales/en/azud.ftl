@@ -1117,6 +1117,7 @@ warn-cache-damaged = { $name }: what the cache knew of it is damaged and was mad
 warn-cache-state = What was learnt of the image could not be noted: { $why }
 warn-evicted = To make room, these left the cache: { $names }
 warn-below-floor = { $left } will stay free in the cache, less than the { $floor } that are to stay free: the image itself fits.
+hint-begun = What has come of { $image } stays in { $dir }: the next run goes on with it.
 warn-last-copy = { $image } is the last copy in the cache of what { $partition } runs: that cannot be put back from here then.
 warn-removes-last-copy = It is the last copy in the cache of what { $partition } runs. As long as it is in the trash, “azud image rollback” brings it back.
 warn-evicts = These images are removed for good; one that is nowhere else is lost.

@@ -1117,6 +1117,7 @@ warn-cache-damaged = { $name }: lo que la caché sabía de ella está dañado y 
 warn-cache-state = No se ha podido anotar lo que se sabe de la imagen: { $why }
 warn-evicted = Para hacer sitio salieron de la caché: { $names }
 warn-below-floor = Quedarán libres { $left } en la caché, menos que los { $floor } que deben quedar libres: la imagen en sí cabe.
+hint-begun = Lo que ha llegado de { $image } se queda en { $dir }: la próxima vez se sigue con ello.
 warn-last-copy = { $image } es la última copia en la caché de lo que usa { $partition }: después no se podrá restaurar desde aquí.
 warn-removes-last-copy = Es la última copia en la caché de lo que usa { $partition }. Mientras esté en la papelera, «azud image rollback» la recupera.
 warn-evicts = Estas imágenes se retiran para siempre; la que no esté en otro sitio se pierde.
