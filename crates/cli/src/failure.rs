@@ -149,7 +149,7 @@ impl Coded for azud_store::StoreError {
 
 impl Coded for azud_transport::NetError {
     fn code(&self) -> Code {
-        self.code()
+        words::net_code(self)
     }
 
     fn words(&self) -> Option<Words> {

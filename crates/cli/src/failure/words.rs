@@ -28,7 +28,7 @@ use crate::opened::{moment, rfc3339};
 mod net;
 
 use net::upload;
-pub(super) use net::{net, server};
+pub(super) use net::{net, net_code, server};
 
 fn stays(image: &Path, why: &Stays) -> Words {
     let image = ("image", shown(image));

@@ -27,7 +27,7 @@ use clap::Subcommand;
 pub(crate) use asked::{Answer, Asked, PATIENCE, ask_known};
 pub(crate) use giver::giver;
 pub(crate) use known::replace;
-pub(crate) use login::is_kept as is_logged_in;
+pub(crate) use login::{has_ended as login_has_ended, is_kept as is_logged_in};
 pub(crate) use manager::{Secret, is_manager, kept, manager, secret_in};
 
 use super::Context;

@@ -6,7 +6,7 @@ use azud_store::StoreError;
 use azud_transport::NetError;
 
 use super::{Words, interrupted, of, plain, store};
-use crate::commands::repo::is_logged_in;
+use crate::commands::repo::{is_logged_in, login_has_ended};
 
 /// Of what a client sends.
 pub(super) fn upload(error: &StoreError) -> Words {
@@ -14,6 +14,15 @@ pub(super) fn upload(error: &StoreError) -> Words {
         StoreError::BadUpload { path, reason } => of("bad-upload", path).term("reason", reason),
         StoreError::Coming(path) => of("coming", path),
         other => store(other),
+    }
+}
+
+/// The code of what a manager or the way to it says.
+pub(in crate::failure) fn net_code(error: &NetError) -> Code {
+    match error {
+        // That the computer's own token is no good either is not why the work stopped.
+        NetError::Unauthorised { host } if login_has_ended(host) => Code::TokenExpired,
+        _ => error.code(),
     }
 }
 
@@ -32,6 +41,7 @@ pub(in crate::failure) fn net(error: &NetError) -> Words {
         NetError::Unauthorised { host: it } if is_logged_in(it) => {
             host("net-unauthorised-login", it)
         }
+        NetError::Unauthorised { host: it } if login_has_ended(it) => host("net-login-ended", it),
         NetError::Unauthorised { host: it } => host("net-unauthorised", it),
         NetError::BadLogin { host: it } => host("net-bad-login", it),
         NetError::TokenExpired { host: it } => host("net-token-expired", it),
