@@ -21,10 +21,13 @@ pub(crate) fn word(why: &Stays) -> &'static str {
 
 /// Why something stays, for people.
 pub(crate) fn reason(context: &Context, why: &Stays) -> String {
-    let text = context.catalog.text(&format!("word-{}", word(why)));
     match why {
-        Stays::LastCopy(partition) => format!("{text} ({partition})"),
-        _ => text,
+        // Another disk that runs it is no copy of it.
+        Stays::LastCopy(partitions) => {
+            let partitions = [("partitions", partitions.as_str().into())];
+            context.catalog.fmt("stays-last-copy", &partitions)
+        }
+        _ => context.catalog.text(&format!("word-{}", word(why))),
     }
 }
 
