@@ -74,17 +74,26 @@ pub fn percent(part: u64, whole: u64) -> String {
 }
 
 /// Text from outside (labels, names, messages of other programs) with its control characters made
-/// visible: an image's label must not be able to move the cursor. Line breaks are kept.
+/// visible: an image's label must not be able to move the cursor, nor to turn what follows. Line breaks are kept.
 pub fn printable(text: &str) -> String {
     let mut safe = String::with_capacity(text.len());
     for c in text.chars() {
-        if c.is_control() && c != '\n' {
+        if (c.is_control() && c != '\n') || turns(c) {
             safe.extend(c.escape_default());
         } else {
             safe.push(c);
         }
     }
     safe
+}
+
+/// Whether a character is not seen, but changes where or in which order others are: what it is in shows another name
+/// than it has.
+fn turns(c: char) -> bool {
+    matches!(
+        c,
+        '\u{61c}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}' | '\u{fff9}'..='\u{fffb}' | '\u{e0000}'..='\u{e007f}'
+    )
 }
 
 #[cfg(test)]
@@ -134,6 +143,15 @@ mod tests {
         assert_eq!(
             (percent(1, 8), percent(0, 0)),
             ("12.5 %".into(), "100.0 %".into())
+        );
+    }
+
+    #[test]
+    fn nothing_turns_what_follows_it() {
+        assert_eq!(printable("a\u{202e}gmi.txt"), "a\\u{202e}gmi.txt");
+        assert_eq!(
+            printable("\u{2066}\u{feff}\u{200b}ñ"),
+            "\\u{2066}\\u{feff}\\u{200b}ñ"
         );
     }
 

@@ -128,7 +128,7 @@ impl Output {
         if self.mode.json {
             self.json(value);
         } else {
-            self.bytes(format!("{}\n", human()).as_bytes());
+            self.bytes(format!("{}\n", printable(&human())).as_bytes());
         }
     }
 
