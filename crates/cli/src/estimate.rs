@@ -116,7 +116,8 @@ impl Estimate {
             return error.into();
         }
         let path = path.display().to_string();
-        let (likely, least, has) = (bytes(self.likely), bytes(self.least), bytes(*has));
+        let numbers = [self.likely, self.least, *has];
+        let [likely, least, has] = numbers.map(|bytes| bytes.to_string());
         let values = [
             ("path", path),
             ("likely", likely),

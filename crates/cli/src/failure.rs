@@ -457,7 +457,7 @@ mod tests {
         assert!(said(Lang::En, mounted().into()).ends_with(": aula: /dev/sdz9: mounted on /home"));
         let text = said(Lang::Es, small().into());
         assert!(
-            text.ends_with("el destino tiene 1 bytes, la imagen necesita 2"),
+            text.ends_with("el destino tiene 1 bytes, la imagen necesita 2 bytes"),
             "{text}"
         );
         // English has the same words as the error itself.

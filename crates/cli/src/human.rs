@@ -1,5 +1,6 @@
 //! Numbers as people read them, and text that cannot play tricks on a terminal.
 
+use std::ops::Range;
 use std::time::Duration;
 
 /// Bytes with a binary unit and about three digits: `512 B`, `1.5 GiB`, `123 MiB`.
@@ -32,6 +33,37 @@ pub fn bytes_exactly(count: u64) -> String {
     } else {
         format!("{} ({count} B)", bytes(count))
     }
+}
+
+/// A text in which sizes stand as people read them: `1.5 GiB` for `1610612736 bytes`. Those that would look like others
+/// keep their bytes, too; small ones stay as they are.
+pub fn sizes(text: &str) -> String {
+    const LEAST: u64 = 1 << 20;
+    const WORD: &str = " bytes";
+    let mut found: Vec<(Range<usize>, u64)> = Vec::new();
+    for (at, _) in text.match_indices(WORD) {
+        let before = &text[..at];
+        let digits = before.len() - before.trim_end_matches(|c: char| c.is_ascii_digit()).len();
+        let is_whole = !before[..at - digits].ends_with(|c: char| c.is_alphanumeric() || c == '.');
+        let ends = !text[at + WORD.len()..].starts_with(char::is_alphanumeric);
+        let count = before[at - digits..].parse().ok();
+        if let Some(count) = count.filter(|count| is_whole && ends && *count >= LEAST) {
+            found.push((at - digits..at + WORD.len(), count));
+        }
+    }
+    let mut out = String::with_capacity(text.len());
+    let mut done = 0;
+    for (range, count) in &found {
+        let said = bytes(*count);
+        let alike = |(_, other): &(_, u64)| other != count && bytes(*other) == said;
+        out += &text[done..range.start];
+        out += &said;
+        if found.iter().any(alike) {
+            out += &[" (", &text[range.clone()], ")"].concat();
+        }
+        done = range.end;
+    }
+    out + &text[done..]
 }
 
 /// A stretch of time: `0.34 s`, `12.3 s`, `2 min 05 s`, `1 h 02 min`, `3 d 04 h`.
@@ -100,7 +132,7 @@ fn turns(c: char) -> bool {
 mod tests {
     use std::time::Duration;
 
-    use super::{bytes, bytes_exactly, duration, per_second, percent, printable, rate};
+    use super::{bytes, bytes_exactly, duration, per_second, percent, printable, rate, sizes};
 
     #[test]
     fn bytes_have_three_digits() {
@@ -122,6 +154,33 @@ mod tests {
         }
         assert_eq!(bytes_exactly(1536), "1.5 KiB (1536 B)");
         assert_eq!(bytes_exactly(7), "7 B");
+    }
+
+    #[test]
+    fn sizes_in_a_text_are_said_in_units() {
+        let cases = [
+            (
+                "has 1610612736 bytes, needs 4096 bytes",
+                "has 1.5 GiB, needs 4096 bytes",
+            ),
+            (
+                "has 10485760 bytes, needs 10485761 bytes",
+                "has 10.0 MiB (10485760 bytes), needs 10.0 MiB (10485761 bytes)",
+            ),
+            ("10485760 bytes and 10485760 bytes", "10.0 MiB and 10.0 MiB"),
+            (
+                "x10485760 bytes, 1.10485760 bytes",
+                "x10485760 bytes, 1.10485760 bytes",
+            ),
+            (
+                "99999999999999999999999 bytes, bytes",
+                "99999999999999999999999 bytes, bytes",
+            ),
+            ("año 2097152 bytes", "año 2.0 MiB"),
+        ];
+        for (text, said) in cases {
+            assert_eq!(sizes(text), said);
+        }
     }
 
     #[test]

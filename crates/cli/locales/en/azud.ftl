@@ -212,7 +212,7 @@ error-tool-failed = An external program failed
 ## What failed in this very case, where more languages than English have words for it
 
 detail-interrupted = stopped half-way, as was asked
-detail-too-small = the target has { $has } bytes, the image needs { $needs }
+detail-too-small = the target has { $has } bytes, the image needs { $needs } bytes
 detail-trailing = the file has { $extra } bytes after the image's end
     .hint = Somebody appended to it or padded it. The image may be whole: truncate -s { $end } FILE takes off what follows, then verify it.
 detail-no-device = { $path }: no such device or file
@@ -1128,7 +1128,7 @@ warn-uncertain = Images share bytes here: how much is freed shows after each, an
 cache-no-evict = { $needed } of other images would have to go to make room, and --no-evict keeps them
 evicts-image = { $name } (last used { $used })
 evicts-former = { $name } (former version, of { $used })
-cache-no-room = { $needed } more would have to be free, { $could } could be
+cache-no-room = { $needed } bytes more would have to be free, { $could } bytes could be
 cache-repair-hint = “azud cache repair { $image } --from COPY” fetches only what is damaged.
 cache-renew-hint = “azud cache update { $image } --from COPY” keeps what of it is right and fetches the rest.
 cache-verified = Checked: { $count }, damaged: { $bad }

@@ -212,7 +212,7 @@ error-tool-failed = Ha fallado un programa externo
 ## Qué ha fallado en este mismo caso, donde no solo el inglés tiene palabras
 
 detail-interrupted = detenido a medias, como se pidió
-detail-too-small = el destino tiene { $has } bytes, la imagen necesita { $needs }
+detail-too-small = el destino tiene { $has } bytes, la imagen necesita { $needs } bytes
 detail-trailing = el fichero tiene { $extra } bytes tras el final de la imagen
     .hint = Alguien le añadió algo o lo rellenó. La imagen puede estar íntegra: truncate -s { $end } FICHERO quita lo que sobra; después compruébela.
 detail-no-device = { $path }: no hay tal dispositivo ni fichero
@@ -1128,7 +1128,7 @@ warn-uncertain = Aquí las imágenes comparten bytes: cuánto se libera se ve tr
 cache-no-evict = tendrían que salir { $needed } de otras imágenes para hacer sitio, y --no-evict las conserva
 evicts-image = { $name } (último uso { $used })
 evicts-former = { $name } (versión anterior, de { $used })
-cache-no-room = haría falta liberar { $needed } más y solo se puede { $could }
+cache-no-room = haría falta liberar { $needed } bytes más y solo se pueden { $could } bytes
 cache-repair-hint = «azud cache repair { $image } --from COPIA» trae solo lo dañado.
 cache-renew-hint = «azud cache update { $image } --from COPIA» conserva lo que está bien y trae el resto.
 cache-verified = Comprobadas: { $count }; dañadas: { $bad }

@@ -5,7 +5,6 @@ use azud_store::StoreError;
 
 use crate::commands::Context;
 use crate::failure::Failure;
-use crate::human;
 use crate::table;
 
 /// Why something stays, as a word.
@@ -49,8 +48,8 @@ pub(crate) fn told(context: &Context, error: StoreError) -> Failure {
     let detail = context.catalog.fmt(
         "cache-no-room",
         &[
-            ("needed", human::bytes(short.needed).into()),
-            ("could", human::bytes(short.could_free).into()),
+            ("needed", short.needed.to_string().into()),
+            ("could", short.could_free.to_string().into()),
         ],
     );
     Failure {

@@ -8,7 +8,7 @@ use azud_core::room::{Failed, Shown};
 use serde_json::{Value, json};
 
 use crate::commands::Context;
-use crate::human::{bytes, duration, percent, printable};
+use crate::human::{bytes, duration, percent, printable, sizes};
 use crate::table;
 
 /// For programs: what the manager tells, and what each failure means.
@@ -115,7 +115,7 @@ fn account(context: &Context, host: &str, failed: &Failed) -> String {
     let what = code.map_or_else(String::new, |code| context.catalog.summary(code) + ": ");
     let detail = failed.detail.as_deref().unwrap_or_default();
     let mut text = format!("  {host}: {job} {}: {what}{detail}", failed.image);
-    text = printable(text.trim_end_matches([':', ' ']));
+    text = printable(&sizes(text.trim_end_matches([':', ' '])));
     text += &[" [", &failed.code, "]"].concat();
     if let Some(code) = code {
         text += "\n    ";

@@ -7,6 +7,7 @@ use azud_core::reference::{DeviceRef, Where};
 use azud_disk::DiskError;
 use azud_image::ImageError;
 use azud_store::StoreError;
+use azud_transport::NetError;
 
 use crate::failure::Failure;
 use crate::i18n::{Catalog, Lang, term_key};
@@ -183,6 +184,78 @@ fn regression_no_english_behind_the_colon() {
         }
         for word in [" the ", " is ", " cannot ", " it "] {
             assert!(!spanish.contains(word), "{word}: {spanish}");
+        }
+    }
+}
+
+/// What a manager says of its store.
+fn of_a_store() -> [StoreError; 9] {
+    let path = || std::path::PathBuf::from("aula1/win.img");
+    let source = || io::Error::from_raw_os_error(28);
+    [
+        StoreError::TooLittleRoom {
+            path: path(),
+            needs: 3 << 30,
+            has: 5 << 20,
+        },
+        StoreError::FileTooLarge {
+            path: path(),
+            size: 5 << 30,
+            limit: (4 << 30) - 1,
+        },
+        StoreError::NoSpace {
+            path: path(),
+            source: source(),
+        },
+        StoreError::ReadOnly {
+            path: path(),
+            source: source(),
+        },
+        StoreError::NotFound(path()),
+        StoreError::Locked(path()),
+        StoreError::HalfMoved(path()),
+        StoreError::NoFormerVersion(path()),
+        StoreError::BadUpload {
+            path: path(),
+            reason: "two pieces are to be at the same place",
+        },
+    ]
+}
+
+/// In English it comes, and is said here as if it had happened here.
+#[test]
+fn what_a_manager_says_of_its_images_is_in_spanish() {
+    for error in of_a_store() {
+        let told = NetError::Said {
+            host: "10.0.0.1".to_owned(),
+            code: error.code(),
+            detail: error.to_string(),
+            sender: None,
+        };
+        let (english, spanish) = [Lang::En, Lang::Es]
+            .map(|lang| {
+                said(&Failure::of(&told), lang)
+                    .lines()
+                    .next()
+                    .unwrap()
+                    .to_owned()
+            })
+            .into();
+        let here = said(&Failure::of(&error), Lang::Es);
+        let (_, here) = here.lines().next().unwrap().split_once("aula1").unwrap();
+        assert!(
+            spanish.contains("10.0.0.1: ") && spanish.ends_with(here),
+            "{spanish}"
+        );
+        assert!(
+            english.contains("10.0.0.1: ") && english.contains("aula1/win.img"),
+            "{english}"
+        );
+        for text in [&english, &spanish] {
+            assert!(
+                !text.contains("1073741824") && !text.contains("3221225472"),
+                "{text}"
+            );
         }
     }
 }
