@@ -5,11 +5,15 @@ use std::path::Path;
 use azud_core::format::index::Facts;
 use azud_core::io::ReadAt;
 use azud_core::name::folder_of;
+use azud_image::LEVELS;
+use azud_image::capture::{Sample, sample};
 use azud_image::fs::Volume;
+use azud_store::StoreError;
 use azud_store::room::Room;
 
 use crate::commands::Context;
 use crate::failure::Failure;
+use crate::human::bytes;
 use crate::opened::Opened;
 use crate::plan::Plan;
 
@@ -19,7 +23,7 @@ const TYPICAL: u64 = 2;
 /// Bytes that a file will have.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Estimate {
-    /// Known.
+    /// Known, or as good as known by samples.
     pub(crate) least: u64,
     /// By what is known of the like.
     pub(crate) likely: u64,
@@ -52,25 +56,75 @@ impl Estimate {
         }
     }
 
+    /// The same, where it is not certain that there is room by samples of what is captured: reading those takes a
+    /// second, beginning in vain may take an hour.
+    pub(crate) fn or_sampled(
+        self,
+        path: &Path,
+        (volume, device): (&Volume, &dyn ReadAt),
+        (level, has_base): (i32, bool),
+    ) -> Self {
+        let fits = |room: Room| room.refuse(path, self.most).is_ok();
+        if Room::of(folder_of(path)).is_ok_and(fits) {
+            return self;
+        }
+        // The frames of a base may be of any level.
+        let level = if has_base { *LEVELS.end() } else { level };
+        // Whatever keeps it from being read is told by the work itself.
+        let Ok(Sample { likely, least }) = sample(device, volume, level) else {
+            return self;
+        };
+        Self {
+            least,
+            likely: likely.min(self.most),
+            ..self
+        }
+    }
+
     /// Adds the need and the room to a plan, with a warning where it may not fit.
     ///
     /// # Errors
     /// `store/no-room` and `store/file-too-large` where even what is known does not fit.
     pub(crate) fn tell(self, context: &Context, plan: Plan, path: &Path) -> Result<Plan, Failure> {
         let room = Room::of(folder_of(path))?;
-        room.refuse(path, self.least)?;
+        room.refuse(path, self.least)
+            .map_err(|error| self.refused(error))?;
         let plan = plan
             .bytes("room-needed", self.likely)
             .bytes("room-most", self.most)
             .bytes("room", room.free);
         let fits = |bytes| room.refuse(path, bytes).is_ok();
         Ok(if !fits(self.likely) {
-            plan.warning(&context.catalog, "hardly-fits", &[])
+            let values = [
+                ("needed", bytes(self.likely).into()),
+                ("room", bytes(room.free).into()),
+            ];
+            plan.warning(&context.catalog, "hardly-fits", &values)
         } else if !fits(self.most) {
             plan.warning(&context.catalog, "may-not-fit", &[])
         } else {
             plan
         })
+    }
+
+    /// A need that samples tell is said as what it is.
+    fn refused(self, error: StoreError) -> Failure {
+        let StoreError::TooLittleRoom { path, has, .. } = &error else {
+            return error.into();
+        };
+        if self.least == self.most {
+            return error.into();
+        }
+        let path = path.display().to_string();
+        let numbers = [self.likely, self.least, *has];
+        let [likely, least, has] = numbers.map(|bytes| bytes.to_string());
+        let values = [
+            ("path", path),
+            ("likely", likely),
+            ("least", least),
+            ("has", has),
+        ];
+        Failure::from(error).in_words("sampled-room", values)
     }
 }
 

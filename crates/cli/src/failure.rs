@@ -149,7 +149,7 @@ impl Coded for azud_store::StoreError {
 
 impl Coded for azud_transport::NetError {
     fn code(&self) -> Code {
-        self.code()
+        words::net_code(self)
     }
 
     fn words(&self) -> Option<Words> {
@@ -457,7 +457,7 @@ mod tests {
         assert!(said(Lang::En, mounted().into()).ends_with(": aula: /dev/sdz9: mounted on /home"));
         let text = said(Lang::Es, small().into());
         assert!(
-            text.ends_with("el destino tiene 1 bytes, la imagen necesita 2"),
+            text.ends_with("el destino tiene 1 bytes, la imagen necesita 2 bytes"),
             "{text}"
         );
         // English has the same words as the error itself.

@@ -1,5 +1,6 @@
 //! Numbers as people read them, and text that cannot play tricks on a terminal.
 
+use std::ops::Range;
 use std::time::Duration;
 
 /// Bytes with a binary unit and about three digits: `512 B`, `1.5 GiB`, `123 MiB`.
@@ -32,6 +33,37 @@ pub fn bytes_exactly(count: u64) -> String {
     } else {
         format!("{} ({count} B)", bytes(count))
     }
+}
+
+/// A text in which sizes stand as people read them: `1.5 GiB` for `1610612736 bytes`. Those that would look like others
+/// keep their bytes, too; small ones stay as they are.
+pub fn sizes(text: &str) -> String {
+    const LEAST: u64 = 1 << 20;
+    const WORD: &str = " bytes";
+    let mut found: Vec<(Range<usize>, u64)> = Vec::new();
+    for (at, _) in text.match_indices(WORD) {
+        let before = &text[..at];
+        let digits = before.len() - before.trim_end_matches(|c: char| c.is_ascii_digit()).len();
+        let is_whole = !before[..at - digits].ends_with(|c: char| c.is_alphanumeric() || c == '.');
+        let ends = !text[at + WORD.len()..].starts_with(char::is_alphanumeric);
+        let count = before[at - digits..].parse().ok();
+        if let Some(count) = count.filter(|count| is_whole && ends && *count >= LEAST) {
+            found.push((at - digits..at + WORD.len(), count));
+        }
+    }
+    let mut out = String::with_capacity(text.len());
+    let mut done = 0;
+    for (range, count) in &found {
+        let said = bytes(*count);
+        let alike = |(_, other): &(_, u64)| other != count && bytes(*other) == said;
+        out += &text[done..range.start];
+        out += &said;
+        if found.iter().any(alike) {
+            out += &[" (", &text[range.clone()], ")"].concat();
+        }
+        done = range.end;
+    }
+    out + &text[done..]
 }
 
 /// A stretch of time: `0.34 s`, `12.3 s`, `2 min 05 s`, `1 h 02 min`, `3 d 04 h`.
@@ -74,11 +106,11 @@ pub fn percent(part: u64, whole: u64) -> String {
 }
 
 /// Text from outside (labels, names, messages of other programs) with its control characters made
-/// visible: an image's label must not be able to move the cursor. Line breaks are kept.
+/// visible: an image's label must not be able to move the cursor, nor to turn what follows. Line breaks are kept.
 pub fn printable(text: &str) -> String {
     let mut safe = String::with_capacity(text.len());
     for c in text.chars() {
-        if c.is_control() && c != '\n' {
+        if (c.is_control() && c != '\n') || turns(c) {
             safe.extend(c.escape_default());
         } else {
             safe.push(c);
@@ -87,11 +119,20 @@ pub fn printable(text: &str) -> String {
     safe
 }
 
+/// Whether a character is not seen, but changes where or in which order others are: what it is in shows another name
+/// than it has.
+fn turns(c: char) -> bool {
+    matches!(
+        c,
+        '\u{61c}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}' | '\u{fff9}'..='\u{fffb}' | '\u{e0000}'..='\u{e007f}'
+    )
+}
+
 #[cfg(test)]
 mod tests {
     use std::time::Duration;
 
-    use super::{bytes, bytes_exactly, duration, per_second, percent, printable, rate};
+    use super::{bytes, bytes_exactly, duration, per_second, percent, printable, rate, sizes};
 
     #[test]
     fn bytes_have_three_digits() {
@@ -116,6 +157,33 @@ mod tests {
     }
 
     #[test]
+    fn sizes_in_a_text_are_said_in_units() {
+        let cases = [
+            (
+                "has 1610612736 bytes, needs 4096 bytes",
+                "has 1.5 GiB, needs 4096 bytes",
+            ),
+            (
+                "has 10485760 bytes, needs 10485761 bytes",
+                "has 10.0 MiB (10485760 bytes), needs 10.0 MiB (10485761 bytes)",
+            ),
+            ("10485760 bytes and 10485760 bytes", "10.0 MiB and 10.0 MiB"),
+            (
+                "x10485760 bytes, 1.10485760 bytes",
+                "x10485760 bytes, 1.10485760 bytes",
+            ),
+            (
+                "99999999999999999999999 bytes, bytes",
+                "99999999999999999999999 bytes, bytes",
+            ),
+            ("año 2097152 bytes", "año 2.0 MiB"),
+        ];
+        for (text, said) in cases {
+            assert_eq!(sizes(text), said);
+        }
+    }
+
+    #[test]
     fn durations_and_rates() {
         let cases = [
             (340, "0.34 s"),
@@ -134,6 +202,15 @@ mod tests {
         assert_eq!(
             (percent(1, 8), percent(0, 0)),
             ("12.5 %".into(), "100.0 %".into())
+        );
+    }
+
+    #[test]
+    fn nothing_turns_what_follows_it() {
+        assert_eq!(printable("a\u{202e}gmi.txt"), "a\\u{202e}gmi.txt");
+        assert_eq!(
+            printable("\u{2066}\u{feff}\u{200b}ñ"),
+            "\\u{2066}\\u{feff}\\u{200b}ñ"
         );
     }
 

@@ -24,7 +24,7 @@ use serde::Serialize;
 use serde_json::{Value, json};
 
 use crate::failure::{Coded, Failure, Words};
-use crate::human::printable;
+use crate::human::{printable, sizes};
 use crate::i18n::Catalog;
 
 /// Who reads, and how much.
@@ -142,7 +142,7 @@ impl Output {
         if self.mode.json {
             self.json(value);
         } else {
-            self.bytes(format!("{}\n", human()).as_bytes());
+            self.bytes(format!("{}\n", printable(&human())).as_bytes());
         }
     }
 
@@ -180,7 +180,7 @@ impl Output {
         self.note(&format!(
             "{} {}",
             catalog.text("error-label-warning"),
-            printable(text)
+            printable(&sizes(text))
         ));
     }
 
@@ -235,7 +235,7 @@ fn failure_text(catalog: &Catalog, failure: &Failure) -> String {
         let indent = " ".repeat(label.chars().count() + 1);
         format!(
             "{label} {}\n",
-            printable(text).replace('\n', &format!("\n{indent}"))
+            printable(&sizes(text)).replace('\n', &format!("\n{indent}"))
         )
     };
     let mut text = line("error-label-what", &message(catalog, failure));

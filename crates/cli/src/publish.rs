@@ -55,6 +55,28 @@ impl Making {
         making: Made<'_, impl Read + Send>,
         unchanged: impl FnOnce() -> Result<(), Failure>,
     ) -> Result<(), Failure> {
+        let image = making.image.path();
+        let done = self.make(context, making, unchanged);
+        done.map_err(|failure| {
+            if failure.code != Code::NoSpace {
+                return failure;
+            }
+            let values = [("image", image.display().to_string().into())];
+            let stays = if image.exists() {
+                "hint-no-space-former"
+            } else {
+                "hint-no-space-nothing"
+            };
+            failure.with_hint(context.catalog.fmt(stays, &values))
+        })
+    }
+
+    fn make(
+        &self,
+        context: &Context,
+        making: Made<'_, impl Read + Send>,
+        unchanged: impl FnOnce() -> Result<(), Failure>,
+    ) -> Result<(), Failure> {
         let begun = Instant::now();
         let Made {
             action,

@@ -6,10 +6,13 @@ use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use azud_core::assembly::Source;
+use azud_core::code::Code;
 use azud_core::name::ImageFile;
 use azud_image::Native;
 use azud_store::StoreError;
-use azud_store::assembly::{Assembly, Facts, Moving, Prospect, Report, Several, Way, identity};
+use azud_store::assembly::{
+    Assembly, Facts, Moving, Prospect, Report, Several, Way, begun, identity,
+};
 use azud_store::cache::Gone;
 use azud_store::publish::Outcome;
 use azud_store::retention::Freed;
@@ -27,6 +30,7 @@ use crate::human;
 use crate::keeping::{self, Keeping, Purging};
 use crate::opened::{is_itself, now};
 use crate::origin::{Origin, info_of};
+use crate::output::hint;
 use crate::place::{self, Located};
 use crate::plan::{Plan, Value};
 use crate::sources::{given_json, given_rows, tell_troubles};
@@ -243,9 +247,12 @@ impl Receiving<'_> {
             let text = context.catalog.fmt("warn-evicted", &values);
             context.output.warn(&context.catalog, &text);
         }
-        let report = done.map_err(|failure| match self.among {
-            Some(_) => failure,
-            None => self.from.blamed(context, failure),
+        let report = done.map_err(|failure| {
+            let failure = match self.among {
+                Some(_) => failure,
+                None => self.from.blamed(context, failure),
+            };
+            self.with_begun(context, failure)
         })?;
         context.teller.identity(&report.identity);
         in_use.used(context);
@@ -256,6 +263,25 @@ impl Receiving<'_> {
             gone,
             freed,
         })
+    }
+
+    /// Where what has come is kept, and that it is of use, beside what else is to be done.
+    fn with_begun(&self, context: &Context, failure: Failure) -> Failure {
+        let image = &self.to.image;
+        let is_ours = !matches!(failure.code, Code::Locked | Code::HalfMoved);
+        let Some(dir) = begun(image).filter(|_| is_ours) else {
+            return failure;
+        };
+        let values = [
+            ("image", image.path().display().to_string().into()),
+            ("dir", dir.display().to_string().into()),
+        ];
+        let stays = context.catalog.fmt("hint-begun", &values);
+        let before = hint(&context.catalog, &failure);
+        Failure {
+            remedy: None,
+            ..failure.with_hint(format!("{before}\n{stays}"))
+        }
     }
 
     fn info(&self, native: bool) -> Result<Option<InfoLine>, Failure> {

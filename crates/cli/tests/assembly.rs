@@ -140,9 +140,17 @@ fn a_copy_is_like_its_source_and_lies_are_told() -> Result<()> {
     let bad = pair.dir.path().join("bad.img");
     fs::write(&bad, bytes)?;
     let empty = tempfile::tempdir()?;
-    let code = refused(&["image", "copy", text(&bad), text(empty.path())])?;
-    ensure!(code == "image/corrupt", "{code}");
+    let said = azud(&["image", "copy", text(&bad), text(empty.path())])?;
+    ensure!(said.refused()? == "image/corrupt", "{}", said.last());
     ensure!(!empty.path().join("bad.img").exists());
+    // What has come is of use, and where it is is said.
+    let begun = kit::names(empty.path())?;
+    let begun = begun
+        .iter()
+        .find(|name| name.starts_with(".azud-assembly-"));
+    let begun = empty.path().join(begun.context("what has come")?);
+    let hint = said.last()["error"]["hint"].to_string();
+    ensure!(hint.contains(text(&begun)), "{hint}");
     Ok(())
 }
 

@@ -221,7 +221,12 @@ fn room_that_lacks_is_told_in_sizes_that_people_read() -> Result<()> {
     for (lang, words) in [("en", "more would have to be free"), ("es", "haría falta")] {
         let error = error(&evict, lang)?;
         ensure!(error["code"] == "cache/no-room", "{error}");
-        let said = word(&error, "message")?;
+        let exactly = word(&error, "message")?;
+        ensure!(
+            !exactly.contains("TiB") && exactly.contains(words),
+            "{exactly}"
+        );
+        let said = read(&evict, lang)?;
         ensure!(said.contains("TiB") && said.contains(words), "{said}");
     }
     Ok(())
@@ -302,6 +307,60 @@ fn what_decoders_and_disks_say_is_in_the_users_language() -> Result<()> {
             ensure!(!words.contains(&english), "{english}: {message}");
         }
     }
+    Ok(())
+}
+
+/// What a person reads of a command, on both streams.
+fn read(args: &[&str], lang: &str) -> Result<String> {
+    let mut command = Command::new(kit::program());
+    let output = command
+        .args(args)
+        .args(["--lang", lang])
+        .stdin(Stdio::null())
+        .output()?;
+    Ok(String::from_utf8(output.stdout)? + &String::from_utf8(output.stderr)?)
+}
+
+#[test]
+fn people_read_sizes_in_units_and_programs_in_bytes() -> Result<()> {
+    let dir = tempfile::tempdir()?;
+    let [volume, image, target] = ["volume", "x.img", "target"].map(|name| dir.path().join(name));
+    std::fs::write(&volume, vec![3; 4 << 20])?;
+    kit::done(&["image", "create", text(&volume), text(&image)])?;
+    std::fs::write(&target, vec![4; 2 << 20])?;
+    let restore = ["image", "restore", text(&image), text(&target), "--yes"];
+    let said = kit::azud(&restore)?;
+    ensure!(said.refused()? == "disk/too-small", "{}", said.last());
+    let message = said.last()["error"]["message"].to_string();
+    let exactly = message.contains("2097152 bytes") && message.contains("4194304 bytes");
+    ensure!(exactly, "{message}");
+    for lang in ["en", "es"] {
+        let said = read(&restore, lang)?;
+        ensure!(
+            said.contains("2.0 MiB") && said.contains("4.0 MiB"),
+            "{said}"
+        );
+        ensure!(!said.contains("4194304"), "{said}");
+    }
+    Ok(())
+}
+
+#[test]
+fn a_label_cannot_turn_what_is_read() -> Result<()> {
+    if !azud_testkit::tools::have(&["mke2fs"]) {
+        return Ok(());
+    }
+    let dir = tempfile::tempdir()?;
+    let [volume, image] = ["volume", "x.img"].map(|name| dir.path().join(name));
+    let script = "truncate -s 4M \"$1\"; mke2fs -q -F -L \"$2\" \"$1\"";
+    azud_testkit::tools::sh(script, &[text(&volume), "a\u{202e}gmi\u{1b}[2J"])?;
+    kit::done(&["image", "create", text(&volume), text(&image)])?;
+    let said = read(&["image", "info", text(&image)], "en")?;
+    ensure!(said.contains("a\\u{202e}gmi\\u{1b}[2J"), "{said}");
+    ensure!(
+        !said.contains('\u{202e}') && !said.contains('\u{1b}'),
+        "{said}"
+    );
     Ok(())
 }
 

@@ -183,7 +183,7 @@ pub enum DiskError {
         source: PlanRefusal,
     },
     /// The device is smaller than the file system that is wanted needs.
-    #[error("{}: it has {has} bytes, at least {needs} are needed", path.display())]
+    #[error("{}: it has {has} bytes, at least {needs} bytes are needed", path.display())]
     TooSmall {
         /// What was to be formatted.
         path: PathBuf,

@@ -66,7 +66,7 @@ pub enum ImageError {
         source: io::Error,
     },
     /// The target is too small.
-    #[error("the target has {has} bytes, the image needs {needs}")]
+    #[error("the target has {has} bytes, the image needs {needs} bytes")]
     TooSmall {
         /// Bytes of the target.
         has: u64,

@@ -103,7 +103,7 @@ pub enum StoreError {
         why: Stays,
     },
     /// What may leave the cache is not enough.
-    #[error("{} bytes more would have to be free, and {} could be", .0.needed, .0.could_free)]
+    #[error("{} bytes more would have to be free, and {} bytes could be", .0.needed, .0.could_free)]
     NoRoom(Box<NoRoom>),
     /// What stands on disk contradicts itself.
     #[error("{path}: {reason}", path = .path.display())]
@@ -126,7 +126,7 @@ pub enum StoreError {
         source: Box<StoreError>,
     },
     /// There is not enough room; nothing was written.
-    #[error("{path} needs {needs} bytes of room, there are {has}", path = .path.display())]
+    #[error("{path} needs {needs} bytes of room, there are {has} bytes", path = .path.display())]
     TooLittleRoom {
         /// What was to be written.
         path: PathBuf,
@@ -136,7 +136,7 @@ pub enum StoreError {
         has: u64,
     },
     /// The file system holds no file of this size; nothing was written.
-    #[error("{path} has {size} bytes, the file system holds files of {limit} at most", path = .path.display())]
+    #[error("{path} has {size} bytes, the file system holds files of {limit} bytes at most", path = .path.display())]
     FileTooLarge {
         /// What was to be written.
         path: PathBuf,

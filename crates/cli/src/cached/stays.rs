@@ -5,7 +5,6 @@ use azud_store::StoreError;
 
 use crate::commands::Context;
 use crate::failure::Failure;
-use crate::human;
 use crate::table;
 
 /// Why something stays, as a word.
@@ -21,10 +20,13 @@ pub(crate) fn word(why: &Stays) -> &'static str {
 
 /// Why something stays, for people.
 pub(crate) fn reason(context: &Context, why: &Stays) -> String {
-    let text = context.catalog.text(&format!("word-{}", word(why)));
     match why {
-        Stays::LastCopy(partition) => format!("{text} ({partition})"),
-        _ => text,
+        // Another disk that runs it is no copy of it.
+        Stays::LastCopy(partitions) => {
+            let partitions = [("partitions", partitions.as_str().into())];
+            context.catalog.fmt("stays-last-copy", &partitions)
+        }
+        _ => context.catalog.text(&format!("word-{}", word(why))),
     }
 }
 
@@ -46,8 +48,8 @@ pub(crate) fn told(context: &Context, error: StoreError) -> Failure {
     let detail = context.catalog.fmt(
         "cache-no-room",
         &[
-            ("needed", human::bytes(short.needed).into()),
-            ("could", human::bytes(short.could_free).into()),
+            ("needed", short.needed.to_string().into()),
+            ("could", short.could_free.to_string().into()),
         ],
     );
     Failure {

@@ -22,13 +22,12 @@ use azud_store::lease::Holder;
 use azud_store::side::LOCK;
 
 use super::Words;
-use crate::human::bytes;
 use crate::opened::{moment, rfc3339};
 
 mod net;
 
 use net::upload;
-pub(super) use net::{net, server};
+pub(super) use net::{net, net_code, server};
 
 fn stays(image: &Path, why: &Stays) -> Words {
     let image = ("image", shown(image));
@@ -323,8 +322,8 @@ pub(super) fn store(error: &StoreError) -> Words {
         StoreError::NoRoom(lack) => Words::new(
             "no-room",
             [
-                ("needed", bytes(lack.needed)),
-                ("could", bytes(lack.could_free)),
+                ("needed", lack.needed.to_string()),
+                ("could", lack.could_free.to_string()),
             ],
         ),
         StoreError::Corrupt { path, reason } => of("store-corrupt", path).term("reason", reason),
@@ -334,16 +333,16 @@ pub(super) fn store(error: &StoreError) -> Words {
             "too-little-room",
             [
                 ("path", shown(path)),
-                ("needs", bytes(*needs)),
-                ("has", bytes(*has)),
+                ("needs", needs.to_string()),
+                ("has", has.to_string()),
             ],
         ),
         StoreError::FileTooLarge { path, size, limit } => Words::new(
             "file-too-large",
             [
                 ("path", shown(path)),
-                ("size", bytes(*size)),
-                ("limit", bytes(*limit)),
+                ("size", size.to_string()),
+                ("limit", limit.to_string()),
             ],
         ),
         StoreError::HalfMoved(path) => Words::new("half-moved", [("image", shown(path))]),

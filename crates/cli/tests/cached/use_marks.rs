@@ -113,6 +113,14 @@ fn loop_what_is_restored_is_in_use_and_then_the_last_copy() -> Result<()> {
         "cache/last-copy"
     );
     a_last_copy_goes_by_its_name(&root)?;
+    // A second disk that runs it is no copy of it: both are named.
+    let second = Disk::blank(dir.path().join("second"), 96 << 20)?;
+    done(&["image", "restore", text(&image), second.name(), "--yes"])?;
+    let mut list = std::process::Command::new(crate::kit::program());
+    list.args(["cache", "list", "--lang", "en", "--cache", text(&root)]);
+    let list = String::from_utf8(list.output()?.stdout)?;
+    let named = [target.name(), second.name(), "last in the cache of what"];
+    ensure!(named.iter().all(|it| list.contains(it)), "{list}");
     let gone = cache(
         &root,
         "evict",
@@ -120,15 +128,12 @@ fn loop_what_is_restored_is_in_use_and_then_the_last_copy() -> Result<()> {
     )?;
     assert_eq!(crate::paths(&gone["evicted"]), ["win.img"]);
 
-    // The partition runs something else now: the image may go.
+    // The partitions run something else now: the image may go.
     image_of(dir.path(), &root, "new.img", 1)?;
-    done(&[
-        "image",
-        "restore",
-        text(&root.join("new.img")),
-        target.name(),
-        "--yes",
-    ])?;
+    for disk in [&target, &second] {
+        let new = root.join("new.img");
+        done(&["image", "restore", text(&new), disk.name(), "--yes"])?;
+    }
     cache(&root, "evict", &["--yes", "deb"])?;
     assert_eq!(
         refusal(&root, "evict", &["--yes", "new"])?,

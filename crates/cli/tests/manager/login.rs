@@ -150,7 +150,28 @@ fn a_login_that_ended_is_forgotten() -> Result<()> {
     fs::write(kept(&room), login.to_string())?;
     let to = room.dir().join("to.img");
     room.done(&["image", "copy", "REPO:one", text(&to), "--yes"])?;
-    ensure!(!kept(&room).exists());
+    let left = fs::read_to_string(kept(&room))?;
+    ensure!(!left.contains("azud_"), "its secret stays: {left}");
+    // The same reason stays the same, as long as the computer's own token is no good.
+    let token = room.dir().join("etc/managers/127.0.0.1.token");
+    let own = fs::read(&token)?;
+    fs::remove_file(&to)?;
+    for other in [None, Some("azud_00000000_00")] {
+        match other {
+            Some(other) => fs::write(&token, other)?,
+            None => fs::remove_file(&token)?,
+        }
+        fs::set_permissions(kept(&room), fs::Permissions::from_mode(0o600))?;
+        let _ = fs::set_permissions(&token, fs::Permissions::from_mode(0o600));
+        for _ in 0..2 {
+            let said = room.run(&["image", "copy", "REPO:one", text(&to), "--yes"])?;
+            refusal(&said, "repo/token-expired")?;
+            let hint = said.last()["error"]["hint"].to_string();
+            ensure!(hint.contains("azud login"), "{hint}");
+        }
+    }
+    fs::write(&token, own)?;
+    room.done(&["image", "copy", "REPO:one", text(&to), "--yes"])?;
     // A secret that others can read is none.
     fs::write(kept(&room), login.to_string())?;
     fs::set_permissions(kept(&room), fs::Permissions::from_mode(0o644))?;

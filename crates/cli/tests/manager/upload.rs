@@ -302,6 +302,40 @@ fn a_manager_tells_of_an_image_with_its_folder_and_no_other() -> Result<()> {
 }
 
 #[test]
+fn the_plan_of_an_import_counts_a_shared_frame_once() -> Result<()> {
+    let (room, _manager) = room()?;
+    let mut content = noise(22, 8 * MIB);
+    let mut sizes = 0;
+    for name in ["REPO:aula1/one", "REPO:aula1/two"] {
+        let here = image_of(&room, &content)?;
+        room.done(&["image", "copy", text(&here), name, "--yes"])?;
+        sizes += fs::metadata(&here)?.len();
+        content[..MIB].fill(5);
+    }
+    let mirror = room.dir().join("mirror");
+    let import = ["repo", "import", "REPO:", text(&mirror)];
+    let planned = room.run(&[&import[..], &["--dry-run"]].concat())?;
+    planned.done()?;
+    let rows = &planned.plan()["rows"];
+    ensure!(bytes(rows, "from_source")? < 14 * MIB as u64, "{rows}");
+    let needed = bytes(rows, "room_needed_at_most")?;
+    ensure!(needed >= sizes && needed < sizes + 4 * MIB as u64, "{rows}");
+    ensure!(bytes(rows, "room")? > 0, "{rows}");
+    let done = room.done(&import)?;
+    ensure!(rows["from_source"] == done["from_source"], "{rows} {done}");
+    // What is sent is a bound: the manager may have some of it elsewhere.
+    let here = text(&room.dir().join("here.img")).to_owned();
+    let args = ["image", "copy", &here, "REPO:aula1/three", "--dry-run"];
+    let mut plain = std::process::Command::new(kit::program());
+    let output = room
+        .settings(plain.args(args).args(["--lang", "en"]))
+        .output()?;
+    let said = String::from_utf8(output.stdout)?;
+    ensure!(said.contains("To be sent, at most"), "{said}");
+    Ok(())
+}
+
+#[test]
 fn the_plan_of_an_import_tells_what_is_there_and_what_comes() -> Result<()> {
     let (room, _manager) = room()?;
     let mut content = noise(20, 8 * MIB);

@@ -170,6 +170,19 @@ fn loop_the_smallest_target_that_is_shown_is_enough() -> Result<()> {
     Ok(())
 }
 
+/// A small file system.
+fn small(site: &Site, mib: u64) -> Result<(Disk, Mount)> {
+    let disk = Disk::blank(site.dir.path().join(format!("small{mib}")), mib << 20)?;
+    let make = ["-q", "-F", "-m", "0", "-O", "^has_journal", disk.name()];
+    run("mke2fs", &make)?;
+    let mount = Mount::new(disk.path(), None, "")?;
+    Ok((disk, mount))
+}
+
+fn out(mount: &Mount, name: &str) -> String {
+    text(&mount.path().join(name)).to_owned()
+}
+
 #[test]
 fn loop_a_plan_says_when_there_may_be_too_little_room() -> Result<()> {
     let (Some(site), true) = (Site::new()?, have_root()) else {
@@ -177,17 +190,7 @@ fn loop_a_plan_says_when_there_may_be_too_little_room() -> Result<()> {
     };
     let image = site.path("images/aula.img");
     site.create(&image, &[])?.done()?;
-    let small = |mib: u64| -> Result<(Disk, Mount)> {
-        let disk = Disk::blank(site.dir.path().join(format!("small{mib}")), mib << 20)?;
-        run(
-            "mke2fs",
-            &["-q", "-F", "-m", "0", "-O", "^has_journal", disk.name()],
-        )?;
-        let mount = Mount::new(disk.path(), None, "")?;
-        Ok((disk, mount))
-    };
-    let out = |mount: &Mount, name: &str| text(&mount.path().join(name)).to_owned();
-    let (_disk, mount) = small(3)?;
+    let (_disk, mount) = small(&site, 3)?;
     // A device's used blocks do not fit as they are, which is known; compressed they might.
     let export = [
         "image",
@@ -211,17 +214,44 @@ fn loop_a_plan_says_when_there_may_be_too_little_room() -> Result<()> {
             .with_context(|| format!("{key} in {rows}"))
     };
     ensure!(number("room_needed")? <= number("room")? && number("room")? < number("room_most")?);
-    let (_disk, mount) = small(1)?;
-    let said = site.create(&out(&mount, "x.img"), &[])?;
-    ensure!(said.refused()? == "disk/no-space", "{}", said.last());
-    ensure!(said.warned() == ["hardly-fits"], "{}", said.plan());
-    let dry = ["image", "import", "--dry-run"];
+    what_does_not_fit_leaves_nothing(&site, &image)
+}
+
+fn what_does_not_fit_leaves_nothing(site: &Site, image: &str) -> Result<()> {
+    let (_disk, mount) = small(site, 1)?;
+    // Samples of what is used tell that it does not fit, whatever zstd makes of it.
+    for more in [&["--dry-run"][..], &[], &["--level", "19"]] {
+        let said = site.create(&out(&mount, "x.img"), more)?;
+        ensure!(said.refused()? == "store/no-room", "{}", said.last());
+        let message = said.last()["error"]["message"].to_string();
+        ensure!(
+            message.contains("samples") && message.contains(" bytes"),
+            "{message}"
+        );
+    }
+    // What another program made is not read twice: it fails in the midst, and leaves nothing.
     let foreign = site.path("old.img");
-    done(&["image", "export", "--to", "partclone", &image, &foreign])?;
-    let dry = azud(&[&dry[..], &[&foreign, &out(&mount, "y.img")]].concat())?;
+    done(&["image", "export", "--to", "partclone", image, &foreign])?;
+    let to = out(&mount, "y.img");
+    let import = ["image", "import", &foreign, &to];
+    let dry = azud(&[&import[..], &["--dry-run"]].concat())?;
     dry.done()?;
     // What is exported for partclone has no checksums.
     let warned = ["imports-no-sums", "hardly-fits"];
     ensure!(dry.warned() == warned, "{}", dry.plan());
+    let before = names(&mount)?;
+    let said = azud(&import)?;
+    ensure!(said.refused()? == "disk/no-space", "{}", said.last());
+    let hint = said.last()["error"]["hint"].to_string();
+    ensure!(
+        hint.contains("Nothing of") && hint.contains("y.img"),
+        "{hint}"
+    );
+    ensure!(names(&mount)? == before, "{:?}", names(&mount)?);
     Ok(())
+}
+
+fn names(mount: &Mount) -> Result<Vec<std::ffi::OsString>> {
+    let names = std::fs::read_dir(mount.path())?.map(|entry| Ok(entry?.file_name()));
+    names.collect()
 }

@@ -65,7 +65,7 @@ pub enum Stays {
     HalfMoved,
     /// The plan that was agreed to does not name it.
     NotPlanned,
-    /// It is the last copy of what this partition runs.
+    /// It is the last copy of what these partitions run.
     LastCopy(String),
 }
 
@@ -127,10 +127,7 @@ fn is_last(items: &[Item], at: usize, gone: &[bool]) -> bool {
 /// Why the item at `at` may not go, if so, once those of `gone` have gone.
 pub(crate) fn stays(items: &[Item], at: usize, gone: &[bool]) -> Option<Stays> {
     let item = &items[at];
-    let last = || {
-        let partition = item.runs_on.first().filter(|_| is_last(items, at, gone))?;
-        Some(Stays::LastCopy(partition.clone()))
-    };
+    let last = || is_last(items, at, gone).then(|| Stays::LastCopy(item.runs_on.join(", ")));
     held_fast(item).or_else(last)
 }
 

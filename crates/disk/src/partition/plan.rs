@@ -60,7 +60,7 @@ pub struct NewPartition {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum PlanRefusal {
     /// No gap is large enough.
-    #[error("the largest gap has {largest} bytes, {needed} are needed")]
+    #[error("the largest gap has {largest} bytes, {needed} bytes are needed")]
     TooLittleRoom {
         /// Bytes of the largest gap, without what alignment takes.
         largest: u64,

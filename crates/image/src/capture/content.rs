@@ -40,6 +40,14 @@ impl<'a> DeviceContent<'a> {
         }
     }
 
+    /// The same, beginning at a block.
+    pub(super) fn starting_at(self, block: u64) -> Self {
+        Self {
+            next_block: block,
+            ..self
+        }
+    }
+
     /// Fills the buffer with as many runs as fit; an empty buffer means the end.
     fn refill(&mut self) -> io::Result<()> {
         self.taken = 0;

@@ -9,6 +9,7 @@
 mod base;
 mod content;
 mod cutting;
+mod sample;
 mod sink;
 mod slab;
 
@@ -24,6 +25,7 @@ use azud_core::progress::Progress;
 pub use base::Base;
 use base::Check;
 pub use content::DeviceContent;
+pub use sample::{Sample, sample};
 pub use sink::Sink;
 
 use crate::codec::{Encoder, zstd_version};

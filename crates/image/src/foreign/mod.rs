@@ -36,7 +36,7 @@ pub enum ForeignError {
         within: &'static str,
     },
     /// A disk ends before its own partition table says that it does.
-    #[error("the disk in it ends at {has} bytes, its partition table reaches to {needs}")]
+    #[error("the disk in it ends at {has} bytes, its partition table reaches to {needs} bytes")]
     CutShort {
         /// Bytes that there are.
         has: u64,

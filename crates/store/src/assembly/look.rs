@@ -1,9 +1,10 @@
 //! What is here: the old image and others, what an earlier run left, the file system and its room.
 
+use std::ops::Range;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
-use azud_core::assembly::{Layout, Medium, Need, Plan};
+use azud_core::assembly::{Layout, Medium, Need, Origin, Plan, Run};
 use azud_core::bitmap::Bitmap;
 use azud_core::name::ImageFile;
 
@@ -157,6 +158,13 @@ impl View {
     /// As [`View::of`], where there is room enough.
     pub(super) fn roomy(image: &ImageFile, wanted: &Layout, asked: Asked<'_>) -> Result<Self> {
         Self::of(image, wanted, asked)?.refuse_lack(image)
+    }
+
+    /// The numbers of the pieces that the source gives.
+    pub(super) fn fetched(&self) -> Vec<Range<usize>> {
+        let runs = self.plan.runs().iter();
+        let runs = runs.filter(|run| run.origin == Origin::Source);
+        runs.map(Run::pieces).collect()
     }
 
     pub(super) fn prospect(&self, wanted: &Layout) -> Prospect {

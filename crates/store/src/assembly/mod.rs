@@ -22,9 +22,11 @@ mod state;
 mod union;
 mod work;
 
+use std::ops::Range;
+use std::path::PathBuf;
 use std::sync::Arc;
 
-use azud_core::assembly::{Layout, RECORD_BYTES, Source};
+use azud_core::assembly::{Layout, Piece, RECORD_BYTES, Source};
 use azud_core::name::ImageFile;
 use azud_core::progress::Progress;
 
@@ -60,6 +62,8 @@ pub struct Assembly<'a> {
     around: Option<Around>,
     wanted: Layout,
     prospect: Prospect,
+    /// The numbers of the pieces that the source gives, run by run.
+    fetched: Vec<Range<usize>>,
     arrivals: Arc<Arrivals>,
     hurts: Arc<Hurts>,
     step: u64,
@@ -92,7 +96,8 @@ impl<'a> Assembly<'a> {
             doubt: None,
             around: around.as_ref(),
         };
-        let prospect = View::of(image, &wanted, asked)?.prospect(&wanted);
+        let view = View::of(image, &wanted, asked)?;
+        let (prospect, fetched) = (view.prospect(&wanted), view.fetched());
         Ok(Self {
             image,
             source,
@@ -103,6 +108,7 @@ impl<'a> Assembly<'a> {
             hurts: Arc::default(),
             wanted,
             prospect,
+            fetched,
             step: RECORD_BYTES,
         })
     }
@@ -130,7 +136,8 @@ impl<'a> Assembly<'a> {
     /// What the system says.
     pub fn doubting(mut self, bad: Vec<u64>) -> Result<Self> {
         self.doubt = Some(bad);
-        self.prospect = View::of(self.image, &self.wanted, self.asked())?.prospect(&self.wanted);
+        let view = View::of(self.image, &self.wanted, self.asked())?;
+        (self.prospect, self.fetched) = (view.prospect(&self.wanted), view.fetched());
         Ok(self)
     }
 
@@ -159,6 +166,12 @@ impl<'a> Assembly<'a> {
     /// The pieces of the wanted image.
     pub fn wanted(&self) -> &Layout {
         &self.wanted
+    }
+
+    /// The pieces that the source is to give.
+    pub fn fetched(&self) -> impl Iterator<Item = &Piece> {
+        let runs = self.fetched.iter().cloned();
+        runs.flat_map(|run| &self.wanted.pieces()[run])
     }
 
     /// The image as it arrives, for whoever reads it meanwhile. When the work ends, nobody waits any more.
@@ -250,6 +263,12 @@ impl<'a> Assembly<'a> {
         let written = (&written, used_up.is_some() || replaced);
         report::publish(staging, &self.wanted, written, facts, &report)
     }
+}
+
+/// Where what has come of an image is kept until it is whole, if any has.
+pub fn begun(image: &ImageFile) -> Option<PathBuf> {
+    let stage = stage::assembly(image);
+    durable::is_dir(&stage).then_some(stage)
 }
 
 /// Whether a part of an image lies in an update of it that was broken off. Whoever changes its file then

@@ -94,7 +94,7 @@ impl Args {
         }
         let found = self.look(context, &device, &mut source)?;
         let making = self.making(context, image)?;
-        let plan = self.plan(context, (&device, image), &found, &making)?;
+        let plan = self.plan(context, (&device, image), (&source, &found), &making)?;
         if settle(context, &plan, self.writing) == Step::Stop {
             return Ok(());
         }
@@ -177,7 +177,7 @@ impl Args {
         &self,
         context: &Context,
         (device, image): (&Path, &ImageFile),
-        found: &Found,
+        (source, found): (&Source, &Found),
         making: &Making,
     ) -> Result<Plan, Failure> {
         let path = image.path();
@@ -192,6 +192,9 @@ impl Args {
             plan
         };
         let estimate = Estimate::of_image(&found.volume, base.map(PathBuf::as_path));
+        let content = found.holes.around(source);
+        let how = (self.level, base.is_some());
+        let estimate = estimate.or_sampled(&path, (&found.volume, &content), how);
         estimate.tell(context, making.purging.tell(context, plan), &path)
     }
 

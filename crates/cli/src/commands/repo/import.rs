@@ -82,7 +82,7 @@ impl Args {
             .text("images-at", self.dst.display().to_string())
             .row("images", Value::Count(items.len() as u64))
             .bytes("file-size", items.iter().map(|item| item.size).sum());
-        let plan = Outlook::of(context, &items, (&tree, &below))?.rows(plan);
+        let plan = Outlook::of(context, &items, (&tree, &below))?.rows(context, plan);
         if settle(context, &plan, self.writing) == Step::Stop {
             return Ok(());
         }

@@ -1,6 +1,5 @@
 //! `azud login [ADDRESS]`: a person at a client gets a token that is good for hours.
 
-use std::fs;
 use std::io::{BufRead, IsTerminal, Read};
 use std::path::PathBuf;
 
@@ -55,6 +54,13 @@ struct Kept {
     token: String,
     /// By this computer's clock, in seconds since 1970.
     until: u64,
+}
+
+impl Kept {
+    fn good(self) -> Option<String> {
+        let Self { token, until } = self;
+        (until > seconds(now()) && !token.is_empty()).then_some(token)
+    }
 }
 
 impl Args {
@@ -139,37 +145,42 @@ impl Args {
     }
 }
 
-/// The token of a login that has not ended. What is kept of one that has goes.
+/// The token of a login that has not ended. Of one that has its end is kept, and no secret.
 pub(super) fn current(host: &str) -> Result<Option<String>, Failure> {
-    let token = valid(host)?;
-    if token.is_none() {
-        // Where it cannot be removed it does no harm.
-        let _ = fs::remove_file(file(host));
+    let kept = read(host)?;
+    if let Some(Kept { token, until }) = &kept
+        && *until <= seconds(now())
+        && !token.is_empty()
+    {
+        // Where it cannot be written it does no harm.
+        let _ = write(host, (String::new(), *until));
     }
-    Ok(token)
+    Ok(kept.and_then(Kept::good))
 }
 
 /// The token of a login that has not ended; all stays as it is.
 pub(super) fn valid(host: &str) -> Result<Option<String>, Failure> {
+    Ok(read(host)?.and_then(Kept::good))
+}
+
+fn read(host: &str) -> Result<Option<Kept>, Failure> {
     let file = file(host);
     if !file.exists() {
         return Ok(None);
     }
     let text = secret_in(&file, Secret::Token)?;
-    let kept: Option<Kept> = serde_json::from_str(&text).ok();
-    let kept = kept.filter(|kept| kept.until > seconds(now()));
-    Ok(kept.map(|kept| kept.token))
+    Ok(serde_json::from_str(&text).ok())
+}
+
+fn write(host: &str, (token, until): (String, u64)) -> Result<(), Failure> {
+    let text = serde_json::to_vec(&Kept { token, until }).expect("our own types serialise");
+    replace(&file(host), &text, 0o600)
 }
 
 /// Keeps a login in a file of its owner's alone; until when it is good.
 fn keep(host: &str, login: &Login) -> Result<String, Failure> {
     let until = seconds(now()).saturating_add(login.lasts().as_secs());
-    let kept = Kept {
-        token: login.token.clone(),
-        until,
-    };
-    let text = serde_json::to_vec(&kept).expect("our own types serialise");
-    replace(&file(host), &text, 0o600)?;
+    write(host, (login.token.clone(), until))?;
     Ok(rfc3339(moment(until)))
 }
 
@@ -199,6 +210,11 @@ fn note() -> String {
 /// Whether it is the token of a login that a manager is shown.
 pub(crate) fn is_kept(host: &str) -> bool {
     valid(host).is_ok_and(|token| token.is_some())
+}
+
+/// Whether somebody was logged in here until the login ended.
+pub(crate) fn has_ended(host: &str) -> bool {
+    read(host).is_ok_and(|kept| kept.is_some_and(|kept| kept.good().is_none()))
 }
 
 /// Where a login is kept.

@@ -231,6 +231,10 @@ pub(super) fn kept_with(
     // Who came to write does so for as long as the login lasts.
     let token = match login(host)? {
         Some(token) => token,
+        None if !token.exists() && login::has_ended(host) => {
+            let host = host.to_owned();
+            return Err(NetError::TokenExpired { host }.into());
+        }
         None => token_in(&token)?,
     };
     Ok(Some(Manager {

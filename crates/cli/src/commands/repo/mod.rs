@@ -27,7 +27,7 @@ use clap::Subcommand;
 pub(crate) use asked::{Answer, Asked, PATIENCE, ask_known};
 pub(crate) use giver::giver;
 pub(crate) use known::replace;
-pub(crate) use login::is_kept as is_logged_in;
+pub(crate) use login::{has_ended as login_has_ended, is_kept as is_logged_in};
 pub(crate) use manager::{Secret, is_manager, kept, known_otherwise, manager, secret_in};
 
 use super::Context;
@@ -166,7 +166,15 @@ impl Goal {
     fn taken(&self, context: &Context) -> Failure {
         let there = self.there();
         let bound = || bound_at(&self.at).filter(|_| there.as_ref().is_some_and(is_of_a_disk));
-        let source = bound().or_else(|| there.as_ref().map(|facts| facts.source.clone()));
+        // The kernel's name for a view has the fingerprint in it.
+        let source = |facts: &MountFacts| {
+            if facts.is_view() {
+                view::named(&facts.source).1
+            } else {
+                facts.source.clone()
+            }
+        };
+        let source = bound().or_else(|| there.as_ref().map(source));
         let read_only = there.as_ref().is_some_and(|facts| facts.read_only);
         let key = if read_only {
             "repo-taken-read-only"

@@ -6,7 +6,7 @@ use azud_store::StoreError;
 use azud_transport::NetError;
 
 use super::{Words, interrupted, of, plain, store};
-use crate::commands::repo::is_logged_in;
+use crate::commands::repo::{is_logged_in, login_has_ended};
 
 /// Of what a client sends.
 pub(super) fn upload(error: &StoreError) -> Words {
@@ -14,6 +14,15 @@ pub(super) fn upload(error: &StoreError) -> Words {
         StoreError::BadUpload { path, reason } => of("bad-upload", path).term("reason", reason),
         StoreError::Coming(path) => of("coming", path),
         other => store(other),
+    }
+}
+
+/// The code of what a manager or the way to it says.
+pub(in crate::failure) fn net_code(error: &NetError) -> Code {
+    match error {
+        // That the computer's own token is no good either is not why the work stopped.
+        NetError::Unauthorised { host } if login_has_ended(host) => Code::TokenExpired,
+        _ => error.code(),
     }
 }
 
@@ -32,6 +41,7 @@ pub(in crate::failure) fn net(error: &NetError) -> Words {
         NetError::Unauthorised { host: it } if is_logged_in(it) => {
             host("net-unauthorised-login", it)
         }
+        NetError::Unauthorised { host: it } if login_has_ended(it) => host("net-login-ended", it),
         NetError::Unauthorised { host: it } => host("net-unauthorised", it),
         NetError::BadLogin { host: it } => host("net-bad-login", it),
         NetError::TokenExpired { host: it } => host("net-token-expired", it),
@@ -60,8 +70,11 @@ pub(in crate::failure) fn net(error: &NetError) -> Words {
             ..
         } => host("net-place", it).term("detail", detail),
         NetError::Said {
-            host: it, detail, ..
-        } => host("net-said", it).with("detail", detail.clone()),
+            host: it,
+            code,
+            detail,
+            ..
+        } => told(it, *code, detail),
         NetError::Lost { host: it, bytes } => host("net-lost", it).with("bytes", bytes.to_string()),
         NetError::Interrupted(_) => interrupted(),
         NetError::Source { name, .. } => Words::new("net-source", [("name", name.clone())]),
@@ -72,6 +85,60 @@ pub(in crate::failure) fn net(error: &NetError) -> Words {
         NetError::Protocol { host: it, what } => host("net-protocol", it).term("what", what),
         NetError::BadCertificate => plain("net-bad-certificate"),
     }
+}
+
+/// What a manager says of an image, in the words that an error of the same kind has here.
+fn told(host: &str, code: Code, detail: &str) -> Words {
+    let Some(words) = of_store(code, detail) else {
+        return Words::new("net-said", [("host", host.to_owned())]).term("detail", detail);
+    };
+    Words {
+        about: Some(host.to_owned()),
+        ..words
+    }
+}
+
+/// The store's message is taken apart as it was put together there; `None` for what is not like one.
+fn of_store(code: Code, detail: &str) -> Option<Words> {
+    let words = |key, path: &str| Words::new(key, [("path", path.to_owned())]);
+    Some(match code {
+        Code::TooLittleRoom => {
+            let (path, numbers) = detail.split_once(" needs ")?;
+            let (needs, has) = numbers.split_once(" bytes of room, there are ")?;
+            words("too-little-room", path)
+                .with("needs", needs.to_owned())
+                .with("has", has.trim_end_matches(" bytes").to_owned())
+        }
+        Code::FileTooLarge => {
+            let (path, numbers) = detail.split_once(" has ")?;
+            let (size, limit) = numbers.split_once(" bytes, the file system holds files of ")?;
+            let limit = limit.split(' ').next().unwrap_or_default();
+            words("file-too-large", path)
+                .with("size", size.to_owned())
+                .with("limit", limit.to_owned())
+        }
+        Code::NoSpace => words("no-space", detail.strip_prefix("no space left for ")?),
+        Code::ReadOnly => {
+            let path = detail.strip_suffix(" lies on a read-only file system")?;
+            words("read-only", path)
+        }
+        Code::NotFound => words("not-found", detail.strip_prefix("there is no ")?),
+        Code::Locked => words("locked", detail.strip_prefix("somebody else is changing ")?),
+        Code::HalfMoved => {
+            let image = detail.strip_prefix("a part of ")?;
+            let image = image.strip_suffix(" lies in an update of it that was broken off")?;
+            Words::new("half-moved", [("image", image.to_owned())])
+        }
+        Code::NoSuchVersion => {
+            let path = detail.strip_suffix(" has no former version")?;
+            words("no-former-version", path)
+        }
+        Code::BadUpload => {
+            let (path, reason) = detail.split_once(" cannot be received: ")?;
+            words("bad-upload", path).term("reason", reason)
+        }
+        _ => return None,
+    })
 }
 
 pub(in crate::failure) fn server(error: &ServerError) -> Words {

@@ -7,6 +7,7 @@ use azud_core::reference::{DeviceRef, Where};
 use azud_disk::DiskError;
 use azud_image::ImageError;
 use azud_store::StoreError;
+use azud_transport::NetError;
 
 use crate::failure::Failure;
 use crate::i18n::{Catalog, Lang, term_key};
@@ -63,6 +64,8 @@ const FORMAT: &[&str] = &[
     "image/src/indexed.rs",
     "image/src/head.rs",
 ];
+/// What says in a few words what is wrong with a volume or a foreign image.
+const VOLUMES: [&str; 2] = ["image/src/fs", "image/src/foreign"];
 const STORE: &[&str] = &[
     "durable.rs",
     "publish.rs",
@@ -72,6 +75,22 @@ const STORE: &[&str] = &[
     "assembly/work.rs",
     "lease/mod.rs",
 ];
+
+/// All Rust files below a folder, but tests, from the crates' folder.
+fn sources(crates: &Path, dir: &str) -> Vec<String> {
+    let entries = std::fs::read_dir(crates.join(dir)).unwrap();
+    let names = entries.map(|entry| entry.unwrap().file_name().into_string().unwrap());
+    let mut found = Vec::new();
+    for name in names {
+        let path = format!("{dir}/{name}");
+        if crates.join(&path).is_dir() {
+            found.extend(sources(crates, &path));
+        } else if !name.contains("tests") {
+            found.push(path);
+        }
+    }
+    found
+}
 
 #[test]
 fn fixed_reasons_and_operations_are_terms() {
@@ -84,7 +103,9 @@ fn fixed_reasons_and_operations_are_terms() {
     let mut checked = 0;
     let mut lacking = Vec::new();
     let mut look = |path: &str, before: &str| {
-        for text in quoted(&read(path), before) {
+        // Some name the file system first.
+        let text = read(path);
+        for text in quoted(&text, before).filter(|text| *text != "ext4") {
             checked += 1;
             if spanish.find(&term_key(text), &[]).is_none() {
                 lacking.push(format!("{path}: {text}"));
@@ -105,6 +126,11 @@ fn fixed_reasons_and_operations_are_terms() {
             "Corrupt(\n            \"",
         ] {
             look(path, before);
+        }
+    }
+    for path in VOLUMES.iter().flat_map(|dir| sources(crates, dir)) {
+        for before in ["corrupt(\"", "unsupported(\"", "corrupt(\n            \""] {
+            look(&path, before);
         }
     }
     for path in STORE {
@@ -158,6 +184,78 @@ fn regression_no_english_behind_the_colon() {
         }
         for word in [" the ", " is ", " cannot ", " it "] {
             assert!(!spanish.contains(word), "{word}: {spanish}");
+        }
+    }
+}
+
+/// What a manager says of its store.
+fn of_a_store() -> [StoreError; 9] {
+    let path = || std::path::PathBuf::from("aula1/win.img");
+    let source = || io::Error::from_raw_os_error(28);
+    [
+        StoreError::TooLittleRoom {
+            path: path(),
+            needs: 3 << 30,
+            has: 5 << 20,
+        },
+        StoreError::FileTooLarge {
+            path: path(),
+            size: 5 << 30,
+            limit: (4 << 30) - 1,
+        },
+        StoreError::NoSpace {
+            path: path(),
+            source: source(),
+        },
+        StoreError::ReadOnly {
+            path: path(),
+            source: source(),
+        },
+        StoreError::NotFound(path()),
+        StoreError::Locked(path()),
+        StoreError::HalfMoved(path()),
+        StoreError::NoFormerVersion(path()),
+        StoreError::BadUpload {
+            path: path(),
+            reason: "two pieces are to be at the same place",
+        },
+    ]
+}
+
+/// In English it comes, and is said here as if it had happened here.
+#[test]
+fn what_a_manager_says_of_its_images_is_in_spanish() {
+    for error in of_a_store() {
+        let told = NetError::Said {
+            host: "10.0.0.1".to_owned(),
+            code: error.code(),
+            detail: error.to_string(),
+            sender: None,
+        };
+        let (english, spanish) = [Lang::En, Lang::Es]
+            .map(|lang| {
+                said(&Failure::of(&told), lang)
+                    .lines()
+                    .next()
+                    .unwrap()
+                    .to_owned()
+            })
+            .into();
+        let here = said(&Failure::of(&error), Lang::Es);
+        let (_, here) = here.lines().next().unwrap().split_once("aula1").unwrap();
+        assert!(
+            spanish.contains("10.0.0.1: ") && spanish.ends_with(here),
+            "{spanish}"
+        );
+        assert!(
+            english.contains("10.0.0.1: ") && english.contains("aula1/win.img"),
+            "{english}"
+        );
+        for text in [&english, &spanish] {
+            assert!(
+                !text.contains("1073741824") && !text.contains("3221225472"),
+                "{text}"
+            );
         }
     }
 }

@@ -78,7 +78,7 @@ pub fn map(device: &dyn ReadAt, _options: &MapOptions) -> Result<Volume, FsError
     let listed = mark_extents(&trees, extents, &mut used)?;
     if listed != sb.bytes_used {
         return Err(corrupt(format!(
-            "its superblock counts {} bytes in use, its extents {listed}",
+            "its superblock counts {} bytes in use, its extents {listed} bytes",
             sb.bytes_used
         )));
     }

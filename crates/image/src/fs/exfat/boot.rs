@@ -70,7 +70,7 @@ pub(super) fn read(device: &dyn ReadAt) -> Result<Boot, FsError> {
     }
     if boot.size > device.len() {
         let what = format!(
-            "it has {} bytes but the device only {}",
+            "it has {} bytes but the device only {} bytes",
             boot.size,
             device.len()
         );

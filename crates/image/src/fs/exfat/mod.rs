@@ -130,7 +130,7 @@ fn read_bitmap(
     let wanted = u64::from(boot.clusters).div_ceil(8);
     if len < wanted {
         return Err(corrupt(format!(
-            "its allocation bitmap has {len} bytes, {wanted} are needed"
+            "its allocation bitmap has {len} bytes, {wanted} bytes are needed"
         )));
     }
     let mut chain = Chain::new((device, boot), "allocation bitmap", first, wanted)?;

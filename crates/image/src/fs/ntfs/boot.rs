@@ -98,7 +98,7 @@ impl Boot {
             .ok_or_else(|| field("number of sectors"))?;
         if end > device_size {
             return Err(corrupt(format!(
-                "the volume has {end} bytes, its device only {device_size}"
+                "the volume has {end} bytes, its device only {device_size} bytes"
             )));
         }
         let clusters = sectors / per_cluster;

@@ -383,6 +383,7 @@ impl Inbox {
             arrivals: Arc::new(Arrivals::of(&wanted)),
             wanted,
             prospect,
+            fetched: Vec::new(),
             hurts: Arc::default(),
             step: RECORD_BYTES,
         };

@@ -1,10 +1,15 @@
 //! What of a repository is there already and what will come, as far as that can be told without reading images.
 
+use std::collections::HashSet;
+use std::collections::hash_map::DefaultHasher;
 use std::fs;
+use std::hash::{Hash, Hasher};
 
+use azud_core::assembly::Piece;
 use azud_core::code::Code;
 use azud_core::reference::SubPath;
 use azud_store::assembly::{Assembly, Moving, Way, identity, known_layout, remains};
+use azud_store::room::Room;
 use azud_store::tree::Tree;
 use serde_json::json;
 
@@ -28,8 +33,16 @@ struct Share {
 pub(super) struct Outlook {
     there: Share,
     coming: Share,
-    /// What the source gives of those: images here may have the rest.
+    /// What the source gives of those: images here, and those that come before into the same folder, may have the rest.
     source: u64,
+    /// The frames that come, each once a folder, by a part of their hashes.
+    frames: HashSet<(u64, u64)>,
+    /// What those that are coming or unread take at most.
+    needs: u64,
+    /// What is free where they go.
+    room: u64,
+    /// Whether all that comes is known frame by frame.
+    is_bound: bool,
     /// Of which only their bytes tell whether they are there, or nothing could be told.
     unread: Share,
     /// What those that are coming or unread are called.
@@ -42,9 +55,17 @@ const NAMES: usize = 8;
 /// How it stands with an image.
 enum Standing {
     There,
-    /// With so many bytes from the source.
-    Coming(u64),
+    /// From the source.
+    Coming(Coming),
     Unread,
+}
+
+/// What comes of an image.
+struct Coming {
+    /// Its frames, by a part of their hashes, and their bytes; nothing where they are not known.
+    frames: Option<Vec<(u64, u32)>>,
+    /// Bytes that it takes.
+    needs: u64,
 }
 
 impl Share {
@@ -73,6 +94,10 @@ impl Outlook {
     ) -> Result<Self, Failure> {
         let mut outlook = Self::default();
         for item in items {
+            if outlook.room == 0 {
+                // What is wrong with one image is told when it is its turn.
+                outlook.room = room(item, target).unwrap_or(0);
+            }
             let standing = match standing(context, item, target) {
                 Err(failure) if failure.code == Code::Unreachable => return Err(failure),
                 other => other.unwrap_or(Standing::Unread),
@@ -82,10 +107,13 @@ impl Outlook {
                     outlook.there.add(item.size);
                     continue;
                 }
-                Standing::Unread => outlook.unread.add(item.size),
-                Standing::Coming(bytes) => {
+                Standing::Unread => {
+                    outlook.unread.add(item.size);
+                    outlook.unknown(item.size);
+                }
+                Standing::Coming(coming) => {
                     outlook.coming.add(item.size);
-                    outlook.source += bytes;
+                    outlook.comes(item, coming);
                 }
             }
             outlook.names.push(item.name.clone());
@@ -93,21 +121,56 @@ impl Outlook {
         Ok(outlook)
     }
 
+    /// Of what comes whole, or not at all.
+    fn unknown(&mut self, bytes: u64) {
+        self.source += bytes;
+        self.needs += bytes;
+        self.is_bound = true;
+    }
+
+    /// A frame that several images share comes once into a folder: there each finds it in those before it.
+    fn comes(&mut self, item: &Item, coming: Coming) {
+        let Some(frames) = coming.frames else {
+            return self.unknown(item.size);
+        };
+        self.needs += coming.needs;
+        let folder = item.name.rsplit_once('/').map_or("", |(folder, _)| folder);
+        let mut hasher = DefaultHasher::new();
+        folder.hash(&mut hasher);
+        let folder = hasher.finish();
+        // Within one image each is fetched, however often it is there.
+        let new = |(hash, _): &&(u64, u32)| !self.frames.contains(&(folder, *hash));
+        let fetched = frames.iter().filter(new);
+        self.source += fetched.map(|(_, len)| u64::from(*len)).sum::<u64>();
+        let all = frames.iter().map(|(hash, _)| (folder, *hash));
+        self.frames.extend(all);
+    }
+
     /// The rows of a plan.
-    pub(super) fn rows(&self, plan: Plan) -> Plan {
-        let plan = plan
+    pub(super) fn rows(&self, context: &Context, plan: Plan) -> Plan {
+        let from_source = if self.is_bound {
+            "from-source-at-most"
+        } else {
+            "from-source"
+        };
+        let mut plan = plan
             .row("images-there", self.there.value())
             .row("images-coming", self.coming.value())
-            .bytes("from-source", self.source);
-        let plan = if self.unread.images == 0 {
-            plan
-        } else {
-            plan.row("images-unread", self.unread.value())
-        };
+            .bytes(from_source, self.source);
+        if self.unread.images > 0 {
+            plan = plan.row("images-unread", self.unread.value());
+        }
         if self.names.is_empty() {
             return plan;
         }
-        plan.row("images-names", self.named())
+        let plan = plan
+            .row("images-names", self.named())
+            .bytes("room-needed-at-most", self.needs)
+            .bytes("room", self.room);
+        if self.needs <= self.room {
+            return plan;
+        }
+        plan.warning(&context.catalog, "not-all-fit", &[])
     }
 
     fn named(&self) -> Value {
@@ -140,7 +203,10 @@ fn standing(
     let unread = if is_there {
         Standing::Unread
     } else {
-        Standing::Coming(item.size)
+        Standing::Coming(Coming {
+            frames: None,
+            needs: item.size,
+        })
     };
     if item.is_unread {
         return Ok(unread);
@@ -157,6 +223,22 @@ fn standing(
     let prospect = assembly.prospect();
     Ok(match prospect.way {
         Way::Nothing => Standing::There,
-        Way::Copy | Way::Move => Standing::Coming(prospect.source),
+        Way::Copy | Way::Move => Standing::Coming(Coming {
+            needs: prospect.needs,
+            frames: Some(assembly.fetched().map(frame).collect()),
+        }),
     })
+}
+
+/// Who a frame is, well enough for an estimate.
+fn frame(piece: &Piece) -> (u64, u32) {
+    let mut first = [0; 8];
+    first.copy_from_slice(&piece.hash[..8]);
+    (u64::from_le_bytes(first), piece.len)
+}
+
+/// What is free where an image goes.
+fn room(item: &Item, (tree, below): (&Tree, &str)) -> Result<u64, Failure> {
+    let name = SubPath::parse(&format!("{below}{}", item.name))?;
+    Ok(Room::of(tree.spot(&name)?.image.dir())?.free)
 }
