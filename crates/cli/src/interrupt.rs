@@ -58,6 +58,11 @@ pub(crate) fn go_on() -> Result<(), Interrupted> {
     }
 }
 
+/// Whether it is to end.
+pub(crate) fn is_asked() -> bool {
+    go_on().is_err()
+}
+
 /// What a failure is called after a signal: the reason is no fault.
 pub(crate) fn told(failure: Failure) -> Failure {
     if status().is_none() {

@@ -327,5 +327,5 @@ pub(crate) fn patience(context: &Context, host: &str) -> Patience {
         }
         interrupt::go_on().is_ok()
     });
-    waits.for_indexes(MAKING)
+    waits.for_indexes(MAKING).until(interrupt::is_asked)
 }

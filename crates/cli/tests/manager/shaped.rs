@@ -1,6 +1,9 @@
 //! Two computers on a cable of 1 Gbit: the manager on one, a disk on the other.
 
 use std::fs;
+use std::process::Stdio;
+use std::thread;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
 use azud_testkit::cable::{Cable, Side};
@@ -137,14 +140,14 @@ fn loop_the_disk_is_written_while_the_image_still_comes() -> Result<()> {
     let cable = lab.room.cable.as_ref().context("a cable")?;
     let (came, wrote) = (cable.received(Side::Client)?, sectors(lab.target.name())?);
     let mut seen = None;
-    let whole = std::thread::scope(|scope| {
+    let whole = thread::scope(|scope| {
         let running = scope.spawn(|| lab.deploy(&["--no-cache"]));
         while seen.is_none() && !running.is_finished() {
             // Half of what will be written, by the volume's noise.
             if sectors(lab.target.name())? - wrote > NOISE << 10 {
                 seen = Some(cable.received(Side::Client)? - came);
             }
-            std::thread::sleep(std::time::Duration::from_millis(5));
+            thread::sleep(Duration::from_millis(5));
         }
         let ended = running.join();
         ended.map_err(|_| anyhow::anyhow!("it panicked"))?
@@ -162,15 +165,58 @@ fn loop_a_cable_that_is_pulled_for_a_moment_is_waited_for() -> Result<()> {
     }
     let lab = Lab::new()?;
     let cable = lab.room.cable.as_ref().context("a cable")?;
-    std::thread::scope(|scope| {
+    thread::scope(|scope| {
         let running = scope.spawn(|| lab.deploy(&["--no-cache"]));
-        std::thread::sleep(std::time::Duration::from_millis(300));
+        thread::sleep(Duration::from_millis(300));
         cable.plug(false)?;
-        std::thread::sleep(std::time::Duration::from_secs(1));
+        thread::sleep(Duration::from_secs(1));
         cable.plug(true)?;
         running
             .join()
             .map_err(|_| anyhow::anyhow!("it panicked"))?
             .map(drop)
     })
+}
+
+/// On a cable of 40 Mbit what is under way takes six seconds more.
+#[test]
+fn loop_a_stopped_update_ends_at_once_and_keeps_what_came() -> Result<()> {
+    if !can() {
+        return Ok(());
+    }
+    let lab = Lab::over("40mbit")?;
+    let cable = lab.room.cable.as_ref().context("a cable")?;
+    let before = cable.received(Side::Client)?;
+    let here = lab.room.dir().join("ubuntu.img");
+    let args = [
+        "cache",
+        "update",
+        text(&here),
+        "--from",
+        "REPO:aula1/ubuntu",
+    ];
+    let mut command = lab.room.command(&args);
+    let mut client = command
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()?;
+    let half = 10 * MIB as u64;
+    while cable.received(Side::Client)? - before < half {
+        ensure!(client.try_wait()?.is_none(), "it ended by itself");
+        thread::sleep(Duration::from_millis(20));
+    }
+    let asked = Instant::now();
+    run("kill", &["-TERM", &client.id().to_string()])?;
+    let ended = client.wait()?;
+    ensure!(ended.code() == Some(143), "{ended}");
+    let took = asked.elapsed();
+    ensure!(took < Duration::from_secs(3), "{took:?}");
+    let rest = lab.room.done(&args)?;
+    let size = fs::metadata(&here)?.len();
+    let came = cable.received(Side::Client)? - before;
+    same(&lab.room.images().join("aula1/ubuntu.img"), &here)?;
+    ensure!(bytes(&rest, "resumed")? > 0, "{rest}");
+    // But for a piece of each stretch that was under way, and what the cable adds.
+    ensure!(came < size + size / 8, "{came} for {size}: {rest}");
+    Ok(())
 }

@@ -117,7 +117,10 @@ impl Filler<'_> {
         let pieces = &self.wanted.pieces()[run.pieces()];
         match run.origin {
             Origin::Source => {
-                self.fetch(run.offset, buf)?;
+                if let Err(error) = self.fetch(run.offset, buf) {
+                    self.keep(run, buf, tell)?;
+                    return Err(error);
+                }
                 for (number, piece) in run.pieces().zip(pieces) {
                     let at = within(run, piece);
                     let sure = self.make_sure(piece, &mut buf[at]);
@@ -140,6 +143,20 @@ impl Filler<'_> {
         }
         self.arrivals.place(run.pieces());
         tell(Event::Placed(run.pieces(), run.origin));
+        Ok(())
+    }
+
+    /// Writes those pieces that came all the same of a run that was broken off.
+    fn keep(&self, run: &Run, buf: &[u8], tell: &mut dyn FnMut(Event)) -> Result<()> {
+        for number in run.pieces() {
+            let piece = &self.wanted.pieces()[number];
+            let bytes = &buf[within(run, piece)];
+            if is(piece, bytes) {
+                self.write(bytes, piece.offset)?;
+                self.arrivals.place(number..number + 1);
+                tell(Event::Placed(number..number + 1, run.origin));
+            }
+        }
         Ok(())
     }
 

@@ -9,6 +9,7 @@ use azud_core::access::HTTPS_ONLY_HEADER;
 use azud_core::assembly::{Layout, Source, SourceError};
 use azud_core::format::Hash;
 use azud_core::io::ReadAt;
+use azud_core::progress::Interrupted;
 
 use super::gather::Gather;
 use super::{Client, Patience};
@@ -162,8 +163,7 @@ impl RemoteImage {
             return Err(self.client.protocol("another range than was asked for"));
         }
         let mut body = response.into_body().into_reader();
-        self.fill(&mut body, buf)
-            .map_err(|error| self.client.broken(error))?;
+        self.fill(&mut body, buf)?;
         self.received.fetch_add(buf.len() as u64, Ordering::Relaxed);
         // To the end, so that the connection can be used again.
         match body.read(&mut [0]) {
@@ -173,15 +173,18 @@ impl RemoteImage {
         }
     }
 
-    /// Reads all of `buf`, and lets it be heard that something comes.
-    fn fill(&self, body: &mut impl Read, buf: &mut [u8]) -> io::Result<()> {
+    /// Reads all of `buf`, and lets it be heard that something comes. Where the work is to end, what came is there.
+    fn fill(&self, body: &mut impl Read, buf: &mut [u8]) -> Result<()> {
         let mut rest = buf;
         while !rest.is_empty() {
+            if self.patience.is_at_its_end() {
+                return Err(Interrupted.into());
+            }
             let len = match body.read(rest) {
-                Ok(0) => return Err(io::ErrorKind::UnexpectedEof.into()),
+                Ok(0) => return Err(self.client.broken(io::ErrorKind::UnexpectedEof.into())),
                 Ok(len) => len,
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
-                Err(error) => return Err(error),
+                Err(error) => return Err(self.client.broken(error)),
             };
             self.heard.fetch_add(len as u64, Ordering::Relaxed);
             rest = &mut rest[len..];

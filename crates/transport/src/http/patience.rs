@@ -39,6 +39,8 @@ pub struct Patience {
     /// The same, for an index that is being made: whoever makes it answers, and gets on.
     making: Duration,
     told: Arc<Told>,
+    /// Whether the work is to end.
+    ends: fn() -> bool,
     /// When the present outage began, and whether it is that an index is being made.
     since: Arc<Mutex<Option<(Instant, bool)>>>,
 }
@@ -65,8 +67,20 @@ impl Patience {
             lasts,
             making: lasts,
             told: Arc::new(told),
+            ends: || false,
             since: Arc::default(),
         }
+    }
+
+    /// Ends in the midst of what comes, too, when the work is to end.
+    #[must_use]
+    pub fn until(self, ends: fn() -> bool) -> Self {
+        Self { ends, ..self }
+    }
+
+    /// Whether nobody waits for what comes any more.
+    pub(super) fn is_at_its_end(&self) -> bool {
+        (self.ends)()
     }
 
     /// Waits so long for an index that is being made.

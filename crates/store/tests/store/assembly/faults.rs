@@ -4,8 +4,9 @@ use std::fs;
 use std::io;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use azud_core::assembly::SourceError;
+use azud_core::assembly::{Layout, Source, SourceError};
 use azud_core::code::Code;
+use azud_core::format::Hash;
 use azud_core::name::ImageFile;
 use azud_core::progress::{Interrupted, Phase, Progress};
 use azud_store::StoreError;
@@ -248,4 +249,48 @@ fn nothing_comes_twice_however_often_the_work_is_stopped() {
     let pieces: u64 = numbers.iter().map(|one| frame(*one).len() as u64).sum();
     assert_eq!(source.bytes_read(), pieces);
     assert!(fs::read(image.path()).unwrap() == bytes);
+}
+
+/// Breaks off in the midst of everything that it gives.
+struct Torn(Memory);
+
+impl Source for Torn {
+    fn layout(&self) -> Result<Layout, SourceError> {
+        self.0.layout()
+    }
+
+    fn read(&self, offset: u64, buf: &mut [u8]) -> Result<(), SourceError> {
+        let half = buf.len() / 2;
+        self.0.read(offset, &mut buf[..half])?;
+        Err((self.0.error)())
+    }
+
+    fn identity(&self) -> Result<Hash, SourceError> {
+        self.0.identity()
+    }
+
+    fn name(&self) -> String {
+        self.0.name()
+    }
+}
+
+#[test]
+fn what_came_before_a_stretch_broke_off_is_kept() {
+    let dir = tempfile::tempdir().unwrap();
+    let image = image(dir.path());
+    let numbers: Vec<u64> = (0..900).collect();
+    let bytes = native(&numbers);
+    let torn = Torn(Memory::new(bytes.clone()));
+    receive(&image, &torn, Moving::Never).unwrap_err();
+    let came = torn.0.bytes_read();
+    let report = receive(&image, &Memory::new(bytes.clone()), Moving::Never).unwrap();
+    // But for the piece in whose midst it was.
+    let longest = numbers.iter().map(|one| frame(*one).len() as u64).max();
+    assert!(came > 1 << 20, "{came}");
+    assert!(
+        report.resumed + 8 * longest.unwrap() >= came,
+        "{} of {came}",
+        report.resumed
+    );
+    assert!(read_all(&image.path()) == bytes);
 }
