@@ -252,7 +252,7 @@ impl Receiving<'_> {
                 Some(_) => failure,
                 None => self.from.blamed(context, failure),
             };
-            self.with_begun(context, failure)
+            with_begun(context, &self.to.image, failure)
         })?;
         context.teller.identity(&report.identity);
         in_use.used(context);
@@ -263,25 +263,6 @@ impl Receiving<'_> {
             gone,
             freed,
         })
-    }
-
-    /// Where what has come is kept, and that it is of use, beside what else is to be done.
-    fn with_begun(&self, context: &Context, failure: Failure) -> Failure {
-        let image = &self.to.image;
-        let is_ours = !matches!(failure.code, Code::Locked | Code::HalfMoved);
-        let Some(dir) = begun(image).filter(|_| is_ours) else {
-            return failure;
-        };
-        let values = [
-            ("image", image.path().display().to_string().into()),
-            ("dir", dir.display().to_string().into()),
-        ];
-        let stays = context.catalog.fmt("hint-begun", &values);
-        let before = hint(&context.catalog, &failure);
-        Failure {
-            remedy: None,
-            ..failure.with_hint(format!("{before}\n{stays}"))
-        }
     }
 
     fn info(&self, native: bool) -> Result<Option<InfoLine>, Failure> {
@@ -444,6 +425,24 @@ impl Receiving<'_> {
             let done = context.catalog.text(&format!("result-{}", self.action));
             format!("{done}\n{}", table::rows(&rows))
         });
+    }
+}
+
+/// Where what has come of an image is kept, and that it is of use, beside what else is to be done.
+pub(crate) fn with_begun(context: &Context, image: &ImageFile, failure: Failure) -> Failure {
+    let is_ours = !matches!(failure.code, Code::Locked | Code::HalfMoved);
+    let Some(dir) = begun(image).filter(|_| is_ours) else {
+        return failure;
+    };
+    let values = [
+        ("image", image.path().display().to_string().into()),
+        ("dir", dir.display().to_string().into()),
+    ];
+    let stays = context.catalog.fmt("hint-begun", &values);
+    let before = hint(&context.catalog, &failure);
+    Failure {
+        remedy: None,
+        ..failure.with_hint(format!("{before}\n{stays}"))
     }
 }
 

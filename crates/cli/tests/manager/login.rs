@@ -170,6 +170,9 @@ fn a_login_that_ended_is_forgotten() -> Result<()> {
             ensure!(hint.contains("azud login"), "{hint}");
         }
     }
+    // A token that is said is the one that is meant.
+    let said = room.introduce(&manager, &manager.pin, "azud_00000000_00")?;
+    refusal(&said, "repo/unauthorised")?;
     fs::write(&token, own)?;
     room.done(&["image", "copy", "REPO:one", text(&to), "--yes"])?;
     // A secret that others can read is none.

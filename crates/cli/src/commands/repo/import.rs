@@ -28,6 +28,7 @@ use crate::origin::Origin;
 use crate::output::detail;
 use crate::place;
 use crate::plan::{Plan, Value};
+use crate::receive::with_begun;
 use crate::table;
 
 /// Arguments.
@@ -270,5 +271,5 @@ fn bring(context: &Context, item: &Item, (tree, below): (&Tree, &str)) -> Result
     let progress = context.progress();
     let report = assembly.run(&facts, &progress);
     drop(progress);
-    Ok(report?)
+    report.map_err(|error| with_begun(context, &spot.image, error.into()))
 }

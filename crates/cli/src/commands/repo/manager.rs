@@ -69,9 +69,10 @@ impl Way {
             let failure = Failure::of(&error);
             // The token that was said is meant, whoever is logged in.
             match error {
-                NetError::Unauthorised { host } => {
-                    failure.in_words("net-unauthorised", [("host", host)])
-                }
+                NetError::Unauthorised { host } => Failure {
+                    code: Code::Unauthorised,
+                    ..failure.in_words("net-unauthorised", [("host", host)])
+                },
                 _ => failure,
             }
         })?;
