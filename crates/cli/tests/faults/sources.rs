@@ -162,7 +162,7 @@ fn free_mib(dir: &Path) -> Result<u64> {
     let said = String::from_utf8(said.stdout)?;
     let mut numbers = said.split_whitespace().map(str::parse::<u64>);
     let mut next = || anyhow::Ok(numbers.next().context("a number")??);
-    Ok(next()? * next()? >> 20)
+    Ok((next()? * next()?) >> 20)
 }
 
 #[test]

@@ -4,7 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Result, ensure};
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::kit::{self, text, whole};
 use crate::server::{Manager, Room, refusal};
@@ -366,7 +366,15 @@ fn the_plan_of_an_import_tells_what_is_there_and_what_comes() -> Result<()> {
         rows["images"] == 2 && rows["images_unread"].is_null(),
         "{rows}"
     );
-    ensure!(run.plan()["rows"] == *rows, "{}", run.plan());
+    // What is free others change meanwhile.
+    let but_room = |rows: &Value| {
+        let rows = rows.as_object().into_iter().flatten();
+        let rows = rows.filter(|(key, _)| *key != "room");
+        rows.map(|(key, value)| format!("{key}: {value}"))
+            .collect::<Vec<_>>()
+    };
+    let again = &run.plan()["rows"];
+    ensure!(but_room(again) == but_room(rows), "{again} {rows}");
     let third = room.run(&[&import[..], &["--dry-run"]].concat())?;
     let rows = &third.plan()["rows"];
     ensure!(
