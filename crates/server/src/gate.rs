@@ -86,6 +86,7 @@ impl Gate {
         if let Some(Veiled(body)) = veiled.filter(|_| is_bound) {
             *response.body_mut() = Body::from(body);
         }
+        let mut response = self.shared.bodies.counted(response).await;
         if let Some(who) = who {
             response.extensions_mut().insert(who);
         }

@@ -6,6 +6,7 @@
 mod allowed;
 mod audit;
 mod authority;
+mod budget;
 mod clock;
 mod codes;
 mod conditions;

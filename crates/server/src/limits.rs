@@ -6,10 +6,18 @@ use std::net::IpAddr;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 
+use axum::body::{Body, to_bytes};
+use axum::http::StatusCode;
+use axum::response::{IntoResponse, Response};
 use azud_core::access::peer;
+use azud_core::code::Code;
+use http_body::Body as _;
 use rustix::process::{Resource, getrlimit, setrlimit};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::task_local;
+
+use crate::budget::Budget;
+use crate::problem::Problem;
 
 /// So many connections are served at once, if there are descriptors for them; more wait to be accepted.
 const CONNECTIONS: u64 = 2048;
@@ -144,9 +152,29 @@ impl Room {
     }
 }
 
+/// Bytes of answers that are whole in memory until somebody takes them, of all clients together, about: lists of
+/// many images.
+const WHOLE: u64 = 128 << 20;
+/// Shorter answers are not counted; of their number connections are the bound.
+const SHORT: u64 = 64 << 10;
+/// When to ask again where there is no room for another, in seconds.
+const AGAIN: u32 = 2;
+
 /// The bodies that are being sent.
-#[derive(Debug, Default)]
-pub(crate) struct Bodies(AtomicU64);
+#[derive(Debug)]
+pub(crate) struct Bodies {
+    sent: AtomicU64,
+    whole: Arc<Budget>,
+}
+
+impl Default for Bodies {
+    fn default() -> Self {
+        Self {
+            sent: AtomicU64::new(0),
+            whole: Budget::of(WHOLE),
+        }
+    }
+}
 
 /// A body that counts as long as this lives.
 #[derive(Debug)]
@@ -154,20 +182,45 @@ pub(crate) struct Sent(Arc<Bodies>);
 
 impl Bodies {
     pub(crate) fn begin(self: &Arc<Self>) -> Sent {
-        self.0.fetch_add(1, Ordering::Relaxed);
+        self.sent.fetch_add(1, Ordering::Relaxed);
         Sent(Arc::clone(self))
     }
 
     /// Whether any is.
     pub(crate) fn any(&self) -> bool {
-        self.0.load(Ordering::Relaxed) > 0
+        self.sent.load(Ordering::Relaxed) > 0
+    }
+
+    /// An answer that counts until its last byte was taken, if it is whole in memory; where there is no room for
+    /// another, that it is to be asked for later.
+    pub(crate) async fn counted(&self, response: Response) -> Response {
+        // What is read as it is sent does not know its end.
+        let bytes = response.body().size_hint().exact().unwrap_or(0);
+        if bytes < SHORT {
+            return response;
+        }
+        let mut share = self.whole.share();
+        if share.hold(bytes.min(WHOLE)).is_err() {
+            let text = "other answers take all the memory that there is for them";
+            let problem = Problem::new(StatusCode::SERVICE_UNAVAILABLE, Code::Unreachable, text);
+            return problem.retry_after(AGAIN).into_response();
+        }
+        let (parts, body) = response.into_parts();
+        match to_bytes(body, usize::MAX).await {
+            Ok(bytes) => Response::from_parts(parts, Body::from(share.with(bytes))),
+            // Nothing of it is on its way yet.
+            Err(error) => {
+                let status = StatusCode::INTERNAL_SERVER_ERROR;
+                Problem::new(status, Code::Io, error.to_string()).into_response()
+            }
+        }
     }
 }
 
 impl Sent {
     /// Bytes to be read next: fewer when there are many bodies.
     pub(crate) fn piece(&self) -> u64 {
-        let bodies = self.0.0.load(Ordering::Relaxed).max(1);
+        let bodies = self.0.sent.load(Ordering::Relaxed).max(1);
         let share = (BUFFER / (PIECES * bodies)).clamp(SMALL_PIECE, PIECE);
         // Whole pages.
         share & !4095
@@ -176,7 +229,7 @@ impl Sent {
 
 impl Drop for Sent {
     fn drop(&mut self) {
-        self.0.0.fetch_sub(1, Ordering::Relaxed);
+        self.0.sent.fetch_sub(1, Ordering::Relaxed);
     }
 }
 
@@ -188,10 +241,13 @@ mod tests {
     use std::thread;
     use std::time::Duration;
 
+    use axum::body::{Body, to_bytes};
+    use axum::http::StatusCode;
+    use axum::response::Response;
     use tokio::time::timeout;
 
     use super::{
-        AT_WORK, BUFFER, Bodies, CONNECTIONS, OF_A_PEER, PIECE, PIECES, Peers, SMALL_PIECE,
+        AT_WORK, BUFFER, Bodies, CONNECTIONS, OF_A_PEER, PIECE, PIECES, Peers, SMALL_PIECE, WHOLE,
     };
     use crate::routes::blocking;
 
@@ -245,6 +301,34 @@ mod tests {
         may_end.store(true, Ordering::Relaxed);
         assert_eq!(at_work, AT_WORK);
         while asks().await.is_err() {}
+    }
+
+    #[tokio::test]
+    async fn answers_that_wait_to_be_taken_share_a_memory_that_has_an_end() {
+        let bodies = Bodies::default();
+        let list = |bytes| bodies.counted(Response::new(Body::from(vec![b' '; bytes])));
+        let third = usize::try_from(WHOLE).unwrap() / 3;
+        let mut lists = Vec::new();
+        for _ in 0..3 {
+            lists.push(list(third).await);
+            assert_eq!(lists.last().unwrap().status(), StatusCode::OK);
+        }
+        let none = list(third).await;
+        assert_eq!(none.status(), StatusCode::SERVICE_UNAVAILABLE);
+        assert!(none.headers().contains_key("retry-after"));
+        assert_eq!(list(1000).await.status(), StatusCode::OK, "a short one");
+        // What was handed on is held as long as somebody has it.
+        let taken = lists.pop().unwrap().into_body();
+        let taken = to_bytes(taken, usize::MAX).await.unwrap();
+        assert_eq!(taken.len(), third);
+        assert_ne!(list(third).await.status(), StatusCode::OK);
+        drop(taken);
+        assert_eq!(list(third).await.status(), StatusCode::OK);
+        lists.clear();
+        // One that is longer than all of it is sent alone.
+        let long = list(4 * third).await;
+        assert_eq!(long.status(), StatusCode::OK);
+        assert_ne!(list(third).await.status(), StatusCode::OK);
     }
 
     #[test]

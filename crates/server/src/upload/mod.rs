@@ -3,7 +3,6 @@
 //! What arrives lies beside the image's later place, in the store's hands; an upload that lapses leaves it there for
 //! the next one of that name.
 
-mod budget;
 mod receive;
 mod routes;
 mod session;
@@ -26,19 +25,23 @@ use azud_store::trash::remove_if;
 use azud_store::tree::{Spot, Tree};
 use azud_store::{Identify, StoreError};
 
+use crate::budget::{Budget, Short};
 use crate::clock::Rules;
 use crate::conditions::{Meant, another};
 use crate::grant::Grant;
 use crate::mounts::placed;
 use crate::problem::{Problem, of_root};
 use crate::state;
-use budget::Budget;
 use session::Session;
 
 pub(crate) use routes::routes;
 
 /// So many images are received at once.
 const MOST: usize = 64;
+/// Bytes in memory, about: enough for the largest image there can be, or for hundreds of usual ones.
+const MEMORY: u64 = 1 << 30;
+/// A client has so long for a whole body. How long it may be still, `patience` says.
+const BODY: Duration = Duration::from_mins(10);
 /// So many are known at once, with those that are over.
 const KNOWN: usize = 2 * MOST;
 /// After so long without a word, an upload has lapsed.
@@ -59,16 +62,24 @@ pub(crate) struct Uploads {
     rules: Arc<Rules>,
     sessions: Mutex<HashMap<String, Arc<Session>>>,
     budget: Arc<Budget>,
+    /// So long a whole body may take.
+    body: Duration,
 }
 
 impl Uploads {
     /// Into the images below `root`.
     pub(crate) fn new(root: PathBuf, rules: Rules) -> Arc<Self> {
+        Self::within(root, rules, BODY)
+    }
+
+    /// The same, where a body has another time.
+    fn within(root: PathBuf, rules: Rules, body: Duration) -> Arc<Self> {
         let uploads = Arc::new(Self {
             root,
             rules: Arc::new(rules),
             sessions: Mutex::default(),
-            budget: Arc::default(),
+            budget: Budget::of(MEMORY),
+            body,
         });
         let weak = Arc::downgrade(&uploads);
         std::thread::spawn(move || sweep(&weak));
@@ -308,3 +319,11 @@ fn sweep(uploads: &Weak<Uploads>) {
 
 #[cfg(test)]
 mod tests;
+
+impl From<Short> for Problem {
+    fn from(_: Short) -> Self {
+        let text = "what is being received takes all the memory that there is for it";
+        let status = StatusCode::TOO_MANY_REQUESTS;
+        Self::new(status, Code::TooManyUploads, text).retry_after(AGAIN)
+    }
+}

@@ -16,10 +16,10 @@ use tokio::time::timeout;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use super::budget::Share;
 use super::receive::receive;
 use super::session::Session;
 use crate::audit::{Asker, Changed};
+use crate::budget::Share;
 use crate::conditions::Meant;
 use crate::grant::Grant;
 use crate::listen::HEAD;
@@ -29,10 +29,8 @@ use crate::routes::{Shared, about, blocking};
 
 /// The most bytes of what an upload begins with.
 const MAX_OPENING: usize = 16 << 10;
-/// A client has so long for a few bytes.
+/// A client has so long for a few bytes; for a whole body it has what the uploads say.
 const PATIENCE: Duration = Duration::from_secs(30);
-/// … and so long for a whole body. How long it may be still, `patience` says.
-const MORE_PATIENCE: Duration = Duration::from_mins(10);
 /// Parts of a body between the connection and the disk.
 const AHEAD: usize = 2;
 /// Bytes in memory of a body of pieces: as many parts again are being written, and one more waits at either side.
@@ -79,7 +77,7 @@ async fn whole(
         Ok(Ok(all)) => Ok((all, share)),
         Ok(Err(problem)) => {
             drop(share);
-            hear_out(body, MAX_BATCH).await;
+            hear_out((body, MAX_BATCH), patience).await;
             Err(problem)
         }
         Err(_) => Err(late()),
@@ -91,7 +89,7 @@ fn late() -> Problem {
 }
 
 /// Lets a client say what is of no more use: only then it hears why.
-async fn hear_out(mut body: BodyDataStream, most: u64) {
+async fn hear_out((mut body, most): (BodyDataStream, u64), patience: Duration) {
     let heard = async {
         let mut bytes = 0;
         while let Some(Ok(chunk)) = body.next().await {
@@ -102,7 +100,7 @@ async fn hear_out(mut body: BodyDataStream, most: u64) {
         }
     };
     // Who is slow hears nothing.
-    let _ = timeout(MORE_PATIENCE, heard).await;
+    let _ = timeout(patience, heard).await;
 }
 
 /// The upload of an id, and the body that is for it. Who asks for one that is not there is heard out, so that it
@@ -116,7 +114,7 @@ async fn found(
     match shared.uploads.find(id) {
         Ok(session) => Ok((session, body)),
         Err(problem) => {
-            hear_out(body.into_data_stream(), MAX_BATCH).await;
+            hear_out((body.into_data_stream(), MAX_BATCH), shared.uploads.body).await;
             Err(problem)
         }
     }
@@ -269,8 +267,8 @@ async fn pieces(
     let (session, body) = found(&shared, &id, request).await?;
     let mut share = shared.uploads.budget.share();
     if let Err(problem) = share.hold(UNDER_WAY) {
-        hear_out(body.into_data_stream(), MAX_BATCH).await;
-        return Err(problem);
+        hear_out((body.into_data_stream(), MAX_BATCH), shared.uploads.body).await;
+        return Err(problem.into());
     }
     let (chunks, coming) = mpsc::channel(AHEAD);
     let feed = async move {
@@ -288,7 +286,9 @@ async fn pieces(
         Ok(())
     };
     let both = futures_util::future::join(receive(session, coming), feed);
-    let (received, fed) = timeout(MORE_PATIENCE, both).await.map_err(|_| late())?;
+    let (received, fed) = timeout(shared.uploads.body, both)
+        .await
+        .map_err(|_| late())?;
     received.and(fed)?;
     Ok(StatusCode::NO_CONTENT)
 }
@@ -313,7 +313,7 @@ async fn beside(
     let most = usize::try_from(session.longest_beside()).unwrap_or(usize::MAX);
     let share = shared.uploads.budget.share();
     let came = |bytes| session.came(bytes);
-    let content = whole((body, most), MORE_PATIENCE, share, came).await?;
+    let content = whole((body, most), shared.uploads.body, share, came).await?;
     if session.carry(&ending, content) {
         Ok(StatusCode::NO_CONTENT)
     } else {
@@ -339,7 +339,8 @@ async fn image(
     let one = match session.describe() {
         Ok(Some(one)) => one,
         refused => {
-            hear_out(body.into_data_stream(), session.longest_description()).await;
+            let body = (body.into_data_stream(), session.longest_description());
+            hear_out(body, shared.uploads.body).await;
             refused?;
             return Ok((StatusCode::ACCEPTED, json(session.state())));
         }
@@ -347,7 +348,7 @@ async fn image(
     let most = usize::try_from(session.longest_description()).unwrap_or(usize::MAX);
     let share = shared.uploads.budget.share();
     let came = |bytes| session.came(bytes);
-    let description = whole((body, most), MORE_PATIENCE, share, came).await?;
+    let description = whole((body, most), shared.uploads.body, share, came).await?;
     session.touch();
     if session.begin_work() {
         let working = Arc::clone(&session);

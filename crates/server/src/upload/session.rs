@@ -19,8 +19,8 @@ use azud_store::side::{CARRIED, Carried, InfoLine};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::AGAIN;
-use super::budget::{Budget, Share};
 use crate::audit::Changed;
+use crate::budget::{Budget, Share};
 use crate::clock::Rules;
 use crate::far::Far;
 use crate::grant::Grant;
@@ -82,7 +82,7 @@ impl Session {
         let (mut of_left, mut table) = (budget.share(), budget.share());
         of_left.hold((left.len() * RECORD_LEN) as u64)?;
         table.hold(ROW * inbox.pieces() as u64)?;
-        let left = of_left.with(left.iter().flat_map(encode).collect());
+        let left = of_left.with(left.iter().flat_map(encode).collect::<Vec<_>>());
         Ok(Self {
             name,
             sender: opening.sender.clone(),
@@ -146,7 +146,7 @@ impl Session {
 
     /// Makes sure that there is memory for the table of pieces as it is.
     pub(super) fn hold_table_of(&self, inbox: &Inbox) -> Result<(), Problem> {
-        held(&self.table).hold(ROW * inbox.pieces() as u64)
+        Ok(held(&self.table).hold(ROW * inbox.pieces() as u64)?)
     }
 
     /// Refuses a second description while one comes. `None` if it is too late for one.

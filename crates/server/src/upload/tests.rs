@@ -61,6 +61,15 @@ impl Site {
 
     /// One that was looked at last so long ago.
     fn since(rules: Retention, last: Option<Duration>) -> Self {
+        Self::made(rules, last, super::BODY)
+    }
+
+    /// One where a body has so long.
+    fn within(body: Duration) -> Self {
+        Self::made(Retention::default(), None, body)
+    }
+
+    fn made(rules: Retention, last: Option<Duration>, body: Duration) -> Self {
         let dir = tempfile::tempdir().unwrap();
         if let Some(ago) = last {
             let then = (SystemTime::now() - ago).duration_since(SystemTime::UNIX_EPOCH);
@@ -81,7 +90,7 @@ impl Site {
         let (write, read) = (token(Role::Write), token(Role::Read));
         let bodies = Arc::default();
         let indexes = Indexes::new(dir.path(), Arc::clone(&bodies));
-        let uploads = super::Uploads::new(images.clone(), Rules::new(rules, dir.path()));
+        let uploads = super::Uploads::within(images.clone(), Rules::new(rules, dir.path()), body);
         let shared = Shared {
             library: Arc::new(Library::new(
                 images.clone(),

@@ -125,6 +125,42 @@ fn slow_clients_keep_no_thread() {
 }
 
 #[tokio::test]
+async fn a_body_that_goes_on_for_ever_is_cut_and_keeps_nothing_busy() {
+    let site = Site::within(Duration::from_millis(300));
+    let (one, _, index) = image();
+    let id = site.id("x", 2 << 20).await;
+    for (what, bytes) in [
+        (format!("PUT /v1/uploads/{id}/pieces"), record(0, &one)),
+        (
+            format!("PUT /v1/uploads/{id}/beside/.minisig"),
+            vec![1; 900],
+        ),
+        (format!("POST /v1/uploads/{id}/image"), index.clone()),
+    ] {
+        let (say, body) = slow();
+        // Always something, and never all of it.
+        let trickles = async {
+            for byte in bytes {
+                if say.send(vec![byte]).is_err() {
+                    break;
+                }
+                sleep(Duration::from_millis(20)).await;
+            }
+        };
+        let sent = join(site.send_as(&site.write, &what, body), trickles);
+        let (answer, ()) = timeout(LONG, sent).await.expect("nobody waits for ever");
+        refused(&answer, 400, "repo/bad-upload");
+        let told = answer.1["detail"].to_string();
+        assert!(told.contains("did not come in time"), "{what}: {told}");
+    }
+    assert_eq!(
+        site.put(&id, record(0, &one)).await.0,
+        StatusCode::NO_CONTENT
+    );
+    assert_eq!(site.finish(&id, index).await["state"], "lacking");
+}
+
+#[tokio::test]
 async fn of_descriptions_one_comes_at_a_time() {
     let site = Site::new();
     let (.., index) = image();
