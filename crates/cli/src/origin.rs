@@ -127,6 +127,7 @@ impl Origin {
             return self;
         };
         let patience = Patience::new(HURRY, |_, _| interrupt::go_on().is_ok());
+        let patience = patience.until(interrupt::is_asked);
         Self::Manager(match Arc::try_unwrap(image) {
             Ok(image) => Arc::new(image.with_patience(patience)),
             Err(shared) => shared,

@@ -118,7 +118,8 @@ impl Filler<'_> {
         match run.origin {
             Origin::Source => {
                 if let Err(error) = self.fetch(run.offset, buf) {
-                    self.keep(run, buf, tell)?;
+                    // It is why the work ends, whatever comes of the rest.
+                    let _ = self.keep(run, buf, tell);
                     return Err(error);
                 }
                 for (number, piece) in run.pieces().zip(pieces) {

@@ -102,7 +102,7 @@ impl<'a> Several<'a> {
                     return done;
                 }
             };
-            let left = self.patience.saturating_sub(self.among.since_answered());
+            let left = self.patience.saturating_sub(asking.in_vain());
             if left.is_zero() {
                 return Err(error);
             }
@@ -150,7 +150,7 @@ impl Source for Several<'_> {
         let mut last = Err(self.among.nobody());
         let mut numbers: Vec<usize> = (0..self.among.sources.len()).collect();
         // Who is silent comes last.
-        numbers.sort_by_key(|number| self.among.roster().is_silent(*number));
+        numbers.sort_by_cached_key(|number| self.among.roster().is_silent(*number));
         for number in numbers {
             if self.among.roster().is_out(number) {
                 continue;

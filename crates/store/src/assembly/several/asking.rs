@@ -31,7 +31,9 @@ pub(super) struct Among {
 struct Told {
     number: usize,
     answer: Answer,
-    given: Result<Vec<u8>, SourceError>,
+    given: Result<(), SourceError>,
+    /// After a failure, as far as they came.
+    bytes: Vec<u8>,
 }
 
 impl Among {
@@ -98,7 +100,8 @@ impl Among {
         Told {
             number,
             answer,
-            given: given.map(|()| bytes),
+            given,
+            bytes,
         }
     }
 
@@ -145,6 +148,7 @@ impl Among {
 /// A piece that is asked for.
 pub(super) struct Asking<'a> {
     among: &'a Arc<Among>,
+    begun: Instant,
     piece: (u64, usize),
     tell: Sender<Told>,
     told: Receiver<Told>,
@@ -160,6 +164,7 @@ impl<'a> Asking<'a> {
         let (tell, told) = mpsc::channel();
         Self {
             among,
+            begun: Instant::now(),
             piece,
             tell,
             told,
@@ -168,8 +173,13 @@ impl<'a> Asking<'a> {
         }
     }
 
+    /// How long nobody answers, and it is asked for. Before, nobody may have been asked.
+    pub(super) fn in_vain(&self) -> Duration {
+        self.among.since_answered().min(self.begun.elapsed())
+    }
+
     /// Asks one after the other, and the next one already where nothing comes of those who were asked; `silent` hears who
-    /// that is. What all of them have wrong is given as it is, and told by `false`.
+    /// that is. What all of them have wrong is given as it is, and told by `false`; after a failure there is what came.
     pub(super) fn round(
         &mut self,
         buf: &mut [u8],
@@ -201,9 +211,12 @@ impl<'a> Asking<'a> {
             };
             self.under_way.retain(|number| *number != told.number);
             match (told.answer, told.given) {
-                (Answer::Good, Ok(bytes)) => return Ok(give(buf, &bytes, true)),
-                (Answer::Failed, Err(error)) => failed = Some(error),
-                (_, given) => last = Some(given),
+                (Answer::Good, Ok(())) => return Ok(give(buf, &told.bytes, true)),
+                (Answer::Failed, Err(error)) => {
+                    buf.copy_from_slice(&told.bytes);
+                    failed = Some(error);
+                }
+                (_, given) => last = Some(given.map(|()| told.bytes)),
             }
             if told.answer == Answer::Lied {
                 self.liars.push(told.number);

@@ -2,7 +2,9 @@
 
 use std::fs;
 use std::io;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
 use azud_core::assembly::{Layout, Source, SourceError};
 use azud_core::code::Code;
@@ -10,7 +12,7 @@ use azud_core::format::Hash;
 use azud_core::name::ImageFile;
 use azud_core::progress::{Interrupted, Phase, Progress};
 use azud_store::StoreError;
-use azud_store::assembly::{Assembly, Moving, Way};
+use azud_store::assembly::{Assembly, Moving, Several, Way};
 use azud_store::durable::{Op, set_hook};
 
 use super::kit::{
@@ -276,21 +278,29 @@ impl Source for Torn {
 
 #[test]
 fn what_came_before_a_stretch_broke_off_is_kept() {
-    let dir = tempfile::tempdir().unwrap();
-    let image = image(dir.path());
     let numbers: Vec<u64> = (0..900).collect();
     let bytes = native(&numbers);
-    let torn = Torn(Memory::new(bytes.clone()));
-    receive(&image, &torn, Moving::Never).unwrap_err();
-    let came = torn.0.bytes_read();
-    let report = receive(&image, &Memory::new(bytes.clone()), Moving::Never).unwrap();
-    // But for the piece in whose midst it was.
     let longest = numbers.iter().map(|one| frame(*one).len() as u64).max();
-    assert!(came > 1 << 20, "{came}");
-    assert!(
-        report.resumed + 8 * longest.unwrap() >= came,
-        "{} of {came}",
-        report.resumed
-    );
-    assert!(read_all(&image.path()) == bytes);
+    for alone in [true, false] {
+        let dir = tempfile::tempdir().unwrap();
+        let image = image(dir.path());
+        let torn = Arc::new(Torn(Memory::new(bytes.clone())));
+        if alone {
+            receive(&image, &*torn, Moving::Never).unwrap_err();
+        } else {
+            let several = Several::of(
+                torn.layout().unwrap(),
+                vec![(torn.clone(), 0)],
+                (Duration::ZERO, |_| true),
+            );
+            receive(&image, &several, Moving::Never).unwrap_err();
+        }
+        let came = torn.0.bytes_read();
+        let report = receive(&image, &Memory::new(bytes.clone()), Moving::Never).unwrap();
+        assert!(came > 1 << 20, "{came}");
+        // But for the piece in whose midst it was, of each stretch.
+        let kept = report.resumed + 8 * longest.unwrap();
+        assert!(kept >= came, "{} of {came}", report.resumed);
+        assert!(read_all(&image.path()) == bytes);
+    }
 }
