@@ -50,8 +50,12 @@ pub(super) fn settle(
     (wanted, step): (&Layout, u64),
 ) -> Result<()> {
     let dir = staging.dir();
-    let there = staging.path().exists();
-    let Some(state) = State::read(dir).filter(|_| there) else {
+    let (state, there) = (State::read(dir), durable::file_size(&staging.path())?);
+    if there.is_none() && state.as_ref().is_some_and(|it| it.record.moving.is_some()) {
+        // A part of the old image was in it, and is nowhere else.
+        return Err(StoreError::HalfMoved(image.path()));
+    }
+    let Some(state) = state.filter(|_| there.is_some()) else {
         return stage::empty(dir, &[FORMER, FORMER_WANTED, FORMER_JOURNAL]);
     };
     if state.wanted.identity() == wanted.identity() {

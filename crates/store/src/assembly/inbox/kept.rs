@@ -100,28 +100,25 @@ fn tidy(mut pieces: Vec<Piece>) -> Vec<Piece> {
 }
 
 /// Everything that is in the file of an image that is not whole. What says so may have outlived the file.
-pub(super) fn begun(staging: &Staging) -> Vec<Piece> {
+pub(super) fn begun(staging: &Staging) -> Result<Vec<Piece>> {
     let dir = staging.dir();
-    if !is_file(&staging.path()) {
-        return Vec::new();
+    if durable::file_size(&staging.path())?.is_none() {
+        return Ok(Vec::new());
     }
     let mut pieces = logged(&dir.join(ARRIVED), &staging.path());
     if let Some(State { wanted, record }) = State::read(dir) {
         pieces.extend(wanted.only(&record.verified).pieces());
     }
-    tidy(pieces)
-}
-
-fn is_file(path: &Path) -> bool {
-    matches!(durable::file_size(path), Ok(Some(_)))
+    Ok(tidy(pieces))
 }
 
 /// Whether it is the same sender that begins again.
-pub(super) fn goes_on(staging: &Staging, sender: &str) -> bool {
+pub(super) fn goes_on(staging: &Staging, sender: &str) -> Result<bool> {
     let dir = staging.dir();
     let before = durable::read_small(&dir.join(SENDER), MAX_SENDER).unwrap_or_default();
-    let begun = is_file(&staging.path()) && is_file(&dir.join(ARRIVED));
-    begun && !sender.is_empty() && before == sender.as_bytes()
+    let is_there = |path: &Path| durable::file_size(path).map(|size| size.is_some());
+    let begun = is_there(&staging.path())? && is_there(&dir.join(ARRIVED))?;
+    Ok(begun && !sender.is_empty() && before == sender.as_bytes())
 }
 
 /// Takes pieces over from another file, to the same places, as far as these are free; whether there are any. Both lists
@@ -154,7 +151,7 @@ fn adopt((path, there): (&Path, &mut Vec<Piece>), (other, pieces): (&Path, &[Pie
 pub(super) fn set_aside(staging: &Staging) -> Result<()> {
     let dir = staging.dir();
     let bytes = |pieces: &[Piece]| -> u64 { pieces.iter().map(|one| u64::from(one.len)).sum() };
-    let mut begun = begun(staging);
+    let mut begun = begun(staging)?;
     let mut spare = logged(&dir.join(SPARE_ARRIVED), &dir.join(SPARE));
     let better = bytes(&begun) > bytes(&spare);
     // Each has what the other lacks: what was there already was not sent again.

@@ -123,8 +123,8 @@ impl Inbox {
             return Err(StoreError::HalfMoved(image.path()));
         }
         let (dir, path) = (staging.dir(), staging.path());
-        if goes_on(&staging, sender) {
-            let pieces = begun(&staging);
+        if goes_on(&staging, sender)? {
+            let pieces = begun(&staging)?;
             let records = write_log(&dir.join(ARRIVED), pieces.iter())?;
             let (file, log) = (reopen(&path, false)?, reopen(&dir.join(ARRIVED), true)?);
             let held = Held::new(pieces, log, records);

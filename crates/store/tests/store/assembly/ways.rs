@@ -272,6 +272,20 @@ fn another_image_is_wanted_before_the_first_is_whole() {
     }
 }
 
+/// Nobody's file but ours is in that directory; whoever took it away took a part of the old image with it.
+#[test]
+fn what_has_lost_a_part_is_not_forgotten_to_have_lost_it() {
+    let (dir, image) = dir_with_old();
+    super::faults::half_move(&image);
+    let names = names(dir.path());
+    let stage = names.iter().find(|name| name.contains("assembly")).unwrap();
+    fs::remove_file(dir.path().join(stage).join("deb.img")).unwrap();
+    for wanted in [old(), native(&[7, 8, 400, 110, 9])] {
+        let error = receive(&image, &Memory::new(wanted), Moving::Auto).unwrap_err();
+        assert_eq!(error.code(), Code::HalfMoved, "{error}");
+    }
+}
+
 #[test]
 fn a_plan_writes_nothing() {
     let (dir, image) = dir_with_old();
