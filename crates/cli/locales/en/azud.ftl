@@ -1191,6 +1191,7 @@ hint-replacing = Keep what is there, or repeat with --yes. For some hours a pers
 hint-for-all = --for-all is for managers (--protocol http); of other servers, the server’s own rights count.
 hint-via-http = A manager that is known is reached over HTTPS: azud repo add ADDRESS --protocol http
 warn-another-image = { $source } has another image and is left aside
+warn-all-is-sent = Something that was to be taken over at the manager is not right: { $detail }. All of it is read again and sent
 warn-without-source = Nothing comes from { $source } any more; the work goes on with the others
 warn-bad-source = { $source } gave wrong bytes or changed, and was not asked any more. Check what is there (“azud image verify”)
 warn-wrong-bytes = { $count ->

@@ -1191,6 +1191,7 @@ hint-replacing = Deje lo que hay, o repita con --yes. Por unas horas, una person
 hint-for-all = --for-all es para gestores (--protocol http); en los demás servidores cuentan los permisos del propio servidor.
 hint-via-http = A un gestor conocido se llega por HTTPS: azud repo add DIRECCIÓN --protocol http
 warn-another-image = { $source } tiene otra imagen y se deja de lado
+warn-all-is-sent = Algo que se iba a aprovechar en el gestor no es correcto: { $detail }. Se vuelve a leer y se envía todo
 warn-without-source = Ya no llega nada de { $source }; el trabajo sigue con los demás
 warn-bad-source = { $source } dio bytes erróneos o cambió, y no se le pidió nada más. Compruebe lo que hay allí («azud image verify»)
 warn-wrong-bytes = { $count ->

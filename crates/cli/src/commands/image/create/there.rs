@@ -29,6 +29,7 @@ use crate::failure::Failure;
 use crate::human;
 use crate::keeping;
 use crate::opened::{host, is_itself};
+use crate::output::detail;
 use crate::place;
 use crate::remote::{Present, Remote, told};
 use crate::table;
@@ -108,9 +109,13 @@ impl Args {
             }
             done.map(|done| (done, upload))
         };
+        let is_theirs = !matches!(whose, Whose::Ours(_));
         let done = match attempt(whose, true) {
-            // Something that was to be taken over is damaged, or gone: all of it is sent.
-            Err(failure) if matches!(failure.code, Code::Corrupt | Code::NoUpload) => {
+            // Something that was to be taken over there is damaged, or gone: all of it is sent.
+            Err(failure) if is_theirs && matches!(failure.code, Code::Corrupt | Code::NoUpload) => {
+                let values = [("detail", detail(&context.catalog, &failure).into())];
+                let text = context.catalog.fmt("warn-all-is-sent", &values);
+                context.output.warn(&context.catalog, &text);
                 attempt(Whose::Nobody, false)
             }
             other => other,
