@@ -62,8 +62,8 @@ impl Gate {
 
     /// Answers a request.
     pub(crate) async fn pass(self, mut request: Request) -> Response {
-        let peer = request.extensions().get::<Peer>();
-        let grant = match self.grant(request.headers(), peer) {
+        let peer = request.extensions().get::<Peer>().cloned();
+        let grant = match self.grant(request.headers(), peer.as_ref()) {
             Ok(grant) => grant,
             Err(refusal) => return refused(refusal),
         };
@@ -86,7 +86,7 @@ impl Gate {
         if let Some(Veiled(body)) = veiled.filter(|_| is_bound) {
             *response.body_mut() = Body::from(body);
         }
-        let mut response = self.shared.bodies.counted(response).await;
+        let mut response = self.shared.bodies.counted(response, peer.as_ref()).await;
         if let Some(who) = who {
             response.extensions_mut().insert(who);
         }

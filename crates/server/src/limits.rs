@@ -58,6 +58,7 @@ pub(crate) struct Peers {
 struct Open {
     connections: usize,
     work: Arc<Semaphore>,
+    whole: Arc<Budget>,
 }
 
 /// The address that a connection comes from, and the turns of its requests. What a client writes into headers
@@ -66,6 +67,8 @@ struct Open {
 pub(crate) struct Peer {
     pub(crate) address: IpAddr,
     work: Arc<Semaphore>,
+    /// For answers that are whole in memory.
+    whole: Arc<Budget>,
 }
 
 impl Peer {
@@ -104,6 +107,7 @@ impl Peers {
         let of = open.entry(key).or_insert_with(|| Open {
             connections: 0,
             work: Arc::new(Semaphore::new(AT_WORK)),
+            whole: Budget::of(WHOLE_OF_A_PEER),
         });
         of.connections += 1;
         let ticket = Ticket {
@@ -111,8 +115,13 @@ impl Peers {
             key,
             too_many: of.connections > OF_A_PEER,
         };
-        let work = Arc::clone(&of.work);
-        (ticket, Peer { address, work })
+        let (work, whole) = (Arc::clone(&of.work), Arc::clone(&of.whole));
+        let peer = Peer {
+            address,
+            work,
+            whole,
+        };
+        (ticket, peer)
     }
 }
 
@@ -155,6 +164,8 @@ impl Room {
 /// Bytes of answers that are whole in memory until somebody takes them, of all clients together, about: lists of
 /// many images.
 const WHOLE: u64 = 128 << 20;
+/// The same of one peer.
+const WHOLE_OF_A_PEER: u64 = WHOLE / 4;
 /// Shorter answers are not counted; of their number connections are the bound.
 const SHORT: u64 = 64 << 10;
 /// When to ask again where there is no room for another, in seconds.
@@ -192,22 +203,33 @@ impl Bodies {
     }
 
     /// An answer that counts until its last byte was taken, if it is whole in memory; where there is no room for
-    /// another, that it is to be asked for later.
-    pub(crate) async fn counted(&self, response: Response) -> Response {
+    /// another, or for another of this peer, that it is to be asked for later.
+    pub(crate) async fn counted(&self, response: Response, peer: Option<&Peer>) -> Response {
         // What is read as it is sent does not know its end.
         let bytes = response.body().size_hint().exact().unwrap_or(0);
         if bytes < SHORT {
             return response;
         }
         let mut share = self.whole.share();
-        if share.hold(bytes.min(WHOLE)).is_err() {
+        let mut of_peer = peer.map(|peer| peer.whole.share());
+        // A larger one takes all that a peer has.
+        let bytes = bytes.min(WHOLE_OF_A_PEER);
+        let held = of_peer.as_mut().map_or(Ok(()), |of| of.hold(bytes));
+        if held.and_then(|()| share.hold(bytes)).is_err() {
             let text = "other answers take all the memory that there is for them";
             let problem = Problem::new(StatusCode::SERVICE_UNAVAILABLE, Code::Unreachable, text);
             return problem.retry_after(AGAIN).into_response();
         }
         let (parts, body) = response.into_parts();
         match to_bytes(body, usize::MAX).await {
-            Ok(bytes) => Response::from_parts(parts, Body::from(share.with(bytes))),
+            Ok(bytes) => {
+                let bytes = share.with(bytes);
+                let bytes = match of_peer {
+                    Some(of_peer) => of_peer.with(bytes),
+                    None => bytes,
+                };
+                Response::from_parts(parts, Body::from(bytes))
+            }
             // Nothing of it is on its way yet.
             Err(error) => {
                 let status = StatusCode::INTERNAL_SERVER_ERROR;
@@ -247,7 +269,8 @@ mod tests {
     use tokio::time::timeout;
 
     use super::{
-        AT_WORK, BUFFER, Bodies, CONNECTIONS, OF_A_PEER, PIECE, PIECES, Peers, SMALL_PIECE, WHOLE,
+        AT_WORK, BUFFER, Bodies, CONNECTIONS, OF_A_PEER, PIECE, PIECES, Peers, SMALL_PIECE,
+        WHOLE_OF_A_PEER,
     };
     use crate::routes::blocking;
 
@@ -305,30 +328,38 @@ mod tests {
 
     #[tokio::test]
     async fn answers_that_wait_to_be_taken_share_a_memory_that_has_an_end() {
-        let bodies = Bodies::default();
-        let list = |bytes| bodies.counted(Response::new(Body::from(vec![b' '; bytes])));
-        let third = usize::try_from(WHOLE).unwrap() / 3;
-        let mut lists = Vec::new();
-        for _ in 0..3 {
-            lists.push(list(third).await);
-            assert_eq!(lists.last().unwrap().status(), StatusCode::OK);
+        let (bodies, peers) = (Bodies::default(), Arc::new(Peers::default()));
+        let enter = |number: u8| peers.enter(IpAddr::from([10, 0, 0, number]));
+        let (_tickets, clients): (Vec<_>, Vec<_>) = (0..5).map(enter).unzip();
+        let list = |bytes, client: usize| {
+            let body = Body::from(vec![b' '; bytes]);
+            bodies.counted(Response::new(body), clients.get(client))
+        };
+        let half = usize::try_from(WHOLE_OF_A_PEER).unwrap() / 2;
+        let (all, none) = (StatusCode::OK, StatusCode::SERVICE_UNAVAILABLE);
+        let first = [list(half, 0).await, list(half, 0).await];
+        assert!(first.iter().all(|one| one.status() == all));
+        // One client has a part of it …
+        let refused = list(half, 0).await;
+        assert_eq!(refused.status(), none);
+        assert!(refused.headers().contains_key("retry-after"));
+        // … and one that is longer takes all of the part.
+        let mut others = Vec::new();
+        for client in 1..4 {
+            others.push(list(9 * half, client).await);
+            assert_eq!(others.last().unwrap().status(), all);
         }
-        let none = list(third).await;
-        assert_eq!(none.status(), StatusCode::SERVICE_UNAVAILABLE);
-        assert!(none.headers().contains_key("retry-after"));
-        assert_eq!(list(1000).await.status(), StatusCode::OK, "a short one");
+        assert_eq!(list(half, 4).await.status(), none, "nothing is left");
+        assert_eq!(list(1000, 4).await.status(), all, "a short one");
         // What was handed on is held as long as somebody has it.
-        let taken = lists.pop().unwrap().into_body();
+        let taken = others.pop().unwrap().into_body();
         let taken = to_bytes(taken, usize::MAX).await.unwrap();
-        assert_eq!(taken.len(), third);
-        assert_ne!(list(third).await.status(), StatusCode::OK);
+        assert_eq!(taken.len(), 9 * half);
+        assert_eq!(list(half, 4).await.status(), none);
         drop(taken);
-        assert_eq!(list(third).await.status(), StatusCode::OK);
-        lists.clear();
-        // One that is longer than all of it is sent alone.
-        let long = list(4 * third).await;
-        assert_eq!(long.status(), StatusCode::OK);
-        assert_ne!(list(third).await.status(), StatusCode::OK);
+        assert_eq!(list(half, 4).await.status(), all);
+        drop(first);
+        assert_eq!(list(half, 0).await.status(), all);
     }
 
     #[test]
