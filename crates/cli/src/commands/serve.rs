@@ -104,6 +104,7 @@ fn elsewhere(dir: &Path) -> Vec<PathBuf> {
         checked.map_or_else(|error| error.code() == Code::Permission, |()| true)
     };
     let mut found: Vec<PathBuf> = usual.filter(|it| it != dir && is_state(it)).collect();
+    found.sort();
     found.dedup();
     found
 }

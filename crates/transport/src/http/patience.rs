@@ -131,15 +131,19 @@ impl Patience {
     /// How much of the waiting is left, in an outage.
     fn left(&self) -> Option<Duration> {
         let (began, making) = (*self.lock())?;
-        let (lasts, waited) = (self.lasts(making), began.elapsed());
-        let is_past = waited >= lasts.saturating_add(PAST);
-        (!is_past).then(|| lasts.saturating_sub(waited).max(LEAST))
+        let left = self.lasts(making).saturating_sub(began.elapsed());
+        (!self.is_past((began, making))).then(|| left.max(LEAST))
+    }
+
+    /// Whether an outage was given up, and that is a while ago.
+    fn is_past(&self, (began, making): (Instant, bool)) -> bool {
+        began.elapsed() >= self.lasts(making).saturating_add(PAST)
     }
 
     /// When the present outage began. One of the other sort is another one.
     fn since(&self, making: bool) -> (Moment, Instant) {
         let mut since = self.lock();
-        let present = since.filter(|(_, was_making)| *was_making == making);
+        let present = since.filter(|it| it.1 == making && !self.is_past(*it));
         let moment = present.map_or(Moment::Begins, |_| Moment::Lasts);
         let (began, _) = *since.insert(present.unwrap_or((Instant::now(), making)));
         (moment, began)

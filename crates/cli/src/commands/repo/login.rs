@@ -151,6 +151,8 @@ pub(super) fn current(host: &str) -> Result<Option<String>, Failure> {
     if let Some(Kept { token, until }) = &kept
         && *until <= seconds(now())
         && !token.is_empty()
+        // Somebody may have come since.
+        && read(host)?.is_some_and(|again| again.token == *token)
     {
         // Where it cannot be written it does no harm.
         let _ = write(host, (String::new(), *until));

@@ -41,7 +41,7 @@ pub(super) fn human(context: &Context, computers: &[Shown]) -> String {
     for shown in computers {
         if let Some(failed) = worth_telling(shown) {
             text += "\n\n";
-            let now = shown.computer.seen + shown.age;
+            let now = shown.computer.seen.saturating_add(shown.age);
             text += &account(context, &name(shown, computers), (failed, now));
         }
     }

@@ -157,7 +157,12 @@ impl Upload {
                 Err(NetError::Said {
                     code: Code::NoUpload,
                     ..
-                }) => self.reopen(&id).and_then(|()| work(&self.id().clone())),
+                }) => {
+                    self.reopen(&id)?;
+                    // Nobody who begins again waits for this.
+                    let id = self.id().clone();
+                    work(&id)
+                }
                 other => other,
             }
         })
