@@ -268,7 +268,8 @@ impl<'a> Assembly<'a> {
 /// Where what has come of an image is kept until it is whole, if any has.
 pub fn begun(image: &ImageFile) -> Option<PathBuf> {
     let stage = stage::assembly(image);
-    durable::is_dir(&stage).then_some(stage)
+    let state = State::read(&stage)?;
+    (state.record.verified.count() > 0).then_some(stage)
 }
 
 /// Whether a part of an image lies in an update of it that was broken off. Whoever changes its file then

@@ -15,6 +15,8 @@ const PAUSE: Duration = Duration::from_millis(250);
 const MOST: Duration = Duration::from_secs(2);
 /// A try that is limited because the waiting ends may take so long at least.
 const LEAST: Duration = Duration::from_secs(2);
+/// So long one may take when it was waited for long enough: others who ask may be many, one after the other.
+const BRIEF: Duration = Duration::from_millis(500);
 /// An outage that was given up so long ago says nothing of now.
 const PAST: Duration = Duration::from_secs(10);
 /// Without another word.
@@ -132,7 +134,8 @@ impl Patience {
     fn left(&self) -> Option<Duration> {
         let (began, making) = (*self.lock())?;
         let left = self.lasts(making).saturating_sub(began.elapsed());
-        (!self.is_past((began, making))).then(|| left.max(LEAST))
+        let least = if left.is_zero() { BRIEF } else { LEAST };
+        (!self.is_past((began, making))).then(|| left.max(least))
     }
 
     /// Whether an outage was given up, and that is a while ago.
@@ -160,7 +163,7 @@ mod tests {
     use std::sync::{Arc, Mutex};
     use std::time::Duration;
 
-    use super::{LEAST, Moment, Patience};
+    use super::{BRIEF, Moment, Patience};
     use azud_core::code::Code;
 
     use crate::error::NetError;
@@ -234,7 +237,7 @@ mod tests {
         assert_eq!(patience.left(), None, "it is over");
         let over = Patience::new(Duration::ZERO, |_, _| true);
         over.with(|| Err::<(), _>(later())).unwrap_err();
-        assert_eq!(over.left(), Some(LEAST), "others need not wait anew");
+        assert_eq!(over.left(), Some(BRIEF), "others need not wait anew");
     }
 
     #[test]
