@@ -144,8 +144,8 @@ fn loop_one_that_is_alone_is_waited_for_as_long_as_was_said() -> Result<()> {
     let first = "REPO:aula1/win";
     let deploy = ["deploy", first, text(&disk), "--no-cache", "--yes"];
     let update = ["cache", "update", text(&here), "--from", first, "--yes"];
-    // Before it is said, nothing comes for 20 seconds.
-    let silence = Duration::from_secs(20);
+    // Before it is said, nothing comes for 20 seconds; for 10, where one of several requests was just connecting.
+    let [connecting, silence] = [10, 20].map(Duration::from_secs);
     for work in [&deploy[..], &update] {
         let (said, took) = scene.run(&[SILENT], work)?;
         let case = || format!("{work:?} in {took:?}: {:?}", said.lines);
@@ -153,7 +153,7 @@ fn loop_one_that_is_alone_is_waited_for_as_long_as_was_said() -> Result<()> {
         let told = Duration::from_secs(seconds(&said)?);
         // Its own last try, and those of others that wait.
         let most = silence + told + Duration::from_secs(8);
-        ensure!((silence + told..most).contains(&took), "{}", case());
+        ensure!((connecting + told..most).contains(&took), "{}", case());
         ensure!(times(&said, "up to") == 1, "{}", case());
     }
     Ok(())

@@ -238,9 +238,28 @@ impl Client {
         self.answered(request.send(body), name)
     }
 
+    /// Puts a long body. A manager that takes nothing of it for a while is not waited for.
+    pub(super) fn put(&self, path: &str, body: &[u8], name: &str) -> Result<()> {
+        let request = self.agent.put(self.url(path));
+        let request = request.config().timeout_per_write(Some(SILENCE)).build();
+        let request = request.header("Authorization", &self.bearer);
+        self.answered(request.send(body), name).map(drop)
+    }
+
     /// Asks for something to be taken away.
     pub(super) fn delete(&self, path: &str, name: &str) -> Result<()> {
+        self.delete_within(path, name, None)
+    }
+
+    /// The same; where that is said, it is not waited for longer.
+    pub(super) fn delete_within(
+        &self,
+        path: &str,
+        name: &str,
+        patience: Option<Duration>,
+    ) -> Result<()> {
         let request = self.agent.delete(self.url(path));
+        let request = request.config().timeout_global(patience).build();
         let request = request.header("Authorization", &self.bearer);
         self.answered(request.call(), name).map(drop)
     }

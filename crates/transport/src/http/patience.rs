@@ -1,16 +1,20 @@
 //! How long a manager that went away is waited for, and who is told meanwhile.
 
 use std::fmt;
+use std::sync::mpsc::{self, RecvTimeoutError};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use azud_core::code::Code;
+use azud_core::progress::Interrupted;
 
 use crate::error::{NetError, Result};
 
 /// Between two tries.
 const PAUSE: Duration = Duration::from_millis(250);
+/// How often it is looked whether the work is to end.
+const LOOK: Duration = Duration::from_millis(100);
 /// The longest pause.
 const MOST: Duration = Duration::from_secs(2);
 /// A try that is limited because the waiting ends may take so long at least.
@@ -85,6 +89,27 @@ impl Patience {
         (self.ends)()
     }
 
+    /// Does what may take long, in a thread of its own that is left to itself when the work is to end: nobody can be woken who
+    /// waits for an answer.
+    pub(super) fn until_the_end<T: Send + 'static>(
+        &self,
+        act: impl FnOnce() -> Result<T> + Send + 'static,
+    ) -> Result<T> {
+        let (tell, told) = mpsc::channel();
+        thread::spawn(move || {
+            // Perhaps nobody waits for it any more.
+            let _ = tell.send(act());
+        });
+        loop {
+            match told.recv_timeout(LOOK) {
+                Ok(done) => return done,
+                Err(RecvTimeoutError::Timeout) if !self.is_at_its_end() => {}
+                // It is also at its end where that thread has panicked.
+                Err(_) => return Err(Interrupted.into()),
+            }
+        }
+    }
+
     /// Waits so long for an index that is being made.
     #[must_use]
     pub fn for_indexes(self, making: Duration) -> Self {
@@ -103,7 +128,13 @@ impl Patience {
     ) -> Result<T> {
         let mut pause = PAUSE;
         loop {
+            if self.is_at_its_end() {
+                return Err(Interrupted.into());
+            }
             let error = match act(self.left()) {
+                Err(error) if error.is_temporary() && self.is_at_its_end() => {
+                    return Err(Interrupted.into());
+                }
                 Err(error) if error.is_temporary() => error,
                 other => {
                     *self.lock() = None;

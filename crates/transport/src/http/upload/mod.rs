@@ -3,7 +3,7 @@
 mod pieces;
 
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{PoisonError, RwLock};
+use std::sync::{Arc, PoisonError, RwLock};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -24,6 +24,8 @@ const FIRST_TRIES: u32 = 10;
 const PAUSE: Duration = Duration::from_secs(1);
 /// So long a manager may put together what somebody who ended had sent.
 const TAKING_OVER: Duration = Duration::from_mins(1);
+/// A manager that is silent is told for no longer that there is an end.
+const GIVING_UP: Duration = Duration::from_secs(2);
 /// How often it is asked how far it is.
 const POLL: Duration = Duration::from_millis(100);
 /// The longest answer about an upload.
@@ -170,7 +172,7 @@ impl Upload {
 
     /// What a manager says that closed the connection on a body without being heard.
     fn why(&self, id: &str, error: NetError) -> NetError {
-        if !error.is_temporary() {
+        if !error.is_temporary() || self.patience.is_at_its_end() {
             return error;
         }
         let asked = self.client.get(&path(id, ""), &[], &self.opening.name);
@@ -218,11 +220,13 @@ impl Upload {
     ///
     /// # Errors
     /// What the manager says.
-    fn put(&self, batch: &[u8]) -> Result<()> {
-        let name = &self.opening.name;
+    fn put(&self, batch: Vec<u8>) -> Result<()> {
+        let batch = Arc::new(batch);
         self.patiently(|id| {
-            let path = path(id, "/pieces");
-            self.client.send(Method::Put, &path, batch, name).map(drop)
+            let (client, batch) = (self.client.clone(), Arc::clone(&batch));
+            let (path, name) = (path(id, "/pieces"), self.opening.name.clone());
+            let put = move || client.put(&path, &batch, &name);
+            self.patience.until_the_end(put)
         })?;
         self.sent.fetch_add(batch.len() as u64, Ordering::Relaxed);
         Ok(())
@@ -319,10 +323,9 @@ impl Upload {
 
     /// Gives it up, so that others can send the image at once; what arrived stays.
     pub fn give_up(&self) {
+        let (path, name) = (path(&self.id(), ""), &self.opening.name);
         // If it cannot be told, it lapses.
-        let _ = self
-            .client
-            .delete(&path(&self.id(), ""), &self.opening.name);
+        let _ = self.client.delete_within(&path, name, Some(GIVING_UP));
     }
 }
 
