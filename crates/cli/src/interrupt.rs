@@ -63,16 +63,14 @@ pub(crate) fn is_asked() -> bool {
     go_on().is_err()
 }
 
-/// What a failure is called after a signal: the reason is no fault.
+/// What a failure is called after a signal: the reason is no fault, and what it kept from being done neither.
 pub(crate) fn told(failure: Failure) -> Failure {
     if status().is_none() {
         return failure;
     }
     Failure {
-        code: Code::Interrupted,
-        remedy: None,
-        hint: None,
-        ..failure
+        result: failure.result,
+        ..Failure::new(Code::Interrupted, Interrupted.to_string())
     }
 }
 

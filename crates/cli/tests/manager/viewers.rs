@@ -44,6 +44,10 @@ fn a_view_whose_token_was_revoked_is_told_so_and_takes_the_next_one() -> Result<
     until("it is silent", || Ok(client.state()?.0 == "unreachable"))?;
     let said = room.run(&["repo", "list"])?;
     ensure!(said.told().contains("azud serve"));
+    // It is called as it is where it is taken away.
+    let doctor = format!("{:?}", room.run(&["doctor"])?.lines);
+    let source = r#""source": String("127.0.0.1")"#;
+    ensure!(doctor.contains(source), "{doctor}");
     room.done(&["repo", "unmount", "REPO", "--yes"])?;
     client.gone()
 }

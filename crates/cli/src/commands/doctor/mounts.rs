@@ -10,6 +10,7 @@ use azud_disk::mounting::MountFacts;
 use azud_disk::remote::{State, state};
 
 use super::finding::Finding;
+use crate::commands::repo::named_view;
 
 /// Something mounted, and how it is.
 #[derive(Debug)]
@@ -74,9 +75,15 @@ fn judge_one(fact: &Fact) -> Finding {
         (State::Mounted, false) if mount.read_only => Finding::ok("mount-read-only"),
         (State::Mounted, false) => Finding::ok("mount"),
     };
+    // As it is called where it is taken away.
+    let source = if mount.is_view() {
+        named_view(&mount.source).0
+    } else {
+        mount.source.display().to_string()
+    };
     finding
         .with("path", mount.at.display())
-        .with("source", mount.source.display())
+        .with("source", source)
         .with("fs", &mount.fs_type)
 }
 

@@ -29,6 +29,7 @@ pub(crate) use giver::giver;
 pub(crate) use known::replace;
 pub(crate) use login::{has_ended as login_has_ended, is_kept as is_logged_in};
 pub(crate) use manager::{Secret, is_manager, kept, known_otherwise, manager, secret_in};
+pub(crate) use view::named as named_view;
 
 use super::Context;
 use crate::failure::Failure;

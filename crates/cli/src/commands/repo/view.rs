@@ -33,7 +33,7 @@ fn source(manager: &Manager) -> Result<String, Failure> {
 }
 
 /// The address of a manager, and the same with its port, by what the kernel calls a view of it.
-pub(super) fn named(source: &Path) -> (String, PathBuf) {
+pub(crate) fn named(source: &Path) -> (String, PathBuf) {
     let text = source.to_string_lossy();
     let at = text.split(',').next().unwrap_or_default();
     let address = at.rsplit_once(':').map_or(at, |(address, _)| address);
