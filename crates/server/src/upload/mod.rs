@@ -317,9 +317,6 @@ fn sweep(uploads: &Weak<Uploads>) {
     }
 }
 
-#[cfg(test)]
-mod tests;
-
 impl From<Short> for Problem {
     fn from(_: Short) -> Self {
         let text = "what is being received takes all the memory that there is for it";
@@ -327,3 +324,6 @@ impl From<Short> for Problem {
         Self::new(status, Code::TooManyUploads, text).retry_after(AGAIN)
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -153,11 +153,23 @@ impl Filler<'_> {
             let piece = &self.wanted.pieces()[number];
             let bytes = &buf[within(run, piece)];
             if is(piece, bytes) {
-                self.write(bytes, piece.offset)?;
-                self.arrivals.place(number..number + 1);
-                tell(Event::Placed(number..number + 1, run.origin));
+                self.place((number, piece), bytes, run.origin, tell)?;
             }
         }
+        Ok(())
+    }
+
+    /// Writes one piece whose bytes are right, and says that it is there.
+    fn place(
+        &self,
+        (number, piece): (usize, &Piece),
+        bytes: &[u8],
+        origin: Origin,
+        tell: &mut dyn FnMut(Event),
+    ) -> Result<()> {
+        self.write(bytes, piece.offset)?;
+        self.arrivals.place(number..number + 1);
+        tell(Event::Placed(number..number + 1, origin));
         Ok(())
     }
 
@@ -180,9 +192,7 @@ impl Filler<'_> {
                 local.stored.read_exact_at(bytes, at)
             };
             if read.is_ok() && is(piece, bytes) {
-                self.write(bytes, piece.offset)?;
-                self.arrivals.place(number..number + 1);
-                tell(Event::Placed(number..number + 1, run.origin));
+                self.place((number, piece), bytes, run.origin, tell)?;
             } else {
                 if tells_damage(&read) {
                     self.hurts.note(&local.stored, at);

@@ -66,7 +66,6 @@ pub struct Manager {
 pub struct Client {
     agent: Agent,
     times: Times,
-    pub(super) longest_index: u64,
     host: String,
     base: String,
     bearer: String,
@@ -124,7 +123,6 @@ impl Client {
         Ok(Self {
             agent: agent(TlsConfig::builder().root_certs(roots), times),
             times,
-            longest_index: times.longest_index,
             host: manager.host.clone(),
             base: format!("https://{}:{}", manager.host, manager.port),
             bearer: format!("Bearer {}", manager.token),
@@ -134,6 +132,11 @@ impl Client {
     /// Whom it asks.
     pub fn host(&self) -> &str {
         &self.host
+    }
+
+    /// No index is taken that is longer.
+    pub(super) fn longest_index(&self) -> u64 {
+        self.times.longest_index
     }
 
     fn url(&self, path: &str) -> String {

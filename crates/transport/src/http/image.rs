@@ -220,7 +220,7 @@ fn layout(client: &Client, path: &str, asked: (&str, Option<Duration>)) -> Resul
     let read = response
         .into_body()
         .into_reader()
-        .take(client.longest_index)
+        .take(client.longest_index())
         .read_to_end(&mut bytes);
     read.map_err(|error| client.broken(error))?;
     let layout = Layout::parse(bytes).map_err(|_| client.protocol("an index that is none"))?;

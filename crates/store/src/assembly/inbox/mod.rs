@@ -14,7 +14,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::SystemTime;
 
-use azud_core::assembly::{Layout, Origin, Piece, RECORD_BYTES, Source, SourceError};
+use azud_core::assembly::{Layout, Piece, RECORD_BYTES, Source, SourceError};
 use azud_core::format::index::ROW_LEN;
 use azud_core::format::{Hash, MAX_FRAMES};
 use azud_core::name::ImageFile;
@@ -305,9 +305,10 @@ impl Inbox {
         drop(held);
         journal.record((&self.file, &self.path), None)?;
         let view = View::of(&self.image, wanted, asked(self.around.as_ref()))?;
-        let runs = view.plan.runs().iter();
-        let missing = runs.filter(|run| run.origin == Origin::Source && view.way != Way::Nothing);
-        Ok(missing.map(azud_core::assembly::Run::pieces).collect())
+        Ok(match view.way {
+            Way::Nothing => Vec::new(),
+            _ => view.fetched(),
+        })
     }
 
     /// Goes on in the file that has more of the wanted image in its place.

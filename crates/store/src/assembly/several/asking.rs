@@ -130,10 +130,8 @@ impl Among {
             return false;
         }
         self.lock_given()[number].silent += 1;
-        let others = (0..self.sources.len()).filter(|other| *other != number);
-        others
-            .into_iter()
-            .any(|other| !roster.is_out(other) && !roster.is_silent(other))
+        let mut others = (0..self.sources.len()).filter(|other| *other != number);
+        others.any(|other| !roster.is_out(other) && !roster.is_silent(other))
     }
 
     fn lock_given(&self) -> MutexGuard<'_, Vec<Given>> {
