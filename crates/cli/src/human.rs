@@ -37,7 +37,7 @@ pub fn bytes_exactly(count: u64) -> String {
 
 /// A text in which sizes stand as people read them: `1.5 GiB` for `1610612736 bytes`. Those that would look like others
 /// keep their bytes, too; small ones stay as they are.
-pub fn sizes(text: &str) -> String {
+fn sizes(text: &str) -> String {
     const LEAST: u64 = 1 << 20;
     const WORD: &str = " bytes";
     let mut found: Vec<(Range<usize>, u64)> = Vec::new();
@@ -103,6 +103,11 @@ pub fn percent(part: u64, whole: u64) -> String {
     let tenths = (u128::from(part) * 1000).checked_div(whole.into());
     let tenths = tenths.unwrap_or(1000);
     format!("{}.{} %", tenths / 10, tenths % 10)
+}
+
+/// What is told to people: sizes as they read them, and nothing that plays tricks.
+pub fn readable(text: &str) -> String {
+    printable(&sizes(text))
 }
 
 /// Text from outside (labels, names, messages of other programs) with its control characters made

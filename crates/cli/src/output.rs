@@ -24,7 +24,7 @@ use serde::Serialize;
 use serde_json::{Value, json};
 
 use crate::failure::{Coded, Failure, Words};
-use crate::human::{printable, sizes};
+use crate::human::{printable, readable};
 use crate::i18n::Catalog;
 
 /// Who reads, and how much.
@@ -180,7 +180,7 @@ impl Output {
         self.note(&format!(
             "{} {}",
             catalog.text("error-label-warning"),
-            printable(&sizes(text))
+            readable(text)
         ));
     }
 
@@ -235,7 +235,7 @@ fn failure_text(catalog: &Catalog, failure: &Failure) -> String {
         let indent = " ".repeat(label.chars().count() + 1);
         format!(
             "{label} {}\n",
-            printable(&sizes(text)).replace('\n', &format!("\n{indent}"))
+            readable(text).replace('\n', &format!("\n{indent}"))
         )
     };
     let mut text = line("error-label-what", &message(catalog, failure));

@@ -90,11 +90,13 @@ pub(crate) fn within(dir: &Path, image: &SubPath) -> Result<Located, Failure> {
 fn resolve(context: &Context, place: &Where) -> Result<Found, Failure> {
     let found = namespace(context)?.resolve(place).map_err(Failure::from);
     found.map_err(|failure| {
-        if failure.code == Code::PlaceNotMounted && is_manager(context, place) {
+        if failure.code != Code::PlaceNotMounted {
+            return failure;
+        }
+        if is_manager(context, place) {
             return failure.with_hint(context.catalog.text("hint-on-the-manager"));
         }
-        let is_absent = failure.code == Code::PlaceNotMounted;
-        match is_absent.then(|| known_otherwise(context, place)).flatten() {
+        match known_otherwise(context, place) {
             Some(hint) => failure.with_hint(hint),
             None => failure,
         }

@@ -5,7 +5,7 @@ use serde::Serialize;
 use serde_json::{Map, Value as Json, json};
 
 use crate::failure::Failure;
-use crate::human::{printable, sizes};
+use crate::human::readable;
 use crate::i18n::Catalog;
 use crate::output::{causes, detail, hint, message};
 
@@ -189,7 +189,7 @@ impl Finding {
         let blanks = width.saturating_sub(name.chars().count());
         let margin = " ".repeat(width + 4);
         let mut text = format!("  {name}{}  ", " ".repeat(blanks));
-        text += &printable(&sizes(&self.what(catalog))).replace('\n', &format!("\n{margin}"));
+        text += &readable(&self.what(catalog)).replace('\n', &format!("\n{margin}"));
         let more = [
             ("doctor-label-why", self.why(catalog)),
             ("error-label-hint", self.remedy(catalog)),
@@ -200,7 +200,7 @@ impl Finding {
             };
             let label = catalog.text(label);
             let inner = format!("{margin}{}", " ".repeat(label.chars().count() + 1));
-            let said = printable(&sizes(&said)).replace('\n', &format!("\n{inner}"));
+            let said = readable(&said).replace('\n', &format!("\n{inner}"));
             text += &["\n", &margin, &label, " ", &said].concat();
         }
         text

@@ -8,7 +8,7 @@ use azud_core::room::{Failed, Shown};
 use serde_json::{Value, json};
 
 use crate::commands::Context;
-use crate::human::{bytes, duration, guess, percent, printable, sizes};
+use crate::human::{bytes, duration, guess, percent, printable, readable};
 use crate::table;
 
 /// For programs: what the manager tells, and what each failure means.
@@ -119,7 +119,7 @@ fn account(context: &Context, host: &str, (failed, now): (&Failed, u64)) -> Stri
     let age = guess(Duration::from_secs(now.saturating_sub(failed.when)));
     let ago = context.catalog.fmt("room-ago", &[("time", age.into())]);
     let mut text = format!("  {host} ({ago}): {job} {}: {what}{detail}", failed.image);
-    text = printable(&sizes(text.trim_end_matches([':', ' '])));
+    text = readable(text.trim_end_matches([':', ' ']));
     text += &[" [", &failed.code, "]"].concat();
     if let Some(code) = code {
         text += "\n    ";
