@@ -1,11 +1,12 @@
 //! Two computers on a cable of 1 Gbit: the manager on one, a disk on the other.
 
 use std::fs;
-use std::process::Stdio;
+use std::path::PathBuf;
+use std::process::{Child, ExitStatus, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result, bail, ensure};
 use azud_testkit::cable::{Cable, Side};
 use azud_testkit::loops::Mount;
 use azud_testkit::tools::{have, have_root, run};
@@ -178,8 +179,8 @@ fn loop_a_cable_that_is_pulled_for_a_moment_is_waited_for() -> Result<()> {
     })
 }
 
-/// Asks a command to end once so many bytes went over the cable, and sees that it does, at once.
-fn stopped(lab: &Lab, args: &[&str], (side, bytes): (Side, u64)) -> Result<()> {
+/// A command that was begun, when so many bytes have come to a side of the cable.
+fn begun(lab: &Lab, args: &[&str], (side, bytes): (Side, u64)) -> Result<Child> {
     let cable = lab.room.cable.as_ref().context("a cable")?;
     let before = cable.received(side)?;
     let mut command = lab.room.command(args);
@@ -191,12 +192,29 @@ fn stopped(lab: &Lab, args: &[&str], (side, bytes): (Side, u64)) -> Result<()> {
         ensure!(client.try_wait()?.is_none(), "it ended by itself");
         thread::sleep(Duration::from_millis(20));
     }
+    Ok(client)
+}
+
+/// Asks a command to end, and sees that it does within a time.
+fn ends(client: &mut Child, most: Duration) -> Result<ExitStatus> {
     let asked = Instant::now();
     run("kill", &["-TERM", &client.id().to_string()])?;
-    let ended = client.wait()?;
+    loop {
+        if let Some(ended) = client.try_wait()? {
+            return Ok(ended);
+        }
+        if asked.elapsed() >= most {
+            client.kill()?;
+            bail!("it goes on after {most:?}");
+        }
+        thread::sleep(Duration::from_millis(20));
+    }
+}
+
+/// Stops a command in its midst, which ends at once.
+fn stopped(lab: &Lab, args: &[&str], midst: (Side, u64)) -> Result<()> {
+    let ended = ends(&mut begun(lab, args, midst)?, Duration::from_secs(3))?;
     ensure!(ended.code() == Some(143), "{ended}");
-    let took = asked.elapsed();
-    ensure!(took < Duration::from_secs(3), "{took:?}");
     Ok(())
 }
 
@@ -228,19 +246,28 @@ fn loop_a_stopped_update_ends_at_once_and_keeps_what_came() -> Result<()> {
     Ok(())
 }
 
+/// Bytes of an upload in whose midst it is looked at.
+const MIDST: (Side, u64) = (Side::Server, 10 << 20);
+
+/// A client that may write, and a volume of which it can send an image.
+fn sender(seed: u64) -> Result<(Lab, PathBuf)> {
+    let lab = Lab::over("30mbit")?;
+    lab.room.know_as(&lab.manager, "write")?;
+    let volume = lab.room.dir().join("noise");
+    fs::write(&volume, crate::noise(seed, 40 * MIB))?;
+    Ok((lab, volume))
+}
+
 #[test]
 fn loop_a_stopped_upload_ends_at_once_and_keeps_what_came() -> Result<()> {
     if !can() {
         return Ok(());
     }
-    let lab = Lab::over("30mbit")?;
-    lab.room.know_as(&lab.manager, "write")?;
+    let (lab, volume) = sender(78)?;
     let cable = lab.room.cable.as_ref().context("a cable")?;
-    let volume = lab.room.dir().join("noise");
-    fs::write(&volume, crate::noise(78, 40 * MIB))?;
     let before = cable.received(Side::Server)?;
     let args = ["image", "create", text(&volume), "REPO:aula2/ubuntu"];
-    stopped(&lab, &args, (Side::Server, 10 * MIB as u64))?;
+    stopped(&lab, &args, MIDST)?;
     let rest = lab.room.done(&args)?;
     let came = cable.received(Side::Server)? - before;
     let there = lab.room.images().join("aula2/ubuntu.img");
@@ -255,30 +282,13 @@ fn loop_an_upload_to_a_silent_manager_ends_when_it_is_asked_to() -> Result<()> {
     if !can() {
         return Ok(());
     }
-    let lab = Lab::over("30mbit")?;
-    lab.room.know_as(&lab.manager, "write")?;
+    let (lab, volume) = sender(79)?;
     let cable = lab.room.cable.as_ref().context("a cable")?;
-    let volume = lab.room.dir().join("noise");
-    fs::write(&volume, crate::noise(79, 40 * MIB))?;
-    let before = cable.received(Side::Server)?;
     let args = ["image", "create", text(&volume), "REPO:aula2/ubuntu"];
-    let mut command = lab.room.command(&args);
-    let mut client = command
-        .stdout(Stdio::null())
-        .stderr(Stdio::null())
-        .spawn()?;
-    while cable.received(Side::Server)? - before < 10 * MIB as u64 {
-        ensure!(client.try_wait()?.is_none(), "it ended by itself");
-        thread::sleep(Duration::from_millis(20));
-    }
+    let mut client = begun(&lab, &args, MIDST)?;
     cable.silence(Cable::SERVER, true)?;
     thread::sleep(Duration::from_secs(2));
-    let asked = Instant::now();
-    run("kill", &["-TERM", &client.id().to_string()])?;
-    while client.try_wait()?.is_none() {
-        ensure!(asked.elapsed() < Duration::from_secs(5), "it goes on");
-        thread::sleep(Duration::from_millis(100));
-    }
+    ends(&mut client, Duration::from_secs(5))?;
     cable.silence(Cable::SERVER, false)?;
     let there = lab.room.images().join("aula2/ubuntu.img");
     ensure!(!there.exists(), "half of it is to be seen");

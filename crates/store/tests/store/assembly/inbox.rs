@@ -61,6 +61,12 @@ fn send(inbox: &Inbox, bytes: &[u8], piece: &Piece) {
     inbox.finish(&coming).unwrap();
 }
 
+fn send_all(inbox: &Inbox, bytes: &[u8], pieces: &[Piece]) {
+    for piece in pieces {
+        send(inbox, bytes, piece);
+    }
+}
+
 fn facts() -> Facts {
     Facts {
         info: None,
@@ -83,9 +89,7 @@ fn what_one_sender_left_serves_the_next() {
     let place = Place::new();
     let (bytes, layout) = image(&[1, 2, 3, 4, 5]);
     let inbox = place.open("one");
-    for piece in &layout.pieces()[..3] {
-        send(&inbox, &bytes, piece);
-    }
+    send_all(&inbox, &bytes, &layout.pieces()[..3]);
     drop(inbox);
     // The same one goes on …
     let mut inbox = place.open("one");
@@ -112,10 +116,7 @@ fn a_log_is_believed_as_far_as_bytes_were_synced() {
     let place = Place::new();
     let (bytes, layout) = image(&[1, 2, 3]);
     let inbox = place.open("one");
-    layout
-        .pieces()
-        .iter()
-        .for_each(|piece| send(&inbox, &bytes, piece));
+    send_all(&inbox, &bytes, layout.pieces());
     drop(inbox);
     // A power cut took a part of what was not synced yet, and of the log.
     let (file, log) = (place.stage().join("x.img"), place.stage().join("arrived"));
@@ -128,9 +129,7 @@ fn a_log_is_believed_as_far_as_bytes_were_synced() {
     let mut inbox = place.open("two");
     assert_eq!(inbox.left(), layout.pieces()[..1]);
     assert_eq!(inbox.lacking(&layout).unwrap(), [1..3]);
-    for piece in &layout.pieces()[1..] {
-        send(&inbox, &bytes, piece);
-    }
+    send_all(&inbox, &bytes, &layout.pieces()[1..]);
     assert_eq!(inbox.lacking(&layout).unwrap(), []);
     publish(inbox, &layout);
     check(&place.image.path(), &bytes);
@@ -141,10 +140,7 @@ fn damage_that_nobody_could_see_is_found_and_everything_is_asked_for_anew() {
     let place = Place::new();
     let (bytes, layout) = image(&[1, 2, 3]);
     let mut inbox = place.open("one");
-    layout
-        .pieces()
-        .iter()
-        .for_each(|piece| send(&inbox, &bytes, piece));
+    send_all(&inbox, &bytes, layout.pieces());
     assert_eq!(inbox.lacking(&layout).unwrap(), []);
     let file = place.stage().join("x.img");
     let mut there = fs::read(&file).unwrap();
@@ -154,10 +150,7 @@ fn damage_that_nobody_could_see_is_found_and_everything_is_asked_for_anew() {
     assert!(failed.is_err() && !place.image.path().exists());
     let mut inbox = place.open("one");
     assert_eq!(inbox.lacking(&layout).unwrap(), [0..3]);
-    layout
-        .pieces()
-        .iter()
-        .for_each(|piece| send(&inbox, &bytes, piece));
+    send_all(&inbox, &bytes, layout.pieces());
     assert_eq!(inbox.lacking(&layout).unwrap(), []);
     publish(inbox, &layout);
     check(&place.image.path(), &bytes);
@@ -227,9 +220,7 @@ fn what_comes_while_it_is_said_what_the_image_is_comes_again() {
     drop(coming);
     assert!(inbox.begin(first).is_err(), "it is coming");
     drop(again);
-    for piece in layout.pieces() {
-        send(&inbox, &bytes, piece);
-    }
+    send_all(&inbox, &bytes, layout.pieces());
     assert_eq!(inbox.lacking(&layout).unwrap(), []);
     publish(inbox, &layout);
     check(&place.image.path(), &bytes);
@@ -268,9 +259,7 @@ fn what_several_senders_left_is_kept_together() {
     for (sender, own) in [("one", 0..2), ("two", 2..3), ("three", 3..5)] {
         let inbox = place.open(sender);
         assert_eq!(inbox.left(), pieces[..own.start]);
-        pieces[own]
-            .iter()
-            .for_each(|piece| send(&inbox, &bytes, piece));
+        send_all(&inbox, &bytes, &pieces[own]);
     }
     let mut inbox = place.open("four");
     assert_eq!(inbox.left(), pieces[..5]);
@@ -288,9 +277,7 @@ fn a_piece_that_is_there_serves_at_each_place_of_it() {
     let (bytes, layout) = image(&[1, 2, 3, 4, 1]);
     let pieces = layout.pieces();
     let inbox = place.open("one");
-    pieces[..3]
-        .iter()
-        .for_each(|piece| send(&inbox, &bytes, piece));
+    send_all(&inbox, &bytes, &pieces[..3]);
     drop(inbox);
     let mut inbox = place.open("two");
     assert!(inbox.left().iter().any(|one| one.hash == pieces[4].hash));
@@ -307,15 +294,10 @@ fn what_is_left_of_a_published_image_is_in_nobodys_way() {
         let place = Place::new();
         let (bytes, layout) = image(&[1, 2, 3]);
         let inbox = place.open("one");
-        layout.pieces()[..spared]
-            .iter()
-            .for_each(|piece| send(&inbox, &bytes, piece));
+        send_all(&inbox, &bytes, &layout.pieces()[..spared]);
         drop(inbox);
         let mut inbox = place.open("two");
-        layout
-            .pieces()
-            .iter()
-            .for_each(|piece| send(&inbox, &bytes, piece));
+        send_all(&inbox, &bytes, layout.pieces());
         assert_eq!(inbox.lacking(&layout).unwrap(), []);
         drop(inbox);
         let stage = place.stage();
