@@ -115,6 +115,8 @@ impl Shared {
         if others.is_empty() {
             return Ok((first, None));
         }
+        let known = |other: Origin| (Known::of(&other), other);
+        let others: Vec<(Result<Known, Failure>, Origin)> = others.into_iter().map(known).collect();
         let Known {
             identity,
             mut layout,
@@ -124,8 +126,8 @@ impl Shared {
         };
         let warn = |text: &str| context.output.warn(&context.catalog, text);
         let (mut helping, mut told) = (Vec::new(), false);
-        for other in others {
-            match Known::of(&other) {
+        for (known, other) in others {
+            match known {
                 Ok(there) if there.identity == identity => {
                     // Its pieces may be right all the same.
                     helping.push(other);
@@ -255,23 +257,26 @@ impl Known {
     fn by(
         context: &Context,
         (first, failure): (&Origin, Failure),
-        others: &[Origin],
+        others: &[(Result<Self, Failure>, Origin)],
     ) -> Result<Self, Failure> {
         if !matches!(failure.code, Code::Corrupt | Code::Truncated) {
             return Err(failure);
         }
-        for other in others {
-            match Self::of(other) {
-                Ok(Self {
-                    identity,
-                    layout: Ok(layout),
-                }) if layout.has_its_index(first.bytes()) => {
-                    let layout = Err(failure);
-                    return Ok(Self { identity, layout });
-                }
+        let its = |(known, _): &&(Result<Self, Failure>, Origin)| {
+            let layout = known.as_ref().ok().and_then(|it| it.layout.as_ref().ok());
+            layout.is_some_and(|layout| layout.has_its_index(first.bytes()))
+        };
+        if let Some((Ok(known), _)) = others.iter().find(its) {
+            return Ok(Self {
+                identity: known.identity,
+                layout: Err(failure),
+            });
+        }
+        for (known, other) in others {
+            match known {
                 Ok(_) => warn_of_another_image(context, other),
                 Err(other) => {
-                    let text = detail(&context.catalog, &other);
+                    let text = detail(&context.catalog, other);
                     context.output.warn(&context.catalog, &text);
                 }
             }
