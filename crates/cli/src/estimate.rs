@@ -68,6 +68,15 @@ impl Estimate {
         if Room::of(folder_of(path)).is_ok_and(fits) {
             return self;
         }
+        self.sampled((volume, device), (level, has_base))
+    }
+
+    /// The same, by samples of what is captured.
+    pub(crate) fn sampled(
+        self,
+        (volume, device): (&Volume, &dyn ReadAt),
+        (level, has_base): (i32, bool),
+    ) -> Self {
         // The frames of a base may be of any level.
         let level = if has_base { *LEVELS.end() } else { level };
         // Whatever keeps it from being read is told by the work itself.

@@ -195,7 +195,7 @@ impl Receiving<'_> {
         match &making {
             Some(making) if self.terms.no_evict => return Err(making.refuse(context)),
             Some(_) => {}
-            None => self.refuse_lack(&prospect)?,
+            None => self.refuse_lack(context, &prospect)?,
         }
         Ok(Prepared {
             home,
@@ -302,7 +302,7 @@ impl Receiving<'_> {
         }
     }
 
-    fn refuse_lack(&self, prospect: &Prospect) -> Result<(), Failure> {
+    fn refuse_lack(&self, context: &Context, prospect: &Prospect) -> Result<(), Failure> {
         if prospect.lacks == 0 {
             return Ok(());
         }
@@ -311,7 +311,11 @@ impl Receiving<'_> {
             needs: prospect.needs,
             has: prospect.has,
         };
-        Err(lack.into())
+        let failure = Failure::from(lack);
+        Err(match self.terms.moving {
+            Move::Never => failure.with_hint(context.catalog.text("hint-room-or-move")),
+            Move::Auto | Move::Always => failure,
+        })
     }
 
     /// Makes room as long as something of the plan can go and has to, for what went may have held parts of the image.

@@ -185,7 +185,9 @@ impl Remote {
 pub(crate) fn told(context: &Context, error: NetError) -> Failure {
     let failure = Failure::from(error);
     match failure.code {
-        Code::TooLittleRoom => failure.with_hint(context.catalog.text("hint-room-there")),
+        Code::TooLittleRoom | Code::NoSpace => {
+            failure.with_hint(context.catalog.text("hint-room-there"))
+        }
         Code::FileTooLarge => failure.with_hint(context.catalog.text("hint-file-system-there")),
         _ => failure,
     }

@@ -170,10 +170,13 @@ impl Sending<'_> {
         let nothing = Bitmap::new(layout.pieces().len() as u64);
         let locals: Vec<&Layout> = present.layout().into_iter().collect();
         let pieces = Pieces::make(layout, &nothing, &locals);
-        let plan = plan
-            .row("way", way(context, Way::Copy, replaces))
-            .bytes("there", pieces.local_bytes())
-            .bytes("to-send", pieces.source_bytes());
+        let plan = plan.row("way", way(context, Way::Copy, replaces));
+        // What its other images have of it the manager tells when pieces are sent.
+        let plan = match present.layout() {
+            Some(_) => plan.bytes("there", pieces.local_bytes()),
+            None => plan,
+        };
+        let plan = plan.bytes("to-send", pieces.source_bytes());
         if !replaces {
             return plan;
         }

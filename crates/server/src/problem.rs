@@ -7,7 +7,7 @@ use axum::response::{IntoResponse, Response};
 use azud_core::assembly::SourceError;
 use azud_core::code::Code;
 use azud_core::reference::SubPath;
-use azud_store::StoreError;
+use azud_store::{StoreError, is_in_making};
 use serde_json::json;
 
 use crate::mounts::placed;
@@ -144,11 +144,14 @@ fn with_folder(text: &str, path: &Path, image: &str) -> String {
         Some((host, image)) => (format!("{host}:"), Some(image)),
         None => (String::new(), SubPath::parse(image).ok()),
     };
-    let Some(image) = image.filter(|image| file.starts_with(image.name())) else {
+    let is_in_making = is_in_making(path);
+    let is_its = |image: &SubPath| is_in_making || file.starts_with(image.name());
+    let Some(image) = image.filter(is_its) else {
         return without_folder(text, path);
     };
     let whole = image.to_string();
     let folder = whole.strip_suffix(image.name()).unwrap_or_default();
+    let file = if is_in_making { image.name() } else { &*file };
     let shown = format!("{before}{folder}{file}");
     text.replace(&path.display().to_string(), &shown)
 }
@@ -240,6 +243,12 @@ mod tests {
                 "/mnt/nas/aula1/win.img",
                 "10.0.0.9:aula1/win",
                 "10.0.0.9:aula1/win.img",
+            ),
+            // What the image is made of is told as the image.
+            (
+                "/srv/images/aula1/.azud-assembly-win.img-0123456789abcdef/wanted",
+                "aula1/win.img",
+                "aula1/win.img",
             ),
             // Not of the image.
             ("/srv/images", "aula1/win.img", "images"),

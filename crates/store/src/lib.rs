@@ -37,4 +37,5 @@ pub mod tree;
 
 pub use error::{Result, StoreError};
 pub use identity::{Identify, Identity};
+pub use stage::is_in_making;
 pub use stored::Stored;

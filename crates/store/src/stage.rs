@@ -114,6 +114,13 @@ pub(crate) fn assembly(image: &ImageFile) -> PathBuf {
     image.dir().join(name)
 }
 
+/// Whether a file lies in a stage: it is a part of an image in the making, and has a name that nobody knows.
+pub fn is_in_making(path: &Path) -> bool {
+    let stage = path.parent().and_then(Path::file_name);
+    let name = stage.and_then(std::ffi::OsStr::to_str);
+    name.is_some_and(|name| name.starts_with(PREFIX) || name.starts_with(ASSEMBLY))
+}
+
 /// Whether a directory holds an assembly that can be gone on with.
 pub(crate) fn is_assembling(stage: &Path) -> bool {
     let name = stage.file_name().and_then(std::ffi::OsStr::to_str);

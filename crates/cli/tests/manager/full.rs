@@ -142,7 +142,12 @@ fn loop_a_manager_whose_disk_fills_up_keeps_the_former_image_and_goes_on() -> Re
     let (_manager, here) = lab(&room, &medium)?;
     let former = fs::read(medium.image())?;
     let send = ["image", "copy", text(&here), "REPO:aula1/win", "--yes"];
-    refusal(&medium.filled_meanwhile(&room, &send)?, "disk/no-space")?;
+    let said = medium.filled_meanwhile(&room, &send)?;
+    refusal(&said, "disk/no-space")?;
+    let error = &said.last()["error"];
+    let (message, hint) = (error["message"].to_string(), error["hint"].to_string());
+    ensure!(message.contains(" aula1/win.img"), "{message}");
+    ensure!(hint.contains("azud serve"), "{hint}");
     served(&room, &former)?;
     ensure!(fs::read(medium.image())? == former, "another image");
     tidy(&medium.mount.path().join("aula1"), "win.img").or_else(|error| only_what_came(&error))?;
@@ -271,5 +276,26 @@ fn loop_what_does_not_fit_is_refused_by_the_plan_and_makes_nothing() -> Result<(
         "a plan made it"
     );
     room.done(&[&create[..], &["--yes"]].concat())?;
+    whole(&medium.mount.path().join("aula3/deb.img")).map(drop)
+}
+
+#[test]
+fn loop_what_fits_only_when_its_size_is_known_goes_by_way_of_a_file() -> Result<()> {
+    if !can() {
+        return Ok(());
+    }
+    let room = Room::new()?;
+    let medium = Medium::new(&room, "ext4")?;
+    let (_manager, _) = lab(&room, &medium)?;
+    let volume = room.dir().join("volume");
+    fs::write(&volume, b"words that are said again ".repeat(10 * MIB))?;
+    let said = room.run(&["image", "create", text(&volume), "REPO:aula3/deb", "--yes"])?;
+    refusal(&said, "store/no-room")?;
+    let hint = said.last()["error"]["hint"].to_string();
+    ensure!(hint.contains("azud image copy"), "{hint}");
+    // What the hint says is so.
+    let here = room.dir().join("deb.img");
+    kit::done(&["image", "create", text(&volume), text(&here), "--yes"])?;
+    room.done(&["image", "copy", text(&here), "REPO:aula3/deb", "--yes"])?;
     whole(&medium.mount.path().join("aula3/deb.img")).map(drop)
 }

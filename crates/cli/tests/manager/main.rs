@@ -11,6 +11,7 @@ mod full;
 mod greedy;
 mod halves;
 mod hostile;
+mod imported;
 mod kills;
 #[path = "../kit/mod.rs"]
 mod kit;

@@ -4,7 +4,6 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Result, ensure};
-use serde_json::{Value, json};
 
 use crate::kit::{self, text, whole};
 use crate::server::{Manager, Room, refusal};
@@ -12,7 +11,7 @@ use crate::sources::spoil;
 use crate::{MIB, bytes, noise, same};
 
 /// A manager, and a client that may write.
-fn room() -> Result<(Room, Manager)> {
+pub(crate) fn room() -> Result<(Room, Manager)> {
     let room = Room::new()?;
     let manager = room.serve()?;
     room.know_as(&manager, "write")?;
@@ -27,7 +26,7 @@ fn volume(room: &Room, content: &[u8]) -> Result<PathBuf> {
 }
 
 /// An image of such a volume, here.
-fn image_of(room: &Room, content: &[u8]) -> Result<PathBuf> {
+pub(crate) fn image_of(room: &Room, content: &[u8]) -> Result<PathBuf> {
     let (from, to) = (volume(room, content)?, room.dir().join("here.img"));
     kit::done(&["image", "create", text(&from), text(&to), "--yes"])?;
     Ok(to)
@@ -239,51 +238,6 @@ fn an_image_that_is_locked_is_not_planned_to_go() -> Result<()> {
 }
 
 #[test]
-fn a_repository_is_imported_below_a_folder() -> Result<()> {
-    let (room, _manager) = room()?;
-    let mut content = noise(17, 8 * MIB);
-    let here = image_of(&room, &content)?;
-    room.done(&["image", "copy", text(&here), "REPO:aula1/win", "--yes"])?;
-    fs::write(room.images().join("old.img"), noise(18, MIB))?;
-    fs::write(room.images().join("notes.txt"), "no image")?;
-    let mirror = room.dir().join("mirror");
-    fs::create_dir(&mirror)?;
-    let import = ["repo", "import", "REPO:", text(&mirror), "--yes"];
-    let first = room.done(&import)?;
-    ensure!(
-        first["brought"]
-            .as_array()
-            .is_some_and(|all| all.len() == 2),
-        "{first}"
-    );
-    whole(&mirror.join("aula1/win.img"))?;
-    same(&room.images().join("old.img"), &mirror.join("old.img"))?;
-    content[MIB..2 * MIB].fill(3);
-    let here = image_of(&room, &content)?;
-    room.done(&["image", "copy", text(&here), "REPO:aula1/win", "--yes"])?;
-    let second = room.done(&import)?;
-    ensure!(second["unchanged"] == 1, "{second}");
-    ensure!(bytes(&second, "from_source")? < 4 * MIB as u64, "{second}");
-    same(&here, &mirror.join("aula1/win.img"))?;
-    // From a tree, too, and one that fails keeps no other from coming.
-    let other = room.dir().join("other");
-    fs::create_dir(&other)?;
-    fs::write(other.join("old.img.lock"), "")?;
-    let said = room.run(&["repo", "import", text(&mirror), text(&other), "--yes"])?;
-    refusal(&said, "image/locked")?;
-    same(&here, &other.join("aula1/win.img"))?;
-    // A folder that is missing is made, but not by a plan, nor two of them.
-    let (new, lost) = (room.dir().join("new"), room.dir().join("lost/new"));
-    let import = ["repo", "import", "REPO:", text(&new)];
-    room.done(&[&import[..], &["--dry-run"]].concat())?;
-    ensure!(!new.exists(), "a plan made it");
-    room.done(&[&import[..], &["--yes"]].concat())?;
-    same(&here, &new.join("aula1/win.img"))?;
-    let said = room.run(&["repo", "import", "REPO:", text(&lost), "--yes"])?;
-    refusal(&said, "image/not-found")
-}
-
-#[test]
 fn a_manager_tells_of_an_image_with_its_folder_and_no_other() -> Result<()> {
     let (room, _manager) = room()?;
     let here = image_of(&room, &noise(18, MIB))?;
@@ -298,92 +252,6 @@ fn a_manager_tells_of_an_image_with_its_folder_and_no_other() -> Result<()> {
         let message = said.last()["error"]["message"].to_string();
         ensure!(message.contains(" aula1/win.img is locked"), "{message}");
     }
-    Ok(())
-}
-
-#[test]
-fn the_plan_of_an_import_counts_a_shared_frame_once() -> Result<()> {
-    let (room, _manager) = room()?;
-    let mut content = noise(22, 8 * MIB);
-    let mut sizes = 0;
-    for name in ["REPO:aula1/one", "REPO:aula1/two"] {
-        let here = image_of(&room, &content)?;
-        room.done(&["image", "copy", text(&here), name, "--yes"])?;
-        sizes += fs::metadata(&here)?.len();
-        content[..MIB].fill(5);
-    }
-    let mirror = room.dir().join("mirror");
-    let import = ["repo", "import", "REPO:", text(&mirror)];
-    let planned = room.run(&[&import[..], &["--dry-run"]].concat())?;
-    planned.done()?;
-    let rows = &planned.plan()["rows"];
-    ensure!(bytes(rows, "from_source")? < 14 * MIB as u64, "{rows}");
-    let needed = bytes(rows, "room_needed_at_most")?;
-    ensure!(needed >= sizes && needed < sizes + 4 * MIB as u64, "{rows}");
-    ensure!(bytes(rows, "room")? > 0, "{rows}");
-    let done = room.done(&import)?;
-    ensure!(rows["from_source"] == done["from_source"], "{rows} {done}");
-    // What is sent is a bound: the manager may have some of it elsewhere.
-    let here = text(&room.dir().join("here.img")).to_owned();
-    let args = ["image", "copy", &here, "REPO:aula1/three", "--dry-run"];
-    let mut plain = std::process::Command::new(kit::program());
-    let output = room
-        .settings(plain.args(args).args(["--lang", "en"]))
-        .output()?;
-    let said = String::from_utf8(output.stdout)?;
-    ensure!(said.contains("To be sent, at most"), "{said}");
-    Ok(())
-}
-
-#[test]
-fn the_plan_of_an_import_tells_what_is_there_and_what_comes() -> Result<()> {
-    let (room, _manager) = room()?;
-    let mut content = noise(20, 8 * MIB);
-    let here = image_of(&room, &content)?;
-    let send = ["image", "copy", text(&here), "REPO:aula1/win", "--yes"];
-    room.done(&send)?;
-    fs::write(room.images().join("old.img"), noise(21, MIB))?;
-    let mirror = room.dir().join("mirror");
-    let import = ["repo", "import", "REPO:", text(&mirror)];
-    room.done(&import)?;
-    content[MIB..2 * MIB].fill(3);
-    image_of(&room, &content)?;
-    room.done(&send)?;
-    let planned = room.run(&[&import[..], &["--dry-run"]].concat())?;
-    planned.done()?;
-    let run = room.run(&import)?;
-    let done = run.done()?;
-    let (rows, size) = (&planned.plan()["rows"], fs::metadata(&here)?.len());
-    let share = |images: u64, bytes: u64| json!({ "images": images, "bytes": bytes });
-    ensure!(rows["images_there"] == share(1, MIB as u64), "{rows}");
-    ensure!(rows["images_coming"] == share(1, size), "{rows}");
-    ensure!(
-        rows["images_names"].as_array().map(Vec::len) == Some(1),
-        "{rows}"
-    );
-    ensure!(rows["from_source"] == done["from_source"], "{rows} {done}");
-    ensure!(
-        rows["images"] == 2 && rows["images_unread"].is_null(),
-        "{rows}"
-    );
-    // What is free others change meanwhile.
-    let but_room = |rows: &Value| {
-        let rows = rows.as_object().into_iter().flatten();
-        let rows = rows.filter(|(key, _)| *key != "room");
-        rows.map(|(key, value)| format!("{key}: {value}"))
-            .collect::<Vec<_>>()
-    };
-    let again = &run.plan()["rows"];
-    ensure!(but_room(again) == but_room(rows), "{again} {rows}");
-    let third = room.run(&[&import[..], &["--dry-run"]].concat())?;
-    let rows = &third.plan()["rows"];
-    ensure!(
-        rows["images_there"] == share(2, size + MIB as u64),
-        "{rows}"
-    );
-    ensure!(rows["images_coming"] == share(0, 0), "{rows}");
-    ensure!(rows["images_names"].is_null(), "{rows}");
-    ensure!(rows["from_source"] == 0, "{rows}");
     Ok(())
 }
 

@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 use azud_core::code::Code;
 use azud_core::format::index::Frame;
 use azud_core::progress::{Phase, Progress};
+use azud_core::upload::Going;
 use azud_disk::source::Access;
 use azud_disk::{Kind, Source};
 use azud_image::Indexed;
@@ -82,8 +83,8 @@ impl Args {
             Whose::Theirs(_) => Some(to.shown()),
             Whose::Ours(path) => Some(path.display().to_string()),
         };
-        let most = Estimate::of_image(&found.volume, None).most;
-        let purges = to.rehearse(context, most)?;
+        let what = (&source, &found);
+        let (most, purges) = self.rehearse(context, to, what, base.is_some())?;
         let mut plan = self
             .rows(context, (&device, &to.shown()), &found, base)
             .bytes("room-most", most);
@@ -124,6 +125,31 @@ impl Args {
         let what = (&captured, &published);
         show(context, to, what, (&found, &upload), begun.elapsed());
         Ok(())
+    }
+
+    /// The most bytes that the image can have, for which the manager has room, and the versions that go for it. Until it was
+    /// sent nobody knows how many it will have, while a file here can wait for that: where samples say that it would fit, a
+    /// refusal says so.
+    fn rehearse(
+        &self,
+        context: &Context,
+        to: &Remote,
+        (source, found): (&Source, &Found),
+        has_base: bool,
+    ) -> Result<(u64, Vec<Going>), Failure> {
+        let estimate = Estimate::of_image(&found.volume, None);
+        let failure = match to.rehearse(context, estimate.most) {
+            Err(failure) if failure.code == Code::TooLittleRoom => failure,
+            other => return other.map(|purges| (estimate.most, purges)),
+        };
+        let content = found.holes.around(source);
+        let sampled = estimate.sampled((&found.volume, &content), (self.level, has_base));
+        if to.rehearse(context, sampled.likely).is_err() {
+            return Err(failure);
+        }
+        let values = [("likely", human::bytes(sampled.likely).into())];
+        let hint = context.catalog.fmt("hint-room-by-way-of-here", &values);
+        Err(failure.with_hint(hint))
     }
 
     fn whose(&self, context: &Context, present: Present) -> Result<Whose, Failure> {

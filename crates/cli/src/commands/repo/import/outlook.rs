@@ -5,12 +5,15 @@ use std::collections::hash_map::DefaultHasher;
 use std::fs;
 use std::hash::{Hash, Hasher};
 
-use azud_core::assembly::Piece;
+use azud_core::assembly::{Layout, Piece};
 use azud_core::code::Code;
+use azud_core::name::ImageFile;
 use azud_core::reference::SubPath;
+use azud_store::Stored;
 use azud_store::assembly::{Assembly, Moving, Way, identity, known_layout, remains};
 use azud_store::room::Room;
 use azud_store::tree::Tree;
+use jiff::Timestamp;
 use serde_json::json;
 
 use super::Item;
@@ -47,6 +50,10 @@ pub(super) struct Outlook {
     unread: Share,
     /// What those that are coming or unread are called.
     names: Vec<String>,
+    /// In whose place there is another image.
+    replacing: u64,
+    /// What those are called that are older than the image in their place.
+    older: Vec<String>,
 }
 
 /// So many names are shown to people.
@@ -66,6 +73,32 @@ struct Coming {
     frames: Option<Vec<(u64, u32)>>,
     /// Bytes that it takes.
     needs: u64,
+    /// What is in its place.
+    over: Over,
+}
+
+/// What is in the place of an image that comes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Over {
+    Nothing,
+    Another,
+    /// Another one, captured later.
+    Newer,
+}
+
+impl Over {
+    /// Which of them it is; `wanted` is what comes, as far as that is known.
+    fn of(image: &ImageFile, wanted: Option<&Layout>) -> Self {
+        let Ok(here) = Stored::open(&image.path()) else {
+            return Self::Nothing;
+        };
+        let when = |layout: &Layout| layout.created()?.parse::<Timestamp>().ok();
+        let here = known_layout(&here).as_ref().and_then(when);
+        match (here, wanted.and_then(when)) {
+            (Some(here), Some(wanted)) if here > wanted => Self::Newer,
+            _ => Self::Another,
+        }
+    }
 }
 
 impl Share {
@@ -130,6 +163,10 @@ impl Outlook {
 
     /// A frame that several images share comes once into a folder: there each finds it in those before it.
     fn comes(&mut self, item: &Item, coming: Coming) {
+        self.replacing += u64::from(coming.over != Over::Nothing);
+        if coming.over == Over::Newer {
+            self.older.push(item.name.clone());
+        }
         let Some(frames) = coming.frames else {
             return self.unknown(item.size);
         };
@@ -164,26 +201,46 @@ impl Outlook {
             return plan;
         }
         let plan = plan
-            .row("images-names", self.named())
+            .row("images-names", named(&self.names))
             .bytes("room-needed-at-most", self.needs)
             .bytes("room", self.room);
+        let plan = self.tell_replaced(context, plan);
         if self.needs <= self.room {
             return plan;
         }
         plan.warning(&context.catalog, "not-all-fit", &[])
     }
 
-    fn named(&self) -> Value {
-        let shown = self.names.iter().take(NAMES);
-        let mut shown: Vec<&str> = shown.map(String::as_str).collect();
-        if self.names.len() > NAMES {
-            shown.push("…");
+    fn tell_replaced(&self, context: &Context, plan: Plan) -> Plan {
+        if self.replacing == 0 {
+            return plan;
         }
-        Value::Made {
-            text: printable(&shown.join(", ")),
-            json: json!(self.names),
+        let plan = plan.row("images-replaced", Value::Count(self.replacing));
+        let values = [("count", self.replacing.into())];
+        let plan = plan.warning(&context.catalog, "several-replaced", &values);
+        if self.older.is_empty() {
+            return plan;
         }
+        let names = [("names", shown(&self.older).into())];
+        plan.row("images-older", named(&self.older))
+            .warning(&context.catalog, "older-come", &names)
     }
+}
+
+fn named(names: &[String]) -> Value {
+    Value::Made {
+        text: shown(names),
+        json: json!(names),
+    }
+}
+
+/// The first of them, for people.
+fn shown(names: &[String]) -> String {
+    let mut shown: Vec<&str> = names.iter().take(NAMES).map(String::as_str).collect();
+    if names.len() > NAMES {
+        shown.push("…");
+    }
+    printable(&shown.join(", "))
 }
 
 fn standing(
@@ -206,6 +263,7 @@ fn standing(
         Standing::Coming(Coming {
             frames: None,
             needs: item.size,
+            over: Over::of(&image, None),
         })
     };
     if item.is_unread {
@@ -226,6 +284,7 @@ fn standing(
         Way::Copy | Way::Move => Standing::Coming(Coming {
             needs: prospect.needs,
             frames: Some(assembly.fetched().map(frame).collect()),
+            over: Over::of(&image, Some(assembly.wanted())),
         }),
     })
 }

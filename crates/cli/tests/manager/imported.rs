@@ -1,0 +1,190 @@
+//! Repositories that are imported.
+
+use std::fs;
+
+use anyhow::{Result, ensure};
+use serde_json::{Value, json};
+
+use crate::kit::{self, text, whole};
+use crate::server::refusal;
+use crate::upload::{image_of, room};
+use crate::{MIB, bytes, noise, same};
+
+#[test]
+fn a_repository_is_imported_below_a_folder() -> Result<()> {
+    let (room, _manager) = room()?;
+    let mut content = noise(17, 8 * MIB);
+    let here = image_of(&room, &content)?;
+    room.done(&["image", "copy", text(&here), "REPO:aula1/win", "--yes"])?;
+    fs::write(room.images().join("old.img"), noise(18, MIB))?;
+    fs::write(room.images().join("notes.txt"), "no image")?;
+    let mirror = room.dir().join("mirror");
+    fs::create_dir(&mirror)?;
+    let import = ["repo", "import", "REPO:", text(&mirror), "--yes"];
+    let first = room.done(&import)?;
+    ensure!(
+        first["brought"]
+            .as_array()
+            .is_some_and(|all| all.len() == 2),
+        "{first}"
+    );
+    whole(&mirror.join("aula1/win.img"))?;
+    same(&room.images().join("old.img"), &mirror.join("old.img"))?;
+    content[MIB..2 * MIB].fill(3);
+    let here = image_of(&room, &content)?;
+    room.done(&["image", "copy", text(&here), "REPO:aula1/win", "--yes"])?;
+    let second = room.done(&import)?;
+    ensure!(second["unchanged"] == 1, "{second}");
+    ensure!(bytes(&second, "from_source")? < 4 * MIB as u64, "{second}");
+    same(&here, &mirror.join("aula1/win.img"))?;
+    // From a tree, too, and one that fails keeps no other from coming.
+    let other = room.dir().join("other");
+    fs::create_dir(&other)?;
+    fs::write(other.join("old.img.lock"), "")?;
+    let said = room.run(&["repo", "import", text(&mirror), text(&other), "--yes"])?;
+    refusal(&said, "image/locked")?;
+    same(&here, &other.join("aula1/win.img"))?;
+    // A folder that is missing is made, but not by a plan, nor two of them.
+    let (new, lost) = (room.dir().join("new"), room.dir().join("lost/new"));
+    let import = ["repo", "import", "REPO:", text(&new)];
+    room.done(&[&import[..], &["--dry-run"]].concat())?;
+    ensure!(!new.exists(), "a plan made it");
+    room.done(&[&import[..], &["--yes"]].concat())?;
+    same(&here, &new.join("aula1/win.img"))?;
+    let said = room.run(&["repo", "import", "REPO:", text(&lost), "--yes"])?;
+    refusal(&said, "image/not-found")
+}
+
+#[test]
+fn the_plan_of_an_import_counts_a_shared_frame_once() -> Result<()> {
+    let (room, _manager) = room()?;
+    let mut content = noise(22, 8 * MIB);
+    let mut sizes = 0;
+    for name in ["REPO:aula1/one", "REPO:aula1/two"] {
+        let here = image_of(&room, &content)?;
+        room.done(&["image", "copy", text(&here), name, "--yes"])?;
+        sizes += fs::metadata(&here)?.len();
+        content[..MIB].fill(5);
+    }
+    let mirror = room.dir().join("mirror");
+    let import = ["repo", "import", "REPO:", text(&mirror)];
+    let planned = room.run(&[&import[..], &["--dry-run"]].concat())?;
+    planned.done()?;
+    let rows = &planned.plan()["rows"];
+    ensure!(bytes(rows, "from_source")? < 14 * MIB as u64, "{rows}");
+    let needed = bytes(rows, "room_needed_at_most")?;
+    ensure!(needed >= sizes && needed < sizes + 4 * MIB as u64, "{rows}");
+    ensure!(bytes(rows, "room")? > 0, "{rows}");
+    let done = room.done(&import)?;
+    ensure!(rows["from_source"] == done["from_source"], "{rows} {done}");
+    // What is sent is a bound: the manager may have some of it elsewhere.
+    let here = text(&room.dir().join("here.img")).to_owned();
+    let args = ["image", "copy", &here, "REPO:aula1/three", "--dry-run"];
+    let mut plain = std::process::Command::new(kit::program());
+    let output = room
+        .settings(plain.args(args).args(["--lang", "en"]))
+        .output()?;
+    let said = String::from_utf8(output.stdout)?;
+    ensure!(said.contains("To be sent, at most"), "{said}");
+    Ok(())
+}
+
+#[test]
+fn the_plan_of_an_import_tells_what_is_there_and_what_comes() -> Result<()> {
+    let (room, _manager) = room()?;
+    let mut content = noise(20, 8 * MIB);
+    let here = image_of(&room, &content)?;
+    let send = ["image", "copy", text(&here), "REPO:aula1/win", "--yes"];
+    room.done(&send)?;
+    fs::write(room.images().join("old.img"), noise(21, MIB))?;
+    let mirror = room.dir().join("mirror");
+    let import = ["repo", "import", "REPO:", text(&mirror)];
+    room.done(&import)?;
+    content[MIB..2 * MIB].fill(3);
+    image_of(&room, &content)?;
+    room.done(&send)?;
+    let planned = room.run(&[&import[..], &["--dry-run"]].concat())?;
+    planned.done()?;
+    let run = room.run(&import)?;
+    let done = run.done()?;
+    let (rows, size) = (&planned.plan()["rows"], fs::metadata(&here)?.len());
+    let share = |images: u64, bytes: u64| json!({ "images": images, "bytes": bytes });
+    ensure!(rows["images_there"] == share(1, MIB as u64), "{rows}");
+    ensure!(rows["images_coming"] == share(1, size), "{rows}");
+    ensure!(
+        rows["images_names"].as_array().map(Vec::len) == Some(1),
+        "{rows}"
+    );
+    ensure!(rows["from_source"] == done["from_source"], "{rows} {done}");
+    ensure!(
+        rows["images"] == 2 && rows["images_unread"].is_null(),
+        "{rows}"
+    );
+    // What is free others change meanwhile.
+    let but_room = |rows: &Value| {
+        let rows = rows.as_object().into_iter().flatten();
+        let rows = rows.filter(|(key, _)| *key != "room");
+        rows.map(|(key, value)| format!("{key}: {value}"))
+            .collect::<Vec<_>>()
+    };
+    let again = &run.plan()["rows"];
+    ensure!(but_room(again) == but_room(rows), "{again} {rows}");
+    let third = room.run(&[&import[..], &["--dry-run"]].concat())?;
+    let rows = &third.plan()["rows"];
+    ensure!(
+        rows["images_there"] == share(2, size + MIB as u64),
+        "{rows}"
+    );
+    ensure!(rows["images_coming"] == share(0, 0), "{rows}");
+    ensure!(rows["images_names"].is_null(), "{rows}");
+    ensure!(rows["from_source"] == 0, "{rows}");
+    Ok(())
+}
+
+#[test]
+fn the_plan_of_an_import_tells_what_is_replaced_and_what_is_older() -> Result<()> {
+    let (room, _manager) = room()?;
+    let mut content = noise(23, 4 * MIB);
+    let mirror = room.dir().join("mirror");
+    fs::create_dir(&mirror)?;
+    for name in ["win", "deb"] {
+        let here = image_of(&room, &content)?;
+        let to = format!("REPO:{name}");
+        room.done(&["image", "copy", text(&here), &to, "--yes"])?;
+        content[..MIB].fill(1);
+    }
+    let import = ["repo", "import", "REPO:", text(&mirror)];
+    let plan = || -> Result<(Value, String)> {
+        let said = room.run(&[&import[..], &["--dry-run"]].concat())?;
+        said.done()?;
+        Ok((
+            said.plan()["rows"].clone(),
+            said.plan()["warnings"].to_string(),
+        ))
+    };
+    let (rows, warnings) = plan()?;
+    ensure!(
+        rows["images_replaced"].is_null() && warnings == "[]",
+        "{rows} {warnings}"
+    );
+    room.done(&[&import[..], &["--yes"]].concat())?;
+    // What is here was captured later than what the manager has.
+    content[MIB..2 * MIB].fill(2);
+    let here = image_of(&room, &content)?;
+    fs::copy(&here, mirror.join("win.img"))?;
+    let (rows, warnings) = plan()?;
+    ensure!(rows["images_replaced"] == 1, "{rows}");
+    ensure!(rows["images_older"] == json!(["win.img"]), "{rows}");
+    ensure!(warnings.contains("win.img"), "{warnings}");
+    // Now it is the manager's that is newer.
+    content[2 * MIB..3 * MIB].fill(3);
+    let here = image_of(&room, &content)?;
+    room.done(&["image", "copy", text(&here), "REPO:win", "--yes"])?;
+    let (rows, warnings) = plan()?;
+    ensure!(
+        rows["images_replaced"] == 1 && rows["images_older"].is_null(),
+        "{rows}"
+    );
+    ensure!(!warnings.contains("win.img"), "{warnings}");
+    Ok(())
+}
