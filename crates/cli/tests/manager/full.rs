@@ -260,6 +260,10 @@ fn loop_what_does_not_fit_is_refused_by_the_plan_and_makes_nothing() -> Result<(
         }
     }
     ensure!(!medium.mount.path().join("aula3").exists(), "a folder");
+    let mirror = medium.mount.path().join("mirror");
+    let import = ["repo", "import", "REPO:", text(&mirror), "--yes"];
+    refusal(&room.run(&import)?, "store/no-room")?;
+    ensure!(!mirror.exists(), "a folder of an import");
     // What is there already needs none.
     let there = room.dir().join("volume.img");
     fs::copy(medium.image(), &there)?;

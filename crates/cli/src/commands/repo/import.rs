@@ -256,11 +256,7 @@ fn bring(context: &Context, item: &Item, (tree, below): (&Tree, &str)) -> Result
     let name = SubPath::parse(&format!("{below}{}", item.name))?;
     let origin = Origin::named(context, &item.from)?;
     origin.refuse_unfit(context)?;
-    let mut spot = tree.spot(&name)?;
-    if spot.missing {
-        tree.make_folder(name.folder())?;
-        spot = tree.spot(&name)?;
-    }
+    let spot = tree.spot(&name)?;
     let assembly = Assembly::plan(&spot.image, origin.source(), Moving::Never)?;
     let info = origin.info(assembly.wanted().is_native())?;
     let facts = Facts {
@@ -268,6 +264,10 @@ fn bring(context: &Context, item: &Item, (tree, below): (&Tree, &str)) -> Result
         carried: origin.carried()?,
         now: now(),
     };
+    // An image that is refused leaves no empty folder.
+    if spot.missing {
+        tree.make_folder(name.folder())?;
+    }
     let progress = context.progress();
     let report = assembly.run(&facts, &progress);
     drop(progress);
