@@ -1,5 +1,9 @@
 //! Asking for a piece. Each source is asked in a thread of its own, so that nobody has to wait for one from which nothing
 //! comes: others are asked as well, and whoever gives the right bytes first has given them.
+//!
+//! Memory: each source that is asked fills a buffer of its own, as long as the piece, beside that of who asks. With the usual
+//! few sources of which one answers, that is twice a piece for each that is under way; a silent one holds its buffer until it
+//! answers or is given up.
 
 use std::io;
 use std::path::Path;
