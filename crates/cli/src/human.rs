@@ -125,11 +125,28 @@ pub fn printable(text: &str) -> String {
 }
 
 /// Whether a character is not seen, but changes where or in which order others are: what it is in shows another name
-/// than it has.
+/// than it has. These are the characters that Unicode calls `Default_Ignorable_Code_Point` (UAX #44), separators of lines,
+/// and marks of annotations.
 fn turns(c: char) -> bool {
     matches!(
         c,
-        '\u{61c}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}' | '\u{fff9}'..='\u{fffb}' | '\u{e0000}'..='\u{e007f}'
+        '\u{ad}'
+            | '\u{34f}'
+            | '\u{61c}'
+            | '\u{115f}'..='\u{1160}'
+            | '\u{17b4}'..='\u{17b5}'
+            | '\u{180b}'..='\u{180f}'
+            | '\u{200b}'..='\u{200f}'
+            | '\u{2028}'..='\u{202e}'
+            | '\u{2060}'..='\u{206f}'
+            | '\u{3164}'
+            | '\u{fe00}'..='\u{fe0f}'
+            | '\u{feff}'
+            | '\u{ffa0}'
+            | '\u{fff0}'..='\u{fffb}'
+            | '\u{1bca0}'..='\u{1bca3}'
+            | '\u{1d173}'..='\u{1d17a}'
+            | '\u{e0000}'..='\u{e0fff}'
     )
 }
 
@@ -213,6 +230,7 @@ mod tests {
     #[test]
     fn nothing_turns_what_follows_it() {
         assert_eq!(printable("a\u{202e}gmi.txt"), "a\\u{202e}gmi.txt");
+        assert_eq!(printable("win\u{ad}\u{3164}"), "win\\u{ad}\\u{3164}");
         assert_eq!(
             printable("\u{2066}\u{feff}\u{200b}ñ"),
             "\\u{2066}\\u{feff}\\u{200b}ñ"
