@@ -1,7 +1,7 @@
-//! What the manager knows of the computers of a room: the newest that each told, and what failed before. Bounded,
-//! whoever reports whatever.
+//! What the manager knows of the computers of a room: the newest that each told, and what failed and is not mended.
+//! Bounded, whoever reports whatever.
 
-use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
 use std::net::IpAddr;
 use std::sync::Arc;
 
@@ -13,8 +13,10 @@ use crate::report::{Report, State};
 
 /// So many computers are known.
 pub const HOSTS: usize = 4096;
-/// So many failures of each are remembered.
+/// So many failures of each are remembered, each of another job or image.
 pub const FAILURES: usize = 3;
+/// The job that puts an image on a disk.
+const RESTORING: &str = "image-restore";
 /// Seconds after which a computer may be forgotten for another where each address has one only.
 const FORGETTABLE: u64 = 600;
 /// Seconds after which a computer of the same name at another address counts as the same one, which moved.
@@ -53,6 +55,13 @@ pub struct Failed {
     pub manager: Option<String>,
 }
 
+impl Failed {
+    /// Whether a report is of the same work: its success mends this, and its failure is this one again.
+    pub fn is_of(&self, report: &Report) -> bool {
+        (kind(&self.job), &self.image) == (kind(&report.job), &report.image)
+    }
+}
+
 /// A computer.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
@@ -65,7 +74,7 @@ pub struct Computer {
     pub report: Report,
     /// What was restored on it last.
     pub carries: Option<Carried>,
-    /// What failed, the newest first.
+    /// What failed and did not succeed since, the newest first: the last failure of each job with each image.
     #[cfg_attr(feature = "schema", schema(value_type = Vec<Failed>))]
     pub failures: VecDeque<Failed>,
 }
@@ -87,7 +96,7 @@ impl Computer {
 
     fn note(&mut self, now: u64) {
         let report = &self.report;
-        let restores = ["image-restore", "deploy"].contains(&report.job.as_str());
+        let restores = kind(&report.job) == RESTORING;
         if report.state == State::Done && restores {
             self.carries = Some(Carried {
                 image: report.image.clone(),
@@ -98,17 +107,43 @@ impl Computer {
         if report.state != State::Done && restores && writes(report) {
             self.carries = None;
         }
-        if let (State::Failed, Some(code)) = (report.state, &report.code) {
-            self.failures.push_front(Failed {
+        let failed = match (report.state, &report.code) {
+            (State::Failed, Some(code)) => Some(Failed {
                 job: report.job.clone(),
                 image: report.image.clone(),
                 code: code.clone(),
                 detail: report.detail.clone(),
                 manager: report.manager.clone(),
                 when: now,
-            });
-            self.failures.truncate(FAILURES);
+            }),
+            (State::Done, _) => None,
+            _ => return,
+        };
+        self.failures.retain(|failed| !failed.is_of(report));
+        if let Some(failed) = failed {
+            self.failures.push_front(failed);
         }
+        self.failures.truncate(FAILURES);
+    }
+
+    /// Leaves out of what was written down what does not belong there any more: programs before this one kept every failure.
+    fn tidied(mut self) -> Self {
+        let mut kinds = HashSet::new();
+        let report = &self.report;
+        self.failures.retain(|failed| {
+            let is_mended = report.state == State::Done && failed.is_of(report);
+            !is_mended && kinds.insert((kind(&failed.job).to_owned(), failed.image.clone()))
+        });
+        self.failures.truncate(FAILURES);
+        self
+    }
+}
+
+/// Jobs of a kind come to the same: an image is on a disk, whichever way it went there.
+fn kind(job: &str) -> &str {
+    match job {
+        "deploy" => RESTORING,
+        other => other,
     }
 }
 
@@ -169,8 +204,8 @@ impl Room {
             .into_iter()
             .filter(fit)
             .take(HOSTS)
-            .map(|mut computer| {
-                computer.failures.truncate(FAILURES);
+            .map(|computer| {
+                let computer = computer.tidied();
                 let key = (computer.report.host.clone(), computer.address.clone());
                 (key, Arc::new(computer))
             });
@@ -288,8 +323,9 @@ mod tests {
     fn the_newest_counts_and_failures_are_remembered() {
         let mut room = Room::default();
         for time in 0..5 {
-            let failed = report("pc1", "image-restore").failed("disk/no-space", "full");
-            room.note(failed, "10.0.0.1", time).unwrap();
+            let job = ["image-restore", "a", "b", "c", "a"][time];
+            let failed = report("pc1", job).failed("disk/no-space", "full");
+            room.note(failed, "10.0.0.1", time as u64).unwrap();
         }
         let done = Report {
             identity: Some("ab".repeat(32)),
@@ -298,7 +334,7 @@ mod tests {
         let one = room.note(done, "10.0.0.1", 7).unwrap();
         assert_eq!((one.address.as_str(), one.seen), ("10.0.0.1", 7));
         let times: Vec<u64> = one.failures.iter().map(|it| it.when).collect();
-        assert_eq!(times, [4, 3, 2]);
+        assert_eq!(times, [4, 3, 2], "each job once, the newest first");
         assert_eq!(times.len(), FAILURES);
         let carries = one.carries.clone().unwrap();
         assert_eq!(
@@ -310,6 +346,29 @@ mod tests {
         let one = room.note(captured, "10.0.0.1", 8).unwrap();
         assert_eq!(one.carries, Some(carries));
         assert_eq!(room.computers().count(), 1);
+    }
+
+    #[test]
+    fn a_failure_is_remembered_until_the_same_succeeds() {
+        let mut room = Room::default();
+        let of = |job, image| Report::begun("pc1", job, image);
+        let mut left = |report: Report| {
+            let computer = room.note(report, "10.0.0.1", 1).unwrap();
+            let failures = computer.failures.iter();
+            failures.map(|it| it.image.clone()).collect::<Vec<_>>()
+        };
+        left(of("deploy", "REPO:win").failed("disk/io", ""));
+        let both = left(of("deploy", "REPO:data").failed("disk/io", ""));
+        assert_eq!(both, ["REPO:data", "REPO:win"]);
+        assert_eq!(left(of("deploy", "REPO:win")), both, "it is tried again");
+        assert_eq!(left(of("image-copy", "REPO:win").finished()), both);
+        assert_eq!(
+            left(of("image-restore", "REPO:win").finished()),
+            ["REPO:data"]
+        );
+        assert_eq!(left(of("deploy", "REPO:new")), ["REPO:data"]);
+        let empty: [&str; 0] = [];
+        assert_eq!(left(of("deploy", "REPO:data").finished()), empty);
     }
 
     #[test]
@@ -397,6 +456,16 @@ mod tests {
         let text = serde_json::to_string(&room.computers().collect::<Vec<_>>()).unwrap();
         let mut kept = serde_json::from_str::<Vec<super::Computer>>(&text).unwrap();
         assert_eq!(Room::of(kept.clone()), room);
+        // Written down by programs that remembered every failure.
+        let again = kept[0].failures[0].clone();
+        kept[0].failures.push_back(again.clone());
+        assert_eq!(Room::of(kept.clone()), room);
+        kept[0].report = report("pc1", "deploy").finished();
+        assert!(
+            Room::of(kept.clone())
+                .computers()
+                .all(|it| it.failures.is_empty())
+        );
         kept[0].report.host = "\u{1b}".to_owned();
         assert_eq!(Room::of(kept), Room::default());
     }

@@ -129,8 +129,12 @@ fn what_failed_at_another_manager_is_told_as_that() -> Result<()> {
     // What this one refuses is about itself.
     let line = ["image", "copy", "REPO:none", text(&copy), "--yes"];
     refusal(&room.run(&line)?, "image/not-found")?;
-    let failure = computer(&room)?["failures"][0].clone();
-    ensure!(failure["manager"].is_null(), "{failure}");
+    let failures = computer(&room)?["failures"].clone();
+    ensure!(failures[0]["manager"].is_null(), "{failures}");
+    ensure!(
+        failures[1]["manager"] == "other.room.invalid",
+        "both are still of interest: {failures}"
+    );
     let mut status = std::process::Command::new(program());
     status.args(["room", "status", "--lang", "en"]);
     let output = room.settings(&mut status).output()?;

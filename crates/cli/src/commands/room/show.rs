@@ -39,23 +39,21 @@ pub(super) fn human(context: &Context, computers: &[Shown]) -> String {
         .collect();
     let mut text = table::aligned(&head, &body, &[0, 1, 2]);
     for shown in computers {
-        if let Some(failed) = worth_telling(shown) {
+        let now = shown.computer.seen.saturating_add(shown.age);
+        for failed in worth_telling(shown) {
             text += "\n\n";
-            let now = shown.computer.seen.saturating_add(shown.age);
             text += &account(context, &name(shown, computers), (failed, now));
         }
     }
     text
 }
 
-/// What failed last: not once something succeeded since, or the same is tried again.
-fn worth_telling(shown: &Shown) -> Option<&Failed> {
+/// What failed and is not mended, but for what is being tried again.
+fn worth_telling(shown: &Shown) -> impl Iterator<Item = &Failed> {
     let report = &shown.computer.report;
-    let failed = shown.computer.failures.front()?;
-    let again = report.state == State::Running
-        && !shown.silent
-        && (&report.job, &report.image) == (&failed.job, &failed.image);
-    (report.state != State::Done && !again).then_some(failed)
+    let at_work = report.state == State::Running && !shown.silent;
+    let failures = shown.computer.failures.iter();
+    failures.filter(move |failed| !(at_work && failed.is_of(report)))
 }
 
 /// With its address where another one has the same name.
@@ -253,7 +251,7 @@ mod tests {
     }
 
     #[test]
-    fn what_failed_is_told_until_it_is_tried_again() {
+    fn what_failed_is_told_until_it_is_mended_or_tried_again() {
         let mut room = Room::default();
         let of = |job: &str, image: &str| Report::begun("pc1", job, image);
         let (deploy, win) = ("deploy", "REPO:aula1/win");
@@ -268,7 +266,24 @@ mod tests {
         assert!(is_told(of(deploy, "REPO:aula1/old"), 3, 3), "another image");
         assert!(!is_told(of(deploy, win), 4, 4), "the same again");
         assert!(is_told(of(deploy, win), 5, 6 + SILENT), "it went silent");
-        assert!(!is_told(of(deploy, win).finished(), 6, 6));
+        let done = || of(deploy, "REPO:aula1/old").finished();
+        assert!(is_told(done(), 6, 6), "another one that succeeded");
+        assert!(!is_told(of(deploy, win).finished(), 7, 7));
+        assert!(!is_told(of(deploy, "REPO:aula1/new"), 8, 8), "it is mended");
+    }
+
+    #[test]
+    fn each_failure_that_is_not_mended_is_told() {
+        let mut room = Room::default();
+        for (image, code) in [("REPO:win", "disk/io"), ("REPO:data", "disk/no-space")] {
+            let failed = Report::begun("pc1", "deploy", image).failed(code, "");
+            room.note(failed, "10.0.0.1", 100).unwrap();
+        }
+        let shown: Vec<_> = room.computers().map(|it| it.shown(100)).collect();
+        let text = human(&context(Lang::En), &shown);
+        let (data, win) = ("deploy REPO:data", "deploy REPO:win");
+        assert_eq!(text.matches("pc1 (1 s ago)").count(), 2, "{text}");
+        assert!(text.rfind(data) < text.rfind(win), "{text}");
     }
 
     #[test]
