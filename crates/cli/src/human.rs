@@ -78,7 +78,7 @@ pub fn duration(time: Duration) -> String {
     }
 }
 
-/// A stretch of time that is guessed: `12 s`.
+/// A stretch of time that nobody needs to the tenth: `12 s`, `2 min 05 s`.
 pub fn guess(time: Duration) -> String {
     match time.as_secs() {
         seconds @ 0..60 => format!("{} s", seconds.max(1)),

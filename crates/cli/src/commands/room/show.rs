@@ -8,7 +8,7 @@ use azud_core::room::{Failed, Shown};
 use serde_json::{Value, json};
 
 use crate::commands::Context;
-use crate::human::{bytes, duration, guess, percent, printable, readable};
+use crate::human::{bytes, guess, percent, printable, readable};
 use crate::table;
 
 /// For programs: what the manager tells, and what each failure means.
@@ -73,7 +73,7 @@ fn row(context: &Context, shown: &Shown, all: &[Shown]) -> Vec<String> {
     let carries = shown.computer.carries.as_ref();
     let moving = report.state == State::Running && !shown.silent;
     let share = (report.total > 0).then(|| percent(report.done, report.total));
-    let left = report.left.map(Duration::from_secs).map(duration);
+    let left = report.left.map(Duration::from_secs).map(guess);
     let when_moving = |text: String| if moving { text } else { none() };
     vec![
         name(shown, all),
@@ -82,7 +82,7 @@ fn row(context: &Context, shown: &Shown, all: &[Shown]) -> Vec<String> {
         when_moving(share.unwrap_or_else(|| bytes(report.done))),
         when_moving(bytes(report.rate) + "/s"),
         when_moving(left.unwrap_or_else(none)),
-        duration(Duration::from_secs(shown.age.max(1))),
+        guess(Duration::from_secs(shown.age)),
     ]
 }
 
@@ -198,15 +198,10 @@ mod tests {
                 .unwrap_or_else(|| panic!("{host} in {text}"))
                 .to_owned()
         };
-        for word in [
-            "Restoring REPO:aula1/win",
-            "50.0 %",
-            "128 MiB/s",
-            "8.0 s",
-            "2.0 s",
-        ] {
+        for word in ["Restoring REPO:aula1/win", "50.0 %", "128 MiB/s", "  8 s  "] {
             assert!(line("pc1").contains(word), "{word}: {text}");
         }
+        assert!(line("pc1").ends_with("  2 s"), "{text}");
         assert!(line("pc2").contains("failed: image restore"), "{text}");
         assert!(line("pc3").contains("REPO:aula1/win  done"), "{text}");
         assert!(
