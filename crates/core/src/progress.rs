@@ -57,7 +57,7 @@ pub trait Progress: Sync {
     /// # Errors
     /// [`Interrupted`]: whoever works cleans up and returns.
     fn advance(&self, bytes: u64) -> Result<(), Interrupted>;
-    /// The current phase is over.
+    /// The current phase is over: all of it is done. One that failed is not said to be.
     fn end(&self) {}
 }
 

@@ -106,11 +106,16 @@ impl Report {
         }
     }
 
-    /// The job came to its end.
+    /// The job came to its end, and so did its last phase.
     #[must_use]
     pub fn finished(self) -> Self {
         Self {
             state: State::Done,
+            done: if self.total > 0 {
+                self.total
+            } else {
+                self.done
+            },
             left: None,
             ..self
         }
@@ -216,6 +221,18 @@ mod tests {
         assert_eq!(failed.state, State::Failed);
         let nothing = report().failed("disk/io", "").finished();
         assert_eq!((nothing.check(), nothing.detail), (Ok(()), None));
+    }
+
+    #[test]
+    fn what_is_finished_is_done_as_a_whole() {
+        let at = |done, total| Report {
+            done,
+            total,
+            ..report()
+        };
+        assert_eq!(at(97, 100).finished().done, 100);
+        assert_eq!(at(97, 0).finished().done, 97, "nobody knew how much");
+        assert_eq!(at(97, 100).failed("disk/io", "").done, 97);
     }
 
     type Change = fn(&mut Report, String);

@@ -176,8 +176,8 @@ impl Outline {
             patch(&self.ending, self.ending_at).map_err(|source| ImageError::Write { source })?;
             done.fetched += self.ending.len() as u64;
         }
-        progress.end();
         if bad.is_empty() {
+            progress.end();
             return Ok(done);
         }
         Err(ImageError::Frames {

@@ -14,7 +14,7 @@ const SPACING: Duration = Duration::from_millis(100);
 /// What a moment of work looks like.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Reading {
-    /// Bytes done.
+    /// Bytes done, never more than there are to do.
     pub done: u64,
     /// Bytes to do, 0 when unknown.
     pub total: u64,
@@ -64,10 +64,28 @@ impl Meter {
             (_, Some(seconds)) => Some(Duration::from_secs(seconds)),
         };
         Reading {
-            done,
+            // What goes beside the content (a header, a map) is counted, too.
+            done: if self.total > 0 {
+                done.min(self.total)
+            } else {
+                done
+            },
             total: self.total,
             rate,
             left,
+        }
+    }
+
+    /// What can be said at `now`, when the work is over: all of it is done, also where the last of it was never counted.
+    pub fn end(&mut self, now: Duration, done: u64) -> Reading {
+        let reading = self.read(now, done);
+        match self.total {
+            0 => reading,
+            total => Reading {
+                done: total,
+                left: Some(Duration::ZERO),
+                ..reading
+            },
         }
     }
 
@@ -116,6 +134,17 @@ mod tests {
             meter.read(Duration::from_secs(1), 50).left,
             Some(Duration::ZERO)
         );
+    }
+
+    #[test]
+    fn what_is_over_is_done_as_a_whole() {
+        let second = Duration::from_secs(1);
+        let end = |total, done| Meter::new(total, Duration::ZERO).end(second, done);
+        assert_eq!((end(100, 97).done, end(100, 101).done), (100, 100));
+        assert_eq!(end(100, 97).left, Some(Duration::ZERO));
+        assert_eq!((end(0, 97).done, end(0, 97).left), (97, None));
+        let mut meter = Meter::new(100, Duration::ZERO);
+        assert_eq!(meter.read(second, 101).done, 100, "not even before");
     }
 
     #[test]

@@ -106,7 +106,8 @@ impl<'a> Reporter<'a> {
     }
 
     fn begin_at(&self, phase: Phase, total: u64, now: Duration) {
-        self.end_at(now);
+        // Nobody said that what was going on came to its end.
+        self.over(now, Meter::read);
         if self.style == Style::Silent {
             return;
         }
@@ -132,11 +133,16 @@ impl<'a> Reporter<'a> {
     }
 
     fn end_at(&self, now: Duration) {
+        self.over(now, Meter::end);
+    }
+
+    /// The last word of a phase, and how far it came by then.
+    fn over(&self, now: Duration, last: impl Fn(&mut Meter, Duration, u64) -> Reading) {
         let Some(mut running) = self.lock().take() else {
             return;
         };
         self.schedule(now);
-        let reading = running.meter.read(now, self.done.load(Ordering::Relaxed));
+        let reading = last(&mut running.meter, now, self.done.load(Ordering::Relaxed));
         if let Some(bar) = running.bar.take() {
             bar.finish_and_clear();
         }
@@ -337,6 +343,28 @@ mod tests {
             "Capturing: 50.0 % 500 MiB of 1000 MiB, 100 MiB/s, 5 s left"
         );
         assert_eq!(lines[2], "Capturing: 1000 MiB in 10.0 s, 100 MiB/s");
+    }
+
+    /// Who asks another from time to time how far he is does not hear of the last piece.
+    #[test]
+    fn the_last_word_of_a_phase_is_the_whole() {
+        let catalog = Catalog::new(Lang::En);
+        for json in [true, false] {
+            let (output, out, err) = output(json, false);
+            let reporter = Reporter::new(&catalog, &output);
+            reporter.begin_at(Phase::Assemble, 100 * MIB, Duration::ZERO);
+            reporter.advance_at(97 * MIB, Duration::from_secs(1));
+            reporter.end_at(Duration::from_secs(2));
+            if !json {
+                assert_eq!(err.text(), "Gathering: 100 MiB in 2.0 s, 50.0 MiB/s\n");
+                continue;
+            }
+            let text = out.text();
+            let last = text.lines().last().unwrap();
+            let last: serde_json::Value = serde_json::from_str(last).unwrap();
+            assert_eq!(last["progress"]["done"], 100 * MIB);
+            assert_eq!(last["progress"]["eta_s"], 0);
+        }
     }
 
     #[test]

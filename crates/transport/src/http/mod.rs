@@ -2,6 +2,7 @@
 
 mod catalogue;
 mod client;
+mod followed;
 mod gather;
 mod image;
 mod login;

@@ -9,6 +9,7 @@ use serde::Deserialize;
 use super::Client;
 use super::catalogue::Version;
 use super::client::Method;
+use super::followed::Followed;
 use super::image::{encode, path_of};
 use crate::error::Result;
 
@@ -71,24 +72,16 @@ impl Client {
     /// Asks until the version is read.
     fn until_read(&self, (name, what): (&str, &str), progress: &dyn Progress) -> Result<Standing> {
         let path = format!("{}/rollback{what}", path_of(name));
-        let (mut before, mut round) = (0, 0);
+        let mut followed = Followed::new(Phase::Verify, progress);
         loop {
             let response = self.send(Method::Post, &path, &[], name)?;
-            let (done, total) = match self.json(response, MAX_STATE)? {
-                Standing::Reading { done, total } => (done, total),
+            match self.json(response, MAX_STATE)? {
+                Standing::Reading { done, total } => followed.is_at(done, total)?,
                 other => {
-                    if round > 0 {
-                        progress.end();
-                    }
+                    followed.end();
                     return Ok(other);
                 }
-            };
-            if total != round {
-                progress.begin(Phase::Verify, total);
-                (before, round) = (0, total);
             }
-            progress.advance(done.saturating_sub(before))?;
-            before = before.max(done);
             thread::sleep(POLL);
         }
     }

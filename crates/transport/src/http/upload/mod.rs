@@ -14,6 +14,7 @@ use azud_core::progress::{Phase, Progress};
 use azud_core::upload::{Going, Opened, Opening, RECORD_LEN, State, decode};
 
 use super::client::Method;
+use super::followed::Followed;
 use super::{Client, Patience};
 use crate::error::{NetError, Result};
 
@@ -299,22 +300,19 @@ impl Upload {
 
     /// Until the manager is at an end.
     fn wait(&self, id: &str, progress: &dyn Progress) -> Result<State> {
-        let (mut before, mut round) = (0, 0);
+        let mut followed = Followed::new(Phase::Assemble, progress);
         loop {
             let response = self.client.get(&path(id, ""), &[], &self.opening.name)?;
             match self.client.json(response, MAX_STATE)? {
                 State::Working { done, total } => {
-                    if total != round {
-                        progress.begin(Phase::Assemble, total);
-                        (before, round) = (0, total);
-                    }
-                    progress.advance(done.saturating_sub(before))?;
-                    before = done;
+                    followed.is_at(done, total)?;
                     thread::sleep(POLL);
                 }
                 State::Receiving => return Err(self.client.protocol("an image that is forgotten")),
                 other => {
-                    progress.end();
+                    if matches!(other, State::Done { .. }) {
+                        followed.end();
+                    }
                     return Ok(other);
                 }
             }

@@ -201,8 +201,8 @@ impl Args {
             let captured = capture_into(volume, tails, content, &options, (&mut out, &progress));
             captured.map(|captured| (captured, out.ending))
         })?;
-        progress.end();
         let (captured, ending) = made?;
+        progress.end();
         source.unchanged()?;
         match upload.finish(&ending, &progress)? {
             Ok(published) => Ok((captured, published)),
