@@ -8,7 +8,7 @@ use azud_core::code::Code;
 
 use crate::args::Writing;
 use crate::commands::Context;
-use crate::failure::Failure;
+use crate::failure::{Failure, Hint};
 use crate::i18n::Catalog;
 use crate::interrupt;
 use crate::plan::Plan;
@@ -115,7 +115,7 @@ pub fn settle_replacing(
         nobody: "confirm-replacing-nobody",
     };
     let settled = settle_asking(context, plan, writing, asking);
-    settled.map_err(|failure| failure.with_hint(context.catalog.text("hint-replacing")))
+    settled.map_err(|failure| failure.with_hint(Hint::of("hint-replacing")))
 }
 
 /// As [`settle_destructive`], for work that changes a disk's partition table and nothing else on it.

@@ -1,5 +1,6 @@
 //! One shape for every error that reaches the user, whichever crate it comes from.
 
+mod hint;
 mod words;
 
 use std::error::Error;
@@ -13,6 +14,8 @@ use azud_core::progress::Interrupted;
 use azud_image::ImageError;
 use azud_image::fs::FsError;
 use serde_json::Value;
+
+pub use hint::Hint;
 
 /// An error type that knows its stable code.
 pub trait Coded: Error {
@@ -250,8 +253,10 @@ pub struct Failure {
     pub causes: Vec<String>,
     /// What exactly to do, in the words of the engine: commands and a little English.
     pub remedy: Option<String>,
-    /// What to do, in the user's language, if that is known better than the code's hint.
-    pub hint: Option<String>,
+    /// What to do, if that is known better than the code's hint.
+    pub hint: Option<Box<Hint>>,
+    /// What to do or to know beside that.
+    pub beside: Box<[Hint]>,
     /// What was done all the same, for programs.
     pub result: Option<Box<Value>>,
 }
@@ -266,6 +271,7 @@ impl Failure {
             causes: Vec::new(),
             remedy: None,
             hint: None,
+            beside: Box::default(),
             result: None,
         }
     }
@@ -313,13 +319,20 @@ impl Failure {
         }
     }
 
-    /// The same failure with a better hint, in the user's language.
+    /// The same failure with a better hint.
     #[must_use]
-    pub fn with_hint(self, hint: impl Into<String>) -> Self {
+    pub fn with_hint(self, hint: impl Into<Hint>) -> Self {
         Self {
-            hint: Some(hint.into()),
+            hint: Some(Box::new(hint.into())),
             ..self
         }
+    }
+
+    /// The same failure with one more thing to do or to know, whatever else is to be done.
+    #[must_use]
+    pub(crate) fn and_hint(self, hint: Hint) -> Self {
+        let beside = self.beside.into_iter().chain([hint]).collect();
+        Self { beside, ..self }
     }
 
     /// The same failure, said of something: `context: detail`.

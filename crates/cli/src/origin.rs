@@ -18,7 +18,7 @@ use azud_transport::NetError;
 use azud_transport::http::{Moment, Patience, RemoteImage};
 
 use crate::commands::{Context, repo};
-use crate::failure::Failure;
+use crate::failure::{Failure, Hint};
 use crate::foreign::fit_to_copy;
 use crate::interrupt;
 use crate::receive::source_file;
@@ -79,7 +79,7 @@ impl Origin {
                 Some(origin) => Ok(origin),
                 None => Err(
                     Failure::new(Code::PlaceNotMounted, name.display().to_string())
-                        .with_hint(context.catalog.text("hint-via-http")),
+                        .with_hint(Hint::of("hint-via-http")),
                 ),
             },
         }
@@ -112,9 +112,7 @@ impl Origin {
         match RemoteImage::open(giver.client, &name, patience).map_err(Failure::from) {
             Ok(image) => Ok(Some(Self::Manager(Arc::new(image)))),
             Err(failure) if failure.code == Code::NotFound => {
-                let hint = context
-                    .catalog
-                    .fmt("hint-images-there", &[("host", place.into())]);
+                let hint = Hint::with("hint-images-there", [("host", place)]);
                 Err(failure.with_hint(hint))
             }
             Err(failure) => Err(failure),
@@ -230,16 +228,16 @@ impl Origin {
             return Ok(());
         };
         match self {
-            _ if failure.code != Code::NotNative => Err(self.blamed(context, failure)),
+            _ if failure.code != Code::NotNative => Err(self.blamed(failure)),
             Self::File(path, _) => fit_to_copy(context, path),
             Self::Manager(_) => Ok(()),
         }
     }
 
     /// Says of damage in whose bytes it is, and what is to be done there.
-    pub(crate) fn blamed(&self, context: &Context, failure: Failure) -> Failure {
+    pub(crate) fn blamed(&self, failure: Failure) -> Failure {
         match self {
-            Self::Manager(image) => blamed(context, image, failure),
+            Self::Manager(image) => blamed(image, failure),
             Self::File(..) => about_damage(failure, &self.name()),
         }
     }
@@ -251,7 +249,7 @@ impl Origin {
 }
 
 /// Says of damage in the bytes of a manager whose they are, and what is to be done there.
-pub(crate) fn blamed(context: &Context, image: &RemoteImage, failure: Failure) -> Failure {
+pub(crate) fn blamed(image: &RemoteImage, failure: Failure) -> Failure {
     if failure.code != Code::Corrupt {
         return failure;
     }
@@ -260,11 +258,8 @@ pub(crate) fn blamed(context: &Context, image: &RemoteImage, failure: Failure) -
         name if name.contains(':') => name.to_owned(),
         name => format!("REPO:{name}"),
     };
-    let values = [
-        ("host", image.host().to_owned().into()),
-        ("image", there.into()),
-    ];
-    let hint = context.catalog.fmt("hint-damaged-there", &values);
+    let values = [("host", image.host().to_owned()), ("image", there)];
+    let hint = Hint::with("hint-damaged-there", values);
     about_damage(failure, &image.name()).with_hint(hint)
 }
 

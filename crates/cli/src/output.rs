@@ -308,12 +308,13 @@ pub(crate) fn hint(catalog: &Catalog, failure: &Failure) -> String {
         let key = format!("detail-{}.hint", words.key);
         catalog.find(&key, &values(catalog, words))
     });
-    let hint = failure.hint.clone().or(own);
-    let Some(remedy) = &failure.remedy else {
-        return hint.unwrap_or_else(|| catalog.hint(failure.code));
-    };
-    let steps = remedy.lines().map(|line| catalog.term(line.trim()));
-    let lines: Vec<String> = hint.into_iter().chain(steps).collect();
+    let hint = failure.hint.as_ref().map(|hint| hint.said(catalog)).or(own);
+    let usual = || catalog.hint(failure.code);
+    let hint = hint.or_else(|| failure.remedy.is_none().then(usual));
+    let remedy = failure.remedy.iter().flat_map(|remedy| remedy.lines());
+    let steps = remedy.map(|line| catalog.term(line.trim()));
+    let beside = failure.beside.iter().map(|hint| hint.said(catalog));
+    let lines: Vec<String> = hint.into_iter().chain(steps).chain(beside).collect();
     lines.join("\n")
 }
 

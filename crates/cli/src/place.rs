@@ -18,7 +18,7 @@ use azud_store::{StoreError, links, publish};
 
 use crate::commands::Context;
 use crate::commands::repo::{is_manager, known_otherwise};
-use crate::failure::Failure;
+use crate::failure::{Failure, Hint};
 use crate::opened::now;
 use crate::output::detail;
 use crate::site::Site;
@@ -94,7 +94,7 @@ fn resolve(context: &Context, place: &Where) -> Result<Found, Failure> {
             return failure;
         }
         if is_manager(context, place) {
-            return failure.with_hint(context.catalog.text("hint-on-the-manager"));
+            return failure.with_hint(Hint::of("hint-on-the-manager"));
         }
         match known_otherwise(context, place) {
             Some(hint) => failure.with_hint(hint),

@@ -21,7 +21,7 @@ use azud_store::{Identity, Stored};
 use serde_json::json;
 
 use crate::commands::Context;
-use crate::failure::Failure;
+use crate::failure::{Failure, Hint};
 use crate::human;
 use crate::keeping::{self, Purging};
 use crate::opened::{identify, now};
@@ -61,13 +61,13 @@ impl Making {
             if failure.code != Code::NoSpace {
                 return failure;
             }
-            let values = [("image", image.display().to_string().into())];
+            let values = [("image", image.display().to_string())];
             let stays = if image.exists() {
                 "hint-no-space-former"
             } else {
                 "hint-no-space-nothing"
             };
-            failure.with_hint(context.catalog.fmt(stays, &values))
+            failure.with_hint(Hint::with(stays, values))
         })
     }
 

@@ -25,12 +25,11 @@ use crate::cached::{InUse, is_known_damaged};
 use crate::checked::remember_hurts;
 use crate::commands::Context;
 use crate::confirm::{Step, settle};
-use crate::failure::Failure;
+use crate::failure::{Failure, Hint};
 use crate::human;
 use crate::keeping::{self, Keeping, Purging};
 use crate::opened::{is_itself, now};
 use crate::origin::{Origin, info_of};
-use crate::output::hint;
 use crate::place::{self, Located};
 use crate::plan::{Plan, Value};
 use crate::sources::{given_json, given_rows, tell_troubles};
@@ -195,7 +194,7 @@ impl Receiving<'_> {
         match &making {
             Some(making) if self.terms.no_evict => return Err(making.refuse(context)),
             Some(_) => {}
-            None => self.refuse_lack(context, &prospect)?,
+            None => self.refuse_lack(&prospect)?,
         }
         Ok(Prepared {
             home,
@@ -250,9 +249,9 @@ impl Receiving<'_> {
         let report = done.map_err(|failure| {
             let failure = match self.among {
                 Some(_) => failure,
-                None => self.from.blamed(context, failure),
+                None => self.from.blamed(failure),
             };
-            with_begun(context, &self.to.image, failure)
+            with_begun(&self.to.image, failure)
         })?;
         context.teller.identity(&report.identity);
         in_use.used(context);
@@ -302,7 +301,7 @@ impl Receiving<'_> {
         }
     }
 
-    fn refuse_lack(&self, context: &Context, prospect: &Prospect) -> Result<(), Failure> {
+    fn refuse_lack(&self, prospect: &Prospect) -> Result<(), Failure> {
         if prospect.lacks == 0 {
             return Ok(());
         }
@@ -313,7 +312,7 @@ impl Receiving<'_> {
         };
         let failure = Failure::from(lack);
         Err(match self.terms.moving {
-            Move::Never => failure.with_hint(context.catalog.text("hint-room-or-move")),
+            Move::Never => failure.with_hint(Hint::of("hint-room-or-move")),
             Move::Auto | Move::Always => failure,
         })
     }
@@ -433,21 +432,16 @@ impl Receiving<'_> {
 }
 
 /// Where what has come of an image is kept, and that it is of use, beside what else is to be done.
-pub(crate) fn with_begun(context: &Context, image: &ImageFile, failure: Failure) -> Failure {
+pub(crate) fn with_begun(image: &ImageFile, failure: Failure) -> Failure {
     let is_ours = !matches!(failure.code, Code::Locked | Code::HalfMoved);
     let Some(dir) = begun(image).filter(|_| is_ours) else {
         return failure;
     };
     let values = [
-        ("image", image.path().display().to_string().into()),
-        ("dir", dir.display().to_string().into()),
+        ("image", image.path().display().to_string()),
+        ("dir", dir.display().to_string()),
     ];
-    let stays = context.catalog.fmt("hint-begun", &values);
-    let before = hint(&context.catalog, &failure);
-    Failure {
-        remedy: None,
-        ..failure.with_hint(format!("{before}\n{stays}"))
-    }
+    failure.and_hint(Hint::with("hint-begun", values))
 }
 
 pub(crate) const fn word(way: Way) -> &'static str {

@@ -12,7 +12,7 @@ use azud_transport::NetError;
 use azud_transport::http::{Client, Listed, RemoteImage, Upload};
 
 use crate::commands::{Context, repo};
-use crate::failure::Failure;
+use crate::failure::{Failure, Hint};
 use crate::origin::patience;
 use crate::place::{self, Located};
 
@@ -34,7 +34,7 @@ impl Destination {
                 let remote = Remote::named(context, image)?;
                 remote.map(Self::There).ok_or_else(|| {
                     let read = Remote::to_read(context, image).ok().flatten();
-                    read.and_then(|remote| remote.only_read(context))
+                    read.and_then(|remote| remote.only_read())
                         .unwrap_or(failure)
                 })
             }
@@ -116,14 +116,12 @@ impl Remote {
     }
 
     /// That nothing is written there, where the manager has that repository mounted and gives it out.
-    fn only_read(&self, context: &Context) -> Option<Failure> {
+    fn only_read(&self) -> Option<Failure> {
         let place = self.of.clone()?;
         self.client.images_of(&place).ok()?;
         let host = self.client.host().to_owned();
         let what = format!("{place} is not mounted here, and through {host} it is only read");
-        let hint = context
-            .catalog
-            .fmt("hint-only-read", &[("place", place.as_str().into())]);
+        let hint = Hint::with("hint-only-read", [("place", place.clone())]);
         let failure = Failure::new(Code::PlaceNotMounted, what);
         let failure = failure.in_words("only-read", [("place", place), ("host", host)]);
         Some(failure.with_hint(hint))
@@ -152,9 +150,9 @@ impl Remote {
     }
 
     /// Asks whether an image of at most so many bytes could be sent; former versions that would go for good.
-    pub(crate) fn rehearse(&self, context: &Context, bytes: u64) -> Result<Vec<Going>, Failure> {
+    pub(crate) fn rehearse(&self, bytes: u64) -> Result<Vec<Going>, Failure> {
         let asked = Upload::rehearse(&self.client, self.opening(bytes, None));
-        asked.map_err(|error| told(context, error))
+        asked.map_err(told)
     }
 
     /// Begins to send an image of at most so many bytes.
@@ -182,13 +180,11 @@ impl Remote {
 }
 
 /// A manager's failure to take an image: room is made there, not here.
-pub(crate) fn told(context: &Context, error: NetError) -> Failure {
+pub(crate) fn told(error: NetError) -> Failure {
     let failure = Failure::from(error);
     match failure.code {
-        Code::TooLittleRoom | Code::NoSpace => {
-            failure.with_hint(context.catalog.text("hint-room-there"))
-        }
-        Code::FileTooLarge => failure.with_hint(context.catalog.text("hint-file-system-there")),
+        Code::TooLittleRoom | Code::NoSpace => failure.with_hint(Hint::of("hint-room-there")),
+        Code::FileTooLarge => failure.with_hint(Hint::of("hint-file-system-there")),
         _ => failure,
     }
 }

@@ -28,7 +28,7 @@ impl Restorable {
     /// As [`Opened::named`], and what the manager says.
     pub(crate) fn named(context: &Context, name: &Path) -> Result<Self, Failure> {
         let Found { origin, native } = Found::named(context, name)?;
-        let native = native.map_err(|failure| origin.blamed(context, failure))?;
+        let native = native.map_err(|failure| origin.blamed(failure))?;
         Ok(Self { origin, native })
     }
 
@@ -43,8 +43,8 @@ impl Restorable {
     }
 
     /// Why it cannot be used: of damage, whose it is.
-    pub(crate) fn blamed(&self, context: &Context, error: ImageError) -> Failure {
-        self.origin.blamed(context, error.into())
+    pub(crate) fn blamed(&self, error: ImageError) -> Failure {
+        self.origin.blamed(error.into())
     }
 
     /// How far away it is.

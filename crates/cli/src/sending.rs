@@ -78,7 +78,7 @@ impl Sending<'_> {
         let purges = if nothing {
             Vec::new()
         } else {
-            self.to.rehearse(context, layout.size())?
+            self.to.rehearse(layout.size())?
         };
         let plan = self.plan(context, &layout, (&present, is_there));
         let plan = keeping::tell(context, plan, &purges);
@@ -99,7 +99,7 @@ impl Sending<'_> {
             }) => self.attempt(context, what, true),
             other => other,
         };
-        let done = done.map_err(|error| told(context, error))?;
+        let done = done.map_err(told)?;
         self.show(context, &layout, &done, begun);
         Ok(())
     }

@@ -13,7 +13,7 @@ use azud_store::side::{FULL_SUM, SUM, Sums, TAIL, read_sum};
 use serde_json::{Value, json};
 
 use crate::commands::Context;
-use crate::failure::Failure;
+use crate::failure::{Failure, Hint};
 use crate::opened::now;
 
 /// A sum beside an image that is not the image's.
@@ -124,9 +124,7 @@ fn refusal(context: &Context, wrong: &[FalseSum]) -> Failure {
     let texts: Vec<String> = wrong.iter().map(|one| one.text(context)).collect();
     let files = wrong.iter().map(|one| format!("'{}'", one.file.display()));
     let files = files.collect::<Vec<_>>().join(" ");
-    let hint = context
-        .catalog
-        .fmt("hint-false-sum", &[("files", files.into())]);
+    let hint = Hint::with("hint-false-sum", [("files", files)]);
     Failure::new(Code::FalseSum, texts.join("; ")).with_hint(hint)
 }
 

@@ -20,7 +20,9 @@ use azud_transport::http::Client;
 
 use crate::commands::{Context, repo};
 use crate::failure::Failure;
+use crate::i18n::{Catalog, Lang};
 use crate::opened::host;
+use crate::output;
 use crate::progress::meter::Meter;
 
 /// Between two reports.
@@ -229,14 +231,32 @@ impl Relative {
     }
 
     /// An account, with where its names begin if it has any of these.
-    fn placed(&self, detail: &str) -> String {
+    fn placed(&self, catalog: &Catalog, detail: String) -> String {
         let begins = |at: usize| !detail[..at].ends_with(|c: char| c == '/' || c.is_alphanumeric());
         let has = |name: &String| detail.match_indices(name).any(|(at, _)| begins(at));
         match std::env::current_dir() {
-            Ok(here) if self.0.iter().any(has) => format!("{detail} (in {})", here.display()),
-            _ => detail.to_owned(),
+            Ok(here) if self.0.iter().any(has) => {
+                let dir = here.display().to_string().into();
+                catalog.fmt("room-in", &[("detail", detail.into()), ("dir", dir)])
+            }
+            _ => detail,
         }
     }
+}
+
+/// A report of work that failed: in English, and in every language with what to do about it.
+fn failed(report: Report, failure: &Failure, names: &Relative) -> Report {
+    let english = Catalog::new(Lang::En);
+    let detail = names.placed(&english, failure.detail.clone());
+    let mut report = report.failed(failure.code.as_str(), &detail);
+    for catalog in Lang::ALL.map(Catalog::new) {
+        let said = names.placed(&catalog, output::detail(&catalog, failure));
+        let said = Some(said).filter(|said| *said != detail);
+        let hint = output::hint(&catalog, failure);
+        let hint = Some(hint).filter(|hint| *hint != catalog.hint(failure.code));
+        report = report.said_in(catalog.lang().code(), said.as_deref(), hint.as_deref());
+    }
+    report
 }
 
 /// The manager that failed or refused, if that is why.
@@ -283,10 +303,8 @@ impl Work {
         now.report = match failure {
             None => report.finished(),
             Some(failure) => {
-                let detail = now.names.placed(&failure.detail);
                 let other = manager(failure).filter(|it| *it != now.told);
-                let failed = report.failed(failure.code.as_str(), &detail);
-                failed.concerning(other)
+                failed(report, failure, &now.names).concerning(other)
             }
         };
         now.last = true;

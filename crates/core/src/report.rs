@@ -1,5 +1,7 @@
 //! What a computer tells the manager of its work.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 
 /// Longest name of a computer, in bytes: what the kernel allows.
@@ -12,6 +14,12 @@ const IMAGE: usize = 1024;
 const MANAGER: usize = 255;
 /// Longest account of a failure, in bytes.
 const DETAIL: usize = 512;
+/// Longest text of what to do, in bytes.
+const HINT: usize = 512;
+/// Longest name of a language, in bytes.
+const LANGUAGE: usize = 8;
+/// Most bytes of one failure in all languages.
+const ACCOUNTS: usize = 3 * HINT;
 
 /// How a job is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -34,6 +42,26 @@ impl State {
             Self::Done => "done",
             Self::Failed => "failed",
         }
+    }
+}
+
+/// A failure in one of the languages that the program speaks: who looks after the room may read another one than the
+/// computer's.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
+pub struct Account {
+    /// What failed, where that is not the English of the report.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub detail: Option<String>,
+    /// What to do in this case, one step per line, where that is not what is usual with the code.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub hint: Option<String>,
+}
+
+impl Account {
+    fn len(&self) -> usize {
+        let texts = [&self.detail, &self.hint];
+        texts.into_iter().flatten().map(String::len).sum()
     }
 }
 
@@ -76,6 +104,9 @@ pub struct Report {
     /// The manager that failed or refused, if it is another one than that which is told.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub manager: Option<String>,
+    /// The failure in languages, by their codes (`en`, `es`).
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub accounts: BTreeMap<String, Account>,
 }
 
 /// A report that is not acceptable.
@@ -103,6 +134,7 @@ impl Report {
             code: None,
             detail: None,
             manager: None,
+            accounts: BTreeMap::new(),
         }
     }
 
@@ -142,15 +174,29 @@ impl Report {
         }
     }
 
+    /// The same: what failed and what to do in a language, as far as there is room for it. Half a command is no remedy,
+    /// so a step that is too long is left out.
+    #[must_use]
+    pub fn said_in(mut self, language: &str, detail: Option<&str>, hint: Option<&str>) -> Self {
+        let detail = detail.map(|text| fitting(text, DETAIL));
+        let hint = hint.map(|text| whole_lines(text, HINT));
+        let account = Account {
+            detail: detail.filter(|text| !text.is_empty()),
+            hint: hint.filter(|text| !text.is_empty()),
+        };
+        let there: usize = self.accounts.values().map(Account::len).sum();
+        if (1..=ACCOUNTS.saturating_sub(there)).contains(&account.len()) {
+            self.accounts.insert(language.to_owned(), account);
+        }
+        self
+    }
+
     /// Whether all of it may be kept and shown: whoever sent it may be anybody.
     ///
     /// # Errors
     /// What is not acceptable.
     pub fn check(&self) -> Result<(), BadReport> {
         let bad = |field| Err(BadReport { field });
-        let printable = |text: &str, limit| {
-            text.len() <= limit && !text.is_empty() && !text.chars().any(char::is_control)
-        };
         let word = |text: &str| {
             let known = |byte: u8| byte.is_ascii_lowercase() || byte == b'-' || byte == b'/';
             printable(text, WORD) && text.bytes().all(known)
@@ -185,8 +231,48 @@ impl Report {
         if manager.is_some_and(|it| !printable(it, MANAGER)) {
             return bad("manager");
         }
+        if !are_acceptable(&self.accounts) {
+            return bad("accounts");
+        }
         Ok(())
     }
+}
+
+fn are_acceptable(accounts: &BTreeMap<String, Account>) -> bool {
+    let is_language = |text: &str| {
+        let known = |byte: u8| byte.is_ascii_lowercase() || byte == b'-';
+        (1..=LANGUAGE).contains(&text.len()) && text.bytes().all(known)
+    };
+    let lines = |text: &str| text.split('\n').all(|line| printable(line, HINT));
+    let fits = |(language, account): (&String, &Account)| {
+        let Account { detail, hint } = account;
+        let (detail, hint) = (detail.as_deref(), hint.as_deref());
+        is_language(language)
+            && detail.is_none_or(|text| printable(text, DETAIL))
+            && hint.is_none_or(|text| text.len() <= HINT && lines(text))
+            && account.len() > 0
+    };
+    accounts.iter().all(fits) && accounts.values().map(Account::len).sum::<usize>() <= ACCOUNTS
+}
+
+/// Whether a text may be shown, and is one.
+fn printable(text: &str, limit: usize) -> bool {
+    (1..=limit).contains(&text.len()) && !text.chars().any(char::is_control)
+}
+
+/// The lines of a text that find room, without what cannot be printed.
+fn whole_lines(text: &str, limit: usize) -> String {
+    let mut whole = String::new();
+    for line in text.lines() {
+        let fit = fitting(line, usize::MAX);
+        let between = usize::from(!whole.is_empty());
+        if fit.is_empty() || whole.len() + between + fit.len() > limit {
+            continue;
+        }
+        whole += &"\n"[..between];
+        whole += &fit;
+    }
+    whole
 }
 
 /// The beginning of a text, without what cannot be printed.
@@ -205,7 +291,7 @@ fn fitting(text: &str, limit: usize) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::{DETAIL, Report, State, fitting};
+    use super::{Account, DETAIL, HINT, Report, State, fitting};
 
     fn report() -> Report {
         Report::begun("pc07", "image-restore", "REPO:aula1/win")
@@ -246,7 +332,7 @@ mod tests {
         };
         assert_eq!(whole.check(), Ok(()));
         let long = "x".repeat(DETAIL + 1);
-        let fields: [(&str, Change); 7] = [
+        let fields: [(&str, Change); 10] = [
             ("host", |report, text| report.host = text),
             ("job", |report, text| report.job = text),
             ("image", |report, text| report.image = text),
@@ -254,6 +340,17 @@ mod tests {
             ("phase", |report, text| report.phase = Some(text)),
             ("code", |report, text| report.code = Some(text)),
             ("detail", |report, text| report.detail = Some(text)),
+            ("accounts", |report, text| {
+                report.accounts.insert(text, account(None, Some("do")));
+            }),
+            ("accounts", |report, text| {
+                let account = account(Some(&text), None);
+                report.accounts.insert("es".to_owned(), account);
+            }),
+            ("accounts", |report, text| {
+                let account = account(None, Some(&text));
+                report.accounts.insert("es".to_owned(), account);
+            }),
         ];
         for (field, change) in fields {
             for text in [String::new(), "a\u{1b}[2J".to_owned(), long.repeat(3)] {
@@ -264,11 +361,41 @@ mod tests {
         }
     }
 
+    fn account(detail: Option<&str>, hint: Option<&str>) -> Account {
+        Account {
+            detail: detail.map(str::to_owned),
+            hint: hint.map(str::to_owned),
+        }
+    }
+
+    #[test]
+    fn a_failure_is_told_in_languages_as_far_as_there_is_room() {
+        let failed = report().failed("store/no-room", "no room");
+        let long = "x".repeat(HINT);
+        let steps = format!("first\u{1b}\n\n{long}\nlast");
+        let told = failed.said_in("es", Some("no hay sitio"), Some(&steps));
+        assert_eq!(told.check(), Ok(()));
+        let spanish = account(Some("no hay sitio"), Some("first\nlast"));
+        assert_eq!(told.accounts["es"], spanish);
+        assert_eq!(told.clone().said_in("en", None, Some("")), told, "nothing");
+        let full = told.said_in("en", Some(&long), Some(&long));
+        assert_eq!((full.check(), full.accounts.len()), (Ok(()), 2));
+        let more = full.clone().said_in("fr", Some(&long), Some(&long));
+        assert_eq!(more, full, "there is no room");
+        let mut many = full;
+        for language in 'a'..='z' {
+            let account = account(Some(&long[..DETAIL]), None);
+            many.accounts.insert(language.to_string(), account);
+        }
+        assert_eq!(many.check().unwrap_err().field, "accounts");
+    }
+
     #[test]
     fn what_a_newer_program_adds_is_passed_over() {
         let text = r#"{"host":"a","job":"deploy","state":"running","image":"REPO:x","new":[1]}"#;
         let report: Report = serde_json::from_str(text).unwrap();
         assert_eq!((report.total, report.phase), (0, None));
+        assert!(report.accounts.is_empty(), "an older one");
         assert!(serde_json::from_str::<Report>(&text.replace("running", "resting")).is_err());
     }
 

@@ -2,6 +2,7 @@
 //! Bounded, whoever reports whatever.
 
 use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
+use std::mem;
 use std::net::IpAddr;
 use std::sync::Arc;
 
@@ -9,7 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::access::peer;
 use crate::progress::Phase;
-use crate::report::{Report, State};
+use crate::report::{Account, Report, State};
 
 /// So many computers are known.
 pub const HOSTS: usize = 4096;
@@ -53,6 +54,9 @@ pub struct Failed {
     /// The manager that failed or refused, if it is another one than that which was told.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub manager: Option<String>,
+    /// The failure in languages, by their codes (`en`, `es`).
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub accounts: BTreeMap<String, Account>,
 }
 
 impl Failed {
@@ -95,6 +99,8 @@ impl Computer {
     }
 
     fn note(&mut self, now: u64) {
+        // They go with the failure; twice they would only take memory.
+        let accounts = mem::take(&mut self.report.accounts);
         let report = &self.report;
         let restores = kind(&report.job) == RESTORING;
         if report.state == State::Done && restores {
@@ -114,6 +120,7 @@ impl Computer {
                 code: code.clone(),
                 detail: report.detail.clone(),
                 manager: report.manager.clone(),
+                accounts,
                 when: now,
             }),
             (State::Done, _) => None,

@@ -1142,7 +1142,6 @@ warn-uncertain = Images share bytes here: how much is freed shows after each, an
 cache-no-evict = { $needed } of other images would have to go to make room, and --no-evict keeps them
 evicts-image = { $name } (last used { $used })
 evicts-former = { $name } (former version, of { $used })
-cache-no-room = { $needed } bytes more would have to be free, { $could } bytes could be
 cache-repair-hint = “azud cache repair { $image } --from COPY” fetches only what is damaged.
 cache-renew-hint = “azud cache update { $image } --from COPY” keeps what of it is right and fetches the rest.
 cache-verified = Checked: { $count }, damaged: { $bad }
@@ -1330,6 +1329,8 @@ word-failed = failed
 word-silent = no longer answers
 room-empty = No computer has reported yet.
 room-ago = { $time } ago
+room-told-there = Told there: { $hint }
+room-in = { $detail } (in { $dir })
 room-other-manager = This is about the manager { $manager }, not this one.
 
 ## The manager

@@ -1142,7 +1142,6 @@ warn-uncertain = Aquí las imágenes comparten bytes: cuánto se libera se ve tr
 cache-no-evict = tendrían que salir { $needed } de otras imágenes para hacer sitio, y --no-evict las conserva
 evicts-image = { $name } (último uso { $used })
 evicts-former = { $name } (versión anterior, de { $used })
-cache-no-room = haría falta liberar { $needed } bytes más y solo se pueden { $could } bytes
 cache-repair-hint = «azud cache repair { $image } --from COPIA» trae solo lo dañado.
 cache-renew-hint = «azud cache update { $image } --from COPIA» conserva lo que está bien y trae el resto.
 cache-verified = Comprobadas: { $count }; dañadas: { $bad }
@@ -1330,6 +1329,8 @@ word-failed = falló
 word-silent = ya no responde
 room-empty = Ningún equipo ha informado todavía.
 room-ago = hace { $time }
+room-told-there = Allí se indicó: { $hint }
+room-in = { $detail } (en { $dir })
 room-other-manager = Se trata del gestor { $manager }, no de este.
 
 ## The manager

@@ -4,7 +4,7 @@ use azud_core::cache::Stays;
 use azud_store::StoreError;
 
 use crate::commands::Context;
-use crate::failure::Failure;
+use crate::failure::{Failure, Hint};
 use crate::table;
 
 /// Why something stays, as a word.
@@ -39,24 +39,15 @@ pub(crate) fn told(context: &Context, error: StoreError) -> Failure {
     let is_named = |(_, why): &&(_, Stays)| *why != Stays::NotPlanned;
     let named = short.stay.iter().filter(is_named);
     let hint = if named.clone().count() < short.stay.len() {
-        context.catalog.text("hint-plan-again")
+        Hint::of("hint-plan-again")
     } else {
-        context.catalog.hint(error.code())
+        Hint::Usual(error.code())
     };
     let stay = named.map(|(path, why)| (path.display().to_string(), reason(context, why)));
     let stay: Vec<(String, String)> = stay.collect();
-    let detail = context.catalog.fmt(
-        "cache-no-room",
-        &[
-            ("needed", short.needed.to_string().into()),
-            ("could", short.could_free.to_string().into()),
-        ],
-    );
     Failure {
-        detail,
-        words: None,
         remedy: (!stay.is_empty()).then(|| table::rows(&stay)),
-        hint: Some(hint),
+        hint: Some(Box::new(hint)),
         ..error.into()
     }
 }

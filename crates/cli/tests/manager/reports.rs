@@ -143,6 +143,46 @@ fn what_failed_at_another_manager_is_told_as_that() -> Result<()> {
     Ok(())
 }
 
+/// Whoever looks after the room reads what the command told, be it in another language than his.
+#[test]
+fn a_failure_comes_with_the_remedy_that_was_told_there() -> Result<()> {
+    let room = Room::new()?;
+    let _manager = look_after(&room)?;
+    let copy = room.dir().join("win.img");
+    let in_es = |args: &[&str]| room.run(&[args, &["--lang", "es"]].concat());
+    let line = ["image", "copy", "REPO:none", text(&copy), "--yes"];
+    let said = room.run(&line)?;
+    refusal(&said, "image/not-found")?;
+    let spanish = in_es(&line)?.last()["error"].clone();
+    ensure!(spanish["hint"] != said.last()["error"]["hint"], "{spanish}");
+    // The second, of a computer that speaks Spanish.
+    let failure = computer(&room)?["failures"][0].clone();
+    ensure!(failure["hint"] == said.last()["error"]["hint"], "{failure}");
+    refusal(&room.run(&line)?, "image/not-found")?;
+    let seen = in_es(&["room", "status"])?.last()["computers"][0].clone();
+    ensure!(seen["failures"][0]["hint"] == spanish["hint"], "{seen}");
+    ensure!(
+        seen["failures"]
+            .as_array()
+            .is_some_and(|all| all.len() == 1),
+        "{seen}"
+    );
+    let mut status = std::process::Command::new(program());
+    status.args(["room", "status", "--lang", "es"]);
+    let output = room.settings(&mut status).output()?;
+    let shown = String::from_utf8(output.stdout)?;
+    let hint = spanish["hint"].as_str().context("a hint")?;
+    ensure!(
+        shown.contains("none.img no está allí [image/not-found]"),
+        "{shown}"
+    );
+    ensure!(
+        shown.contains(&format!("Allí se indicó: {hint}")),
+        "{shown}"
+    );
+    Ok(())
+}
+
 #[test]
 fn a_deployment_is_told_and_its_plan_is_not() -> Result<()> {
     let room = Room::new()?;

@@ -12,8 +12,8 @@ use crate::error::Result;
 
 /// A report that takes longer is given up: the next one knows more.
 const PATIENCE: Duration = Duration::from_secs(5);
-/// The longest answer that is taken: the most computers with the longest reports.
-const MAX_ROOM: u64 = 64 << 20;
+/// The longest answer that is taken: the most computers with the longest texts, all of them quotation marks.
+const MAX_ROOM: u64 = 128 << 20;
 
 #[derive(Deserialize)]
 struct Room {

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use super::warn_skipped;
 use crate::commands::Context;
-use crate::failure::Failure;
+use crate::failure::{Failure, Hint};
 use crate::human;
 use crate::place;
 use crate::table;
@@ -36,7 +36,7 @@ impl Args {
         let chosen = match only(&found.hits) {
             Ok(hit) => Some(hit.device.clone()),
             Err(error) if found.hits.is_empty() => {
-                let hint = context.catalog.text("hint-no-cache");
+                let hint = Hint::of("hint-no-cache");
                 return Err(Failure::from(error).with_hint(hint));
             }
             Err(error) => {

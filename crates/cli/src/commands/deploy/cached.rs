@@ -13,10 +13,9 @@ use azud_store::assembly::{Assembly, Facts, Report};
 use super::Job;
 use super::shown::Done;
 use crate::cached::{InUse, is_known_damaged};
-use crate::commands::Context;
 use crate::commands::image::restore::finished;
 use crate::confirm::Step;
-use crate::failure::Failure;
+use crate::failure::{Failure, Hint};
 use crate::interrupt;
 use crate::place::Located;
 use crate::plan::Plan;
@@ -35,9 +34,7 @@ pub(super) fn deploy(job: &Job<'_>, to: &Located, trusted: Option<Trusted>) -> R
         terms: job.args.terms,
         trusted,
     };
-    let prepared = receiving
-        .prepare(context)
-        .map_err(|failure| or_without(context, failure))?;
+    let prepared = receiving.prepare(context).map_err(or_without)?;
     let plan = Plan::new("deploy").text("source", job.source().name());
     let plan = receiving.rows(context, plan, prepared.prospect());
     let plan = prepared.tell(context, job.rows(plan)?);
@@ -145,15 +142,12 @@ impl Progress for Aside<'_> {
 }
 
 /// Where the cache lacks room, the image can do without it.
-fn or_without(context: &Context, failure: Failure) -> Failure {
+fn or_without(failure: Failure) -> Failure {
     let lacks = [Code::NoRoom, Code::TooLittleRoom, Code::FileTooLarge];
     if !lacks.contains(&failure.code) {
         return failure;
     }
-    let hint = failure.hint.clone();
-    let hint = hint.unwrap_or_else(|| context.catalog.hint(failure.code));
-    let other = context.catalog.text("deploy-without-cache");
-    failure.with_hint(format!("{hint}\n{other}"))
+    failure.and_hint(Hint::of("deploy-without-cache"))
 }
 
 #[cfg(test)]

@@ -20,7 +20,7 @@ use super::Context;
 use super::image::restore::{Args as Restoring, Onto, finished, target_options};
 use crate::cached::InUse;
 use crate::confirm::{Step, settle, settle_destructive};
-use crate::failure::Failure;
+use crate::failure::{Failure, Hint};
 use crate::origin::{Origin, Via, about_damage};
 use crate::place::{self, Located};
 use crate::plan::{Plan, Value};
@@ -118,17 +118,17 @@ impl Args {
             if failure.code != Code::NotNative {
                 return failure;
             }
-            failure.with_hint(context.catalog.text("deploy-foreign"))
+            failure.with_hint(Hint::of("deploy-foreign"))
         })?;
         if self.from.is_empty() {
-            let native = native.map_err(|failure| origin.blamed(context, failure))?;
+            let native = native.map_err(|failure| origin.blamed(failure))?;
             return Ok((Restorable { origin, native }, None));
         }
         let others = self.others(context, &origin)?;
         let (origin, shared) = Shared::of(context, origin, others)?;
         let native = match (native, &shared) {
             (Err(failure), Some(shared)) => shared.instead(context, (&origin, failure))?,
-            (native, _) => native.map_err(|failure| origin.blamed(context, failure))?,
+            (native, _) => native.map_err(|failure| origin.blamed(failure))?,
         };
         Ok((Restorable { origin, native }, shared))
     }
@@ -203,7 +203,7 @@ impl Job<'_> {
     fn blamed(&self, failure: Failure) -> Failure {
         match self.among {
             Some(several) => about_damage(failure, &Source::name(several)),
-            None => self.image.origin.blamed(self.context, failure),
+            None => self.image.origin.blamed(failure),
         }
     }
 

@@ -166,7 +166,7 @@ impl Args {
         })?;
         let used = InUse::begin(context, opened.as_ref().and_then(|it| it.origin.path()));
         let progress = context.progress();
-        let done = self.put(context, &target, (opened.as_ref(), stream), &progress);
+        let done = self.put(&target, (opened.as_ref(), stream), &progress);
         drop(progress);
         let (target, done) = finished(context, target, done)?;
         let identity = opened.as_ref().map(Restorable::identity);
@@ -196,7 +196,7 @@ impl Args {
         {
             let progress = context.progress();
             let done = azud_image::verify(&image.native, image.file(), false, &progress);
-            done.map_err(|error| image.blamed(context, error))?;
+            done.map_err(|error| image.blamed(error))?;
         }
         Ok(())
     }
@@ -215,7 +215,6 @@ impl Args {
     /// Puts the image, or what the stream delivers, on the target.
     fn put(
         &self,
-        context: &Context,
         target: &Target,
         (opened, stream): (Option<&Restorable>, Option<Stdin>),
         progress: &dyn Progress,
@@ -224,7 +223,7 @@ impl Args {
         let done = match (opened, stream) {
             (Some(opened), _) => {
                 let done = restore(&opened.native, opened.file(), target, &options, progress);
-                return done.map_err(|error| opened.blamed(context, error));
+                return done.map_err(|error| opened.blamed(error));
             }
             (None, Some(stream)) => restore_pipe(stream.into_reader(), target, &options, progress),
             (None, None) => restore_pipe(std::io::empty(), target, &options, progress),

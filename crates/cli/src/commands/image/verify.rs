@@ -62,7 +62,7 @@ impl Args {
         if !remote.layout().is_native() {
             return verify_remote(context, (image, &Arc::new(remote)));
         }
-        let about = |error| blamed(context, &remote, Failure::from(error));
+        let about = |error| blamed(&remote, Failure::from(error));
         let native = Native::open(&remote).map_err(about)?;
         let progress = context.progress();
         let done = verify(&native, &remote, self.deep, &progress);

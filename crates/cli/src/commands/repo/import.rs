@@ -271,5 +271,5 @@ fn bring(context: &Context, item: &Item, (tree, below): (&Tree, &str)) -> Result
     let progress = context.progress();
     let report = assembly.run(&facts, &progress);
     drop(progress);
-    report.map_err(|error| with_begun(context, &spot.image, error.into()))
+    report.map_err(|error| with_begun(&spot.image, error.into()))
 }

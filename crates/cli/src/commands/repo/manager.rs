@@ -18,7 +18,7 @@ use super::{Goal, login};
 use crate::args::size::pin;
 use crate::commands::Context;
 use crate::commands::serve::PORT;
-use crate::failure::Failure;
+use crate::failure::{Failure, Hint};
 use crate::site::Site;
 
 /// Longest token that is taken.
@@ -256,7 +256,7 @@ pub(crate) fn is_manager(context: &Context, place: &Where) -> bool {
 
 /// What to do where a place is the manager and that is known by another of its names than the first, by which it is
 /// looked for.
-pub(crate) fn known_otherwise(context: &Context, place: &Where) -> Option<String> {
+pub(crate) fn known_otherwise(context: &Context, place: &Where) -> Option<Hint> {
     let names = Site::load(&context.site).ok()?.manager;
     let (first, others) = names.split_first()?;
     let is_known = |host: &str| known_as(host).is_ok_and(|known| known.is_some());
@@ -265,8 +265,8 @@ pub(crate) fn known_otherwise(context: &Context, place: &Where) -> Option<String
     }
     let mut others = others.iter().map(ToString::to_string);
     let known = others.find(|name| is_known(name))?;
-    let values = [("first", first.to_string().into()), ("known", known.into())];
-    Some(context.catalog.fmt("hint-known-otherwise", &values))
+    let values = [("first", first.to_string()), ("known", known)];
+    Some(Hint::with("hint-known-otherwise", values))
 }
 
 pub(super) fn read_authority(pem: &Path) -> Result<String, Failure> {

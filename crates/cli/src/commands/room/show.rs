@@ -3,24 +3,25 @@
 use std::time::Duration;
 
 use azud_core::code::Code;
-use azud_core::report::{Report, State};
+use azud_core::report::{Account, Report, State};
 use azud_core::room::{Failed, Shown};
 use serde_json::{Value, json};
 
 use crate::commands::Context;
-use crate::human::{bytes, guess, percent, printable, readable};
+use crate::human::{bytes, guess, percent, readable};
 use crate::table;
 
 /// For programs: what the manager tells, and what each failure means.
 pub(super) fn json(context: &Context, computers: &[Shown]) -> Value {
     let mut value = json!({ "computers": computers });
-    let all = value["computers"].as_array_mut().into_iter().flatten();
-    let failures = all.flat_map(|it| it["failures"].as_array_mut().into_iter().flatten());
-    for failure in failures {
-        let code = failure["code"].as_str().and_then(code);
-        failure["summary"] = json!(code.map(|code| context.catalog.summary(code)));
-        let manager = failure["manager"].as_str();
-        failure["hint"] = json!(code.map(|code| hint(context, code, manager)));
+    let values = value["computers"].as_array_mut().into_iter().flatten();
+    for (shown, value) in computers.iter().zip(values) {
+        let values = value["failures"].as_array_mut().into_iter().flatten();
+        for (failed, value) in shown.computer.failures.iter().zip(values) {
+            let code = code(&failed.code);
+            value["summary"] = json!(code.map(|code| context.catalog.summary(code)));
+            value["hint"] = json!(hint(context, failed, String::clone));
+        }
     }
     value
 }
@@ -113,29 +114,42 @@ fn account(context: &Context, host: &str, (failed, now): (&Failed, u64)) -> Stri
     let job = failed.job.replace('-', " ");
     let code = code(&failed.code);
     let what = code.map_or_else(String::new, |code| context.catalog.summary(code) + ": ");
-    let detail = failed.detail.as_deref().unwrap_or_default();
+    let there = in_our_language(context, failed).and_then(|it| it.detail.as_deref());
+    let detail = there.or(failed.detail.as_deref()).unwrap_or_default();
     let age = guess(Duration::from_secs(now.saturating_sub(failed.when)));
     let ago = context.catalog.fmt("room-ago", &[("time", age.into())]);
     let mut text = format!("  {host} ({ago}): {job} {}: {what}{detail}", failed.image);
     text = readable(text.trim_end_matches([':', ' ']));
     text += &[" [", &failed.code, "]"].concat();
-    if let Some(code) = code {
+    // Whoever has a token may report: what a computer advises is not for ours to vouch for.
+    let as_theirs = |hint: &String| {
+        let hint = [("hint", hint.as_str().into())];
+        context.catalog.fmt("room-told-there", &hint)
+    };
+    if let Some(hint) = hint(context, failed, as_theirs) {
         text += "\n    ";
-        let hint = printable(&hint(context, code, failed.manager.as_deref()));
-        text += &hint.replace('\n', "\n    ");
+        text += &readable(&hint).replace('\n', "\n    ");
     }
     text
 }
 
-/// What to do; where another manager is meant, that it is that one.
-fn hint(context: &Context, code: Code, manager: Option<&str>) -> String {
-    let hint = context.catalog.hint(code);
-    let Some(manager) = manager else {
-        return hint;
+/// What that computer says of a failure in the language of whoever looks.
+fn in_our_language<'a>(context: &Context, failed: &'a Failed) -> Option<&'a Account> {
+    failed.accounts.get(context.catalog.lang().code())
+}
+
+/// What to do: what was told at that computer, shown in a given way, else what is usual with the code. Where another
+/// manager is meant, that it is that one.
+fn hint(context: &Context, failed: &Failed, told: impl Fn(&String) -> String) -> Option<String> {
+    let there = in_our_language(context, failed).and_then(|it| it.hint.as_ref());
+    let usual = || code(&failed.code).map(|code| context.catalog.hint(code));
+    let hint = there.map(told).or_else(usual)?;
+    let Some(manager) = &failed.manager else {
+        return Some(hint);
     };
-    let manager = [("manager", manager.into())];
+    let manager = [("manager", manager.as_str().into())];
     let about = context.catalog.fmt("room-other-manager", &manager);
-    format!("{about} {hint}")
+    Some(format!("{about} {hint}"))
 }
 
 /// A code of this program; a newer client may have others.
@@ -243,6 +257,27 @@ mod tests {
         assert_eq!(failure["when"], 100);
         let hint = failure["hint"].as_str().unwrap();
         assert!(hint.starts_with(about), "{hint}");
+    }
+
+    #[test]
+    fn the_remedy_is_that_of_the_computer_in_the_language_of_who_looks() {
+        let failed = Report::begun("pc1", "deploy", "REPO:win").failed("store/no-room", "no room");
+        let failed = failed
+            .said_in("en", None, Some("make room\n--no-cache\u{202e}"))
+            .said_in("es", Some("no hay sitio"), Some("haga sitio"));
+        let mut room = Room::default();
+        room.note(failed, "10.0.0.1", 100).unwrap();
+        let shown: Vec<_> = room.computers().map(|it| it.shown(100)).collect();
+        let english = human(&context(Lang::En), &shown);
+        let account =
+            ": no room [store/no-room]\n    Told there: make room\n    --no-cache\\u{202e}";
+        assert!(english.ends_with(account), "{english}");
+        let spanish = human(&context(Lang::Es), &shown);
+        let account = ": no hay sitio [store/no-room]\n    Allí se indicó: haga sitio";
+        assert!(spanish.ends_with(account), "{spanish}");
+        let value = json(&context(Lang::Es), &shown);
+        let failure = &value["computers"][0]["failures"][0];
+        assert_eq!(failure["hint"], "haga sitio");
     }
 
     #[test]

@@ -26,7 +26,7 @@ use crate::args::Special;
 use crate::commands::Context;
 use crate::confirm::{Step, settle};
 use crate::estimate::Estimate;
-use crate::failure::Failure;
+use crate::failure::{Failure, Hint};
 use crate::human;
 use crate::keeping;
 use crate::opened::{host, is_itself};
@@ -84,7 +84,7 @@ impl Args {
             Whose::Ours(path) => Some(path.display().to_string()),
         };
         let what = (&source, &found);
-        let (most, purges) = self.rehearse(context, to, what, base.is_some())?;
+        let (most, purges) = self.rehearse(to, what, base.is_some())?;
         let mut plan = self
             .rows(context, (&device, &to.shown()), &found, base)
             .bytes("room-most", most);
@@ -100,7 +100,7 @@ impl Args {
         let info = InfoLine::native(fs, found.volume.device_size, &host());
         let attempt = |whose, trusting: bool| {
             let upload = to.open(context, most, Some(&info));
-            let mut upload = upload.map_err(|error| told(context, error))?;
+            let mut upload = upload.map_err(told)?;
             if !trusting {
                 upload = upload.anew();
             }
@@ -132,24 +132,22 @@ impl Args {
     /// refusal says so.
     fn rehearse(
         &self,
-        context: &Context,
         to: &Remote,
         (source, found): (&Source, &Found),
         has_base: bool,
     ) -> Result<(u64, Vec<Going>), Failure> {
         let estimate = Estimate::of_image(&found.volume, None);
-        let failure = match to.rehearse(context, estimate.most) {
+        let failure = match to.rehearse(estimate.most) {
             Err(failure) if failure.code == Code::TooLittleRoom => failure,
             other => return other.map(|purges| (estimate.most, purges)),
         };
         let content = found.holes.around(source);
         let sampled = estimate.sampled((&found.volume, &content), (self.level, has_base));
-        if to.rehearse(context, sampled.likely).is_err() {
+        if to.rehearse(sampled.likely).is_err() {
             return Err(failure);
         }
-        let values = [("likely", human::bytes(sampled.likely).into())];
-        let hint = context.catalog.fmt("hint-room-by-way-of-here", &values);
-        Err(failure.with_hint(hint))
+        let values = [("likely", human::bytes(sampled.likely))];
+        Err(failure.with_hint(Hint::with("hint-room-by-way-of-here", values)))
     }
 
     fn whose(&self, context: &Context, present: Present) -> Result<Whose, Failure> {
