@@ -34,7 +34,7 @@ impl Place {
     /// When there is none.
     pub fn open(&self, context: &Context) -> Result<Cache, Failure> {
         let dir = match &self.cache {
-            Some(dir) => place::folder(context, dir)?,
+            Some(dir) => named(context, dir)?,
             None => configured(context)?,
         };
         Ok(Cache::open(&dir)?)
@@ -43,8 +43,30 @@ impl Place {
 
 /// The cache's directory when no option says it.
 fn configured(context: &Context) -> Result<PathBuf, Failure> {
-    let dir = of_environment().unwrap_or_else(|| PathBuf::from("CACHE:"));
-    place::folder(context, &dir)
+    match of_environment() {
+        Some(dir) => named(context, &dir),
+        None => place::folder(context, Path::new("CACHE:")),
+    }
+}
+
+/// The directory of a cache that somebody names. It is not made: where it is missing, so is perhaps the disk that it was
+/// to lie on.
+fn named(context: &Context, dir: &Path) -> Result<PathBuf, Failure> {
+    let absent = |dir: &Path| {
+        let path = dir.display().to_string();
+        let text = format!("there is no directory {path}");
+        Failure::new(Code::NoCache, text).in_words("cache-dir-absent", [("path", path)])
+    };
+    match place::folder(context, dir) {
+        Ok(found) if found.try_exists().is_ok() && !found.is_dir() => Err(absent(&found)),
+        Err(failure) if failure.code == Code::NotFound => Err(absent(dir)),
+        found => found,
+    }
+}
+
+/// Whether the environment names a cache.
+pub(crate) fn is_named() -> bool {
+    of_environment().is_some()
 }
 
 /// The directory that the environment names.
@@ -64,7 +86,7 @@ pub(crate) fn within(
     image: &SubPath,
 ) -> Result<Located, Failure> {
     if let Some(dir) = dir.map(Path::to_owned).or_else(of_environment) {
-        return place::within(&place::folder(context, &dir)?, image);
+        return place::within(&named(context, &dir)?, image);
     }
     let (place, image) = (Where::Cache, image.clone());
     let name = ImageRef::Placed { place, image }.to_string();

@@ -1,7 +1,9 @@
 //! Where an image that is received comes from: a file of this computer, or a manager.
 
+use std::panic::resume_unwind;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
 use azud_core::assembly::{Layout, Source};
@@ -15,7 +17,7 @@ use azud_store::StoreError;
 use azud_store::assembly::{FileSource, Shared};
 use azud_store::side::{Carried, FULL_SUM, HTTPS_ONLY, INFO, InfoLine};
 use azud_transport::NetError;
-use azud_transport::http::{Moment, Patience, RemoteImage};
+use azud_transport::http::{Client, Moment, Patience, RemoteImage};
 
 use crate::commands::{Context, repo};
 use crate::failure::{Failure, Hint};
@@ -53,35 +55,29 @@ impl Origin {
 
     /// The same, in the way that is said.
     pub(crate) fn named_via(context: &Context, name: &Path, via: Via) -> Result<Self, Failure> {
-        Self::named_within((context, MAKING), name, via)
+        Self::by(context, (name, via), || Self::of_manager(context, name))
     }
 
-    /// The same for one that others can do without: an index that its manager still makes is not waited for long.
-    pub(crate) fn named_briefly(context: &Context, name: &Path, via: Via) -> Result<Self, Failure> {
-        Self::named_within((context, usual_patience()), name, via)
-    }
-
-    fn named_within(
-        (context, making): (&Context, Duration),
-        name: &Path,
-        via: Via,
-    ) -> Result<Self, Failure> {
+    /// A file of a repository that is mounted, or what the way to a manager gives, as it is said.
+    fn by<T: From<Self>>(
+        context: &Context,
+        (name, via): (&Path, Via),
+        of_manager: impl FnOnce() -> Result<Option<T>, Failure>,
+    ) -> Result<T, Failure> {
+        let file = |path| Self::file(path).map(T::from);
         match via {
             Via::Auto => match source_file(context, name) {
-                Ok(path) => Self::file(path),
+                Ok(path) => file(path),
                 Err(failure) if failure.code == Code::PlaceNotMounted => {
-                    Self::of_manager_within((context, making), name)?.ok_or(failure)
+                    of_manager()?.ok_or(failure)
                 }
                 Err(failure) => Err(failure),
             },
-            Via::File => Self::file(source_file(context, name)?),
-            Via::Http => match Self::of_manager_within((context, making), name)? {
-                Some(origin) => Ok(origin),
-                None => Err(
-                    Failure::new(Code::PlaceNotMounted, name.display().to_string())
-                        .with_hint(Hint::of("hint-via-http")),
-                ),
-            },
+            Via::File => file(source_file(context, name)?),
+            Via::Http => of_manager()?.ok_or_else(|| {
+                Failure::new(Code::PlaceNotMounted, name.display().to_string())
+                    .with_hint(Hint::of("hint-via-http"))
+            }),
         }
     }
 
@@ -93,30 +89,11 @@ impl Origin {
 
     /// An image of a manager that is known, or of a repository that ours may have mounted.
     pub(crate) fn of_manager(context: &Context, name: &Path) -> Result<Option<Self>, Failure> {
-        Self::of_manager_within((context, MAKING), name)
-    }
-
-    fn of_manager_within(
-        (context, making): (&Context, Duration),
-        name: &Path,
-    ) -> Result<Option<Self>, Failure> {
-        let ImageRef::Placed { place, image } = ImageRef::parse(name)? else {
+        let Some(wanted) = Wanted::named(context, name, MAKING)? else {
             return Ok(None);
         };
-        let Some(giver) = repo::giver(context, &place)? else {
-            return Ok(None);
-        };
-        let name = giver.name(&image.to_string());
-        let patience = patience(context, giver.client.host()).for_indexes(making);
-        let place = place.to_string();
-        match RemoteImage::open(giver.client, &name, patience).map_err(Failure::from) {
-            Ok(image) => Ok(Some(Self::Manager(Arc::new(image)))),
-            Err(failure) if failure.code == Code::NotFound => {
-                let hint = Hint::with("hint-images-there", [("host", place)]);
-                Err(failure.with_hint(hint))
-            }
-            Err(failure) => Err(failure),
-        }
+        let asked = wanted.asked.clone();
+        asked.gives(wanted.open()).map(Some)
     }
 
     /// One beside others: when it does not answer, they are asked before it is waited for.
@@ -245,6 +222,108 @@ impl Origin {
     /// The file with the sum that the source claims, if there is one.
     pub(crate) fn claimed_sum(&self) -> Option<PathBuf> {
         Some(beside(self.path()?, FULL_SUM))
+    }
+}
+
+/// An image that a manager is to be asked for.
+struct Wanted {
+    client: Client,
+    /// As the manager calls it.
+    name: String,
+    patience: Patience,
+    asked: Asked,
+}
+
+/// Who is asked for what.
+#[derive(Debug, Clone)]
+pub(crate) struct Asked {
+    /// Where the image is, as that was named.
+    place: String,
+    /// The manager that may have that place mounted, if it is not one itself.
+    through: Option<String>,
+}
+
+impl Asked {
+    /// What came of it.
+    fn gives(&self, opened: Result<RemoteImage, NetError>) -> Result<Origin, Failure> {
+        let place = || self.place.clone();
+        let failure = match opened.map_err(Failure::from) {
+            Ok(image) => return Ok(Origin::Manager(Arc::new(image))),
+            Err(failure) => failure,
+        };
+        let hint = match (failure.code, &self.through) {
+            (Code::NotFound, _) => Hint::with("hint-images-there", [("host", place())]),
+            (Code::Unreachable, Some(host)) => {
+                let values = [("place", place()), ("host", host.clone())];
+                Hint::with("hint-asked-through", values)
+            }
+            _ => return Err(failure),
+        };
+        Err(failure.with_hint(hint))
+    }
+}
+
+impl Wanted {
+    /// Nobody is asked yet: `None` where the place is no manager that is known, nor one that ours may have mounted.
+    fn named(context: &Context, name: &Path, making: Duration) -> Result<Option<Self>, Failure> {
+        let ImageRef::Placed { place, image } = ImageRef::parse(name)? else {
+            return Ok(None);
+        };
+        let giver = repo::giver(context, &place)?;
+        Ok(giver.map(|giver| Self {
+            name: giver.name(&image.to_string()),
+            patience: patience(context, giver.client.host()).for_indexes(making),
+            asked: Asked {
+                place: place.to_string(),
+                through: giver.of.map(|_| giver.client.host().to_owned()),
+            },
+            client: giver.client,
+        }))
+    }
+
+    fn open(self) -> Result<RemoteImage, NetError> {
+        RemoteImage::open(self.client, &self.name, self.patience)
+    }
+}
+
+/// One that others can do without: who has it is asked meanwhile.
+pub(crate) enum Coming {
+    /// It need not be asked for.
+    Here(Origin),
+    /// A manager is asked for it.
+    There(Asked, JoinHandle<Result<RemoteImage, NetError>>),
+}
+
+impl From<Origin> for Coming {
+    fn from(origin: Origin) -> Self {
+        Self::Here(origin)
+    }
+}
+
+impl Coming {
+    /// What a name leads to. An index that its manager still makes is not waited for long, nor is a connection.
+    pub(crate) fn named_via(context: &Context, name: &Path, via: Via) -> Result<Self, Failure> {
+        Origin::by(context, (name, via), || {
+            let wanted = Wanted::named(context, name, usual_patience())?;
+            Ok(wanted.map(|wanted| {
+                let asked = wanted.asked.clone();
+                let client = wanted.client.beside_others();
+                let wanted = Wanted { client, ..wanted };
+                Self::There(asked, thread::spawn(move || wanted.open()))
+            }))
+        })
+    }
+
+    /// What came of it. As it is beside others, they are asked before it is waited for.
+    pub(crate) fn origin(self) -> Result<Origin, Failure> {
+        let origin = match self {
+            Self::Here(origin) => origin,
+            Self::There(asked, opening) => {
+                let opened = opening.join().unwrap_or_else(|panic| resume_unwind(panic));
+                asked.gives(opened)?
+            }
+        };
+        Ok(origin.hurried())
     }
 }
 

@@ -14,8 +14,8 @@ use crate::commands::Context;
 use crate::failure::Failure;
 use crate::human;
 use crate::interrupt;
-use crate::origin::{Origin, Via, native_of, usual_patience};
-use crate::output::detail;
+use crate::origin::{Coming, Origin, Via, native_of, usual_patience};
+use crate::output::{detail, hint};
 use crate::place;
 
 /// An image that places have, as they are named with `--from`.
@@ -30,7 +30,7 @@ pub(crate) struct Sought<'a> {
 }
 
 /// Opens what a name leads to.
-type Open = fn(&Context, &Path, Via) -> Result<Origin, Failure>;
+type Open<T> = fn(&Context, &Path, Via) -> Result<T, Failure>;
 
 impl Sought<'_> {
     /// An image; of a repository the one at the same place, of a directory the one of this name.
@@ -41,7 +41,12 @@ impl Sought<'_> {
         self.opened(context, from, Origin::named_via)
     }
 
-    fn opened(&self, context: &Context, from: &Path, open: Open) -> Result<Origin, Failure> {
+    fn opened<T: From<Origin>>(
+        &self,
+        context: &Context,
+        from: &Path,
+        open: Open<T>,
+    ) -> Result<T, Failure> {
         if let (FolderRef::Placed { place, folder }, Some(inside)) =
             (FolderRef::parse(from)?, self.inside)
             && folder.is_top()
@@ -54,21 +59,20 @@ impl Sought<'_> {
             return open(context, from, self.via);
         }
         match place::folder(context, from) {
-            Ok(folder) if folder.is_dir() => Origin::file(folder.join(self.name)),
+            Ok(folder) if folder.is_dir() => Origin::file(folder.join(self.name)).map(T::from),
             _ => open(context, from, self.via),
         }
     }
 
-    /// Those that may help one that says which image it is. Who cannot is told, and does without.
+    /// Those that may help one that says which image it is; all are asked at once. Who cannot is told, and done without.
     pub(crate) fn of_each(&self, context: &Context, from: &[PathBuf]) -> Vec<Origin> {
+        let open = |from: &PathBuf| self.opened(context, from, Coming::named_via);
+        let coming: Vec<_> = from.iter().map(open).collect();
         let mut others = Vec::new();
-        for from in from {
-            match self.opened(context, from, Origin::named_briefly) {
-                Ok(origin) => others.push(origin.hurried()),
-                Err(failure) => {
-                    let text = detail(&context.catalog, &failure);
-                    context.output.warn(&context.catalog, &text);
-                }
+        for (from, coming) in from.iter().zip(coming) {
+            match coming.and_then(Coming::origin) {
+                Ok(origin) => others.push(origin),
+                Err(failure) => warn_without(context, from, &failure),
             }
         }
         others
@@ -283,6 +287,21 @@ impl Known {
         }
         Err(failure)
     }
+}
+
+/// Says why somebody who was named does not help, and what can be done about it.
+fn warn_without(context: &Context, from: &Path, failure: &Failure) {
+    let catalog = &context.catalog;
+    let values = [
+        ("from", from.display().to_string().into()),
+        ("why", detail(catalog, failure).into()),
+    ];
+    let mut text = catalog.fmt("warn-without", &values);
+    // That cables and firewalls are to be looked at is no matter of this work.
+    if failure.code != Code::Unreachable || failure.hint.is_some() {
+        text = format!("{text} {}", hint(catalog, failure));
+    }
+    context.output.warn(catalog, &text);
 }
 
 fn warn_of_another_image(context: &Context, other: &Origin) {

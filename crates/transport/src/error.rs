@@ -21,6 +21,16 @@ pub enum NetError {
         /// What the system said.
         source: io::Error,
     },
+    /// No address is known for its name.
+    #[error("{name} cannot be resolved: nobody says which address it has")]
+    Nameless {
+        /// Who was to be asked.
+        host: String,
+        /// The name: the same, or that of a proxy.
+        name: String,
+        /// What the system said.
+        source: io::Error,
+    },
     /// Its certificate is not of the authority that was pinned.
     #[error("{host} is not who it was")]
     Untrusted {
@@ -171,7 +181,7 @@ impl NetError {
     /// The stable code.
     pub fn code(&self) -> Code {
         match self {
-            Self::Unreachable { .. } => Code::Unreachable,
+            Self::Unreachable { .. } | Self::Nameless { .. } => Code::Unreachable,
             Self::Later { code, .. } => code.unwrap_or(Code::Unreachable),
             Self::Untrusted { .. } | Self::WrongPin { .. } => Code::Untrusted,
             Self::Unauthorised { .. } => Code::Unauthorised,
@@ -214,7 +224,10 @@ impl NetError {
         match self {
             Self::Refused { status, .. } => *status >= 500,
             // A flaw of one answer need not be met again.
-            Self::Unreachable { .. } | Self::Later { .. } | Self::Protocol { .. } => true,
+            Self::Unreachable { .. }
+            | Self::Nameless { .. }
+            | Self::Later { .. }
+            | Self::Protocol { .. } => true,
             _ => false,
         }
     }

@@ -1,5 +1,6 @@
 //! `azud serve`.
 
+use std::fs;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -47,8 +48,18 @@ impl State {
         self.state.is_some()
     }
 
-    /// What was said, else where such things belong.
+    /// What was said, else where such things belong. What is there is a directory.
     pub(crate) fn dir(&self) -> Result<PathBuf, Failure> {
+        let dir = self.named()?;
+        if fs::metadata(&dir).is_ok_and(|there| !there.is_dir()) {
+            let path = dir.display().to_string();
+            let failure = Failure::new(Code::BadConfig, format!("{path} is no directory"));
+            return Err(failure.in_words("state-no-directory", [("path", path)]));
+        }
+        Ok(dir)
+    }
+
+    fn named(&self) -> Result<PathBuf, Failure> {
         if let Some(dir) = self.state.clone().or_else(|| variable("AZUD_STATE")) {
             return Ok(dir);
         }

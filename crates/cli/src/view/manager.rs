@@ -126,7 +126,9 @@ fn told(error: NetError) -> io::Error {
         | NetError::TokenElsewhere { .. }
         | NetError::MayOnlyRead { .. }
         | NetError::Untrusted { .. } => ErrorKind::PermissionDenied,
-        NetError::Unreachable { .. } | NetError::Later { .. } => ErrorKind::TimedOut,
+        NetError::Unreachable { .. } | NetError::Nameless { .. } | NetError::Later { .. } => {
+            ErrorKind::TimedOut
+        }
         _ => ErrorKind::Other,
     };
     io::Error::new(kind, error)

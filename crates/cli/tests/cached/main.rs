@@ -124,6 +124,6 @@ fn the_cache_is_the_one_that_the_environment_names() -> Result<()> {
     assert_eq!(paths(&said.done()?["images"]), ["a.img"]);
     let none = dir.path().join("none");
     let said = azud(&["cache", "list", "--cache", text(&none)])?;
-    assert_eq!(said.refused()?, "image/not-found");
+    assert_eq!(said.refused()?, "cache/not-found");
     Ok(())
 }

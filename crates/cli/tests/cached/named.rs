@@ -34,7 +34,13 @@ impl Client {
     }
 
     fn said(&self, args: &[&str]) -> Result<Said> {
+        self.said_with(args, None)
+    }
+
+    /// The same with a cache that the environment names.
+    fn said_with(&self, args: &[&str], cache: Option<&str>) -> Result<Said> {
         let mut command = command(args);
+        command.envs(cache.map(|cache| ("AZUD_CACHE", cache)));
         // Elsewhere than in any tree.
         command
             .current_dir(self.dir.path())
@@ -133,6 +139,42 @@ fn the_environments_cache_is_the_one_that_is_updated() -> Result<()> {
     Said::of(&command.output()?)?.done()?;
     ensure!(other.join("aula1/win11.img").is_file());
     ensure!(!client.root.join(CACHE).join("aula1").exists());
+    Ok(())
+}
+
+#[test]
+fn regression_a_cache_that_is_named_and_not_there_is_neither_made_nor_done_without() -> Result<()> {
+    let client = Client::new()?;
+    let (none, disk) = (
+        client.dir.path().join("none"),
+        client.dir.path().join("disk"),
+    );
+    fs::write(&disk, [0; 5000])?;
+    let native = client.root.join(MANAGER).join("aula1/native.img");
+    client.done(&["image", "create", text(&disk), text(&native), "--yes"])?;
+    let option = ["--cache", text(&none)];
+    let image = format!("{MANAGER}:aula1/native");
+    let deploy = ["deploy", &image, text(&disk), "--yes"];
+    let list = ["cache", "list"];
+    let update = ["cache", "update", "aula1/win11"];
+    for (args, by_name) in [(&deploy[..], true), (&list, true), (&update, false)] {
+        let mut told = vec![client.said_with(args, Some(text(&none)))?];
+        if by_name {
+            told.push(client.said(&[args, &option].concat())?);
+        }
+        for said in told {
+            ensure!(said.refused()? == "cache/not-found", "{}", said.last());
+            let hint = said.last()["error"]["hint"].to_string();
+            ensure!(
+                hint.contains(&format!("mkdir -p {}", text(&none))),
+                "{hint}"
+            );
+        }
+    }
+    // One of a place that is not there is not done without, either.
+    let said = client.said_with(&deploy, Some("USB-none:"))?;
+    ensure!(said.refused()? == "place/not-mounted", "{}", said.last());
+    ensure!(!none.exists() && fs::read(&disk)? == [0; 5000]);
     Ok(())
 }
 

@@ -257,11 +257,13 @@ fn those_that_say_nothing_are_waited_for_at_once_and_seconds_only() -> Result<()
     let (names, _) = told(&room)?;
     let took = begun.elapsed();
     ensure!(
-        names.len() == 5 && names[0].1 == "manager-answers",
+        names.len() == 6 && names[0].1 == "manager-answers",
         "{names:?}"
     );
     let silent = |(state, name): &(String, String)| state == "problem" && name == "manager-silent";
-    ensure!(names[1..].iter().all(silent), "{names:?}");
+    ensure!(names[1..5].iter().all(silent), "{names:?}");
+    // They have one authority, and nobody has to answer for that.
+    ensure!(names[5].1 == "managers-same", "{names:?}");
     ensure!(took >= PATIENCE && took < PATIENCE + ELSE, "{took:?}");
     let begun = Instant::now();
     let states = listed(&room)?;
@@ -269,6 +271,9 @@ fn those_that_say_nothing_are_waited_for_at_once_and_seconds_only() -> Result<()
     ensure!(states[0] == "answers", "{states:?}");
     ensure!(states[1..] == ["unreachable"; 4], "{states:?}");
     ensure!(took >= OF_LIST && took < OF_LIST + ELSE, "{took:?}");
+    let same = room.done(&["repo", "list"])?["same_manager"].clone();
+    let all = [1, 5, 6, 7, 8].map(|number| format!("127.0.0.{number}"));
+    ensure!(same == json!([all]), "{same}");
     Ok(())
 }
 

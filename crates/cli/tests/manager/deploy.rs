@@ -171,7 +171,7 @@ fn what_cannot_be_deployed_is_refused_before_anything_is_written() -> Result<()>
     let none = room.dir().join("none");
     refusal(
         &deploy("REPO:aula1/win", &["--cache", text(&none)])?,
-        "image/not-found",
+        "cache/not-found",
     )?;
     drop(manager);
     refusal(&deploy("REPO:aula1/win", &cached)?, "repo/unreachable")?;

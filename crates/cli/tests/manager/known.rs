@@ -233,8 +233,16 @@ fn a_token_for_less_takes_no_place_unasked() -> Result<()> {
     ensure!(listed(&room)?["state"] == "answers");
     add("manager.room", &read, &["--yes"])?.done()?;
     ensure!(kept()? == fs::read(&read)?, "it was not replaced");
-    room.done(&[&nfs[..], &["--yes"]].concat())?;
+    // Nothing of the manager stays that nobody would use any more.
+    let dry = room.run(&[&nfs[..], &["--dry-run"]].concat())?;
+    let files = dry.plan()["rows"]["removed_files"].clone();
+    ensure!(files.as_array().is_some_and(|files| files.len() == 2));
+    ensure!(kept()? == fs::read(&read)?, "a dry run removed something");
+    let done = room.done(&[&nfs[..], &["--yes"]].concat())?;
+    ensure!(done["removed"] == files, "{done}");
     ensure!(listed(&room)?["protocol"] == "nfs");
+    let mut left = settings(&room)?.into_keys();
+    ensure!(!left.any(|file| file.to_string_lossy().contains("127.0.0.1")));
     Ok(())
 }
 
@@ -262,6 +270,32 @@ fn a_manager_that_nobody_introduced_is_told_to_be() -> Result<()> {
     let said = room.run(&["image", "copy", "REPO:aula1/win", text(&to), "--yes"])?;
     refusal(&said, "place/not-mounted")?;
     ensure!(hint(&said).contains("azud repo add"), "{}", hint(&said));
+    Ok(())
+}
+
+#[test]
+fn a_name_without_an_address_is_told_as_that() -> Result<()> {
+    let (room, manager) = room()?;
+    let name = "nobody.azud.invalid";
+    let who = (manager.pin.as_str(), manager.admin.as_str());
+    let said = room.introduce_as(name, manager.port, who)?;
+    refusal(&said, "repo/unreachable")?;
+    let message = said.last()["error"]["message"].to_string();
+    let wanted = format!("{name} cannot be resolved");
+    ensure!(message.contains(&wanted), "{message}");
+    ensure!(hint(&said).contains("getent hosts"), "{}", hint(&said));
+    Ok(())
+}
+
+#[test]
+fn a_manager_without_a_token_is_told_how_one_is_got() -> Result<()> {
+    let (room, manager) = room()?;
+    let add = ["repo", "add", "REPO", "--pin", &manager.pin, "--yes"];
+    let said = room.run(&add)?;
+    ensure!(said.status == Some(2), "{}", said.last());
+    for wanted in ["azud token create", "azud login 127.0.0.1"] {
+        ensure!(hint(&said).contains(wanted), "{}", hint(&said));
+    }
     Ok(())
 }
 
@@ -381,14 +415,31 @@ fn a_password_that_was_kept_is_forgotten_and_a_file_of_somebody_stays() -> Resul
         "--path",
         "images",
     ];
-    let mut kept = room.command(&[&add[..], &["--user", "ana", "--password-stdin"]].concat());
-    let mut child = kept.stdin(Stdio::piped()).stdout(Stdio::null()).spawn()?;
-    writeln!(child.stdin.take().context("a pipe")?, "secret")?;
-    ensure!(child.wait()?.success(), "not added");
+    let keep = || -> Result<()> {
+        let mut kept = room.command(&[&add[..], &["--user", "ana", "--password-stdin"]].concat());
+        let mut child = kept.stdin(Stdio::piped()).stdout(Stdio::null()).spawn()?;
+        writeln!(child.stdin.take().context("a pipe")?, "secret")?;
+        ensure!(child.wait()?.success(), "not added");
+        Ok(())
+    };
+    keep()?;
     let file = room.dir().join("etc/credentials/nas");
     ensure!(file.exists(), "no password");
     room.done(&["repo", "forget", "nas"])?;
     ensure!(!file.exists(), "the password is still there");
+    // It goes as well where the place is reached in another way from now on.
+    keep()?;
+    ensure!(file.exists(), "no password");
+    room.done(&[
+        "repo",
+        "add",
+        "nas",
+        "--protocol",
+        "nfs",
+        "--path",
+        "/images",
+    ])?;
+    ensure!(!file.exists(), "the password stayed");
     let own = room.dir().join("own");
     fs::write(&own, "username=ana\npassword=secret\n")?;
     fs::set_permissions(&own, fs::Permissions::from_mode(0o600))?;

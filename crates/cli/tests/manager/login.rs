@@ -86,8 +86,15 @@ fn a_person_gets_write_access_for_a_while_with_a_code() -> Result<()> {
     room.done(&["token", "revoke", made["id"].as_str().context("id")?])?;
     refusal(&room.run(&copy)?, "repo/unauthorised")?;
     // Without it the computer reads with its own token again.
-    room.done(&["login", "--out"])?;
-    ensure!(!kept(&room).exists());
+    let out = room.done(&["login", "--out"])?;
+    ensure!(
+        !kept(&room).exists() && out["was_logged_in"] == true,
+        "{out}"
+    );
+    let out = room.done(&["login", "--out"])?;
+    ensure!(out["was_logged_in"] == false, "{out}");
+    let stranger = room.run(&["login", "10.9.9.9", "--out"])?;
+    refusal(&stranger, "repo/unknown")?;
     room.done(&copy)?;
     Ok(())
 }

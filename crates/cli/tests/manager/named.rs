@@ -6,6 +6,7 @@ use std::path::Path;
 
 use anyhow::{Context, Result, ensure};
 use azud_testkit::proxy::Proxy;
+use serde_json::json;
 
 use crate::kit::{Said, text};
 use crate::server::{Room, refusal};
@@ -46,6 +47,7 @@ fn a_manager_is_known_by_its_authority_whatever_it_is_called() -> Result<()> {
     same(&room.images().join("one.img"), &to)?;
     let list = room.done(&["repo", "list"])?;
     ensure!(list["repositories"][0]["state"] == "answers", "{list}");
+    ensure!(list["same_manager"] == json!([]), "{list}");
     Ok(())
 }
 

@@ -126,6 +126,39 @@ fn loop_who_falls_silent_is_not_waited_for_while_another_one_gives() -> Result<(
     Ok(())
 }
 
+#[test]
+fn loop_who_takes_no_connection_holds_nobody_up_for_long() -> Result<()> {
+    if !can() {
+        return Ok(());
+    }
+    let scene = Scene::new(194)?;
+    let (disk, here) = (scene.disk(), scene.here());
+    fs::write(&disk, vec![0xA5; scene.volume.len()])?;
+    let cable = scene.room.cable.as_ref().context("a cable")?;
+    cable.silence(SILENT, true)?;
+    let run = |args: &[&str]| -> Result<(Said, Duration)> {
+        let begun = Instant::now();
+        Ok((scene.room.run(args)?, begun.elapsed()))
+    };
+    let (first, other) = ("REPO:aula1/win", format!("{OTHER}:aula1/win"));
+    let none = ["deploy", first, text(&disk), "--no-cache", "--yes"];
+    // One that is alone is waited for while two more tries are under way, and a moment for a last word to it.
+    for work in [&["image", "list", "REPO:"][..], &none] {
+        let (said, took) = run(work)?;
+        refusal(&said, "repo/unreachable")?;
+        ensure!(took < Duration::from_secs(6), "{work:?} in {took:?}");
+    }
+    // Several that are of no help are asked at once.
+    let update = ["cache", "update", text(&here), "--yes", "--from", &other];
+    let from = ["--from", first].repeat(3);
+    let (said, took) = run(&[&update[..], &from].concat())?;
+    said.done()?;
+    ensure!(took < Duration::from_secs(6), "{took:?}");
+    let told = format!("{first} does not help");
+    ensure!(times(&said, &told) == 3, "{:?}", said.lines);
+    same(&scene.room.images().join(NAME), &here)
+}
+
 /// What was said of the waiting, in seconds.
 fn seconds(said: &Said) -> Result<u64> {
     let told = said.told();
@@ -144,8 +177,8 @@ fn loop_one_that_is_alone_is_waited_for_as_long_as_was_said() -> Result<()> {
     let first = "REPO:aula1/win";
     let deploy = ["deploy", first, text(&disk), "--no-cache", "--yes"];
     let update = ["cache", "update", text(&here), "--from", first, "--yes"];
-    // Before it is said, nothing comes for 20 seconds; for 10, where one of several requests was just connecting.
-    let [connecting, silence] = [10, 20].map(Duration::from_secs);
+    // Before it is said, nothing comes for 20 seconds; for 3, where one of several requests was just connecting.
+    let [connecting, silence] = [3, 20].map(Duration::from_secs);
     for work in [&deploy[..], &update] {
         let (said, took) = scene.run(&[SILENT], work)?;
         let case = || format!("{work:?} in {took:?}: {:?}", said.lines);

@@ -56,6 +56,28 @@ fn a_secret_that_goes_into_a_file_goes_alone() -> Result<()> {
 }
 
 #[test]
+fn a_state_that_is_a_file_is_told_as_one() -> Result<()> {
+    let (room, _manager) = room()?;
+    let file = room.dir().join("file");
+    fs::write(&file, "")?;
+    for args in [&["token", "list"][..], &["token", "create"], &["serve"]] {
+        let said = room.run(&[args, &["--state", text(&file)]].concat())?;
+        ensure!(
+            said.last()["error"]["code"] == "cli/bad-config",
+            "{}",
+            said.last()
+        );
+        let told = said.last().to_string();
+        let wanted = format!("{} is no directory", text(&file));
+        ensure!(
+            told.contains(&wanted) && told.contains("azud serve"),
+            "{told}"
+        );
+    }
+    Ok(())
+}
+
+#[test]
 fn a_token_ends_while_it_is_in_use() -> Result<()> {
     let (room, manager) = room()?;
     let made = token(&room, &["--expires", "30d"])?;

@@ -10,41 +10,15 @@ use sha2::{Digest, Sha256};
 use ureq::http::{Response, StatusCode};
 use ureq::tls::{Certificate, RootCerts, TlsConfig, TlsConfigBuilder};
 use ureq::typestate::WithoutBody;
-use ureq::unversioned::resolver::DefaultResolver;
-use ureq::unversioned::transport::{ConnectProxyConnector, Connector, TcpConnector};
+use ureq::unversioned::transport::{ConnectProxyConnector, Connector};
 use ureq::{Agent, Body, RequestBuilder};
 
+use super::reach::{Nameless, Names, Soon};
+use super::times::{HASTY, LONGEST_PAUSE, SENDING, SILENCE, Times, USUAL};
 use super::tls::ManagerTls;
 use crate::error::{NetError, Result};
 
-const CONNECT: Duration = Duration::from_secs(10);
-/// A manager may have to look at thousands of images before it answers.
-const ANSWER: Duration = Duration::from_mins(1);
-/// So long may a body take on its way.
-const SENDING: Duration = Duration::from_mins(5);
-/// A whole body may take so long, whoever else is served meanwhile.
-const BODY: Duration = Duration::from_mins(15);
-/// Within these times who waits for a file is answered, one way or the other: the kernel waits along with him.
-const HASTY: Times = Times {
-    connect: Duration::from_secs(5),
-    answer: Duration::from_secs(15),
-    body: Duration::from_mins(2),
-    silence: Some(Duration::from_secs(10)),
-    // Of two terabytes: several are asked for at once, and kept for long.
-    longest_index: 64 << 20,
-};
-const USUAL: Times = Times {
-    connect: CONNECT,
-    answer: ANSWER,
-    body: BODY,
-    silence: None,
-    longest_index: 1 << 30,
-};
-/// Who sends nothing for so long in the midst of an image is gone.
-const SILENCE: Duration = Duration::from_secs(20);
 const IDLE: usize = 16;
-/// The longest that a manager can make somebody wait before the next request.
-const LONGEST_PAUSE: Duration = Duration::from_secs(30);
 /// More than this is no certificate and no error.
 const SMALL: u64 = 64 << 10;
 
@@ -69,18 +43,6 @@ pub struct Client {
     host: String,
     base: String,
     bearer: String,
-}
-
-/// How long what may take, and how much of it is taken.
-#[derive(Debug, Clone, Copy)]
-struct Times {
-    connect: Duration,
-    answer: Duration,
-    body: Duration,
-    /// Between two arrivals of bytes.
-    silence: Option<Duration>,
-    /// The longest index that is taken: that of an image of many terabytes.
-    longest_index: u64,
 }
 
 /// How a body is sent.
@@ -127,6 +89,15 @@ impl Client {
             base: format!("https://{}:{}", manager.host, manager.port),
             bearer: format!("Bearer {}", manager.token),
         })
+    }
+
+    /// The same for one that others can do without: for a connection to it nobody waits long.
+    #[must_use]
+    pub fn beside_others(self) -> Self {
+        Self {
+            times: self.times.beside_others(),
+            ..self
+        }
     }
 
     /// Whom it asks.
@@ -441,9 +412,9 @@ fn agent(tls: TlsConfigBuilder, times: Times) -> Agent {
     // What ureq does by itself, but for the name.
     let connector =
         ().chain(ConnectProxyConnector::default())
-            .chain(TcpConnector::default())
+            .chain(Soon::default())
             .chain(ManagerTls::default());
-    Agent::with_parts(config, connector, DefaultResolver::default())
+    Agent::with_parts(config, connector, Names::default())
 }
 
 fn failed(host: &str, error: ureq::Error) -> NetError {
@@ -451,6 +422,16 @@ fn failed(host: &str, error: ureq::Error) -> NetError {
     if is_untrusted(&error) {
         return NetError::Untrusted { host };
     }
+    let error = match error {
+        ureq::Error::Other(error) => match error.downcast::<Nameless>() {
+            Ok(nameless) => {
+                let Nameless { name, source } = *nameless;
+                return NetError::Nameless { host, name, source };
+            }
+            Err(error) => ureq::Error::Other(error),
+        },
+        error => error,
+    };
     NetError::Unreachable {
         host,
         source: error.into_io(),

@@ -7,11 +7,13 @@ mod gather;
 mod image;
 mod login;
 mod patience;
+mod reach;
 mod rollback;
 mod room;
 mod side;
 mod standing;
 mod stream;
+mod times;
 mod tls;
 mod upload;
 

@@ -9,6 +9,8 @@ use ureq::Error;
 use ureq::http::Uri;
 use ureq::unversioned::transport::{ConnectionDetails, Connector, RustlsConnector, Transport};
 
+use super::reach::again;
+
 /// Puts TLS over a connection, as ureq does, but for the name.
 #[derive(Debug)]
 pub(super) struct ManagerTls {
@@ -40,15 +42,7 @@ impl<In: Transport> Connector<In> for ManagerTls {
         }
         let named = ConnectionDetails {
             uri: &self.manager,
-            addrs: details.addrs.clone(),
-            config: details.config,
-            request_level: details.request_level,
-            resolver: details.resolver,
-            now: details.now,
-            timeout: details.timeout,
-            current_time: details.current_time.clone(),
-            run_connector: details.run_connector.clone(),
-            register_shutdown: details.register_shutdown.clone(),
+            ..again(details)
         };
         self.tls.connect(&named, chained)
     }

@@ -171,8 +171,10 @@ impl Args {
             }
             ImageRef::Path(_) => return Ok(None),
         };
+        // One that was named is not done without.
+        let is_named = self.cache.is_some() || crate::cached::is_named();
         match crate::cached::within(context, self.cache.as_deref(), &image) {
-            Err(failure) if self.cache.is_none() && is_no_cache(failure.code) => Ok(None),
+            Err(failure) if !is_named && is_no_cache(failure.code) => Ok(None),
             located => located.map(Some),
         }
     }

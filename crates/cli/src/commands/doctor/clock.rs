@@ -6,6 +6,7 @@ use std::time::{Duration, SystemTime};
 use azud_disk::machine::skew;
 
 use super::finding::Finding;
+use crate::opened::rfc3339;
 
 /// Before this the program did not exist: 2026-01-01.
 const EARLIEST: Duration = Duration::from_hours(490_896);
@@ -34,7 +35,7 @@ pub(super) fn judge(now: SystemTime) -> Finding {
     let since = now
         .duration_since(SystemTime::UNIX_EPOCH)
         .unwrap_or_default();
-    let date = jiff::Timestamp::try_from(now).map_or_else(|_| "?".to_owned(), |it| it.to_string());
+    let date = rfc3339(now);
     let finding = if (EARLIEST..LATEST).contains(&since) {
         Finding::ok("date")
     } else {
@@ -63,7 +64,7 @@ pub(super) fn judge_probe(probe: &Probe) -> Finding {
 mod tests {
     use std::time::{Duration, SystemTime};
 
-    use super::super::finding::{State, keys};
+    use super::super::finding::{Said, State, keys};
     use super::{Probe, judge, judge_probe};
 
     #[test]
@@ -73,6 +74,13 @@ mod tests {
         assert_eq!(told(1_767_225_599), [(State::Problem, "date-wrong")]);
         assert_eq!(told(1_767_225_600), [(State::Ok, "date")]);
         assert_eq!(told(4_102_444_800), [(State::Problem, "date-wrong")]);
+    }
+
+    #[test]
+    fn a_date_is_told_to_the_second() {
+        let now = SystemTime::UNIX_EPOCH + Duration::new(1_767_225_600, 475_003_518);
+        let said = Said::Text("2026-01-01T00:00:00Z".to_owned());
+        assert_eq!(judge(now).values, [("date", said)]);
     }
 
     #[test]

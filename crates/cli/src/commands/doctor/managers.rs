@@ -24,6 +24,12 @@ pub(super) fn judge(asked: Result<Vec<Asked>, Failure>) -> Vec<Finding> {
     }
 }
 
+/// That what is known under several names is one manager.
+pub(super) fn judge_same(same: &[Vec<String>]) -> Vec<Finding> {
+    let one = |hosts: &Vec<String>| Finding::ok("managers-same").with("hosts", hosts.join(", "));
+    same.iter().map(one).collect()
+}
+
 fn judge_one(asked: &Asked) -> Vec<Finding> {
     let answer = judge_answer(asked).with("host", &asked.host);
     let clock = asked.ahead.and_then(judge_clock);
@@ -55,6 +61,11 @@ fn judge_answer(asked: &Asked) -> Finding {
         Answer::Unreachable(port, failure) => Finding::problem("manager-unreachable")
             .part("why", (Part::Causes, failure.clone()))
             .with("port", port),
+        Answer::Nameless(_, failure) => {
+            let finding = Finding::problem("manager-nameless");
+            let finding = finding.part("hint", (Part::Hint, failure.clone()));
+            finding.because(failure.clone())
+        }
         Answer::Untrusted(failure) => told(Finding::problem("manager-untrusted"), failure),
         Answer::Refused(failure) => {
             let finding = Finding::problem("manager-refused");
@@ -128,6 +139,10 @@ mod tests {
             (
                 Answer::Unreachable(7443, failure(Code::Unreachable)),
                 (Problem, "manager-unreachable"),
+            ),
+            (
+                Answer::Nameless(7443, failure(Code::Unreachable)),
+                (Problem, "manager-nameless"),
             ),
             (
                 Answer::Untrusted(failure(Code::Untrusted)),

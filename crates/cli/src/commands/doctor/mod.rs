@@ -27,7 +27,7 @@ use serde_json::{Value, json};
 use self::finding::{Finding, State};
 use self::site::{Config, Root, look_at_root, plan};
 use super::Context;
-use super::repo::ask_known;
+use super::repo::{ask_known, known_twice};
 use crate::failure::Failure;
 use crate::opened::now;
 use crate::place;
@@ -135,11 +135,18 @@ fn look(context: &Context) -> Vec<Section> {
     if let Ok(site) = loaded {
         sections.extend(look_at_site(site));
     }
-    sections.push(("managers", managers::judge(ask_known())));
+    sections.push(("managers", look_at_managers()));
     let cache = within(LONG, move || cache::Facts::gather(serving).judge());
     let silent = || vec![Finding::unknown("disks-silent")];
     sections.push(("cache", cache.unwrap_or_else(silent)));
     sections
+}
+
+fn look_at_managers() -> Vec<Finding> {
+    let asked = ask_known();
+    let hosts = asked.iter().flatten().map(|asked| asked.host.clone());
+    let same = managers::judge_same(&known_twice(&hosts.collect::<Vec<_>>()));
+    [managers::judge(asked), same].concat()
 }
 
 /// What can only be looked at where the configuration is understood.

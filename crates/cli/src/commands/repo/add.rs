@@ -1,18 +1,21 @@
 //! `azud repo add ADDRESS`.
 
+use std::path::PathBuf;
+
 use azud_core::code::Code;
 use azud_disk::credentials::Credentials;
 use serde_json::json;
 
 use super::Goal;
 use super::access::{Access, How};
-use super::known::{Register, settings};
-use super::manager::{Way, known};
+use super::forget::{of_manager, password, password_file, removing};
+use super::known::Register;
+use super::manager::{Way, known, remove};
 use crate::args::Writing;
 use crate::commands::Context;
 use crate::confirm::{Step, settle, settle_pin, settle_replacing};
 use crate::failure::Failure;
-use crate::plan::{Plan, Value};
+use crate::plan::Plan;
 
 /// Arguments.
 #[derive(Debug, clap::Args)]
@@ -42,14 +45,18 @@ impl Args {
         }
         let mut register = Register::read()?;
         let mut known = self.access.over(None, &host);
-        let file = settings().join("credentials").join(host.to_string());
+        let file = password_file(&known.address);
         if self.access.password_stdin {
             known.credentials = Some(file.clone());
         } else if let Some(given) = &known.credentials {
             Credentials::given(given)?;
         }
-        let mut plan = known.rows(Plan::new("repo-add"));
         let former = register.find(&known.address);
+        // Nobody is to find secrets of what it is no longer.
+        let mut retired = of_manager(&known.address);
+        retired.extend(former.and_then(password));
+        retired.retain(|file| known.credentials.as_ref() != Some(file));
+        let mut plan = removing(known.rows(Plan::new("repo-add")), &retired);
         let is_manager = former.is_some_and(|former| former.protocol == How::Http);
         if is_manager {
             let address = [("address", known.address.as_str().into())];
@@ -66,7 +73,8 @@ impl Args {
         if let Some((user, password)) = self.access.secret()? {
             Credentials::kept(&file, user, &password)?;
         }
-        let value = json!({ "action": "repo-add", "repository": known });
+        retired.iter().try_for_each(|file| remove(file))?;
+        let value = json!({ "action": "repo-add", "repository": known, "removed": retired });
         register.add(known);
         register.write()?;
         let done = || context.catalog.text("result-repo-add");
@@ -99,13 +107,12 @@ impl Args {
     fn add_manager(&self, context: &Context, host: &str) -> Result<(), Failure> {
         let introduced = self.way.introduce(host)?;
         let known = known(host, self.way.port);
-        let mut plan = known
+        let mut retired: Vec<PathBuf> = introduced.retired().into_iter().collect();
+        retired.extend(Register::read()?.find(host).and_then(password));
+        let plan = known
             .rows(Plan::new("repo-add"))
             .text("pin", &introduced.pin);
-        if let Some(login) = introduced.retired() {
-            let (text, json) = (login.display().to_string(), json!([login]));
-            plan = plan.row("removed-files", Value::Made { text, json });
-        }
+        let mut plan = removing(plan, &retired);
         if self.way.pin.is_none() {
             plan = plan.warning(&context.catalog, "not-pinned", &[]);
         }
@@ -134,6 +141,7 @@ impl Args {
         }
         introduced.keep()?;
         let mut register = Register::read()?;
+        retired.iter().try_for_each(|file| remove(file))?;
         let value = json!({ "action": "repo-add", "repository": known, "pin": introduced.pin });
         register.add(known);
         register.write()?;

@@ -37,6 +37,8 @@ pub(crate) enum Answer {
     Silent(u16),
     /// The way to that port of it is barred or broke.
     Unreachable(u16, Failure),
+    /// Of its name no address is known, to ask at that port.
+    Nameless(u16, Failure),
     /// Somebody of another authority answers.
     Untrusted(Failure),
     /// It does not take the token.
@@ -54,14 +56,18 @@ impl Answer {
             Self::Unasked(_) => "unmounted",
             Self::Untrusted(_) => "untrusted",
             Self::Refused(_) => "refused",
-            Self::Silent(_) | Self::Unreachable(..) | Self::Odd(_) => "unreachable",
+            Self::Silent(_) | Self::Unreachable(..) | Self::Nameless(..) | Self::Odd(_) => {
+                "unreachable"
+            }
         }
     }
 
     /// The port at which nobody answers.
     pub(super) fn silent_at(&self) -> Option<u16> {
         match self {
-            Self::Silent(port) | Self::Unreachable(port, _) => Some(*port),
+            Self::Silent(port) | Self::Unreachable(port, _) | Self::Nameless(port, _) => {
+                Some(*port)
+            }
             _ => None,
         }
     }
@@ -71,6 +77,7 @@ impl Answer {
         match error {
             error if error.is_silence() => Self::Silent(port),
             NetError::Unreachable { .. } => Self::Unreachable(port, failure),
+            NetError::Nameless { .. } => Self::Nameless(port, failure),
             NetError::Untrusted { .. } => Self::Untrusted(failure),
             NetError::Unauthorised { .. }
             | NetError::TokenExpired { .. }

@@ -78,19 +78,43 @@ impl Args {
     }
 }
 
+/// What `repo add` and `login` wrote of a manager.
+pub(super) fn of_manager(address: &str) -> Vec<PathBuf> {
+    let (pem, token) = files(address);
+    let mut files = vec![token, login::file(address), pem];
+    files.retain(|file| fs::symlink_metadata(file).is_ok());
+    files
+}
+
+/// The password for a server: only one that came by `--password-stdin` is in a file of ours.
+pub(super) fn password(known: &Known) -> Option<PathBuf> {
+    let ours = password_file(&known.address);
+    let is_ours = known.credentials.as_ref() == Some(&ours);
+    (is_ours && fs::symlink_metadata(&ours).is_ok()).then_some(ours)
+}
+
+/// Where it is kept.
+pub(super) fn password_file(address: &str) -> PathBuf {
+    settings().join("credentials").join(address)
+}
+
+/// Names in a plan the files that go.
+pub(super) fn removing(plan: Plan, files: &[PathBuf]) -> Plan {
+    if files.is_empty() {
+        return plan;
+    }
+    let names = files.iter().map(|file| file.display().to_string());
+    let text = names.collect::<Vec<_>>().join(", ");
+    let json = json!(files);
+    plan.row("removed-files", Value::Made { text, json })
+}
+
 impl Kept {
     /// What is kept of an address, if anything is.
     fn of(address: String) -> Result<Option<Self>, Failure> {
         let known = Register::read()?.find(&address).cloned();
-        let (pem, token) = files(&address);
-        let mut files = vec![token, login::file(&address), pem];
-        // Only a password that came by `--password-stdin` is in a file of ours.
-        let password = settings().join("credentials").join(&address);
-        let credentials = known.as_ref().and_then(|known| known.credentials.as_ref());
-        if credentials == Some(&password) {
-            files.push(password);
-        }
-        files.retain(|file| fs::symlink_metadata(file).is_ok());
+        let mut files = of_manager(&address);
+        files.extend(known.as_ref().and_then(password));
         let is_any = known.is_some() || !files.is_empty();
         Ok(is_any.then_some(Self {
             address,
@@ -106,13 +130,7 @@ impl Kept {
             // An earlier run was cut short.
             None => plan.text("address", &self.address),
         };
-        if self.files.is_empty() {
-            return plan;
-        }
-        let names = self.files.iter().map(|file| file.display().to_string());
-        let text = names.collect::<Vec<_>>().join(", ");
-        let json = json!(self.files);
-        plan.row("removed-files", Value::Made { text, json })
+        removing(plan, &self.files)
     }
 
     /// The secrets go first: who is cut short finds the address again and can repeat it.

@@ -14,6 +14,7 @@ use serde_json::json;
 use super::access::How;
 use super::asked::{Asked, ask_all};
 use super::known::Register;
+use super::manager::known_twice;
 use super::view;
 use crate::commands::Context;
 use crate::failure::Failure;
@@ -89,8 +90,16 @@ impl Args {
             }
         }
         let rows: Vec<Row> = rows.into_values().collect();
-        let value = json!({ "repositories": rows });
-        context.output.answer(&value, || human(context, &rows));
+        let same = known_twice(&managers);
+        let value = json!({ "repositories": rows, "same_manager": same });
+        context.output.answer(&value, || {
+            let same = same.iter().map(|hosts| {
+                let hosts = [("hosts", hosts.join(", ").into())];
+                context.catalog.fmt("repo-same", &hosts)
+            });
+            let lines: Vec<String> = [human(context, &rows)].into_iter().chain(same).collect();
+            lines.join("\n")
+        });
         Ok(())
     }
 }

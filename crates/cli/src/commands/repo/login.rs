@@ -134,12 +134,26 @@ impl Args {
     }
 
     fn forget(&self, context: &Context, plan: &Plan, host: &str) -> Result<(), Failure> {
-        if settle(context, plan, self.writing) == Step::Stop {
+        let login = file(host);
+        let is_any = login
+            .try_exists()
+            .map_err(|error| Failure::io(&login, &error))?;
+        if !is_any && Register::read()?.find(host).is_none() {
+            let hint = context.catalog.text("hint-not-known");
+            return Err(Failure::new(Code::UnknownRepo, host).with_hint(hint));
+        }
+        if is_any && settle(context, plan, self.writing) == Step::Stop {
             return Ok(());
         }
-        remove(&file(host))?;
-        let value = json!({ "action": "logout", "address": host });
-        let done = || context.catalog.text("result-logout");
+        remove(&login)?;
+        let value = json!({ "action": "logout", "address": host, "was_logged_in": is_any });
+        let done = || {
+            if is_any {
+                return context.catalog.text("result-logout");
+            }
+            let host = [("host", host.into())];
+            context.catalog.fmt("result-no-login", &host)
+        };
         context.output.result(&value, done);
         Ok(())
     }

@@ -1,5 +1,6 @@
 //! A repository that is a manager: its authority, its token, and asking it.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::io::{ErrorKind, Read};
 use std::path::{Path, PathBuf};
@@ -52,11 +53,11 @@ impl Way {
     /// the token.
     pub(super) fn introduce(&self, host: &str) -> Result<Introduced, Failure> {
         let port = self.port.unwrap_or(PORT);
-        let missing = |option: &str| Failure::new(Code::Usage, option);
-        let file = self
-            .token_file
-            .as_deref()
-            .ok_or_else(|| missing("--token-file FILE"))?;
+        let missing = || {
+            let failure = Failure::new(Code::Usage, "--token-file FILE is missing");
+            failure.in_words("token-missing", [("host", host.to_owned())])
+        };
+        let file = self.token_file.as_deref().ok_or_else(missing)?;
         let token = token_in(file)?;
         let (authority, pin) = meet(host, port, self.pin.as_deref())?;
         let manager = Manager {
@@ -267,6 +268,19 @@ pub(crate) fn known_otherwise(context: &Context, place: &Where) -> Option<Hint> 
     let known = others.find(|name| is_known(name))?;
     let values = [("first", first.to_string()), ("known", known)];
     Some(Hint::with("hint-known-otherwise", values))
+}
+
+/// The addresses of managers that are known under several: each group has one authority, and so is one manager.
+pub(crate) fn known_twice(hosts: &[String]) -> Vec<Vec<String>> {
+    let mut groups: BTreeMap<String, Vec<String>> = BTreeMap::new();
+    for host in hosts {
+        // What keeps it from being read is told where the manager is asked.
+        if let Ok(authority) = read_authority(&files(host).0) {
+            groups.entry(authority).or_default().push(host.clone());
+        }
+    }
+    groups.retain(|_, hosts| hosts.len() > 1);
+    groups.into_values().collect()
 }
 
 pub(super) fn read_authority(pem: &Path) -> Result<String, Failure> {

@@ -28,7 +28,9 @@ pub(crate) use asked::{Answer, Asked, PATIENCE, ask_known};
 pub(crate) use giver::giver;
 pub(crate) use known::replace;
 pub(crate) use login::{has_ended as login_has_ended, is_kept as is_logged_in};
-pub(crate) use manager::{Secret, is_manager, kept, known_otherwise, manager, secret_in};
+pub(crate) use manager::{
+    Secret, is_manager, kept, known_otherwise, known_twice, manager, secret_in,
+};
 pub(crate) use view::named as named_view;
 
 use super::Context;

@@ -28,8 +28,12 @@ pub(in crate::failure) fn net_code(error: &NetError) -> Code {
 
 pub(in crate::failure) fn net(error: &NetError) -> Words {
     let host = |key, host: &str| Words::new(key, [("host", host.to_owned())]);
+    let named = |key, name: &str| Words::new(key, [("name", name.to_owned())]);
     match error {
         NetError::Unreachable { host: it, .. } => host("net-unreachable", it),
+        NetError::Nameless { host: it, name, .. } => {
+            named("net-nameless", name).with("host", it.clone())
+        }
         NetError::Untrusted { host: it } => host("net-untrusted", it),
         NetError::WrongPin {
             host: it,
@@ -51,8 +55,8 @@ pub(in crate::failure) fn net(error: &NetError) -> Words {
             host("net-not-its-image", it).with("name", name.clone())
         }
         NetError::OnlyReadOut { host: it } => host("net-only-read-out", it),
-        NetError::NotFound { name } => Words::new("net-not-found", [("name", name.clone())]),
-        NetError::Changed { name } => Words::new("net-changed", [("name", name.clone())]),
+        NetError::NotFound { name } => named("net-not-found", name),
+        NetError::Changed { name } => named("net-changed", name),
         NetError::Later {
             host: it, detail, ..
         } => host("net-later", it).with("detail", detail.clone()),
@@ -65,23 +69,16 @@ pub(in crate::failure) fn net(error: &NetError) -> Words {
             .with("detail", detail.clone()),
         NetError::Said {
             host: it,
-            detail,
-            code: Code::PlaceGone | Code::PlaceNotMounted,
-            ..
-        } => host("net-place", it).term("detail", detail),
-        NetError::Said {
-            host: it,
             code,
             detail,
             ..
         } => told(it, *code, detail),
         NetError::Lost { host: it, bytes } => host("net-lost", it).with("bytes", bytes.to_string()),
         NetError::Interrupted(_) => interrupted(),
-        NetError::Source { name, .. } => Words::new("net-source", [("name", name.clone())]),
-        NetError::Damaged { name, offset } => Words::new(
-            "bad-piece",
-            [("name", name.clone()), ("offset", offset.to_string())],
-        ),
+        NetError::Source { name, .. } => named("net-source", name),
+        NetError::Damaged { name, offset } => {
+            named("bad-piece", name).with("offset", offset.to_string())
+        }
         NetError::Protocol { host: it, what } => host("net-protocol", it).term("what", what),
         NetError::BadCertificate => plain("net-bad-certificate"),
     }
@@ -90,7 +87,11 @@ pub(in crate::failure) fn net(error: &NetError) -> Words {
 /// What a manager says of an image, in the words that an error of the same kind has here.
 fn told(host: &str, code: Code, detail: &str) -> Words {
     let Some(words) = of_store(code, detail) else {
-        return Words::new("net-said", [("host", host.to_owned())]).term("detail", detail);
+        let key = match code {
+            Code::PlaceGone | Code::PlaceNotMounted => "net-place",
+            _ => "net-said",
+        };
+        return Words::new(key, [("host", host.to_owned())]).term("detail", detail);
     };
     Words {
         about: Some(host.to_owned()),

@@ -1,0 +1,92 @@
+//! The way to a computer, before anything is said: its addresses, and a connection to one of them.
+
+use std::{error, fmt, io};
+
+use ureq::Error;
+use ureq::config::Config;
+use ureq::http::Uri;
+use ureq::unversioned::resolver::{DefaultResolver, ResolvedSocketAddrs, Resolver};
+use ureq::unversioned::transport::{
+    ConnectionDetails, Connector, NextTimeout, TcpConnector, Transport, time,
+};
+
+use super::times::REACH;
+
+/// What is wrong with a name of which no address is known.
+#[derive(Debug)]
+pub(super) struct Nameless {
+    pub(super) name: String,
+    pub(super) source: io::Error,
+}
+
+impl fmt::Display for Nameless {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} cannot be resolved", self.name)
+    }
+}
+
+impl error::Error for Nameless {
+    fn source(&self) -> Option<&(dyn error::Error + 'static)> {
+        Some(&self.source)
+    }
+}
+
+/// Looks names up as the computer does, and says whose address is not known: a proxy's, or the manager's.
+#[derive(Debug, Default)]
+pub(super) struct Names(DefaultResolver);
+
+impl Resolver for Names {
+    fn resolve(
+        &self,
+        uri: &Uri,
+        config: &Config,
+        timeout: NextTimeout,
+    ) -> Result<ResolvedSocketAddrs, Error> {
+        let nameless = |source| {
+            let name = uri.host().unwrap_or_default().to_owned();
+            Error::Other(Box::new(Nameless { name, source }))
+        };
+        self.0
+            .resolve(uri, config, timeout)
+            .map_err(|error| match error {
+                Error::Io(source) => nameless(source),
+                Error::HostNotFound => nameless(io::ErrorKind::NotFound.into()),
+                error => error,
+            })
+    }
+}
+
+/// Opens connections, and does not wait for whom nobody reaches: TLS, which the manager itself has to answer, has its
+/// own time.
+#[derive(Debug, Default)]
+pub(super) struct Soon(TcpConnector);
+
+impl<In: Transport> Connector<In> for Soon {
+    type Out = <TcpConnector as Connector<In>>::Out;
+
+    fn connect(
+        &self,
+        details: &ConnectionDetails<'_>,
+        chained: Option<In>,
+    ) -> Result<Option<Self::Out>, Error> {
+        let mut soon = again(details);
+        soon.timeout.after = soon.timeout.after.min(time::Duration::Exact(REACH));
+        self.0.connect(&soon, chained)
+    }
+}
+
+/// What is known of a connection, once more.
+pub(super) fn again<'a>(details: &ConnectionDetails<'a>) -> ConnectionDetails<'a> {
+    ConnectionDetails {
+        uri: details.uri,
+        addrs: details.addrs.clone(),
+        config: details.config,
+        request_level: details.request_level,
+        resolver: details.resolver,
+        now: details.now,
+        timeout: details.timeout,
+        current_time: details.current_time.clone(),
+        run_connector: details.run_connector.clone(),
+        register_shutdown: details.register_shutdown.clone(),
+    }
+}
