@@ -64,9 +64,9 @@ fn named(context: &Context, dir: &Path) -> Result<PathBuf, Failure> {
     }
 }
 
-/// Whether the environment names a cache.
+/// Whether the environment names a cache, other than that of the computer.
 pub(crate) fn is_named() -> bool {
-    of_environment().is_some()
+    of_environment().is_some_and(|dir| dir != Path::new("CACHE:"))
 }
 
 /// The directory that the environment names.
