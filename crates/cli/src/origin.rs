@@ -332,13 +332,18 @@ pub(crate) fn blamed(image: &RemoteImage, failure: Failure) -> Failure {
     if failure.code != Code::Corrupt {
         return failure;
     }
-    let there = match image.name_there() {
+    let name = image.name_there();
+    let key = if name.contains(':') {
         // Of a repository that the manager has mounted.
-        name if name.contains(':') => name.to_owned(),
-        name => format!("REPO:{name}"),
+        "hint-damaged-there"
+    } else {
+        "hint-damaged-below"
     };
-    let values = [("host", image.host().to_owned()), ("image", there)];
-    let hint = Hint::with("hint-damaged-there", values);
+    let values = [
+        ("host", image.host().to_owned()),
+        ("image", name.to_owned()),
+    ];
+    let hint = Hint::with(key, values);
     about_damage(failure, &image.name()).with_hint(hint)
 }
 

@@ -257,16 +257,18 @@ detail-place-silent = { $place } at { $at } does not answer
 detail-place-gone = { $place }: what was mounted at { $at } is gone
 detail-net-place = { $host }: { $detail }
     .hint = Mount it on the computer of that manager (“azud repo list” and “azud doctor” there say what is), or here. If it is a manager itself, make it known here: azud repo add ADDRESS --protocol http
+detail-net-not-mounted = { $host }: { $place } is not mounted
+    .hint = { detail-net-place.hint }
 detail-repo-denied = { $repo }: the server refuses it ({ $protocol })
 detail-repo-no-share = { $repo }: the server has no such share or directory ({ $protocol })
 detail-repo-wrong-protocol = { $repo }: the server does not speak this version of the protocol ({ $protocol })
 detail-place-not-mounted = { $place } is not mounted at { $at }
 detail-cache-not-mounted = { $place } is not mounted at { $at }
-    .hint = “azud cache mount” mounts the cache that this computer has, “azud cache init DISK” makes one. A directory is one, too: AZUD_CACHE=DIR, or --cache DIR where a command has it.
+    .hint = “azud cache mount” mounts the cache that this computer has, “azud cache init DISK” makes one. For “azud cache …” and “azud deploy” a directory is one, too: --cache DIR, AZUD_CACHE=DIR.
 detail-cache-dir-absent = there is no directory { $path }
     .hint = Make it (mkdir -p { $path }) where it is to be a cache, mount the disk that it lies on, or name another one: --cache DIR, AZUD_CACHE=DIR.
 detail-cache-absent = { $place } is not mounted
-    .hint = “azud cache mount” mounts the cache that this computer has, “azud cache init DISK” makes one. A directory is one, too: AZUD_CACHE=DIR, or --cache DIR where a command has it.
+    .hint = “azud cache mount” mounts the cache that this computer has, “azud cache init DISK” makes one. For “azud cache …” and “azud deploy” a directory is one, too: --cache DIR, AZUD_CACHE=DIR.
 
 ## What is in the way of work
 
@@ -939,6 +941,7 @@ warn-preparing = { $host } is still making ready what was asked for; it is asked
 hint-images-there = Check the spelling; “azud image list { $host }:” shows what there is.
 hint-on-the-manager = Through the manager images are read, sent, removed and brought back to former versions. For this, work on the manager's computer itself.
 hint-damaged-there = See on { $host } what is damaged (there: “azud image verify { $image }”), or take the image from somebody else who has it (--from).
+hint-damaged-below = See on { $host } what is damaged (there: “azud image verify DIR/{ $image }”, where DIR is the directory of its images), or take the image from somebody else who has it (--from).
 hint-room-there = Make room on the manager: remove what nobody needs there; how long former versions stay, “azud serve --keep-days N --keep-bytes SIZE” says.
 hint-room-or-move = Remove images or former versions that nobody needs, or leave --move never out: parts of the old image then move over to the new one.
 hint-room-by-way-of-here = By samples the image will have some { $likely }, for which there is room; while it is captured, its size is known only to be at most that of what is used. Capture it to a file here and send that with “azud image copy”, or make room on the manager.

@@ -256,17 +256,19 @@ detail-case-twin = no existe { $wanted }, pero sí «{ $there }»
 detail-place-silent = { $place } en { $at } no responde
 detail-place-gone = { $place }: lo que estaba montado en { $at } ya no está
 detail-net-place = { $host }: { $detail }
-    .hint = Móntelo en el equipo de ese gestor (allí «azud repo list» y «azud doctor» dicen lo que hay), o aquí. Si es a su vez un gestor, délo a conocer aquí: azud repo add DIRECCIÓN --protocol http
+    .hint = Móntelo en el equipo de ese gestor (allí «azud repo list» y «azud doctor» dicen lo que hay), o aquí. Si es a su vez un gestor, delo a conocer aquí: azud repo add DIRECCIÓN --protocol http
+detail-net-not-mounted = { $host }: { $place } no está montado
+    .hint = { detail-net-place.hint }
 detail-repo-denied = { $repo }: el servidor lo rechaza ({ $protocol })
 detail-repo-no-share = { $repo }: el servidor no tiene ese recurso o directorio ({ $protocol })
 detail-repo-wrong-protocol = { $repo }: el servidor no habla esta versión del protocolo ({ $protocol })
 detail-place-not-mounted = { $place } no está montado en { $at }
 detail-cache-not-mounted = { $place } no está montada en { $at }
-    .hint = «azud cache mount» monta la caché que tiene este equipo, «azud cache init DISCO» crea una. También lo es un directorio: AZUD_CACHE=DIR, o --cache DIR en las órdenes que lo tienen.
+    .hint = «azud cache mount» monta la caché que tiene este equipo, «azud cache init DISCO» crea una. Para «azud cache …» y «azud deploy» también lo es un directorio: --cache DIR, AZUD_CACHE=DIR.
 detail-cache-dir-absent = no hay ningún directorio { $path }
     .hint = Créelo (mkdir -p { $path }) si va a ser una caché, monte el disco en el que está, o indique otro: --cache DIR, AZUD_CACHE=DIR.
 detail-cache-absent = { $place } no está montada
-    .hint = «azud cache mount» monta la caché que tiene este equipo, «azud cache init DISCO» crea una. También lo es un directorio: AZUD_CACHE=DIR, o --cache DIR en las órdenes que lo tienen.
+    .hint = «azud cache mount» monta la caché que tiene este equipo, «azud cache init DISCO» crea una. Para «azud cache …» y «azud deploy» también lo es un directorio: --cache DIR, AZUD_CACHE=DIR.
 
 ## Qué impide trabajar
 
@@ -939,6 +941,7 @@ warn-preparing = { $host } todavía está preparando lo que se le pidió; se le 
 hint-images-there = Revise la ortografía; «azud image list { $host }:» muestra lo que hay.
 hint-on-the-manager = A través del gestor las imágenes se leen, se envían, se quitan y se devuelven a versiones anteriores. Para esto, trabaje en el propio equipo del gestor.
 hint-damaged-there = Compruebe en { $host } qué está dañado (allí: «azud image verify { $image }»), o tome la imagen de otro que la tenga (--from).
+hint-damaged-below = Compruebe en { $host } qué está dañado (allí: «azud image verify DIR/{ $image }», donde DIR es el directorio de sus imágenes), o tome la imagen de otro que la tenga (--from).
 hint-room-there = Haga sitio en el gestor: elimine allí lo que nadie necesite; cuánto se guardan las versiones anteriores lo dice «azud serve --keep-days N --keep-bytes TAMAÑO».
 hint-room-or-move = Borre imágenes o versiones anteriores que nadie necesite, o quite --move never: entonces partes de la imagen antigua pasan a la nueva.
 hint-room-by-way-of-here = Según las muestras la imagen tendrá unos { $likely }, y para eso hay sitio; mientras se captura solo se sabe que no pasará de lo usado. Captúrela en un fichero de aquí y envíelo con «azud image copy», o haga sitio en el gestor.

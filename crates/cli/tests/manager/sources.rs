@@ -160,7 +160,7 @@ fn whose_wrong_bytes_they_are_is_told_where_one_alone_has_the_image() -> Result<
             "{}",
             case()
         );
-        let verify = "azud image verify REPO:aula1/win.img";
+        let verify = "azud image verify DIR/aula1/win.img";
         ensure!(word("hint").contains(verify), "{}", case());
         ensure!(word("hint").contains("127.0.0.1"), "{}", case());
     }

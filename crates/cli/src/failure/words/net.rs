@@ -86,6 +86,10 @@ pub(in crate::failure) fn net(error: &NetError) -> Words {
 
 /// What a manager says of an image, in the words that an error of the same kind has here.
 fn told(host: &str, code: Code, detail: &str) -> Words {
+    if let (Code::PlaceNotMounted, Some(place)) = (code, detail.strip_suffix(" is not mounted")) {
+        let host = [("host", host.to_owned())];
+        return Words::new("net-not-mounted", host).with("place", place.to_owned());
+    }
     let Some(words) = of_store(code, detail) else {
         let key = match code {
             Code::PlaceGone | Code::PlaceNotMounted => "net-place",

@@ -2,6 +2,7 @@ use std::collections::BTreeSet;
 use std::io;
 use std::path::Path;
 
+use azud_core::code::Code;
 use azud_core::name::ImageFile;
 use azud_core::reference::{DeviceRef, Where};
 use azud_disk::DiskError;
@@ -220,6 +221,29 @@ fn of_a_store() -> [StoreError; 9] {
             reason: "two pieces are to be at the same place",
         },
     ]
+}
+
+#[test]
+fn what_a_manager_has_not_mounted_is_said_in_spanish() {
+    let told = NetError::Said {
+        host: "10.0.0.1".to_owned(),
+        code: Code::PlaceNotMounted,
+        detail: "nas is not mounted".to_owned(),
+        sender: None,
+    };
+    let failure = Failure::of(&told);
+    let [english, spanish] = [Lang::En, Lang::Es].map(|lang| said(&failure, lang));
+    assert!(
+        english.contains("10.0.0.1: nas is not mounted"),
+        "{english}"
+    );
+    assert!(
+        spanish.contains("10.0.0.1: nas no está montado"),
+        "{spanish}"
+    );
+    for (text, step) in [(english, "make it known here"), (spanish, "delo a conocer")] {
+        assert!(text.contains(step), "{text}");
+    }
 }
 
 /// In English it comes, and is said here as if it had happened here.
