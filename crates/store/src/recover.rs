@@ -11,7 +11,7 @@ use crate::error::{Result, StoreError};
 use crate::lock::DirLock;
 use crate::plan::{self, Plan};
 use crate::slot::TRASH;
-use crate::stage::{ASSEMBLY, PREFIX};
+use crate::stage::is_stage;
 use crate::{lease, owner, stage};
 
 /// After this long without a write, an assembly that was broken off is cleared away.
@@ -184,11 +184,6 @@ pub(crate) fn may_go_on(stage: &Path, now: SystemTime) -> bool {
 
 fn has_trash(dir: &Path) -> bool {
     durable::is_dir(&dir.join(TRASH))
-}
-
-/// Whether a name is that of a stage directory.
-fn is_stage(name: &str) -> bool {
-    name.starts_with(PREFIX) || name.starts_with(ASSEMBLY)
 }
 
 /// The stage directories, in the order of their names.

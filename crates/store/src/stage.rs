@@ -14,10 +14,10 @@ use crate::owner::{self, OWNER};
 use crate::plan::READY;
 
 /// How the names of stage directories begin.
-pub(crate) const PREFIX: &str = ".azud-stage-";
+const PREFIX: &str = ".azud-stage-";
 
 /// How the names of the directories begin in which images are assembled. They outlive their process.
-pub(crate) const ASSEMBLY: &str = ".azud-assembly-";
+const ASSEMBLY: &str = ".azud-assembly-";
 
 /// What an assembly remembers. It goes first, so that one without it is nothing to go on with.
 pub(crate) const JOURNAL: &str = "journal";
@@ -118,7 +118,12 @@ pub(crate) fn assembly(image: &ImageFile) -> PathBuf {
 pub fn is_in_making(path: &Path) -> bool {
     let stage = path.parent().and_then(Path::file_name);
     let name = stage.and_then(std::ffi::OsStr::to_str);
-    name.is_some_and(|name| name.starts_with(PREFIX) || name.starts_with(ASSEMBLY))
+    name.is_some_and(is_stage)
+}
+
+/// Whether a name is that of a stage directory.
+pub(crate) fn is_stage(name: &str) -> bool {
+    name.starts_with(PREFIX) || name.starts_with(ASSEMBLY)
 }
 
 /// Whether a directory holds an assembly that can be gone on with.
