@@ -18,7 +18,7 @@ pub enum Lang {
 }
 
 impl Lang {
-    /// Every language.
+    /// Every language, English first.
     pub const ALL: [Self; 2] = [Self::En, Self::Es];
 
     /// Its ISO 639 code.

@@ -246,13 +246,14 @@ impl Relative {
 
 /// A report of work that failed: in English, and in every language with what to do about it.
 fn failed(report: Report, failure: &Failure, names: &Relative) -> Report {
-    let english = Catalog::new(Lang::En);
-    let detail = names.placed(&english, failure.detail.clone());
+    let catalogs = Lang::ALL.map(Catalog::new);
+    let [english, ..] = &catalogs;
+    let detail = names.placed(english, failure.detail.clone());
     let mut report = report.failed(failure.code.as_str(), &detail);
-    for catalog in Lang::ALL.map(Catalog::new) {
-        let said = names.placed(&catalog, output::detail(&catalog, failure));
+    for catalog in &catalogs {
+        let said = names.placed(catalog, output::detail(catalog, failure));
         let said = Some(said).filter(|said| *said != detail);
-        let hint = output::hint(&catalog, failure);
+        let hint = output::hint(catalog, failure);
         let hint = Some(hint).filter(|hint| *hint != catalog.hint(failure.code));
         report = report.said_in(catalog.lang().code(), said.as_deref(), hint.as_deref());
     }

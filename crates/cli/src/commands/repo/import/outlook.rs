@@ -7,12 +7,11 @@ use std::hash::{Hash, Hasher};
 
 use azud_core::assembly::{Layout, Piece};
 use azud_core::code::Code;
-use azud_core::name::ImageFile;
 use azud_core::reference::SubPath;
-use azud_store::Stored;
-use azud_store::assembly::{Assembly, Moving, Way, identity, known_layout, remains};
+use azud_store::assembly::{Assembly, Moving, Way, known_layout, remains};
 use azud_store::room::Room;
 use azud_store::tree::Tree;
+use azud_store::{Identity, Stored};
 use jiff::Timestamp;
 use serde_json::json;
 
@@ -87,14 +86,13 @@ enum Over {
 }
 
 impl Over {
-    /// Which of them it is; `wanted` is what comes, as far as that is known.
-    fn of(image: &ImageFile, wanted: Option<&Layout>) -> Self {
-        let Ok(here) = Stored::open(&image.path()) else {
+    /// Which of them it is: whether there is one, and of what it and the one that comes consist, as far as that is known.
+    fn of((is_there, here): (bool, Option<&Layout>), wanted: Option<&Layout>) -> Self {
+        if !is_there {
             return Self::Nothing;
-        };
+        }
         let when = |layout: &Layout| layout.created()?.parse::<Timestamp>().ok();
-        let here = known_layout(&here).as_ref().and_then(when);
-        match (here, wanted.and_then(when)) {
+        match (here.and_then(when), wanted.and_then(when)) {
             (Some(here), Some(wanted)) if here > wanted => Self::Newer,
             _ => Self::Another,
         }
@@ -250,9 +248,14 @@ fn standing(
 ) -> Result<Standing, Failure> {
     let name = SubPath::parse(&format!("{below}{}", item.name))?;
     let image = tree.spot(&name)?.image;
+    let stored = Stored::open(&image.path()).ok();
+    let layout = stored.as_ref().and_then(known_layout);
+    let here = (stored.is_some(), layout.as_ref());
     // Who it is says enough, unless it is an image of which a part is elsewhere.
-    let here = identity(&image.path()).map(|here| here.to_string());
-    if here.is_some() && here == item.identity && remains(&image, now()).is_none() {
+    let identity = layout
+        .as_ref()
+        .map(|here| Identity(*here.identity()).to_string());
+    if identity.is_some() && identity == item.identity && remains(&image, now()).is_none() {
         return Ok(Standing::There);
     }
     // A file of another size is another image.
@@ -263,7 +266,7 @@ fn standing(
         Standing::Coming(Coming {
             frames: None,
             needs: item.size,
-            over: Over::of(&image, None),
+            over: Over::of(here, None),
         })
     };
     if item.is_unread {
@@ -284,7 +287,7 @@ fn standing(
         Way::Copy | Way::Move => Standing::Coming(Coming {
             needs: prospect.needs,
             frames: Some(assembly.fetched().map(frame).collect()),
-            over: Over::of(&image, Some(assembly.wanted())),
+            over: Over::of(here, Some(assembly.wanted())),
         }),
     })
 }
