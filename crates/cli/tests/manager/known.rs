@@ -18,6 +18,17 @@ use crate::{MIB, image, noise};
 /// What looks like a token.
 const NO_TOKEN: &str = "azud_00000000_00";
 
+/// Makes a file server known that is no manager.
+const NFS: [&str; 7] = [
+    "repo",
+    "add",
+    "nas",
+    "--protocol",
+    "nfs",
+    "--path",
+    "/images",
+];
+
 fn room() -> Result<(Room, Manager)> {
     let room = Room::new()?;
     image(&room, "aula1/win.img", &noise(91, MIB))?;
@@ -347,16 +358,7 @@ fn settings(room: &Room) -> Result<BTreeMap<PathBuf, Vec<u8>>> {
 #[test]
 fn what_is_forgotten_leaves_no_secret_and_takes_nothing_else() -> Result<()> {
     let (room, manager) = room()?;
-    let nas = [
-        "repo",
-        "add",
-        "nas",
-        "--protocol",
-        "nfs",
-        "--path",
-        "/images",
-    ];
-    room.done(&nas)?;
+    room.done(&NFS)?;
     fs::create_dir(room.dir().join("etc/managers"))?;
     fs::write(room.dir().join("etc/managers/README"), "of somebody")?;
     let before = settings(&room)?;
@@ -430,15 +432,7 @@ fn a_password_that_was_kept_is_forgotten_and_a_file_of_somebody_stays() -> Resul
     // It goes as well where the place is reached in another way from now on.
     keep()?;
     ensure!(file.exists(), "no password");
-    room.done(&[
-        "repo",
-        "add",
-        "nas",
-        "--protocol",
-        "nfs",
-        "--path",
-        "/images",
-    ])?;
+    room.done(&NFS)?;
     ensure!(!file.exists(), "the password stayed");
     let own = room.dir().join("own");
     fs::write(&own, "username=ana\npassword=secret\n")?;
