@@ -92,8 +92,10 @@ impl<'a> Several<'a> {
     /// Rounds, until somebody answers or it was waited for long enough.
     fn fetch(&self, offset: u64, buf: &mut [u8]) -> Result<bool, SourceError> {
         let mut asking = Asking::new(&self.among, (offset, buf.len()));
+        // Each is asked once, however long that takes.
+        let mut most = None;
         loop {
-            let error = match asking.round(buf, &|number| self.tell_silent(number)) {
+            let error = match asking.round(buf, (most, &|number| self.tell_silent(number))) {
                 Err(error) if !self.among.roster().is_empty() => error,
                 done => {
                     if matches!(done, Ok(true)) {
@@ -115,6 +117,7 @@ impl<'a> Several<'a> {
             if !(self.go_on)(wait) {
                 return Err(error);
             }
+            most = Some(self.patience);
             thread::sleep(PAUSE);
         }
     }

@@ -126,6 +126,12 @@ impl Among {
         given.is_out = roster.is_out(number);
     }
 
+    /// A number that changes with whatever comes of any of them.
+    fn heard(&self) -> u64 {
+        let heard = self.sources.iter().map(|source| source.heard());
+        heard.fold(0, u64::wrapping_add)
+    }
+
     /// Looks whether something comes of one that is asked. `true` when nothing does since just now, and others are there.
     fn turned_silent(&self, number: usize) -> bool {
         let heard = self.sources[number].heard();
@@ -181,12 +187,14 @@ impl<'a> Asking<'a> {
     }
 
     /// Asks one after the other, and the next one already where nothing comes of those who were asked; `silent` hears who
-    /// that is. What all of them have wrong is given as it is, and told by `false`; after a failure there is what came.
+    /// that is. It also ends when nobody has answered for as long as `most` and nothing comes meanwhile. What all of them
+    /// have wrong is given as it is, and told by `false`; after a failure there is what came.
     pub(super) fn round(
         &mut self,
         buf: &mut [u8],
-        silent: &dyn Fn(usize),
+        (most, silent): (Option<Duration>, &dyn Fn(usize)),
     ) -> Result<bool, SourceError> {
+        let heard = self.among.heard();
         let mut tried = self.liars.clone();
         let (mut last, mut failed) = (None, None);
         loop {
@@ -206,7 +214,10 @@ impl<'a> Asking<'a> {
             }
             let Ok(told) = self.told.recv_timeout(TICK) else {
                 self.hear(silent);
-                if self.is_nobody_at_it() && !self.is_somebody_left(&tried) {
+                let none_left = self.is_nobody_at_it() && !self.is_somebody_left(&tried);
+                let is_long = || most.is_some_and(|most| self.in_vain() >= most);
+                let is_over = || is_long() && self.among.heard() == heard;
+                if none_left || is_over() {
                     return Err(failed.unwrap_or_else(|| self.among.silence()));
                 }
                 continue;

@@ -165,7 +165,7 @@ fn who_lied_often_enough_is_not_asked_any_more() {
 }
 
 /// A source that does not answer so often before it does.
-struct Late(Arc<Memory>, AtomicU64);
+struct Late(Shared, AtomicU64);
 
 impl Source for Late {
     fn layout(&self) -> Result<Layout, SourceError> {
@@ -192,7 +192,7 @@ impl Source for Late {
     }
 }
 
-fn late(of: Arc<Memory>, times: u64) -> Arc<Late> {
+fn late(of: Shared, times: u64) -> Arc<Late> {
     Arc::new(Late(of, AtomicU64::new(times)))
 }
 
@@ -415,4 +415,17 @@ fn where_all_fall_silent_they_are_waited_for_as_long_as_it_was_said() {
         (patience..patience + Duration::from_secs(2)).contains(&waited),
         "{waited:?}"
     );
+}
+
+#[test]
+fn who_fails_and_then_falls_silent_is_not_waited_for_longer_than_was_said() {
+    let patience = Duration::from_secs(1);
+    let ((_wake, one), (_wake_too, two)) = (stuck(), stuck());
+    let wanted = one.layout().unwrap();
+    let sources: Vec<(Shared, u32)> = vec![(late(one, 1), 0), (late(two, 1), 1)];
+    let several = Several::of(wanted, sources, (patience, |_| true));
+    let begun = Instant::now();
+    several.read(0, &mut [0; 9]).unwrap_err();
+    let waited = begun.elapsed();
+    assert!((patience..patience * 3).contains(&waited), "{waited:?}");
 }
