@@ -286,8 +286,8 @@ mod tests {
             // With --json nobody is asked, whatever terminal the test runs on.
             let (output, out, _) = output(true, false);
             let context = Context {
-                catalog: Catalog::new(Lang::En),
-                output,
+                catalog: Catalog::new(Lang::En).into(),
+                output: output.into(),
                 site: SiteArgs::default(),
                 teller: Teller::default(),
             };

@@ -50,6 +50,7 @@ use std::ffi::OsString;
 use std::io::IsTerminal;
 use std::path::Path;
 use std::process::ExitCode;
+use std::sync::Arc;
 
 use azud_core::code::Code;
 
@@ -72,7 +73,7 @@ pub fn main() -> ExitCode {
         return view::main();
     }
     let early = Early::of(&args, |name| std::env::var(name).ok());
-    let catalog = Catalog::new(early.lang);
+    let catalog = Arc::new(Catalog::new(early.lang));
     let (context, done) = match args::parse(&args, &catalog) {
         Ok(cli) => {
             let mode = Mode {
@@ -84,7 +85,7 @@ pub fn main() -> ExitCode {
             let site = cli.global.site;
             let context = Context {
                 catalog,
-                output,
+                output: output.into(),
                 site,
                 teller: Teller::heeded(),
             };
@@ -101,7 +102,7 @@ pub fn main() -> ExitCode {
             let site = SiteArgs::default();
             let context = Context {
                 catalog,
-                output,
+                output: output.into(),
                 site,
                 teller: Teller::default(),
             };

@@ -169,8 +169,8 @@ impl Output {
     pub fn note(&self, line: &str) {
         if !self.mode.json {
             let mut streams = self.lock();
-            // Nothing can be said of a standard error that fails.
-            let _ = writeln!(streams.err, "{line}");
+            // At once: others may write there, too. Nothing can be said of a standard error that fails.
+            let _ = streams.err.write_all(format!("{line}\n").as_bytes());
         }
     }
 

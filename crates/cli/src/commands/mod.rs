@@ -16,6 +16,8 @@ pub mod serve;
 pub mod storage;
 pub mod token;
 
+use std::sync::Arc;
+
 use clap::Subcommand;
 use fluent_bundle::FluentValue;
 
@@ -30,9 +32,9 @@ use crate::telling::Teller;
 #[derive(Debug)]
 pub struct Context {
     /// The user's language.
-    pub catalog: Catalog,
+    pub catalog: Arc<Catalog>,
     /// Where to print.
-    pub output: Output,
+    pub output: Arc<Output>,
     /// What the command line says of the site.
     pub site: SiteArgs,
     /// Tells the manager.

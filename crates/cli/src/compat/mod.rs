@@ -112,8 +112,8 @@ pub(crate) fn main(name: &'static Name, args: &[OsString]) -> ExitCode {
     let mut call = Call {
         args: Vec::new(),
         context: Context {
-            catalog: Catalog::new(lang),
-            output: Output::aside(),
+            catalog: Catalog::new(lang).into(),
+            output: Output::aside().into(),
             site: SiteArgs::default(),
             teller: Teller::heeded(),
         },

@@ -42,6 +42,11 @@ impl Meter {
         }
     }
 
+    /// Whether it is known how much there is to do.
+    pub fn counts(&self) -> bool {
+        self.total > 0
+    }
+
     /// What can be said when `done` bytes are done at `now`.
     pub fn read(&mut self, now: Duration, done: u64) -> Reading {
         let (oldest, before) = *self.samples.front().expect("never empty");

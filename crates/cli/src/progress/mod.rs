@@ -7,7 +7,8 @@
 pub mod meter;
 
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, Once, PoisonError, Weak};
+use std::thread;
 use std::time::{Duration, Instant};
 
 use azud_core::progress::{Interrupted, Phase, Progress};
@@ -23,6 +24,8 @@ use meter::{Meter, Reading};
 
 /// Work that counts nothing is told of when it took so long.
 const TELLING: Duration = Duration::from_secs(1);
+/// Work that stands still is shown to do so; not more often.
+const STILL: Duration = Duration::from_secs(1);
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Style {
@@ -63,9 +66,16 @@ const SHORT: Duration = Duration::from_millis(100);
 
 /// Shows the progress of one command. Drop it before printing the result: that takes the bar away.
 pub struct Reporter<'a> {
-    catalog: &'a Catalog,
-    output: &'a Output,
+    face: Arc<Face>,
+    /// Whoever looks whether the work stands still comes with the first of it.
+    watch: Once,
     teller: Option<&'a Teller>,
+}
+
+/// What is shown, and to whom.
+struct Face {
+    catalog: Arc<Catalog>,
+    output: Arc<Output>,
     style: Style,
     start: Instant,
     done: AtomicU64,
@@ -76,26 +86,28 @@ pub struct Reporter<'a> {
 
 impl std::fmt::Debug for Reporter<'_> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_tuple("Reporter").field(&self.style).finish()
+        f.debug_tuple("Reporter").field(&self.face.style).finish()
     }
 }
 
 impl<'a> Reporter<'a> {
     /// Nothing runs yet.
-    pub fn new(catalog: &'a Catalog, output: &'a Output) -> Self {
-        let style = Style::of(output);
-        let reporter = Self {
-            catalog,
-            output,
-            teller: None,
-            style,
+    pub fn new(catalog: &Arc<Catalog>, output: &Arc<Output>) -> Self {
+        let face = Face {
+            catalog: Arc::clone(catalog),
+            output: Arc::clone(output),
+            style: Style::of(output),
             start: Instant::now(),
             done: AtomicU64::new(0),
             due: AtomicU64::new(u64::MAX),
             running: Mutex::new(None),
         };
-        reporter.schedule(Duration::ZERO);
-        reporter
+        face.schedule(Duration::ZERO);
+        Self {
+            face: Arc::new(face),
+            watch: Once::new(),
+            teller: None,
+        }
     }
 
     /// The manager is told as well.
@@ -105,6 +117,31 @@ impl<'a> Reporter<'a> {
         self
     }
 
+    /// Where nothing advances, nobody draws: from now on somebody looks from time to time.
+    fn watch(&self) {
+        let (face, style) = (Arc::downgrade(&self.face), self.face.style);
+        if style != Style::Silent {
+            self.watch.call_once(|| {
+                // Without it only standing still is not shown.
+                let look = move || watch(&face, style.interval().max(STILL));
+                let _ = thread::Builder::new().spawn(look);
+            });
+        }
+    }
+}
+
+/// Looks until nobody has anything to show any more.
+fn watch(face: &Weak<Face>, interval: Duration) {
+    loop {
+        thread::sleep(interval);
+        let Some(face) = face.upgrade() else {
+            return;
+        };
+        face.stand_at(face.start.elapsed());
+    }
+}
+
+impl Face {
     fn begin_at(&self, phase: Phase, total: u64, now: Duration) {
         // Nobody said that what was going on came to its end.
         self.over(now, Meter::read);
@@ -129,6 +166,14 @@ impl<'a> Reporter<'a> {
             self.schedule(now);
             let reading = running.meter.read(now, self.done.load(Ordering::Relaxed));
             self.draw(running, &reading);
+        }
+    }
+
+    /// Shows how it is when nothing has advanced for a while.
+    fn stand_at(&self, now: Duration) {
+        let counts = |running: &Running| running.meter.counts();
+        if self.lock().as_ref().is_some_and(counts) || self.done.load(Ordering::Relaxed) > 0 {
+            self.advance_at(0, now);
         }
     }
 
@@ -264,26 +309,27 @@ impl Progress for Reporter<'_> {
         if let Some(teller) = self.teller {
             teller.phase(phase, total);
         }
-        self.begin_at(phase, total, self.start.elapsed());
+        self.face.begin_at(phase, total, self.face.start.elapsed());
+        self.watch();
     }
 
     fn advance(&self, bytes: u64) -> Result<(), Interrupted> {
         if let Some(teller) = self.teller {
             teller.advance(bytes);
         }
-        self.advance_at(bytes, self.start.elapsed());
+        self.face.advance_at(bytes, self.face.start.elapsed());
         interrupt::go_on()
     }
 
     fn end(&self) {
-        self.end_at(self.start.elapsed());
+        self.face.end_at(self.face.start.elapsed());
     }
 }
 
 impl Drop for Reporter<'_> {
     /// Work that failed half-way leaves no bar behind and no word of having ended.
     fn drop(&mut self) {
-        if let Some(Running { bar: Some(bar), .. }) = self.lock().take() {
+        if let Some(Running { bar: Some(bar), .. }) = self.face.lock().take() {
             bar.finish_and_clear();
         }
     }
@@ -291,11 +337,13 @@ impl Drop for Reporter<'_> {
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
+    use std::sync::Arc;
+    use std::thread;
+    use std::time::{Duration, Instant};
 
-    use azud_core::progress::Phase;
+    use azud_core::progress::{Phase, Progress};
 
-    use super::Reporter;
+    use super::{Reporter, STILL};
     use crate::i18n::{Catalog, Lang};
     use crate::output::memory::output;
 
@@ -303,14 +351,18 @@ mod tests {
 
     /// Ten seconds of work at 1 MiB every 10 ms; what was printed to either stream.
     fn work(json: bool, quiet: bool) -> (String, String) {
-        let catalog = Catalog::new(Lang::En);
+        let catalog = Catalog::new(Lang::En).into();
         let (output, out, err) = output(json, quiet);
-        let reporter = Reporter::new(&catalog, &output);
-        reporter.begin_at(Phase::Capture, 1000 * MIB, Duration::ZERO);
+        let reporter = Reporter::new(&catalog, &output.into());
+        reporter
+            .face
+            .begin_at(Phase::Capture, 1000 * MIB, Duration::ZERO);
         for step in 1..=1000 {
-            reporter.advance_at(MIB, Duration::from_millis(step * 10));
+            reporter
+                .face
+                .advance_at(MIB, Duration::from_millis(step * 10));
         }
-        reporter.end_at(Duration::from_millis(10_001));
+        reporter.face.end_at(Duration::from_millis(10_001));
         (out.text(), err.text())
     }
 
@@ -348,13 +400,15 @@ mod tests {
     /// Who asks another from time to time how far he is does not hear of the last piece.
     #[test]
     fn the_last_word_of_a_phase_is_the_whole() {
-        let catalog = Catalog::new(Lang::En);
+        let catalog = Catalog::new(Lang::En).into();
         for json in [true, false] {
             let (output, out, err) = output(json, false);
-            let reporter = Reporter::new(&catalog, &output);
-            reporter.begin_at(Phase::Assemble, 100 * MIB, Duration::ZERO);
-            reporter.advance_at(97 * MIB, Duration::from_secs(1));
-            reporter.end_at(Duration::from_secs(2));
+            let reporter = Reporter::new(&catalog, &output.into());
+            reporter
+                .face
+                .begin_at(Phase::Assemble, 100 * MIB, Duration::ZERO);
+            reporter.face.advance_at(97 * MIB, Duration::from_secs(1));
+            reporter.face.end_at(Duration::from_secs(2));
             if !json {
                 assert_eq!(err.text(), "Gathering: 100 MiB in 2.0 s, 50.0 MiB/s\n");
                 continue;
@@ -369,15 +423,44 @@ mod tests {
 
     #[test]
     fn regression_work_that_counts_nothing_has_no_rate() {
-        let catalog = Catalog::new(Lang::En);
+        let catalog = Catalog::new(Lang::En).into();
         let (output, _, err) = output(false, false);
-        let reporter = Reporter::new(&catalog, &output);
-        reporter.begin_at(Phase::Map, 0, Duration::ZERO);
-        reporter.end_at(Duration::from_millis(3));
+        let reporter = Reporter::new(&catalog, &output.into());
+        reporter.face.begin_at(Phase::Map, 0, Duration::ZERO);
+        reporter.face.end_at(Duration::from_millis(3));
         assert_eq!(err.text(), "", "nobody misses it");
-        reporter.begin_at(Phase::Map, 0, Duration::ZERO);
-        reporter.end_at(Duration::from_secs(7));
+        reporter.face.begin_at(Phase::Map, 0, Duration::ZERO);
+        reporter.face.end_at(Duration::from_secs(7));
         assert_eq!(err.text(), "Reading the map: 7.0 s\n");
+    }
+
+    #[test]
+    fn who_stands_still_is_shown_to_do_so() {
+        let catalog = Catalog::new(Lang::En).into();
+        let (output, out, _) = output(true, false);
+        let reporter = Reporter::new(&catalog, &output.into());
+        reporter.begin(Phase::Map, 0);
+        thread::sleep(STILL * 3 / 2);
+        assert_eq!(out.text(), "", "it counts nothing");
+        reporter.begin(Phase::Assemble, 100);
+        reporter.advance(50).unwrap();
+        let before = out.text().lines().count();
+        let begun = Instant::now();
+        while out.text().lines().count() == before {
+            assert!(begun.elapsed() < STILL * 60, "nobody looks");
+            thread::sleep(STILL / 10);
+        }
+        let text = out.text();
+        let last: serde_json::Value = serde_json::from_str(text.lines().last().unwrap()).unwrap();
+        assert_eq!(last["progress"]["done"], 50);
+        let face = Arc::downgrade(&reporter.face);
+        drop(reporter);
+        let lines = out.text().lines().count();
+        while face.strong_count() > 0 {
+            assert!(begun.elapsed() < STILL * 60, "somebody still looks");
+            thread::sleep(STILL / 10);
+        }
+        assert_eq!(out.text().lines().count(), lines);
     }
 
     #[test]
@@ -388,11 +471,11 @@ mod tests {
 
     #[test]
     fn work_that_breaks_off_does_not_claim_to_have_ended() {
-        let catalog = Catalog::new(Lang::En);
+        let catalog = Catalog::new(Lang::En).into();
         let (output, _, err) = output(false, false);
-        let reporter = Reporter::new(&catalog, &output);
-        reporter.begin_at(Phase::Restore, 10, Duration::ZERO);
-        reporter.advance_at(5, Duration::from_millis(1));
+        let reporter = Reporter::new(&catalog, &output.into());
+        reporter.face.begin_at(Phase::Restore, 10, Duration::ZERO);
+        reporter.face.advance_at(5, Duration::from_millis(1));
         drop(reporter);
         assert_eq!(err.text(), "");
     }

@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, anyhow, ensure};
 use azud_testkit::cable::{Cable, Side};
 use azud_testkit::tools::{have, have_root};
+use serde_json::Value;
 
 use crate::kit::{Said, text};
 use crate::server::{Manager, Room, refusal};
@@ -188,6 +189,9 @@ fn loop_one_that_is_alone_is_waited_for_as_long_as_was_said() -> Result<()> {
         let most = silence + told + Duration::from_secs(8);
         ensure!((connecting + told..most).contains(&took), "{}", case());
         ensure!(times(&said, "up to") == 1, "{}", case());
+        // Meanwhile it is seen that nothing comes.
+        let still = |line: &Value| line["progress"]["rate"] == 0;
+        ensure!(said.lines.iter().any(still), "{}", case());
     }
     Ok(())
 }

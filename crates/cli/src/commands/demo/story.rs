@@ -101,8 +101,8 @@ impl Story<'_> {
         let kept = Kept::default();
         let output = Output::new(mode, Box::new(kept.clone()), Box::new(std::io::stderr()));
         let context = Context {
-            catalog: Catalog::new(self.context.catalog.lang()),
-            output,
+            catalog: Catalog::new(self.context.catalog.lang()).into(),
+            output: output.into(),
             site: self.site(),
             teller: Teller::default(),
         };

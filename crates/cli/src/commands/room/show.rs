@@ -171,8 +171,8 @@ mod tests {
 
     fn context(lang: Lang) -> Context {
         Context {
-            catalog: Catalog::new(lang),
-            output: output(false, false).0,
+            catalog: Catalog::new(lang).into(),
+            output: output(false, false).0.into(),
             site: SiteArgs::default(),
             teller: Teller::default(),
         }

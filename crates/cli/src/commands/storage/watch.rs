@@ -100,8 +100,8 @@ mod tests {
         for (json, quiet) in [(false, false), (false, true), (true, false), (true, true)] {
             let (output, out, err) = output(json, quiet);
             let context = Context {
-                catalog: Catalog::new(Lang::En),
-                output,
+                catalog: Catalog::new(Lang::En).into(),
+                output: output.into(),
                 site: SiteArgs::default(),
                 teller: Teller::default(),
             };
