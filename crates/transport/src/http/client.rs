@@ -6,7 +6,6 @@ use std::time::Duration;
 use azud_core::code::Code;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
-use sha2::{Digest, Sha256};
 use ureq::http::{Response, StatusCode};
 use ureq::tls::{Certificate, RootCerts, TlsConfig, TlsConfigBuilder};
 use ureq::typestate::WithoutBody;
@@ -20,7 +19,7 @@ use crate::error::{NetError, Result};
 
 const IDLE: usize = 16;
 /// More than this is no certificate and no error.
-const SMALL: u64 = 64 << 10;
+pub(super) const SMALL: u64 = 64 << 10;
 
 /// How a manager is reached.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -354,47 +353,7 @@ fn retry_after(response: &Response<Body>) -> Duration {
     Duration::from_secs(seconds.unwrap_or(1)).clamp(Duration::from_millis(200), LONGEST_PAUSE)
 }
 
-/// Asks a manager for the certificate of its authority: whoever answers is not checked, the certificate has
-/// to be, by its [`pin_of`].
-///
-/// # Errors
-/// When nobody answers as a manager does.
-pub fn authority(host: &str, port: u16) -> Result<String> {
-    let agent = agent(TlsConfig::builder().disable_verification(true), USUAL);
-    let asked = agent.get(format!("https://{host}:{port}/v1/ca")).call();
-    let response = asked.map_err(|error| failed(host, error))?;
-    let what = "no certificate of an authority";
-    let none = || NetError::Protocol {
-        host: host.to_owned(),
-        what,
-    };
-    if response.status() != StatusCode::OK {
-        return Err(none());
-    }
-    let mut pem = String::new();
-    let read = response
-        .into_body()
-        .into_reader()
-        .take(SMALL)
-        .read_to_string(&mut pem);
-    read.map_err(|error| failed(host, ureq::Error::Io(error)))?;
-    pin_of(&pem).map(|_| pem).map_err(|_| none())
-}
-
-/// The fingerprint of a certificate: `sha256:` and hexadecimal.
-///
-/// # Errors
-/// [`NetError::BadCertificate`].
-pub fn pin_of(pem: &str) -> Result<String> {
-    let certificate =
-        Certificate::from_pem(pem.as_bytes()).map_err(|_| NetError::BadCertificate)?;
-    let digest = Sha256::digest(certificate.der());
-    Ok(digest.iter().fold("sha256:".to_owned(), |text, byte| {
-        format!("{text}{byte:02x}")
-    }))
-}
-
-fn agent(tls: TlsConfigBuilder, times: Times) -> Agent {
+pub(super) fn agent(tls: TlsConfigBuilder, times: Times) -> Agent {
     let config = Agent::config_builder()
         // A manager has one certificate, and whoever looks on along the way need not know whose it is.
         .tls_config(tls.use_sni(false).build())
@@ -417,7 +376,7 @@ fn agent(tls: TlsConfigBuilder, times: Times) -> Agent {
     Agent::with_parts(config, connector, Names::default())
 }
 
-fn failed(host: &str, error: ureq::Error) -> NetError {
+pub(super) fn failed(host: &str, error: ureq::Error) -> NetError {
     let host = host.to_owned();
     if is_untrusted(&error) {
         return NetError::Untrusted { host };

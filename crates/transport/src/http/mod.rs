@@ -1,5 +1,6 @@
 //! The primary transport: a manager's HTTP API.
 
+mod authority;
 mod catalogue;
 mod client;
 mod followed;
@@ -17,8 +18,9 @@ mod times;
 mod tls;
 mod upload;
 
+pub use authority::{authority, pin_of};
 pub use catalogue::{Beside, Listed, Version};
-pub use client::{Client, Manager, authority, pin_of};
+pub use client::{Client, Manager};
 pub use image::RemoteImage;
 pub use login::{Login, login};
 pub use patience::{Moment, Patience};
