@@ -12,7 +12,7 @@ use azud_core::assembly::{Layout, Source, SourceError};
 use azud_core::format::Hash;
 use azud_core::io::ReadAt;
 
-use self::asking::{Among, Asking};
+use self::asking::{Among, Asking, Terms};
 
 /// Between two rounds in which nobody answers.
 const PAUSE: Duration = Duration::from_millis(250);
@@ -51,7 +51,7 @@ pub struct Given {
 pub enum Wait<'w> {
     /// Nobody answers: they are waited for so long at most.
     Begins(Duration),
-    /// Still nobody does.
+    /// Still nobody does, or one who is asked has not answered yet.
     Lasts,
     /// Nothing comes of this one any more; others are asked. It is told once.
     Without(&'w str),
@@ -95,7 +95,12 @@ impl<'a> Several<'a> {
         // Each is asked once, however long that takes.
         let mut most = None;
         loop {
-            let error = match asking.round(buf, (most, &|number| self.tell_silent(number))) {
+            let terms = Terms {
+                most,
+                silent: &|number| self.tell_silent(number),
+                goes_on: &|| (self.go_on)(Wait::Lasts),
+            };
+            let error = match asking.round(buf, &terms) {
                 Err(error) if !self.among.roster().is_empty() => error,
                 done => {
                     if matches!(done, Ok(true)) {

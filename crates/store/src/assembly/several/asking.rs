@@ -19,6 +19,8 @@ use crate::error::StoreError;
 
 /// How often it is looked whether something comes.
 const TICK: Duration = Duration::from_millis(250);
+/// So often where the work is to end: who is asked over a network ends then, with what came.
+const LAST_TICKS: u32 = 2;
 
 /// The sources and what is known of them, for whoever asks and for the threads in which they are asked.
 pub(super) struct Among {
@@ -153,6 +155,16 @@ impl Among {
     }
 }
 
+/// How long those who are asked for a piece are waited for.
+pub(super) struct Terms<'a> {
+    /// When nobody has answered for so long, it is over unless something comes.
+    pub(super) most: Option<Duration>,
+    /// Hears of whom nothing comes.
+    pub(super) silent: &'a dyn Fn(usize),
+    /// Where it does not go on, only who answers at once is heard.
+    pub(super) goes_on: &'a dyn Fn() -> bool,
+}
+
 /// A piece that is asked for.
 pub(super) struct Asking<'a> {
     among: &'a Arc<Among>,
@@ -187,15 +199,11 @@ impl<'a> Asking<'a> {
     }
 
     /// Asks one after the other, and the next one already where nothing comes of those who were asked; `silent` hears who
-    /// that is. It also ends when nobody has answered for as long as `most` and nothing comes meanwhile. What all of them
-    /// have wrong is given as it is, and told by `false`; after a failure there is what came.
-    pub(super) fn round(
-        &mut self,
-        buf: &mut [u8],
-        (most, silent): (Option<Duration>, &dyn Fn(usize)),
-    ) -> Result<bool, SourceError> {
+    /// that is. What all of them have wrong is given as it is, and told by `false`; after a failure there is what came.
+    pub(super) fn round(&mut self, buf: &mut [u8], terms: &Terms<'_>) -> Result<bool, SourceError> {
         let heard = self.among.heard();
         let mut tried = self.liars.clone();
+        let mut left = LAST_TICKS;
         let (mut last, mut failed) = (None, None);
         loop {
             let asked = self.is_nobody_at_it() && self.ask(&tried);
@@ -213,11 +221,7 @@ impl<'a> Asking<'a> {
                 }
             }
             let Ok(told) = self.told.recv_timeout(TICK) else {
-                self.hear(silent);
-                let none_left = self.is_nobody_at_it() && !self.is_somebody_left(&tried);
-                let is_long = || most.is_some_and(|most| self.in_vain() >= most);
-                let is_over = || is_long() && self.among.heard() == heard;
-                if none_left || is_over() {
+                if self.is_over(terms, (heard, &tried, &mut left)) {
                     return Err(failed.unwrap_or_else(|| self.among.silence()));
                 }
                 continue;
@@ -236,6 +240,21 @@ impl<'a> Asking<'a> {
             }
             tried.push(told.number);
         }
+    }
+
+    /// Whether it is not waited any more for those who were asked. `heard` is what had come of all at the beginning, `left`
+    /// the moments in which who answers at once is still heard when it does not go on.
+    fn is_over(&self, terms: &Terms<'_>, (heard, tried, left): (u64, &[usize], &mut u32)) -> bool {
+        if !(terms.goes_on)() {
+            *left -= 1;
+            return *left == 0;
+        }
+        self.hear(terms.silent);
+        if self.is_nobody_at_it() && !self.is_somebody_left(tried) {
+            return true;
+        }
+        let is_long = terms.most.is_some_and(|most| self.in_vain() >= most);
+        is_long && self.among.heard() == heard
     }
 
     /// Whether nothing comes of all that were asked.

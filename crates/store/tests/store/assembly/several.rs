@@ -429,3 +429,16 @@ fn who_fails_and_then_falls_silent_is_not_waited_for_longer_than_was_said() {
     let waited = begun.elapsed();
     assert!((patience..patience * 3).contains(&waited), "{waited:?}");
 }
+
+#[test]
+fn nobody_is_waited_for_who_is_stuck_when_the_work_is_to_end() {
+    let ends = Instant::now() + Duration::from_millis(300);
+    let ((_wake, stuck), honest) = (stuck(), honest());
+    let wanted = honest.layout().unwrap();
+    let sources: Vec<(Shared, u32)> = vec![(stuck, 0), (honest, 1)];
+    let go_on = |_: Wait<'_>| Instant::now() < ends;
+    let several = Several::of(wanted, sources, (Duration::from_hours(1), go_on));
+    several.read(0, &mut [0; 9]).unwrap_err();
+    let after = ends.elapsed();
+    assert!(after < Duration::from_secs(2), "{after:?}");
+}
