@@ -136,10 +136,28 @@ fn first(signal: i32, lang: Lang, output: impl FnOnce() -> Output) {
             let _ = output.finish();
             std::process::exit(128 + signal);
         }
-        return;
+        drop(working);
+        return say_heard(lang, output());
     }
     ASKED.store(signal, Ordering::SeqCst);
     stop_programs();
+    say_heard(lang, output());
+}
+
+/// Says that the signal was heard, in a thread of its own: where nobody reads standard error, the next signal is to be
+/// heard all the same.
+fn say_heard(lang: Lang, output: Output) {
+    let mode = output.mode();
+    if mode.json || mode.quiet {
+        return;
+    }
+    let say = move || {
+        let line = Catalog::new(lang).text("stopping");
+        // On a terminal the bar stands on this line.
+        let begin = if output.terminal() { "\n" } else { "" };
+        output.note(&format!("{begin}{line}"));
+    };
+    let _ = std::thread::Builder::new().spawn(say);
 }
 
 /// Whether our caller told the system to keep a signal from us.

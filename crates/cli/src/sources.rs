@@ -323,7 +323,8 @@ pub(crate) fn tell_troubles(context: &Context, several: &Several<'_>) {
             Given { wrong: 1.., .. } => warn("warn-wrong-bytes", &source, given.wrong),
             _ => {}
         }
-        if given.silent > 0 {
+        // Whose answers were not waited for at the end is counted, too.
+        if given.silent > 0 && !interrupt::is_asked() {
             warn("warn-silent-source", &source, given.silent);
         }
     }
@@ -365,6 +366,10 @@ fn rank(origin: &Origin) -> u32 {
 fn waiting(context: &Context) -> impl Fn(Wait<'_>) -> bool + Send + Sync + 'static {
     let warn = context.warner();
     move |wait| {
+        // That nothing comes any more is no news then.
+        if interrupt::is_asked() {
+            return false;
+        }
         match wait {
             Wait::Begins(left) => {
                 let values = [("seconds", left.as_secs().max(1).into())];
@@ -373,6 +378,6 @@ fn waiting(context: &Context) -> impl Fn(Wait<'_>) -> bool + Send + Sync + 'stat
             Wait::Without(source) => warn("warn-without-source", &[("source", source.into())]),
             Wait::Lasts => {}
         }
-        interrupt::go_on().is_ok()
+        true
     }
 }

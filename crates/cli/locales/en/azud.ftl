@@ -783,6 +783,7 @@ phase-repair = Repairing
 phase-assemble = Gathering
 phase-send = Sending
 phase-convert = Converting
+stopping = Stopping at the next safe moment; a second Ctrl-C ends it at once.
 progress-of = { $done } of { $total }
 progress-left = { $time } left
 progress-done = { $phase }: { $time }

@@ -783,6 +783,7 @@ phase-repair = Reparación
 phase-assemble = Reunión
 phase-send = Envío
 phase-convert = Conversión
+stopping = Se detiene en el próximo momento seguro; un segundo Ctrl-C acaba en el acto.
 progress-of = { $done } de { $total }
 progress-left = faltan { $time }
 progress-done = { $phase }: { $time }
