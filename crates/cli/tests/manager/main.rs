@@ -3,6 +3,7 @@
 mod asked;
 mod audit;
 mod broken;
+mod cut_off;
 mod deploy;
 mod deployed;
 mod faults;

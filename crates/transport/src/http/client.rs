@@ -1,17 +1,21 @@
 //! Requests to a manager.
 
 use std::io::{self, Read};
+use std::sync::Arc;
 use std::time::Duration;
 
 use azud_core::code::Code;
+use azud_core::progress::Interrupted;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
+use ureq::config::Config;
 use ureq::http::{Response, StatusCode};
 use ureq::tls::{Certificate, RootCerts, TlsConfig, TlsConfigBuilder};
 use ureq::typestate::WithoutBody;
 use ureq::unversioned::transport::{ConnectProxyConnector, Connector};
 use ureq::{Agent, Body, RequestBuilder};
 
+use super::ends::{Ends, LookOut};
 use super::reach::{Nameless, Names, Soon};
 use super::times::{HASTY, LONGEST_PAUSE, SENDING, SILENCE, Times, USUAL};
 use super::tls::ManagerTls;
@@ -38,10 +42,20 @@ pub struct Manager {
 #[derive(Debug, Clone)]
 pub struct Client {
     agent: Agent,
+    ending: Option<Arc<Ending>>,
     times: Times,
     host: String,
     base: String,
     bearer: String,
+}
+
+/// The end of a client whose requests are broken off.
+#[derive(Debug)]
+struct Ending {
+    ends: Ends,
+    /// For what is told after that.
+    parting: Agent,
+    _look_out: LookOut,
 }
 
 /// How a body is sent.
@@ -83,6 +97,7 @@ impl Client {
         let roots = RootCerts::new_with_certs(&[certificate]);
         Ok(Self {
             agent: agent(TlsConfig::builder().root_certs(roots), times),
+            ending: None,
             times,
             host: manager.host.clone(),
             base: format!("https://{}:{}", manager.host, manager.port),
@@ -97,6 +112,28 @@ impl Client {
             times: self.times.beside_others(),
             ..self
         }
+    }
+
+    /// All that it asks is broken off when the work is to end, whatever is waited for; but for the last words.
+    #[must_use]
+    pub fn until(self, asked: fn() -> bool) -> Self {
+        let ends = Ends::when(asked);
+        let agent = made(self.agent.config().clone(), ends);
+        let ending = Ending {
+            ends,
+            _look_out: ends.close(agent.clone()),
+            parting: self.agent,
+        };
+        Self {
+            agent,
+            ending: Some(Arc::new(ending)),
+            ..self
+        }
+    }
+
+    /// For what is told when the work is over.
+    fn parting(&self) -> &Agent {
+        self.ending.as_ref().map_or(&self.agent, |it| &it.parting)
     }
 
     /// Whom it asks.
@@ -178,7 +215,7 @@ impl Client {
         let request = self.agent.get(self.url(path));
         let request = request.config().timeout_global(Some(patience)).build();
         let answer = request.header("Authorization", &self.bearer).call();
-        answer.map_err(|error| failed(&self.host, error))
+        answer.map_err(|error| self.failed(error))
     }
 
     fn ask(
@@ -221,18 +258,15 @@ impl Client {
 
     /// Asks for something to be taken away.
     pub(super) fn delete(&self, path: &str, name: &str) -> Result<()> {
-        self.delete_within(path, name, None)
+        let request = self.agent.delete(self.url(path));
+        let request = request.header("Authorization", &self.bearer);
+        self.answered(request.call(), name).map(drop)
     }
 
-    /// The same; where that is said, it is not waited for longer.
-    pub(super) fn delete_within(
-        &self,
-        path: &str,
-        name: &str,
-        patience: Option<Duration>,
-    ) -> Result<()> {
-        let request = self.agent.delete(self.url(path));
-        let request = request.config().timeout_global(patience).build();
+    /// The same as a last word, which is not waited for longer than this.
+    pub(super) fn delete_parting(&self, path: &str, name: &str, patience: Duration) -> Result<()> {
+        let request = self.parting().delete(self.url(path));
+        let request = request.config().timeout_global(Some(patience)).build();
         let request = request.header("Authorization", &self.bearer);
         self.answered(request.call(), name).map(drop)
     }
@@ -242,7 +276,7 @@ impl Client {
         answer: std::result::Result<Response<Body>, ureq::Error>,
         name: &str,
     ) -> Result<Response<Body>> {
-        let response = answer.map_err(|error| failed(&self.host, error))?;
+        let response = answer.map_err(|error| self.failed(error))?;
         self.said(response, name)
     }
 
@@ -274,14 +308,14 @@ impl Client {
         Ok(bytes)
     }
 
-    /// Sends JSON, and waits no longer than `patience` for all of it.
-    pub(super) fn post(
+    /// Sends JSON, perhaps as a last word, and waits no longer than `patience` for all of it.
+    pub(super) fn post_parting(
         &self,
         path: &str,
         body: &[u8],
         patience: Duration,
     ) -> Result<Response<Body>> {
-        let request = self.agent.post(self.url(path));
+        let request = self.parting().post(self.url(path));
         let request = request.config().timeout_global(Some(patience)).build();
         let request = request
             .header("Authorization", &self.bearer)
@@ -342,7 +376,15 @@ impl Client {
     }
 
     pub(super) fn broken(&self, source: io::Error) -> NetError {
-        failed(&self.host, ureq::Error::Io(source))
+        self.failed(ureq::Error::Io(source))
+    }
+
+    /// What is broken off is not the manager's fault.
+    fn failed(&self, error: ureq::Error) -> NetError {
+        if self.ending.as_ref().is_some_and(|it| it.ends.now()) {
+            return Interrupted.into();
+        }
+        failed(&self.host, error)
     }
 }
 
@@ -368,12 +410,16 @@ pub(super) fn agent(tls: TlsConfigBuilder, times: Times) -> Agent {
         .timeout_per_read(times.silence)
         .user_agent(concat!("azud/", env!("CARGO_PKG_VERSION")))
         .build();
+    made(config, Ends::default())
+}
+
+pub(super) fn made(config: Config, ends: Ends) -> Agent {
     // What ureq does by itself, but for the name.
     let connector =
         ().chain(ConnectProxyConnector::default())
-            .chain(Soon::default())
+            .chain(Soon(ends))
             .chain(ManagerTls::default());
-    Agent::with_parts(config, connector, Names::default())
+    Agent::with_parts(config, connector, Names(ends))
 }
 
 pub(super) fn failed(host: &str, error: ureq::Error) -> NetError {

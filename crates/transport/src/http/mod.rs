@@ -3,6 +3,7 @@
 mod authority;
 mod catalogue;
 mod client;
+mod ends;
 mod followed;
 mod gather;
 mod image;

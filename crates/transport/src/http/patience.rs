@@ -1,20 +1,17 @@
 //! How long a manager that went away is waited for, and who is told meanwhile.
 
 use std::fmt;
-use std::sync::mpsc::{self, RecvTimeoutError};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::thread;
 use std::time::{Duration, Instant};
 
 use azud_core::code::Code;
 use azud_core::progress::Interrupted;
 
+use super::ends::Ends;
 use crate::error::{NetError, Result};
 
 /// Between two tries.
 const PAUSE: Duration = Duration::from_millis(250);
-/// How often it is looked whether the work is to end.
-const LOOK: Duration = Duration::from_millis(100);
 /// The longest pause.
 const MOST: Duration = Duration::from_secs(2);
 /// A try that is limited because the waiting ends may take so long at least.
@@ -45,8 +42,8 @@ pub struct Patience {
     /// The same, for an index that is being made: whoever makes it answers, and gets on.
     making: Duration,
     told: Arc<Told>,
-    /// Whether the work is to end.
-    ends: fn() -> bool,
+    /// Of the work.
+    ends: Ends,
     /// When the present outage began, and whether it is that an index is being made.
     since: Arc<Mutex<Option<(Instant, bool)>>>,
 }
@@ -73,41 +70,21 @@ impl Patience {
             lasts,
             making: lasts,
             told: Arc::new(told),
-            ends: || false,
+            ends: Ends::default(),
             since: Arc::default(),
         }
     }
 
     /// Ends in the midst of what comes, too, when the work is to end.
     #[must_use]
-    pub fn until(self, ends: fn() -> bool) -> Self {
+    pub fn until(self, asked: fn() -> bool) -> Self {
+        let ends = Ends::when(asked);
         Self { ends, ..self }
     }
 
     /// Whether nobody waits for what comes any more.
     pub(super) fn is_at_its_end(&self) -> bool {
-        (self.ends)()
-    }
-
-    /// Does what may take long, in a thread of its own that is left to itself when the work is to end: nobody can be woken who
-    /// waits for an answer.
-    pub(super) fn until_the_end<T: Send + 'static>(
-        &self,
-        act: impl FnOnce() -> Result<T> + Send + 'static,
-    ) -> Result<T> {
-        let (tell, told) = mpsc::channel();
-        thread::spawn(move || {
-            // Perhaps nobody waits for it any more.
-            let _ = tell.send(act());
-        });
-        loop {
-            match told.recv_timeout(LOOK) {
-                Ok(done) => return done,
-                Err(RecvTimeoutError::Timeout) if !self.is_at_its_end() => {}
-                // It is also at its end where that thread has panicked.
-                Err(_) => return Err(Interrupted.into()),
-            }
-        }
+        self.ends.now()
     }
 
     /// Waits so long for an index that is being made.
@@ -152,7 +129,7 @@ impl Patience {
                 NetError::Later { after, .. } => *after,
                 _ => pause,
             };
-            thread::sleep(wanted.min(left));
+            self.ends.pause(wanted.min(left));
             pause = (pause * 2).min(MOST);
         }
     }
@@ -190,14 +167,15 @@ impl Patience {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::atomic::{AtomicUsize, Ordering};
+    use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
     use std::sync::{Arc, Mutex};
-    use std::time::Duration;
+    use std::thread;
+    use std::time::{Duration, Instant};
 
     use super::{BRIEF, Moment, Patience};
     use azud_core::code::Code;
 
-    use crate::error::NetError;
+    use crate::error::{NetError, Result};
 
     fn later() -> NetError {
         says(None)
@@ -269,6 +247,30 @@ mod tests {
         let over = Patience::new(Duration::ZERO, |_, _| true);
         over.with(|| Err::<(), _>(later())).unwrap_err();
         assert_eq!(over.left(), Some(BRIEF), "others need not wait anew");
+    }
+
+    #[test]
+    fn who_wants_to_be_asked_much_later_is_not_waited_for_at_the_end() {
+        static ASKED: AtomicBool = AtomicBool::new(false);
+        let patience = Patience::new(Duration::from_mins(1), |_, _| true);
+        let patience = patience.until(|| ASKED.load(Ordering::Relaxed));
+        let busy = || -> Result<()> {
+            // It is heard in the midst of the pause.
+            thread::spawn(|| {
+                thread::sleep(Duration::from_millis(300));
+                ASKED.store(true, Ordering::Relaxed);
+            });
+            Err(NetError::Later {
+                host: "h".into(),
+                detail: String::new(),
+                after: Duration::from_secs(30),
+                code: None,
+            })
+        };
+        let begun = Instant::now();
+        let error = patience.with(busy).unwrap_err();
+        assert_eq!(error.code(), Code::Interrupted);
+        assert!(begun.elapsed() < Duration::from_secs(5));
     }
 
     #[test]

@@ -2,6 +2,7 @@
 
 use std::{error, fmt, io};
 
+use azud_core::progress::Interrupted;
 use ureq::Error;
 use ureq::config::Config;
 use ureq::http::Uri;
@@ -10,6 +11,7 @@ use ureq::unversioned::transport::{
     ConnectionDetails, Connector, NextTimeout, TcpConnector, Transport, time,
 };
 
+use super::ends::Ends;
 use super::times::REACH;
 
 /// What is wrong with a name of which no address is known.
@@ -32,8 +34,8 @@ impl error::Error for Nameless {
 }
 
 /// Looks names up as the computer does, and says whose address is not known: a proxy's, or the manager's.
-#[derive(Debug, Default)]
-pub(super) struct Names(DefaultResolver);
+#[derive(Debug)]
+pub(super) struct Names(pub(super) Ends);
 
 impl Resolver for Names {
     fn resolve(
@@ -46,20 +48,21 @@ impl Resolver for Names {
             let name = uri.host().unwrap_or_default().to_owned();
             Error::Other(Box::new(Nameless { name, source }))
         };
-        self.0
-            .resolve(uri, config, timeout)
-            .map_err(|error| match error {
-                Error::Io(source) => nameless(source),
-                Error::HostNotFound => nameless(io::ErrorKind::NotFound.into()),
-                error => error,
-            })
+        let (of, config) = (uri.clone(), config.clone());
+        let look = move || DefaultResolver::default().resolve(&of, &config, timeout);
+        let found = self.0.leaving(look).unwrap_or_else(|| Err(left()));
+        found.map_err(|error| match error {
+            Error::Io(source) => nameless(source),
+            Error::HostNotFound => nameless(io::ErrorKind::NotFound.into()),
+            error => error,
+        })
     }
 }
 
 /// Opens connections, and does not wait for whom nobody reaches: TLS, which the manager itself has to answer, has its
 /// own time.
-#[derive(Debug, Default)]
-pub(super) struct Soon(TcpConnector);
+#[derive(Debug)]
+pub(super) struct Soon(pub(super) Ends);
 
 impl<In: Transport> Connector<In> for Soon {
     type Out = <TcpConnector as Connector<In>>::Out;
@@ -71,8 +74,40 @@ impl<In: Transport> Connector<In> for Soon {
     ) -> Result<Option<Self::Out>, Error> {
         let mut soon = again(details);
         soon.timeout.after = soon.timeout.after.min(time::Duration::Exact(REACH));
-        self.0.connect(&soon, chained)
+        let (uri, config) = (details.uri.clone(), details.config.clone());
+        let ConnectionDetails {
+            addrs,
+            request_level,
+            now,
+            timeout,
+            current_time,
+            run_connector,
+            register_shutdown,
+            ..
+        } = soon;
+        let connect = move || {
+            let details = ConnectionDetails {
+                uri: &uri,
+                addrs,
+                config: &config,
+                request_level,
+                // The addresses are known.
+                resolver: &DefaultResolver::default(),
+                now,
+                timeout,
+                current_time,
+                run_connector,
+                register_shutdown,
+            };
+            TcpConnector::default().connect(&details, chained)
+        };
+        self.0.leaving(connect).unwrap_or_else(|| Err(left()))
     }
+}
+
+/// The work is to end.
+fn left() -> Error {
+    Error::Io(io::Error::other(Interrupted))
 }
 
 /// What is known of a connection, once more.

@@ -27,7 +27,7 @@ impl Client {
     /// What keeps the manager from taking it.
     pub fn report(&self, report: &Report) -> Result<()> {
         let body = serde_json::to_vec(report).expect("our own types serialise");
-        let response = self.post("/v1/reports", &body, PATIENCE)?;
+        let response = self.post_parting("/v1/reports", &body, PATIENCE)?;
         // To the end, so that the connection can be used again.
         let mut rest = response.into_body().into_reader().take(1);
         let _ = rest.read(&mut [0]);

@@ -20,6 +20,7 @@ use crate::args::size::pin;
 use crate::commands::Context;
 use crate::commands::serve::PORT;
 use crate::failure::{Failure, Hint};
+use crate::interrupt;
 use crate::site::Site;
 
 /// Longest token that is taken.
@@ -191,13 +192,18 @@ pub(super) fn remove(file: &Path) -> Result<(), Failure> {
 /// The client of the manager that a place is, if it is known as one.
 pub(crate) fn manager(context: &Context, place: &Where) -> Result<Option<Client>, Failure> {
     if let (Some(met), Where::Manager) = (&context.site.met, place) {
-        return Ok(Some(Client::new(met)?));
+        return of_work(met).map(Some);
     }
     let Some(host) = host_of(context, place)? else {
         return Ok(None);
     };
     let manager = kept(&host)?;
-    Ok(manager.map(|manager| Client::new(&manager)).transpose()?)
+    manager.as_ref().map(of_work).transpose()
+}
+
+/// A client whose requests end when the work is to end.
+fn of_work(manager: &Manager) -> Result<Client, Failure> {
+    Ok(Client::new(manager)?.until(interrupt::is_asked))
 }
 
 /// Whose place it is, if a manager can have it.

@@ -3,7 +3,7 @@
 mod pieces;
 
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::{PoisonError, RwLock};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -26,7 +26,7 @@ const PAUSE: Duration = Duration::from_secs(1);
 /// So long a manager may put together what somebody who ended had sent.
 const TAKING_OVER: Duration = Duration::from_mins(1);
 /// A manager that is silent is told for no longer that there is an end.
-const GIVING_UP: Duration = Duration::from_secs(2);
+const GIVING_UP: Duration = Duration::from_secs(1);
 /// How often it is asked how far it is.
 const POLL: Duration = Duration::from_millis(100);
 /// The longest answer about an upload.
@@ -221,14 +221,9 @@ impl Upload {
     ///
     /// # Errors
     /// What the manager says.
-    fn put(&self, batch: Vec<u8>) -> Result<()> {
-        let batch = Arc::new(batch);
-        self.patiently(|id| {
-            let (client, batch) = (self.client.clone(), Arc::clone(&batch));
-            let (path, name) = (path(id, "/pieces"), self.opening.name.clone());
-            let put = move || client.put(&path, &batch, &name);
-            self.patience.until_the_end(put)
-        })?;
+    fn put(&self, batch: &[u8]) -> Result<()> {
+        let name = &self.opening.name;
+        self.patiently(|id| self.client.put(&path(id, "/pieces"), batch, name))?;
         self.sent.fetch_add(batch.len() as u64, Ordering::Relaxed);
         Ok(())
     }
@@ -323,7 +318,7 @@ impl Upload {
     pub fn give_up(&self) {
         let (path, name) = (path(&self.id(), ""), &self.opening.name);
         // If it cannot be told, it lapses.
-        let _ = self.client.delete_within(&path, name, Some(GIVING_UP));
+        let _ = self.client.delete_parting(&path, name, GIVING_UP);
     }
 }
 

@@ -132,7 +132,7 @@ fn send_batch(
         }
         bytes += u64::from(piece.len);
     }
-    upload.put(batch)?;
+    upload.put(&batch)?;
     Ok(progress.advance(bytes)?)
 }
 
@@ -228,7 +228,7 @@ fn deliver(upload: &Upload, batches: &Mutex<Receiver<Vec<u8>>>, failure: &Failur
             .recv_timeout(QUIET);
         let done = match next {
             _ if failure.is_set() && next != Err(RecvTimeoutError::Disconnected) => continue,
-            Ok(batch) => upload.put(batch),
+            Ok(batch) => upload.put(&batch),
             Err(RecvTimeoutError::Timeout) => upload.state().map(drop),
             Err(RecvTimeoutError::Disconnected) => return,
         };
