@@ -189,6 +189,6 @@ impl Client {
     /// # Errors
     /// What the manager says.
     pub fn remove(&self, name: &str) -> Result<()> {
-        self.delete(&path_of(name), name)
+        self.delete(&path_of(name), name, None)
     }
 }

@@ -256,17 +256,11 @@ impl Client {
         self.answered(request.send(body), name).map(drop)
     }
 
-    /// Asks for something to be taken away.
-    pub(super) fn delete(&self, path: &str, name: &str) -> Result<()> {
-        let request = self.agent.delete(self.url(path));
-        let request = request.header("Authorization", &self.bearer);
-        self.answered(request.call(), name).map(drop)
-    }
-
-    /// The same as a last word, which is not waited for longer than this.
-    pub(super) fn delete_parting(&self, path: &str, name: &str, patience: Duration) -> Result<()> {
+    /// Asks for something to be taken away, also as a last word; where that is said, it is not waited for longer. It is not
+    /// broken off: whether that is gone should be known.
+    pub(super) fn delete(&self, path: &str, name: &str, patience: Option<Duration>) -> Result<()> {
         let request = self.parting().delete(self.url(path));
-        let request = request.config().timeout_global(Some(patience)).build();
+        let request = request.config().timeout_global(patience).build();
         let request = request.header("Authorization", &self.bearer);
         self.answered(request.call(), name).map(drop)
     }

@@ -318,7 +318,7 @@ impl Upload {
     pub fn give_up(&self) {
         let (path, name) = (path(&self.id(), ""), &self.opening.name);
         // If it cannot be told, it lapses.
-        let _ = self.client.delete_parting(&path, name, GIVING_UP);
+        let _ = self.client.delete(&path, name, Some(GIVING_UP));
     }
 }
 
