@@ -4,6 +4,7 @@
 //! Invariant: `advance` is an addition and a look at the clock; who draws takes a lock that nobody
 //! waits for.
 
+pub(crate) mod behind;
 pub mod meter;
 
 use std::sync::atomic::{AtomicU64, Ordering};

@@ -12,7 +12,7 @@ use azud_testkit::loops::Mount;
 use azud_testkit::tools::{have, have_root, run};
 use serde_json::Value;
 
-use crate::kit::{self, Disk, text};
+use crate::kit::{self, Disk, Said, text};
 use crate::server::{Manager, Room};
 use crate::{MIB, bytes, same};
 
@@ -157,6 +157,46 @@ fn loop_the_disk_is_written_while_the_image_still_comes() -> Result<()> {
     let seen = seen.context("it was never seen to write")?;
     ensure!(seen < all / 10 * 9, "{seen} of {all} had come: {done}");
     Ok(())
+}
+
+/// The disk has the image already, and is done in a moment; the cache gets it over a slow cable.
+#[test]
+fn loop_a_cache_that_still_fills_is_seen_until_it_is_full() -> Result<()> {
+    if !can() {
+        return Ok(());
+    }
+    let lab = Lab::over("100mbit")?;
+    lab.room.know_as(&lab.manager, "write")?;
+    lab.deploy(&["--no-cache"])?;
+    let cache = lab.room.dir().join("cache");
+    fs::create_dir(&cache)?;
+    let device = lab.target.name();
+    let deploy = ["deploy", "REPO:aula1/ubuntu", device, "--yes", "--cache"];
+    let mut deploy = lab.room.command(&[&deploy[..], &[text(&cache)]].concat());
+    let mut seen = false;
+    let output = thread::scope(|scope| {
+        let running = scope.spawn(move || deploy.output());
+        while !running.is_finished() {
+            let room = lab.room.done(&["room", "status"])?;
+            let report = &room["computers"][0]["report"];
+            seen |= report["phase"] == "assemble" && bytes(report, "done")? > 0;
+            thread::sleep(Duration::from_millis(100));
+        }
+        let ended = running.join();
+        anyhow::Ok(ended.map_err(|_| anyhow::anyhow!("it panicked"))??)
+    })?;
+    ensure!(seen, "the room never showed it");
+    let said = Said::of(&output)?;
+    ensure!(said.done()?["written"] == 0, "{}", said.last());
+    let all = said.lines.iter().map(|line| &line["progress"]);
+    let gathered = |it: &&Value| it["phase"] == "assemble";
+    let told: Vec<&Value> = all.filter(gathered).collect();
+    // Five a second, and it takes some seconds.
+    ensure!(told.len() > 5, "{told:?}");
+    let last = told.last().context("the last word")?;
+    ensure!(last["done"] == last["total"], "{last}");
+    ensure!(bytes(last, "total")? > 0, "{last}");
+    lab.check()
 }
 
 #[test]

@@ -1,11 +1,11 @@
 //! Deploying by way of the cache: frames go to the device as they arrive in the cache.
 
 use std::panic::resume_unwind;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::{self, RecvTimeoutError};
 use std::thread;
+use std::time::Duration;
 
 use azud_core::code::Code;
-use azud_core::progress::{Interrupted, Phase, Progress};
 use azud_disk::target::Target;
 use azud_image::restore::{Distance, Restored, restore};
 use azud_store::assembly::{Assembly, Facts, Report};
@@ -16,11 +16,15 @@ use crate::cached::{InUse, is_known_damaged};
 use crate::commands::image::restore::finished;
 use crate::confirm::Step;
 use crate::failure::{Failure, Hint};
-use crate::interrupt;
 use crate::place::Located;
 use crate::plan::Plan;
+use crate::progress::behind::Behind;
 use crate::receive::{Prepared, Received, Receiving};
 use crate::trust::Trusted;
+
+/// What the cache still lacks when the disk is done is a matter of its last pieces, as a rule: only what takes longer is
+/// shown.
+const SOON: Duration = Duration::from_millis(200);
 
 /// Brings the cache up to date and restores from what arrives there.
 pub(super) fn deploy(job: &Job<'_>, to: &Located, trusted: Option<Trusted>) -> Result<(), Failure> {
@@ -110,35 +114,27 @@ fn one_pass(
     target: &Target,
 ) -> (Result<Report, Failure>, Result<Restored, Failure>) {
     let reader = assembly.reader();
-    let stop = AtomicBool::new(false);
     let progress = job.context.progress();
+    let behind = Behind::new(&progress);
+    let (at_work, ended) = mpsc::channel::<()>();
     thread::scope(|scope| {
-        let aside = Aside(&stop);
-        let receiver = scope.spawn(move || assembly.run(facts, &aside));
+        let behind = &behind;
+        let receiver = scope.spawn(move || {
+            let _at_work = at_work;
+            assembly.run(facts, behind)
+        });
         let done = job.options(target, Distance::Near).and_then(|options| {
             let native = &job.image.native;
             Ok(restore(native, &reader, target, &options, &progress)?)
         });
         if done.is_err() {
-            stop.store(true, Ordering::Relaxed);
+            behind.stop();
+        } else if ended.recv_timeout(SOON) == Err(RecvTimeoutError::Timeout) {
+            behind.come_forward();
         }
         let report = receiver.join().unwrap_or_else(|panic| resume_unwind(panic));
         (report.map_err(Failure::from), done)
     })
-}
-
-/// Progress of work that another's bar stands for.
-struct Aside<'a>(&'a AtomicBool);
-
-impl Progress for Aside<'_> {
-    fn begin(&self, _: Phase, _: u64) {}
-
-    fn advance(&self, _: u64) -> Result<(), Interrupted> {
-        if self.0.load(Ordering::Relaxed) {
-            return Err(Interrupted);
-        }
-        interrupt::go_on()
-    }
 }
 
 /// Where the cache lacks room, the image can do without it.
