@@ -100,7 +100,8 @@ impl Teller {
         let Ok(Some(client)) = repo::manager(context, &Where::Manager) else {
             return;
         };
-        let image = names.first().map_or_else(String::new, |name| called(name));
+        let image = names.first().map(|name| called(context, &client, name));
+        let image = image.unwrap_or_default();
         *self.next() = Some(Next {
             report: Report::begun(&host(), job, &image),
             client,
@@ -212,8 +213,13 @@ fn relative(name: &Path) -> bool {
         && matches!(ImageRef::parse(name), Ok(ImageRef::Path(_)))
 }
 
-/// What others can call an image: its place, or the whole path of its file.
-fn called(image: &Path) -> String {
+/// What others can call an image: the whole path of its file, or its place as the manager that is told calls it, and its
+/// name, in one spelling.
+fn called(context: &Context, told: &Client, image: &Path) -> String {
+    if let Ok(ImageRef::Placed { place, image }) = ImageRef::parse(image) {
+        let place = repo::as_told(context, told, &place);
+        return ImageRef::Placed { place, image }.brief();
+    }
     let whole = relative(image).then(|| std::path::absolute(image).ok());
     let whole = whole.flatten();
     let name = whole.as_deref().unwrap_or(image);

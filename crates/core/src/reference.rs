@@ -15,7 +15,7 @@ use std::path::{Path, PathBuf};
 
 use crate::code::Code;
 use crate::layout::is_reserved;
-use crate::name::{NameError, check_component, complete};
+use crate::name::{EXTENSION, NameError, check_component, complete};
 
 pub use device::DeviceRef;
 pub(crate) use place::address;
@@ -89,6 +89,14 @@ impl ImageRef {
             place: Where::parse(place)?,
             image: SubPath::parse(rest)?,
         })
+    }
+
+    /// The one of its spellings that says no more than it has to.
+    pub fn brief(&self) -> String {
+        match self {
+            Self::Path(path) => path.to_string_lossy().into_owned(),
+            Self::Placed { place, image } => format!("{place}:{}", image.brief()),
+        }
     }
 }
 
@@ -270,6 +278,16 @@ impl SubPath {
     pub fn path(&self) -> PathBuf {
         self.folder.path().join(Path::new(&self.name))
     }
+
+    /// Without the extension that goes without saying.
+    fn brief(&self) -> String {
+        let mut whole = self.to_string();
+        let bare = self.name.strip_suffix(EXTENSION);
+        if bare.is_some_and(|bare| complete(bare).as_ref() == Ok(&self.name)) {
+            whole.truncate(whole.len() - EXTENSION.len());
+        }
+        whole
+    }
 }
 
 impl fmt::Display for SubPath {
@@ -311,6 +329,22 @@ mod tests {
 
     fn refused(text: impl AsRef<OsStr>) -> RefError {
         ImageRef::parse(text.as_ref()).expect_err("to be refused")
+    }
+
+    #[test]
+    fn an_image_has_one_brief_name() {
+        for (text, brief) in [
+            ("REPO:aula1/win", "REPO:aula1/win"),
+            ("repo:aula1/win.img", "REPO:aula1/win"),
+            ("[FD00:0::1]:win.img", "[fd00::1]:win"),
+            ("localhost:win.dsk", "CACHE:win.dsk"),
+            ("REPO:win.10.img", "REPO:win.10.img"),
+            ("./win.img", "./win.img"),
+        ] {
+            let image = ImageRef::parse(text).unwrap();
+            assert_eq!(image.brief(), brief);
+            assert_eq!(ImageRef::parse(image.brief()).unwrap(), image, "{text}");
+        }
     }
 
     #[test]

@@ -13,7 +13,7 @@ use axum::extract::{DefaultBodyLimit, FromRef, State};
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use azud_core::code::Code;
-use azud_core::reference::Host;
+use azud_core::reference::{Host, ImageRef, Where};
 use azud_core::report::Report;
 use azud_core::room::{Computer, Room, Shown};
 use serde::Serialize;
@@ -83,6 +83,7 @@ impl Reports {
 
     /// Takes a report.
     fn take(&self, report: Report, address: &str, now: u64) -> Result<(), Problem> {
+        let report = self.as_called_here(report);
         let shown = match self.room().note(report, address, now) {
             Ok(computer) => computer.shown(now),
             Err(full) => {
@@ -95,6 +96,22 @@ impl Reports {
         self.taken.fetch_add(1, Ordering::Relaxed);
         self.events.tell(shown);
         Ok(())
+    }
+
+    /// A report in which the image has one name, whichever spelling and whichever name of the manager were used there:
+    /// what succeeds with it mends what failed.
+    fn as_called_here(&self, report: Report) -> Report {
+        let Ok(ImageRef::Placed { place, image }) = ImageRef::parse(&report.image) else {
+            return report;
+        };
+        let place = match place {
+            Where::Host(host) if self.own.contains(&host) => Where::Manager,
+            place => place,
+        };
+        Report {
+            image: ImageRef::Placed { place, image }.brief(),
+            ..report
+        }
     }
 
     /// How many computers are at work, and how many reports were taken.
@@ -352,6 +369,28 @@ mod tests {
         for hidden in ["secret", "pc4"] {
             assert!(!whole.contains(hidden) && !one.contains(hidden), "{hidden}");
         }
+    }
+
+    #[test]
+    fn an_image_is_the_same_under_each_name_of_the_manager() {
+        let dir = tempfile::tempdir().unwrap();
+        let own = ["10.77.0.1", "og.campus.es"].map(|host| Host::parse(host).unwrap());
+        let reports = Reports::open(dir.path(), Arc::new(Events::new()), own.to_vec());
+        let take = |report: Report| {
+            reports.take(report, "10.0.0.1", 5).unwrap();
+            let seen: serde_json::Value = serde_json::from_str(&reports.shown(9, &all())).unwrap();
+            let failures = seen["computers"][0]["failures"].as_array().cloned();
+            let images = failures.unwrap().into_iter().map(|it| it["image"].clone());
+            images.collect::<Vec<_>>()
+        };
+        let of = |image| Report::begun("pc1", "deploy", image);
+        let failed = |image| of(image).failed("disk/io", "");
+        take(failed("10.77.0.1:aula1/win.img"));
+        take(failed("OG.campus.es:aula1/win"));
+        let left = take(failed("10.77.0.9:aula1/win"));
+        assert_eq!(left, ["10.77.0.9:aula1/win", "REPO:aula1/win"]);
+        let left = take(of("repo:aula1/win").finished());
+        assert_eq!(left, ["10.77.0.9:aula1/win"]);
     }
 
     #[tokio::test]

@@ -44,8 +44,9 @@ impl Args {
             PathBuf::from(image.to_string())
         };
         if !self.terms.writing.dry_run {
+            let told = self.told(&image).unwrap_or_else(|| named.clone());
             let from = self.from.iter().map(PathBuf::as_path);
-            let names: Vec<&Path> = std::iter::once(named.as_path()).chain(from).collect();
+            let names: Vec<&Path> = std::iter::once(told.as_path()).chain(from).collect();
             context.teller.plans(context, "cache-update", &names);
         }
         let (from, to, inside) = self.ends(context, image)?;
@@ -69,6 +70,18 @@ impl Args {
             trusted,
         };
         receiving.run(context)
+    }
+
+    /// The manager's image, where it is that which comes: what is in the cache is called as there.
+    fn told(&self, image: &ImageRef) -> Option<PathBuf> {
+        let ImageRef::Placed { place, image } = image else {
+            return None;
+        };
+        if *place != Where::Cache || !self.from.is_empty() {
+            return None;
+        }
+        let (place, image) = (Where::Manager, image.clone());
+        Some(ImageRef::Placed { place, image }.to_string().into())
     }
 
     /// Where from, where to, and where in a repository that is.

@@ -22,6 +22,7 @@ use azud_core::reference::{Host, RefError, Where};
 use azud_disk::mounting::{MountFacts, bound_at};
 use azud_disk::own_addresses;
 use azud_disk::remote::{Protocol, Remote, mounted_in, reach};
+use azud_transport::http::Client;
 use clap::Subcommand;
 
 pub(crate) use asked::{Answer, Asked, PATIENCE, ask_known};
@@ -87,15 +88,7 @@ impl Goal {
     /// What an address on the command line means. No mount is looked at: one may be dead.
     fn of(context: &Context, address: &str) -> Result<Self, Failure> {
         let site = Site::load(&context.site)?;
-        let namespace = Namespace::new(Facts {
-            layout: site.layout.clone(),
-            addresses: own_addresses()?,
-            hostname: Host::parse(&host()).ok(),
-            serving: site.serving.then(|| site.layout.root().to_owned()),
-            manager: site.manager.clone(),
-            present: Vec::new(),
-            dead: Vec::new(),
-        });
+        let namespace = names(&site)?;
         let other = |key: &str| {
             let hint = context.catalog.text(key);
             Err(Failure::new(Code::BadPlace, address).with_hint(hint))
@@ -195,6 +188,36 @@ impl Goal {
         let address = [("address", self.host.to_string().into())];
         let hint = context.catalog.fmt("hint-repo-taken", &address);
         Failure::new(Code::Mounted, text).with_hint(hint)
+    }
+}
+
+/// What places mean on this computer, whatever is mounted.
+fn names(site: &Site) -> Result<Namespace, Failure> {
+    Ok(Namespace::new(Facts {
+        layout: site.layout.clone(),
+        addresses: own_addresses()?,
+        hostname: Host::parse(&host()).ok(),
+        serving: site.serving.then(|| site.layout.root().to_owned()),
+        manager: site.manager.clone(),
+        present: Vec::new(),
+        dead: Vec::new(),
+    }))
+}
+
+/// What a place is to the manager that is told of it: `REPO` under each of its names, which may be known as another
+/// computer's here.
+pub(crate) fn as_told(context: &Context, told: &Client, place: &Where) -> Where {
+    let names = Site::load(&context.site).and_then(|site| names(&site));
+    match names.map_or_else(|_| place.clone(), |names| names.meaning(place)) {
+        Where::Host(host) => {
+            let both = [host.to_string(), told.host().to_owned()];
+            if known_twice(&both).is_empty() {
+                Where::Host(host)
+            } else {
+                Where::Manager
+            }
+        }
+        meaning => meaning,
     }
 }
 
