@@ -3,6 +3,7 @@
 mod facts;
 mod here;
 
+use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
 pub(crate) use here::MountedHere;
@@ -38,16 +39,24 @@ impl Located {
     pub(crate) fn check(&self) -> Result<Option<u64>, Failure> {
         match &self.missing {
             Some(_) => Ok(None),
-            None => Ok(publish::check(&self.image, now())?),
+            None => publish::check(&self.image, now()).map_err(|error| self.refusal(error)),
         }
     }
 
     /// As [`Located::check`], for an image that is received: an update that was broken off may go on.
     pub(crate) fn check_assembling(&self) -> Result<(), Failure> {
         if self.missing.is_none() {
-            publish::check_assembling(&self.image, now())?;
+            let checked = publish::check_assembling(&self.image, now());
+            checked.map_err(|error| self.refusal(error))?;
         }
         Ok(())
+    }
+
+    fn refusal(&self, error: StoreError) -> Failure {
+        match error {
+            StoreError::NotFound(dir) if dir == self.image.dir() => no_directory(&dir),
+            error => error.into(),
+        }
     }
 
     /// Makes the folders that are missing: the same as where the image comes from. For commands that write,
@@ -65,6 +74,9 @@ pub(crate) fn locate(context: &Context, image: &Path) -> Result<Located, Failure
     match ImageRef::parse(image)? {
         ImageRef::Path(path) => {
             answers(path.parent().unwrap_or(&path))?;
+            if is_directory(&path) && !path.exists() {
+                return Err(no_directory(&path));
+            }
             Ok(Located {
                 image: ImageFile::parse(path)?,
                 missing: None,
@@ -74,6 +86,18 @@ pub(crate) fn locate(context: &Context, image: &Path) -> Result<Located, Failure
             spot(context, &place, &image).map(|(located, _)| located)
         }
     }
+}
+
+/// Whether a path is written as that of a directory.
+pub(crate) fn is_directory(path: &Path) -> bool {
+    path.as_os_str().as_bytes().ends_with(b"/")
+}
+
+/// What says that a directory is missing. It is not made: perhaps the disk that it lies on is not mounted.
+pub(crate) fn no_directory(dir: &Path) -> Failure {
+    let path = dir.display().to_string();
+    let failure = Failure::new(Code::NotFound, format!("there is no directory {path}"));
+    failure.in_words("directory-absent", [("path", path)])
 }
 
 /// Finds where an image is or would be below a directory, never outside of it.

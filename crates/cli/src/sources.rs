@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use azud_core::assembly::{Layout, Source};
 use azud_core::code::Code;
 use azud_core::format::Hash;
+use azud_core::name::ImageFile;
 use azud_core::reference::{FolderRef, ImageRef, SubPath, Where};
 use azud_image::{Indexed, Native};
 use azud_store::assembly::{Given, Several, Wait};
@@ -60,7 +61,16 @@ impl Sought<'_> {
         }
         match place::folder(context, from) {
             Ok(folder) if folder.is_dir() => Origin::file(folder.join(self.name)).map(T::from),
-            _ => open(context, from, self.via),
+            Ok(folder) if place::is_directory(&folder) && !folder.exists() => {
+                Err(place::no_directory(&folder))
+            }
+            found => {
+                let opened = open(context, from, self.via);
+                opened.map_err(|failure| match found {
+                    Ok(path) => neither(&path, failure),
+                    Err(_) => failure,
+                })
+            }
         }
     }
 
@@ -76,6 +86,19 @@ impl Sought<'_> {
             }
         }
         others
+    }
+}
+
+/// Says what all was looked for and is not there, where that is more than one thing.
+pub(crate) fn neither(path: &Path, failure: Failure) -> Failure {
+    match ImageFile::parse(path) {
+        Ok(image) if failure.code == Code::NotFound && image.path() != path => {
+            let (path, image) = (path.display(), image.path().display().to_string());
+            let text = format!("there is neither a directory {path} nor an image {image}");
+            let values = [("path", path.to_string()), ("image", image)];
+            Failure::new(failure.code, text).in_words("nothing-there", values)
+        }
+        _ => failure,
     }
 }
 

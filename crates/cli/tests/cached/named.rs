@@ -179,6 +179,39 @@ fn regression_a_cache_that_is_named_and_not_there_is_neither_made_nor_done_witho
 }
 
 #[test]
+fn regression_a_directory_that_is_missing_is_told_as_one() -> Result<()> {
+    let client = Client::new()?;
+    let none = client.dir.path().join("none");
+    let (folder, new) = (text(&none).to_owned() + "/", none.join("win11.img"));
+    let file = client.dir.path().join("azud.toml");
+    let image = format!("{MANAGER}:aula1/win11");
+    client.done(&["cache", "update", "aula1/win11"])?;
+    for line in ["update", "repair"] {
+        let said = client.said(&["cache", line, "aula1/win11", "--from", text(&none)])?;
+        ensure!(said.refused()? == "image/not-found", "{}", said.last());
+        let message = said.last()["error"]["message"].to_string();
+        let both = format!("neither a directory {0} nor an image {0}.img", text(&none));
+        ensure!(message.contains(&both), "{message}");
+    }
+    let lines: [&[&str]; 5] = [
+        &["cache", "update", "aula1/win11", "--from", &folder],
+        &["image", "copy", &image, &folder],
+        &["image", "copy", &image, text(&new)],
+        &["image", "copy", &image, text(&new), "--dry-run"],
+        &["image", "create", text(&file), text(&new)],
+    ];
+    for line in lines {
+        let said = client.said(line)?;
+        ensure!(said.refused()? == "image/not-found", "{}", said.last());
+        let hint = said.last()["error"]["hint"].to_string();
+        let make = format!("mkdir -p {}", text(&none));
+        ensure!(hint.contains(&make), "{line:?}: {hint}");
+    }
+    ensure!(!none.exists());
+    Ok(())
+}
+
+#[test]
 fn a_pinned_image_is_not_removed() -> Result<()> {
     let client = Client::new()?;
     client.done(&["cache", "update", "aula1/win11"])?;

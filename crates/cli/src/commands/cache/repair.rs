@@ -21,6 +21,7 @@ use crate::human;
 use crate::opened::now;
 use crate::place;
 use crate::plan::Plan;
+use crate::sources::neither;
 use crate::table;
 
 /// Arguments.
@@ -107,7 +108,8 @@ impl Args {
         if file.is_file() {
             return Copy::open(&file);
         }
-        Copy::open(&ImageFile::parse(&file)?.path())
+        let opened = Copy::open(&ImageFile::parse(&file)?.path());
+        opened.map_err(|failure| neither(&file, failure))
     }
 
     fn plan(&self, path: &Path, (outline, damage): (&Outline, &Damage)) -> Plan {
