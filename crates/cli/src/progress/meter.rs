@@ -8,6 +8,13 @@ use crate::human::per_second;
 /// How far back the rate looks: long enough to be calm, short enough to notice a slow disk.
 const WINDOW: Duration = Duration::from_secs(10);
 
+/// How long bytes are counted before it is said how long the rest will take: the first ones tell more of what had to be
+/// waited for, and of what was in memory, than of the pace. As long as they are few, it takes a whole window.
+const SURE: Duration = Duration::from_secs(2);
+
+/// So many times what was counted is the whole where that is few.
+const FEW: u64 = 20;
+
 /// Samples kept at most; above this they are thinned by refusing those that come too soon.
 const SPACING: Duration = Duration::from_millis(100);
 
@@ -29,6 +36,10 @@ pub struct Reading {
 pub struct Meter {
     total: u64,
     began: Duration,
+    /// Since when bytes are counted without a long break.
+    moving: Option<Duration>,
+    /// What was counted last, and when it changed.
+    last: (Duration, u64),
     samples: VecDeque<(Duration, u64)>,
 }
 
@@ -38,6 +49,8 @@ impl Meter {
         Self {
             total,
             began: now,
+            moving: None,
+            last: (now, 0),
             samples: VecDeque::from([(now, 0)]),
         }
     }
@@ -51,6 +64,7 @@ impl Meter {
     pub fn read(&mut self, now: Duration, done: u64) -> Reading {
         let (oldest, before) = *self.samples.front().expect("never empty");
         let rate = per_second(done.saturating_sub(before), now.saturating_sub(oldest));
+        self.follow(now, done);
         let newest = self.samples.back().expect("never empty").0;
         if now.saturating_sub(newest) >= SPACING {
             self.samples.push_back((now, done));
@@ -63,10 +77,14 @@ impl Meter {
         {
             self.samples.pop_front();
         }
+        let sure = self.moving.is_some_and(|since| {
+            let time = now.saturating_sub(since);
+            time >= WINDOW || (time >= SURE && done.saturating_mul(FEW) >= self.total)
+        });
         let missing = self.total.saturating_sub(done);
-        let left = match (self.total, missing.checked_div(rate)) {
-            (0, _) | (_, None) => None,
-            (_, Some(seconds)) => Some(Duration::from_secs(seconds)),
+        let left = match missing.checked_div(rate) {
+            Some(seconds) if sure && self.total > 0 => Some(Duration::from_secs(seconds)),
+            _ => None,
         };
         Reading {
             // What goes beside the content (a header, a map) is counted, too.
@@ -78,6 +96,20 @@ impl Meter {
             total: self.total,
             rate,
             left,
+        }
+    }
+
+    /// Begins anew where bytes come after a break: when they began to come nobody knows.
+    fn follow(&mut self, now: Duration, done: u64) {
+        let (when, before) = self.last;
+        if done == before {
+            return;
+        }
+        self.last = (now, done);
+        if self.moving.is_none() || now.saturating_sub(when) > WINDOW {
+            self.moving = Some(now);
+            self.samples.clear();
+            self.samples.push_back((now, done));
         }
     }
 
@@ -129,16 +161,45 @@ mod tests {
 
     #[test]
     fn nothing_is_promised_without_a_rate_or_a_total() {
+        let second = Duration::from_secs;
+        let left = |total, done| {
+            let mut meter = Meter::new(total, Duration::ZERO);
+            meter.read(second(1), done / 2);
+            meter.read(second(5), done).left
+        };
+        assert_eq!(left(100, 0), None);
+        assert_eq!(left(0, 50), None);
+        assert_eq!(left(10, 50), Some(Duration::ZERO));
+        assert_eq!(left(100, 50), Some(second(8)));
         let mut meter = Meter::new(100, Duration::ZERO);
-        assert_eq!(meter.read(Duration::from_secs(1), 0).left, None);
         assert_eq!(meter.read(Duration::ZERO, 5).rate, 0);
-        let mut meter = Meter::new(0, Duration::ZERO);
-        assert_eq!(meter.read(Duration::from_secs(1), 50).left, None);
-        let mut meter = Meter::new(10, Duration::ZERO);
-        assert_eq!(
-            meter.read(Duration::from_secs(1), 50).left,
-            Some(Duration::ZERO)
-        );
+    }
+
+    /// Work that goes on where it was broken off waits for its first piece, and finds much in its place then.
+    #[test]
+    fn the_first_moments_promise_nothing() {
+        let millis = Duration::from_millis;
+        let mut meter = Meter::new(1000 * MIB, Duration::ZERO);
+        let first = meter.read(millis(5000), MIB);
+        assert_eq!(first.left, None, "an hour and a half");
+        for step in 1..20 {
+            let reading = meter.read(millis(5000 + step * 100), (1 + 10 * step) * MIB);
+            assert_eq!(reading.left, None, "{step}");
+        }
+        let sure = meter.read(millis(7000), 201 * MIB);
+        assert_eq!((sure.rate, sure.left), (100 * MIB, Some(millis(7000))));
+        // Whoever asks from time to time sees a break, too.
+        for second in 8..20 {
+            meter.read(millis(second * 1000), 201 * MIB);
+        }
+        assert_eq!(meter.read(millis(20_000), 202 * MIB).left, None);
+        let mut slow = Meter::new(1000 * MIB, Duration::ZERO);
+        for step in 0..10 {
+            let few = slow.read(millis(step * 1000), (step + 1) * MIB);
+            assert_eq!(few.left, None, "{step}");
+        }
+        let sure = slow.read(millis(10_000), 11 * MIB);
+        assert_eq!(sure.left, Some(millis(989_000)));
     }
 
     #[test]

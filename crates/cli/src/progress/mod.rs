@@ -156,8 +156,14 @@ impl Face {
     }
 
     fn advance_at(&self, bytes: u64, now: Duration) {
-        self.done.fetch_add(bytes, Ordering::Relaxed);
+        let is_first = self.done.fetch_add(bytes, Ordering::Relaxed) == 0;
         if millis(now) < self.due.load(Ordering::Relaxed) {
+            if is_first
+                && let Ok(mut running) = self.running.try_lock()
+                && let Some(running) = running.as_mut()
+            {
+                running.meter.read(now, bytes);
+            }
             return;
         }
         // Whoever holds the lock is drawing already.
@@ -380,7 +386,8 @@ mod tests {
         assert_eq!(first["done"], 20 * MIB);
         assert_eq!(first["total"], 1000 * MIB);
         assert_eq!(first["rate"], 100 * MIB);
-        assert_eq!(first["eta_s"], 9);
+        assert!(first["eta_s"].is_null(), "{first}");
+        assert_eq!(lines[10]["progress"]["eta_s"], 7, "{:?}", lines[10]);
         assert_eq!(lines.last().unwrap()["progress"]["done"], 1000 * MIB);
         assert_eq!(err, "");
     }
