@@ -110,6 +110,14 @@ impl Teller {
         });
     }
 
+    /// It is a copy, which goes there.
+    pub(crate) fn goes(&self, context: &Context, to: &Path) {
+        if let Some(next) = self.next().as_mut() {
+            let to = called(context, &next.client, to);
+            next.report = next.report.clone().going_to(&to);
+        }
+    }
+
     /// The plan is agreed on: what comes now is the work.
     pub(crate) fn agreed(&self) {
         if let Some(next) = self.next().as_mut() {

@@ -77,6 +77,9 @@ pub struct Report {
     pub state: State,
     /// The image: its place and name, or the whole path of its file.
     pub image: String,
+    /// Where a copy of it goes: its place and name, or the whole path of its file or folder.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub to: Option<String>,
     /// The image's identity in hexadecimal, once it is known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub identity: Option<String>,
@@ -125,6 +128,7 @@ impl Report {
             job: fitting(job, WORD),
             state: State::Running,
             image: fitting(image, IMAGE),
+            to: None,
             identity: None,
             phase: None,
             done: 0,
@@ -135,6 +139,15 @@ impl Report {
             detail: None,
             manager: None,
             accounts: BTreeMap::new(),
+        }
+    }
+
+    /// The same: the image is copied there.
+    #[must_use]
+    pub fn going_to(self, to: &str) -> Self {
+        Self {
+            to: Some(fitting(to, IMAGE)).filter(|text| !text.is_empty()),
+            ..self
         }
     }
 
@@ -213,6 +226,9 @@ impl Report {
         }
         if !printable(&self.image, IMAGE) {
             return bad("image");
+        }
+        if self.to.as_deref().is_some_and(|it| !printable(it, IMAGE)) {
+            return bad("to");
         }
         if self.identity.as_deref().is_some_and(|it| !is_identity(it)) {
             return bad("identity");
@@ -300,7 +316,7 @@ mod tests {
     #[test]
     fn what_is_made_here_is_acceptable() {
         let long = "á\u{1b}".repeat(2000);
-        let made = Report::begun(&long, "image-restore", &long);
+        let made = Report::begun(&long, "image-restore", &long).going_to(&long);
         assert_eq!(made.check(), Ok(()));
         let failed = made.failed("disk/no-space", &long);
         assert_eq!(failed.check(), Ok(()));
@@ -332,10 +348,11 @@ mod tests {
         };
         assert_eq!(whole.check(), Ok(()));
         let long = "x".repeat(DETAIL + 1);
-        let fields: [(&str, Change); 10] = [
+        let fields: [(&str, Change); 11] = [
             ("host", |report, text| report.host = text),
             ("job", |report, text| report.job = text),
             ("image", |report, text| report.image = text),
+            ("to", |report, text| report.to = Some(text)),
             ("identity", |report, text| report.identity = Some(text)),
             ("phase", |report, text| report.phase = Some(text)),
             ("code", |report, text| report.code = Some(text)),

@@ -1,7 +1,7 @@
 //! What the manager knows of the computers of a room: the newest that each told, and what failed and is not mended.
 //! Bounded, whoever reports whatever.
 
-use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
+use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::mem;
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -45,6 +45,9 @@ pub struct Failed {
     pub job: String,
     /// The image, as it was named.
     pub image: String,
+    /// Where a copy of it was to go.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub to: Option<String>,
     /// The stable code.
     pub code: String,
     /// What failed, in English.
@@ -62,7 +65,12 @@ pub struct Failed {
 impl Failed {
     /// Whether a report is of the same work: its success mends this, and its failure is this one again.
     pub fn is_of(&self, report: &Report) -> bool {
-        (kind(&self.job), &self.image) == (kind(&report.job), &report.image)
+        self.work() == (kind(&report.job), &report.image, report.to.as_deref())
+    }
+
+    /// What was to be done.
+    fn work(&self) -> (&str, &str, Option<&str>) {
+        (kind(&self.job), &self.image, self.to.as_deref())
     }
 }
 
@@ -117,6 +125,7 @@ impl Computer {
             (State::Failed, Some(code)) => Some(Failed {
                 job: report.job.clone(),
                 image: report.image.clone(),
+                to: report.to.clone(),
                 code: code.clone(),
                 detail: report.detail.clone(),
                 manager: report.manager.clone(),
@@ -135,12 +144,15 @@ impl Computer {
 
     /// Leaves out of what was written down what does not belong there any more: programs before this one kept every failure.
     fn tidied(mut self) -> Self {
-        let mut kinds = HashSet::new();
         let report = &self.report;
-        self.failures.retain(|failed| {
+        let mut kept: VecDeque<Failed> = VecDeque::new();
+        for failed in mem::take(&mut self.failures) {
             let is_mended = report.state == State::Done && failed.is_of(report);
-            !is_mended && kinds.insert((kind(&failed.job).to_owned(), failed.image.clone()))
-        });
+            if !is_mended && !kept.iter().any(|it| it.work() == failed.work()) {
+                kept.push_back(failed);
+            }
+        }
+        self.failures = kept;
         self.failures.truncate(FAILURES);
         self
     }
@@ -183,8 +195,12 @@ impl Shown {
         if !sees(&computer.report.image) {
             return None;
         }
+        computer.report.to.take_if(|to| !sees(to));
         computer.carries.take_if(|carried| !sees(&carried.image));
         computer.failures.retain(|failed| sees(&failed.image));
+        for failed in &mut computer.failures {
+            failed.to.take_if(|to| !sees(to));
+        }
         Some(self)
     }
 }
@@ -364,16 +380,20 @@ mod tests {
             let failures = computer.failures.iter();
             failures.map(|it| it.image.clone()).collect::<Vec<_>>()
         };
-        left(of("deploy", "REPO:win").failed("disk/io", ""));
-        let both = left(of("deploy", "REPO:data").failed("disk/io", ""));
+        let failed = |image| of("deploy", image).failed("disk/io", "");
+        left(failed("REPO:win"));
+        let both = left(failed("REPO:data"));
         assert_eq!(both, ["REPO:data", "REPO:win"]);
         assert_eq!(left(of("deploy", "REPO:win")), both, "it is tried again");
         assert_eq!(left(of("image-copy", "REPO:win").finished()), both);
-        assert_eq!(
-            left(of("image-restore", "REPO:win").finished()),
-            ["REPO:data"]
-        );
+        let restored = of("image-restore", "REPO:win").finished();
+        assert_eq!(left(restored), ["REPO:data"]);
         assert_eq!(left(of("deploy", "REPO:new")), ["REPO:data"]);
+        let copy = |to| of("image-copy", "REPO:win").going_to(to);
+        left(copy("USB-a:win").failed("disk/no-space", ""));
+        let elsewhere = left(copy("USB-b:win").finished());
+        assert_eq!(elsewhere, ["REPO:win", "REPO:data"]);
+        assert_eq!(left(copy("USB-a:win").finished()), ["REPO:data"]);
         let empty: [&str; 0] = [];
         assert_eq!(left(of("deploy", "REPO:data").finished()), empty);
     }

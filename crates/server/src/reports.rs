@@ -98,20 +98,25 @@ impl Reports {
         Ok(())
     }
 
-    /// A report in which the image has one name, whichever spelling and whichever name of the manager were used there:
-    /// what succeeds with it mends what failed.
+    /// A report in which images have one name, whichever spelling and whichever name of the manager were used there:
+    /// what succeeds with one mends what failed.
     fn as_called_here(&self, report: Report) -> Report {
-        let Ok(ImageRef::Placed { place, image }) = ImageRef::parse(&report.image) else {
-            return report;
+        Report {
+            image: self.called(report.image),
+            to: report.to.map(|to| self.called(to)),
+            ..report
+        }
+    }
+
+    fn called(&self, image: String) -> String {
+        let Ok(ImageRef::Placed { place, image }) = ImageRef::parse(&image) else {
+            return image;
         };
         let place = match place {
             Where::Host(host) if self.own.contains(&host) => Where::Manager,
             place => place,
         };
-        Report {
-            image: ImageRef::Placed { place, image }.brief(),
-            ..report
-        }
+        ImageRef::Placed { place, image }.brief()
     }
 
     /// How many computers are at work, and how many reports were taken.
@@ -345,10 +350,16 @@ mod tests {
         take("pc6", "10.0.0.9:win", 5);
         take("pc7", "USB-x:win", 5);
         take("of-the-manager", "10.0.0.2:win", 5);
+        let copy = Report::begun("copier", "image-copy", "REPO:win").going_to("REPO:secret/exam");
+        let failed = copy.clone().failed("disk/no-space", "");
+        for report in [failed, copy] {
+            reports.take(report, "10.0.0.1", 5).unwrap();
+        }
         let bound = || Grant::new(Role::Write, &["win".parse().unwrap()]);
         let seen = reports.shown(9, &bound());
         assert!(seen.contains("pc1"), "{seen}");
         assert!(seen.contains("of-the-manager"), "{seen}");
+        assert!(seen.contains("copier") && !seen.contains("exam"), "{seen}");
         for hidden in ["secret", "pc2", "pc3", "pc6", "pc7"] {
             assert!(!seen.contains(hidden), "{hidden}: {seen}");
             assert!(reports.shown(9, &all()).contains(hidden), "{hidden}");

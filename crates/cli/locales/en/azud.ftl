@@ -1350,6 +1350,7 @@ word-done = done
 word-failed = failed
 word-silent = no longer answers
 room-empty = No computer has reported yet.
+room-copy = { $image } to { $to }
 room-ago = { $time } ago
 room-told-there = Told there: { $hint }
 room-in = { $detail } (in { $dir })

@@ -1350,6 +1350,7 @@ word-done = terminado
 word-failed = falló
 word-silent = ya no responde
 room-empty = Ningún equipo ha informado todavía.
+room-copy = { $image } a { $to }
 room-ago = hace { $time }
 room-told-there = Allí se indicó: { $hint }
 room-in = { $detail } (en { $dir })

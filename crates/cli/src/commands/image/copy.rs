@@ -37,6 +37,11 @@ impl Args {
             context
                 .teller
                 .plans(context, "image-copy", &[&self.src, &self.dst]);
+            // A name that is none is refused below.
+            let to = self.same_place().ok().flatten();
+            context
+                .teller
+                .goes(context, to.as_ref().unwrap_or(&self.dst));
         }
         let from = Origin::named(context, &self.src)?;
         refuse_others(&from)?;

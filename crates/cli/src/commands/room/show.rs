@@ -94,13 +94,26 @@ fn work(context: &Context, shown: &Shown) -> String {
     let state = match report.state {
         State::Running if !shown.silent => {
             let phase = phase(context, report).unwrap_or_else(job);
-            return format!("{phase} {}", report.image);
+            return format!(
+                "{phase} {}",
+                image(context, &report.image, report.to.as_ref())
+            );
         }
         State::Running => "silent",
         other => other.as_str(),
     };
     let state = context.catalog.text(&format!("word-{state}"));
-    format!("{state}: {} {}", job(), report.image)
+    let image = image(context, &report.image, report.to.as_ref());
+    format!("{state}: {} {image}", job())
+}
+
+/// The image, and where a copy of it goes.
+fn image(context: &Context, image: &str, to: Option<&String>) -> String {
+    let Some(to) = to else {
+        return image.to_owned();
+    };
+    let values = [("image", image.into()), ("to", to.as_str().into())];
+    context.catalog.fmt("room-copy", &values)
 }
 
 /// The phase in words; none that a newer program has.
@@ -118,7 +131,8 @@ fn account(context: &Context, host: &str, (failed, now): (&Failed, u64)) -> Stri
     let detail = there.or(failed.detail.as_deref()).unwrap_or_default();
     let age = guess(Duration::from_secs(now.saturating_sub(failed.when)));
     let ago = context.catalog.fmt("room-ago", &[("time", age.into())]);
-    let mut text = format!("  {host} ({ago}): {job} {}: {what}{detail}", failed.image);
+    let image = image(context, &failed.image, failed.to.as_ref());
+    let mut text = format!("  {host} ({ago}): {job} {image}: {what}{detail}");
     text = readable(text.trim_end_matches([':', ' ']));
     text += &[" [", &failed.code, "]"].concat();
     // Whoever has a token may report: what a computer advises is not for ours to vouch for.
@@ -257,6 +271,25 @@ mod tests {
         assert_eq!(failure["when"], 100);
         let hint = failure["hint"].as_str().unwrap();
         assert!(hint.starts_with(about), "{hint}");
+    }
+
+    #[test]
+    fn where_a_copy_goes_is_seen() {
+        let copy = Report::begun("pc1", "image-copy", "REPO:win").going_to("USB-x:win");
+        let mut room = Room::default();
+        let mut text = |report: Report, lang| {
+            room.note(report, "10.0.0.1", 100).unwrap();
+            let shown: Vec<_> = room.computers().map(|it| it.shown(100)).collect();
+            human(&context(lang), &shown)
+        };
+        let english = text(copy.clone(), Lang::En);
+        assert!(
+            english.contains("image copy REPO:win to USB-x:win"),
+            "{english}"
+        );
+        let spanish = text(copy.failed("disk/no-space", ""), Lang::Es);
+        let twice = spanish.matches("image copy REPO:win a USB-x:win").count();
+        assert_eq!(twice, 2, "{spanish}");
     }
 
     #[test]
