@@ -34,7 +34,7 @@ impl Place {
     /// When there is none.
     pub fn open(&self, context: &Context) -> Result<Cache, Failure> {
         let dir = match &self.cache {
-            Some(dir) => named(context, dir)?,
+            Some(dir) => found(place::folder(context, dir), dir)?,
             None => configured(context)?,
         };
         Ok(Cache::open(&dir)?)
@@ -43,21 +43,25 @@ impl Place {
 
 /// The cache's directory when no option says it.
 fn configured(context: &Context) -> Result<PathBuf, Failure> {
-    match of_environment() {
-        Some(dir) => named(context, &dir),
-        None => place::folder(context, Path::new("CACHE:")),
-    }
+    place::folder(context, Path::new("CACHE:"))
+}
+
+/// The directory that the environment names as the cache, if it does; `CACHE:` means it to every command.
+pub(crate) fn named_directory(context: &Context) -> Result<Option<PathBuf>, Failure> {
+    let dir = of_environment();
+    let dir = dir.map(|dir| found(place::folder_there(context, &dir), &dir));
+    dir.transpose()
 }
 
 /// The directory of a cache that somebody names. It is not made: where it is missing, so is perhaps the disk that it was
 /// to lie on.
-fn named(context: &Context, dir: &Path) -> Result<PathBuf, Failure> {
+fn found(folder: Result<PathBuf, Failure>, dir: &Path) -> Result<PathBuf, Failure> {
     let absent = |dir: &Path| {
         let path = dir.display().to_string();
         let text = format!("there is no directory {path}");
         Failure::new(Code::NoCache, text).in_words("cache-dir-absent", [("path", path)])
     };
-    match place::folder(context, dir) {
+    match folder {
         Ok(found) if found.try_exists().is_ok() && !found.is_dir() => Err(absent(&found)),
         Err(failure) if failure.code == Code::NotFound => Err(absent(dir)),
         found => found,
@@ -66,17 +70,16 @@ fn named(context: &Context, dir: &Path) -> Result<PathBuf, Failure> {
 
 /// Whether the environment names a cache, other than that of the computer.
 pub(crate) fn is_named() -> bool {
-    of_environment().is_some_and(|dir| dir != Path::new("CACHE:"))
+    of_environment().is_some()
 }
 
-/// The directory that the environment names.
+/// The directory that the environment names; none where that is the computer's own cache.
 fn of_environment() -> Option<PathBuf> {
-    let variable = std::env::var_os("AZUD_CACHE").filter(|value| !value.is_empty());
-    variable.map(PathBuf::from)
+    let variable = std::env::var_os("AZUD_CACHE").map(PathBuf::from);
+    variable.filter(|dir| !dir.as_os_str().is_empty() && dir != Path::new("CACHE:"))
 }
 
-/// Where an image is or would be in the cache: in the directory that is named, else in that of the environment, else in
-/// the one that `CACHE:` means.
+/// Where an image is or would be in the cache: in the directory that is named, else in the one that `CACHE:` means.
 ///
 /// # Errors
 /// When there is no cache; `image/bad-name`.
@@ -85,8 +88,8 @@ pub(crate) fn within(
     dir: Option<&Path>,
     image: &SubPath,
 ) -> Result<Located, Failure> {
-    if let Some(dir) = dir.map(Path::to_owned).or_else(of_environment) {
-        return place::within(&named(context, &dir)?, image);
+    if let Some(dir) = dir {
+        return place::within(&found(place::folder(context, dir), dir)?, image);
     }
     let (place, image) = (Where::Cache, image.clone());
     let name = ImageRef::Placed { place, image }.to_string();

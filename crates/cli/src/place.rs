@@ -17,6 +17,7 @@ use azud_store::beneath::Beneath;
 use azud_store::tree::{Spot, Tree};
 use azud_store::{StoreError, links, publish};
 
+use crate::cached;
 use crate::commands::Context;
 use crate::commands::repo::{is_manager, known_otherwise};
 use crate::failure::{Failure, Hint};
@@ -110,9 +111,24 @@ pub(crate) fn within(dir: &Path, image: &SubPath) -> Result<Located, Failure> {
     })
 }
 
-/// The tree of a place. One that is not mounted because it is a manager is no matter of mounting it.
+/// The tree of a place. The cache is the directory that the environment names, if it names one.
 fn resolve(context: &Context, place: &Where) -> Result<Found, Failure> {
-    let found = namespace(context)?.resolve(place).map_err(Failure::from);
+    let namespace = namespace(context)?;
+    if namespace.meaning(place) == Where::Cache
+        && let Some(mount) = cached::named_directory(context)?
+    {
+        return Ok(Found {
+            place: Where::Cache,
+            mount,
+            inner: PathBuf::new(),
+        });
+    }
+    there(context, &namespace, place)
+}
+
+/// The tree that is in a place. One that is not mounted because it is a manager is no matter of mounting it.
+fn there(context: &Context, namespace: &Namespace, place: &Where) -> Result<Found, Failure> {
+    let found = namespace.resolve(place).map_err(Failure::from);
     found.map_err(|failure| {
         if failure.code != Code::PlaceNotMounted {
             return failure;
@@ -210,10 +226,22 @@ pub(crate) fn plain(path: &Path) -> Result<(), Failure> {
 
 /// The path of a folder of images.
 pub(crate) fn folder(context: &Context, folder: &Path) -> Result<PathBuf, Failure> {
+    folder_by(folder, |place| resolve(context, place))
+}
+
+/// The same where the environment has no say in what the cache is.
+pub(crate) fn folder_there(context: &Context, folder: &Path) -> Result<PathBuf, Failure> {
+    folder_by(folder, |place| there(context, &namespace(context)?, place))
+}
+
+fn folder_by(
+    folder: &Path,
+    resolve: impl Fn(&Where) -> Result<Found, Failure>,
+) -> Result<PathBuf, Failure> {
     match FolderRef::parse(folder)? {
         FolderRef::Path(path) => answers(&path).map(|()| path),
         FolderRef::Placed { place, folder } => {
-            let found = resolve(context, &place)?;
+            let found = resolve(&place)?;
             match Tree::open(&found.mount, &found.inner)?.folder(&folder) {
                 Err(error @ StoreError::NotFound(_)) => {
                     let top = top_of_medium(&found);

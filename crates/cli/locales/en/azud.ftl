@@ -267,11 +267,11 @@ detail-repo-no-share = { $repo }: the server has no such share or directory ({ $
 detail-repo-wrong-protocol = { $repo }: the server does not speak this version of the protocol ({ $protocol })
 detail-place-not-mounted = { $place } is not mounted at { $at }
 detail-cache-not-mounted = { $place } is not mounted at { $at }
-    .hint = “azud cache mount” mounts the cache that this computer has, “azud cache init DISK” makes one. For “azud cache …” and “azud deploy” a directory is one, too: --cache DIR, AZUD_CACHE=DIR.
+    .hint = “azud cache mount” mounts the cache that this computer has, “azud cache init DISK” makes one. A directory is one, too: AZUD_CACHE=DIR says so for every command, --cache DIR for “azud cache …” and “azud deploy”.
 detail-cache-dir-absent = there is no directory { $path }
     .hint = Make it (mkdir -p { $path }) where it is to be a cache, mount the disk that it lies on, or name another one: --cache DIR, AZUD_CACHE=DIR.
 detail-cache-absent = { $place } is not mounted
-    .hint = “azud cache mount” mounts the cache that this computer has, “azud cache init DISK” makes one. For “azud cache …” and “azud deploy” a directory is one, too: --cache DIR, AZUD_CACHE=DIR.
+    .hint = “azud cache mount” mounts the cache that this computer has, “azud cache init DISK” makes one. A directory is one, too: AZUD_CACHE=DIR says so for every command, --cache DIR for “azud cache …” and “azud deploy”.
 
 ## What is in the way of work
 
@@ -469,6 +469,10 @@ doctor-manager-clock = The clock of the manager { $host } is { $seconds } s from
     .remedy = On both computers: sudo timedatectl set-ntp true
 
 doctor-cache = The cache { $device } is mounted at { $path }
+doctor-cache-named = The cache is { $path }, as AZUD_CACHE says
+doctor-cache-named-absent = AZUD_CACHE names no cache that can be used: { $why }
+    .why = Every command that needs the cache stops there.
+    .remedy = { $hint }
 doctor-cache-read-only = The cache { $device } is mounted at { $path }, read-only
     .why = It can be restored from, but not brought up to date. The kernel does that to a damaged file system.
     .remedy = sudo dmesg | tail; sudo azud cache unmount && sudo fsck { $device } && sudo azud cache mount
@@ -1093,6 +1097,7 @@ word-gpt = GPT
 word-mbr = MBR
 word-label = label
 word-partlabel = partition name
+word-environment = AZUD_CACHE
 word-mbr-type = partition type
 word-gpt-name = name in the table
 warn-another-cache = There is another cache: { $devices }. Where two could be meant nothing is chosen: relabel one afterwards (sudo e2label DEVICE OLDCACHE), or name the one that is meant in every command.

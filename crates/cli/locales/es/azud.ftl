@@ -267,11 +267,11 @@ detail-repo-no-share = { $repo }: el servidor no tiene ese recurso o directorio 
 detail-repo-wrong-protocol = { $repo }: el servidor no habla esta versión del protocolo ({ $protocol })
 detail-place-not-mounted = { $place } no está montado en { $at }
 detail-cache-not-mounted = { $place } no está montada en { $at }
-    .hint = «azud cache mount» monta la caché que tiene este equipo, «azud cache init DISCO» crea una. Para «azud cache …» y «azud deploy» también lo es un directorio: --cache DIR, AZUD_CACHE=DIR.
+    .hint = «azud cache mount» monta la caché que tiene este equipo, «azud cache init DISCO» crea una. También lo es un directorio: AZUD_CACHE=DIR lo dice para todas las órdenes, --cache DIR para «azud cache …» y «azud deploy».
 detail-cache-dir-absent = no hay ningún directorio { $path }
     .hint = Créelo (mkdir -p { $path }) si va a ser una caché, monte el disco en el que está, o indique otro: --cache DIR, AZUD_CACHE=DIR.
 detail-cache-absent = { $place } no está montada
-    .hint = «azud cache mount» monta la caché que tiene este equipo, «azud cache init DISCO» crea una. Para «azud cache …» y «azud deploy» también lo es un directorio: --cache DIR, AZUD_CACHE=DIR.
+    .hint = «azud cache mount» monta la caché que tiene este equipo, «azud cache init DISCO» crea una. También lo es un directorio: AZUD_CACHE=DIR lo dice para todas las órdenes, --cache DIR para «azud cache …» y «azud deploy».
 
 ## Qué impide trabajar
 
@@ -469,6 +469,10 @@ doctor-manager-clock = El reloj del gestor { $host } está a { $seconds } s del 
     .remedy = En ambos equipos: sudo timedatectl set-ntp true
 
 doctor-cache = La caché { $device } está montada en { $path }
+doctor-cache-named = La caché es { $path }, como dice AZUD_CACHE
+doctor-cache-named-absent = AZUD_CACHE no indica ninguna caché utilizable: { $why }
+    .why = Toda orden que necesita la caché se detiene ahí.
+    .remedy = { $hint }
 doctor-cache-read-only = La caché { $device } está montada en { $path }, de solo lectura
     .why = Se puede restaurar desde ella, pero no actualizarla. El núcleo hace eso con un sistema de ficheros dañado.
     .remedy = sudo dmesg | tail; sudo azud cache unmount && sudo fsck { $device } && sudo azud cache mount
@@ -1093,6 +1097,7 @@ word-gpt = GPT
 word-mbr = MBR
 word-label = etiqueta
 word-partlabel = nombre de la partición
+word-environment = AZUD_CACHE
 word-mbr-type = tipo de la partición
 word-gpt-name = nombre en la tabla
 warn-another-cache = Hay otra caché: { $devices }. Donde podrían ser dos no se elige ninguna: cambie después la etiqueta de una (sudo e2label DISPOSITIVO OLDCACHE), o nombre en cada orden la que sea.

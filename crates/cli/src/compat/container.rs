@@ -16,6 +16,7 @@ use azud_store::tree::{Tree, alike};
 use super::Call;
 use super::args::{Container, FileArg, Partition};
 use crate::args::Writing;
+use crate::cached::is_named;
 use crate::commands::cache::{self, mount as cache_mount};
 use crate::failure::Failure;
 use crate::place;
@@ -56,6 +57,14 @@ pub(super) fn mount_cache(call: &Call) -> Result<PathBuf, Failure> {
     };
     args.run(&call.context)?;
     Ok(mounted_at(&at).map_or(at, |there| there.at))
+}
+
+/// Sees to it that images in the cache can be reached: it is mounted, unless the environment names another directory.
+pub(super) fn reach_cache(call: &Call) -> Result<(), Failure> {
+    if is_named() {
+        return Ok(());
+    }
+    mount_cache(call).map(drop)
 }
 
 /// Where the cache is mounted: where OpenGnsys' own scripts look for it, as long as the root is theirs.
@@ -114,6 +123,7 @@ fn mount_at(source: &Path, kind: &str, at: &Path) -> Result<PathBuf, Failure> {
 pub(super) fn open(call: &Call, container: &Container) -> Result<Beneath, Failure> {
     match container {
         Container::Repo => Ok(place::top(&call.context, &Where::Manager)?),
+        Container::Cache if is_named() => Ok(place::top(&call.context, &Where::Cache)?),
         Container::Cache => {
             let layout = Site::load(&call.context.site)?.layout;
             let mount = mount_cache(call)?;

@@ -4,7 +4,7 @@ use azud_core::reference::{SubPath, Where};
 use azud_disk::command::{Tool, find};
 
 use super::args::{Partition, image, place as parse_place, refuse};
-use super::container::mount_cache;
+use super::container::reach_cache;
 use super::image::Source;
 use super::{Call, Done, Refusal, Status, not_yet, update};
 use crate::failure::Failure;
@@ -81,9 +81,9 @@ pub(super) fn deploy_image(call: &Call) -> Done {
 }
 
 fn by_cache(call: &Call, source: &Source, wanted: &Deploy) -> Done {
-    let fetched = mount_cache(call)
+    let fetched = reach_cache(call)
         .map_err(Refusal::from)
-        .and_then(|_| update::fetch(call, source.name.clone()));
+        .and_then(|()| update::fetch(call, source.name.clone()));
     match fetched {
         Ok(_) => Source::find(call, &Where::Cache, &wanted.image)?.restore(call, wanted.partition),
         Err(refusal) if goes_without(&refusal) => {

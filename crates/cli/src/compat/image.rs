@@ -10,7 +10,7 @@ use azud_disk::mounting::{mounts_of, unmount};
 use azud_store::lease::refuse_held;
 
 use super::args::{Partition, image, place as parse_place, refuse};
-use super::container::{mount_cache, node};
+use super::container::{node, reach_cache};
 use super::volume::refuse_locked;
 use super::{Call, Done, Status, agreed, not_yet};
 use crate::commands::image::{create, restore};
@@ -167,7 +167,7 @@ impl Source {
 fn tree_of(call: &Call, place: &Where) -> Result<azud_store::tree::Tree, Failure> {
     let meaning = place::namespace(&call.context)?.meaning(place);
     if meaning == Where::Cache {
-        mount_cache(call)?;
+        reach_cache(call)?;
     }
     place::open(&call.context, place)
 }

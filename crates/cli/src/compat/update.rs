@@ -8,7 +8,7 @@ use azud_image::sniff::Format;
 use azud_store::assembly::{Assembly, Moving, Way};
 
 use super::args::{place as parse_place, refuse};
-use super::container::mount_cache;
+use super::container::reach_cache;
 use super::{Call, Done, Refusal, Status, agreed, not_yet};
 use crate::cached::is_known_damaged;
 use crate::commands::cache::update;
@@ -129,7 +129,7 @@ pub(super) fn update_cache_of_design(call: &Call) -> Done {
 }
 
 fn run(call: &Call, wanted: &Update) -> Done {
-    mount_cache(call)?;
+    reach_cache(call)?;
     let name = named(&wanted.from, &wanted.image);
     let source = Origin::named(&call.context, &name)?;
     if source.found()?.format == Format::FileSystem {
@@ -160,7 +160,7 @@ fn named(place: &Where, image: &SubPath) -> PathBuf {
 /// Ends with 0 if the cache lacks what the repository has, with 1 if it has it.
 pub(super) fn is_necessary(call: &Call) -> Done {
     let image = parse_question(&call.args)?;
-    mount_cache(call)?;
+    reach_cache(call)?;
     let from = Origin::named(&call.context, &named(&Where::Manager, &image))?;
     let to = place::locate(&call.context, &named(&Where::Cache, &image))?.image;
     if !to.path().is_file() || to.beside(".torrent.bf").is_file() {

@@ -4,6 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, ensure};
+use serde_json::Value;
 
 use crate::foreign;
 use crate::kit::{Said, command, text};
@@ -140,6 +141,50 @@ fn the_environments_cache_is_the_one_that_is_updated() -> Result<()> {
     ensure!(other.join("aula1/win11.img").is_file());
     ensure!(!client.root.join(CACHE).join("aula1").exists());
     Ok(())
+}
+
+#[test]
+fn the_environments_cache_is_meant_by_every_command() -> Result<()> {
+    let client = Client::new()?;
+    client.done(&["cache", "update", "aula1/win11"])?;
+    let other = client.dir.path().join("other");
+    fs::create_dir(&other)?;
+    let said = |args: &[&str]| -> Result<Value> {
+        let said = client.said_with(args, Some(text(&other)))?;
+        Ok(said.done().with_context(|| format!("{args:?}"))?.clone())
+    };
+    let stick = format!("{STICK}:aula1/win11");
+    said(&["image", "copy", &stick, "CACHE:"])?;
+    let (here, copy) = (
+        other.join("aula1/win11.img"),
+        client.dir.path().join("copy.img"),
+    );
+    for place in ["CACHE", "localhost", "cache"] {
+        let image = format!("{place}:aula1/win11");
+        said(&["image", "copy", &image, text(&copy)])?;
+        ensure!(fs::read(&copy)? == fs::read(&here)?, "another image");
+        fs::remove_file(&copy)?;
+        let info = said(&["image", "info", &image])?;
+        let name = info.to_string();
+        ensure!(name.contains(text(&here)), "{name}");
+        said(&["image", "verify", &image])?;
+    }
+    let list = said(&["image", "list", "CACHE:"])?;
+    let images = list["images"].as_array().context("a list")?;
+    ensure!(images.len() == 1, "{list}");
+    let status = said(&["cache", "status"])?;
+    ensure!(status["images_dir"] == text(&other), "{status}");
+    ensure!(status["images"] == 1, "{status}");
+    let doctor = client.said_with(&["doctor"], Some(text(&other)))?;
+    let found = doctor.result()["findings"].to_string();
+    ensure!(found.contains("\"cache-named\""), "{found}");
+    let none = client.dir.path().join("none");
+    let doctor = client.said_with(&["doctor"], Some(text(&none)))?;
+    let found = doctor.result()["findings"].to_string();
+    ensure!(found.contains("\"cache-named-absent\""), "{found}");
+    said(&["image", "rm", "CACHE:aula1/win11"])?;
+    ensure!(!here.exists());
+    client.has(&format!("{MANAGER}/aula1/win11.img"))
 }
 
 #[test]

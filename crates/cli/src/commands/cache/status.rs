@@ -1,6 +1,6 @@
 //! `azud cache status [DEVICE]`.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use azud_disk::cache::{self, Hit};
 use azud_disk::mounting::MountFacts;
@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 use super::find::hit_json;
 use super::tree::images;
 use super::{layout, the_cache, unrecognised_hint};
+use crate::cached::named_directory;
 use crate::commands::Context;
 use crate::failure::Failure;
 use crate::human;
@@ -27,6 +28,11 @@ impl Args {
     /// # Errors
     /// When there is none or it does not answer.
     pub fn run(&self, context: &Context) -> Result<(), Failure> {
+        if self.device.is_none()
+            && let Some(dir) = named_directory(context)?
+        {
+            return directory(context, &dir);
+        }
         let hit = the_cache(context, self.device.as_ref())?;
         let mut rows = vec![
             row(context, "device", hit.device.display().to_string()),
@@ -66,6 +72,18 @@ fn word(context: &Context, word: &str) -> String {
     context.catalog.text(&format!("word-{word}"))
 }
 
+/// Describes the directory that the environment names as the cache.
+fn directory(context: &Context, dir: &Path) -> Result<(), Failure> {
+    let mut rows = vec![
+        row(context, "images-at", dir.display().to_string()),
+        row(context, "found-by", word(context, "environment")),
+    ];
+    let mut value = json!({ "device": null, "found_by": "environment" });
+    describe_tree(context, (dir, Path::new("")), &mut rows, &mut value)?;
+    context.output.answer(&value, || table::rows(&rows));
+    Ok(())
+}
+
 /// What only a mounted cache tells.
 fn describe(
     context: &Context,
@@ -73,34 +91,45 @@ fn describe(
     rows: &mut Vec<Row>,
     value: &mut Value,
 ) -> Result<(), Failure> {
-    let space = cache::space(&mount.at)?;
-    let clones = cache::clones(&mount.at);
-    let identity = cache::identity(&mount.at);
-    let inner = layout(context)?.inner().to_owned();
-    let images = images(&mount.at, &inner);
-    value["identity"] = json!(identity);
     value["read_only"] = json!(mount.read_only);
+    rows.push(row(context, "mounted-at", mount.at.display().to_string()));
+    rows.push(row(context, "read-only", yes_no(context, mount.read_only)));
+    let inner = layout(context)?.inner().to_owned();
+    describe_tree(context, (&mount.at, &inner), rows, value)?;
+    let identity = cache::identity(&mount.at);
+    value["identity"] = json!(identity);
+    rows.extend(identity.map(|identity| row(context, "identity", identity)));
+    Ok(())
+}
+
+/// Room and images at `inner` in a directory.
+fn describe_tree(
+    context: &Context,
+    (root, inner): (&Path, &Path),
+    rows: &mut Vec<Row>,
+    value: &mut Value,
+) -> Result<(), Failure> {
+    let space = cache::space(root)?;
+    let clones = cache::clones(root);
+    let images = images(root, inner);
     value["fs_size"] = json!(space.size);
     value["free"] = json!(space.free);
     value["clones"] = json!(clones);
     value["images"] = json!(images.map(|images| images.count));
     value["images_size"] = json!(images.map(|images| images.bytes));
-    value["images_dir"] = json!(mount.at.join(&inner));
-    let yes_no = |flag| word(context, if flag { "yes" } else { "no" });
-    rows.push(row(context, "mounted-at", mount.at.display().to_string()));
-    rows.push(row(context, "read-only", yes_no(mount.read_only)));
+    // An empty path would add a slash.
+    value["images_dir"] = json!(root.join(inner).components().collect::<PathBuf>());
     rows.push(row(context, "free", human::bytes_exactly(space.free)));
-    if let Some(clones) = clones {
-        rows.push(row(context, "clones", yes_no(clones)));
-    }
+    rows.extend(clones.map(|clones| row(context, "clones", yes_no(context, clones))));
     if let Some(images) = images {
         let text = format!("{} ({})", images.count, human::bytes(images.bytes));
         rows.push(row(context, "images", text));
     }
-    if let Some(identity) = identity {
-        rows.push(row(context, "identity", identity));
-    }
     Ok(())
+}
+
+fn yes_no(context: &Context, flag: bool) -> String {
+    word(context, if flag { "yes" } else { "no" })
 }
 
 /// What keeps it from being of use.

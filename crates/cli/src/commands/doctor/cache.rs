@@ -1,11 +1,13 @@
 //! The cache partition.
 
+use std::path::Path;
+
 use azud_disk::DiskError;
 use azud_disk::cache::{self, Found, Hit};
 use azud_disk::machine::direct_io;
 use azud_disk::mounting::MountFacts;
 
-use super::finding::Finding;
+use super::finding::{Finding, Part};
 use crate::failure::Failure;
 use crate::place;
 
@@ -35,10 +37,7 @@ impl Facts {
         let hits = found.as_ref().map(|found| found.hits.as_slice());
         let only = hits.ok().and_then(|hits| cache::only(hits).ok());
         let mount = only.and_then(|hit| hit.mounts.first());
-        let offers = mount.map(|mount| Offers {
-            clones: cache::clones(&mount.at),
-            direct: direct_io(&mount.at),
-        });
+        let offers = mount.map(|mount| Offers::of(&mount.at));
         let blank = |hit: &Hit| {
             !hit.signature.is_recognised() && cache::blank(&hit.device).unwrap_or(false)
         };
@@ -93,18 +92,45 @@ impl Facts {
             return vec![told(Finding::warning("cache-unmounted"))];
         };
         let mut findings = vec![told(judge_mount(mount))];
-        findings.push(match self.offers.clones {
+        findings.extend(self.offers.judge());
+        findings
+    }
+}
+
+impl Offers {
+    /// Tries what a directory offers.
+    fn of(dir: &Path) -> Self {
+        Self {
+            clones: cache::clones(dir),
+            direct: direct_io(dir),
+        }
+    }
+
+    fn judge(self) -> [Finding; 2] {
+        let shares = match self.clones {
             Some(true) => Finding::ok("cache-shares"),
             Some(false) => Finding::ok("cache-copies"),
             None => Finding::unknown("cache-shares-unknown"),
-        });
-        findings.push(match self.offers.direct {
+        };
+        let direct = match self.direct {
             Some(true) => Finding::ok("cache-direct"),
             Some(false) => Finding::ok("cache-indirect"),
             None => Finding::unknown("cache-direct-unknown"),
-        });
-        findings
+        };
+        [shares, direct]
     }
+}
+
+/// What is found of a directory that the environment names as the cache: it is looked at instead of the partition.
+pub(super) fn judge_named(dir: &Path) -> Vec<Finding> {
+    let named = Finding::ok("cache-named").with("path", dir.display());
+    [named].into_iter().chain(Offers::of(dir).judge()).collect()
+}
+
+/// One that is named and cannot be used.
+pub(super) fn judge_absent(failure: &Failure) -> Finding {
+    let finding = Finding::problem("cache-named-absent").because(failure.clone());
+    finding.part("hint", (Part::Hint, failure.clone()))
 }
 
 fn judge_mount(mount: &MountFacts) -> Finding {
@@ -230,6 +256,14 @@ mod tests {
             (State::Unknown, "cache-direct-unknown"),
         ];
         assert_eq!(told(false, mounted(true), offers(None, None)), expected);
+    }
+
+    #[test]
+    fn a_directory_that_is_named_is_looked_at_instead() {
+        let dir = tempfile::tempdir().unwrap();
+        let found = super::judge_named(dir.path());
+        assert_eq!(keys(&found)[0], (State::Ok, "cache-named"));
+        assert_eq!(found.len(), 3);
     }
 
     #[test]

@@ -28,6 +28,7 @@ use self::finding::{Finding, State};
 use self::site::{Config, Root, look_at_root, plan};
 use super::Context;
 use super::repo::{ask_known, known_twice};
+use crate::cached;
 use crate::failure::Failure;
 use crate::opened::now;
 use crate::place;
@@ -132,14 +133,23 @@ fn look(context: &Context) -> Vec<Section> {
         ("config", Config::look(wrong).judge()),
     ];
     let serving = loaded.as_ref().is_ok_and(|site| site.serving);
+    let named = cached::named_directory(context);
     if let Ok(site) = loaded {
-        sections.extend(look_at_site(site));
+        sections.extend(look_at_site(site, named.as_ref().ok().cloned().flatten()));
     }
     sections.push(("managers", look_at_managers()));
-    let cache = within(LONG, move || cache::Facts::gather(serving).judge());
-    let silent = || vec![Finding::unknown("disks-silent")];
-    sections.push(("cache", cache.unwrap_or_else(silent)));
+    sections.push(("cache", look_at_cache(named, serving)));
     sections
+}
+
+/// The directory that the environment names as the cache, else the partition.
+fn look_at_cache(named: Result<Option<PathBuf>, Failure>, serving: bool) -> Vec<Finding> {
+    let looked = match named {
+        Ok(Some(dir)) => within(PATIENCE, move || cache::judge_named(&dir)),
+        Ok(None) => within(LONG, move || cache::Facts::gather(serving).judge()),
+        Err(failure) => Some(vec![cache::judge_absent(&failure)]),
+    };
+    looked.unwrap_or_else(|| vec![Finding::unknown("disks-silent")])
 }
 
 fn look_at_managers() -> Vec<Finding> {
@@ -150,7 +160,7 @@ fn look_at_managers() -> Vec<Finding> {
 }
 
 /// What can only be looked at where the configuration is understood.
-fn look_at_site(site: Site) -> Vec<Section> {
+fn look_at_site(site: Site, cache: Option<PathBuf>) -> Vec<Section> {
     let root = site.layout.root().to_owned();
     let base = site.layout.base().to_owned();
     let mounted = mounts::gather(&site.layout);
@@ -179,6 +189,9 @@ fn look_at_site(site: Site) -> Vec<Section> {
             dirs = places(&namespace);
         }
     }
+    dirs.extend(cache);
+    dirs.sort();
+    dirs.dedup();
     // Who does not answer was told already, and would only be waited for again.
     let silent = |dir: &PathBuf| {
         let mut silent = mounted.iter().filter(|it| it.state != Mount::Mounted);
@@ -202,8 +215,6 @@ fn places(namespace: &Namespace) -> Vec<PathBuf> {
             .iter()
             .map(azud_core::namespace::Tree::path),
     );
-    dirs.sort();
-    dirs.dedup();
     dirs
 }
 
