@@ -18,7 +18,7 @@ const OTHER: &str = "10.77.0.3";
 /// A manager is told that an upload ends, and that the work does; it has a second to hear either.
 const MOST: Duration = Duration::from_secs(3);
 /// Bytes in whose midst the cable is cut.
-const MIDST: u64 = 6 << 20;
+const MIDST: u64 = 12 << 20;
 /// Right after the cut, and when connections are tried again.
 const PAUSES: [Duration; 2] = [Duration::from_millis(200), Duration::from_secs(5)];
 
@@ -188,6 +188,7 @@ fn loop_an_update_that_is_cut_off_and_stopped_keeps_what_came() -> Result<()> {
         case()
     );
     let rest = scene.room.done(&args)?;
-    ensure!(bytes(&rest, "resumed")? > MIDST / 2, "{rest}");
+    // Of each of several requests there is a frame that came in part.
+    ensure!(bytes(&rest, "resumed")? > MIB as u64, "{rest}");
     same(&scene.room.images().join("aula1/win.img"), &here)
 }
