@@ -10,11 +10,12 @@ use anyhow::{Context, Result, ensure};
 use azud_testkit::cable::{Cable, Side};
 use azud_testkit::tools::{have, have_root, run};
 
+use crate::full::while_it_runs;
 use crate::kit::{self, Said, program, text};
 use crate::server::{Manager, Room};
-use crate::{MIB, bytes, image, noise, same, update};
+use crate::silent::{OTHER, two_ways};
+use crate::{MIB, bytes, noise, same, update};
 
-const OTHER: &str = "10.77.0.3";
 /// A manager is told that an upload ends, and that the work does; it has a second to hear either.
 const MOST: Duration = Duration::from_secs(3);
 /// Bytes in whose midst the cable is cut.
@@ -30,17 +31,7 @@ struct Scene {
 
 impl Scene {
     fn new() -> Result<Self> {
-        // Slow enough that there is a midst.
-        let cable = Cable::new(Some("160mbit"))?;
-        cable.also(OTHER)?;
-        let room = Room::over(Some(cable))?;
-        image(&room, "aula1/win.img", &noise(201, 24 * MIB))?;
-        let manager = room.serve_on("0.0.0.0:0")?;
-        room.know_as(&manager, "write")?;
-        let made = room.done(&["token", "create", "--role", "read"])?;
-        let token = made["token"].as_str().context("a token")?;
-        let way = (manager.pin.as_str(), token);
-        room.introduce_as(OTHER, manager.port, way)?.done()?;
+        let (room, manager) = two_ways(&noise(201, 24 * MIB), "write")?;
         Ok(Self {
             room,
             _manager: manager,
@@ -78,10 +69,7 @@ impl Scene {
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
             .spawn()?;
-        while cable.received(side)? - before < MIDST {
-            ensure!(client.try_wait()?.is_none(), "it was over too soon");
-            thread::sleep(Duration::from_millis(5));
-        }
+        while_it_runs(&mut client, || Ok(cable.received(side)? - before >= MIDST))?;
         for address in [Cable::SERVER, OTHER] {
             cable.silence(address, true)?;
         }

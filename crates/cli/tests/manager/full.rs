@@ -92,7 +92,15 @@ pub(crate) fn begun(room: &Room, args: &[&str]) -> Result<Child> {
 
 /// Waits until so many bytes of an image have come into a folder that is not whole there yet.
 pub(crate) fn halfway(child: &mut Child, dir: &Path, wanted: u64) -> Result<()> {
-    while coming(dir).unwrap_or(0) < wanted {
+    while_it_runs(child, || Ok(coming(dir).unwrap_or(0) >= wanted))
+}
+
+/// Waits until something is seen while a command runs, which must not end before.
+pub(crate) fn while_it_runs(
+    child: &mut Child,
+    mut seen: impl FnMut() -> Result<bool>,
+) -> Result<()> {
+    while !seen()? {
         ensure!(child.try_wait()?.is_none(), "it ended before");
         sleep(Duration::from_millis(1));
     }

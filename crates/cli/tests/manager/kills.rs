@@ -6,12 +6,11 @@
 use std::fs;
 use std::path::Path;
 use std::process::{Child, Stdio};
-use std::thread::sleep;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
 
-use crate::full::halfway;
+use crate::full::{halfway, while_it_runs};
 use crate::kit::{self, Kills, Random, Said, text, whole};
 use crate::server::{Room, refusal};
 use crate::upload::tidy;
@@ -117,11 +116,7 @@ fn a_first_capture_that_was_killed_sends_the_rest_alone() -> Result<()> {
 /// Waits until so many hundredths of the image that comes into a folder are on record: on a busy medium that is a while after
 /// it came.
 fn on_record(child: &mut Child, dir: &Path, wanted: u64) -> Result<()> {
-    while recorded(dir).unwrap_or(0) < wanted {
-        ensure!(child.try_wait()?.is_none(), "it ended before");
-        sleep(Duration::from_millis(1));
-    }
-    Ok(())
+    while_it_runs(child, || Ok(recorded(dir).unwrap_or(0) >= wanted))
 }
 
 /// How many hundredths of the pieces the journal counts; `docs/formats/journal.md`.

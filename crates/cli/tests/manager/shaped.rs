@@ -12,6 +12,7 @@ use azud_testkit::loops::Mount;
 use azud_testkit::tools::{have, have_root, run};
 use serde_json::Value;
 
+use crate::full::while_it_runs;
 use crate::kit::{self, Disk, Said, text};
 use crate::server::{Manager, Room};
 use crate::{MIB, bytes, same};
@@ -228,10 +229,7 @@ fn begun(lab: &Lab, args: &[&str], (side, bytes): (Side, u64)) -> Result<Child> 
         .stdout(Stdio::null())
         .stderr(Stdio::null())
         .spawn()?;
-    while cable.received(side)? - before < bytes {
-        ensure!(client.try_wait()?.is_none(), "it ended by itself");
-        thread::sleep(Duration::from_millis(20));
-    }
+    while_it_runs(&mut client, || Ok(cable.received(side)? - before >= bytes))?;
     Ok(client)
 }
 

@@ -18,9 +18,25 @@ use crate::{MIB, image, noise, same};
 const NAME: &str = "aula1/win.img";
 /// Who falls silent, and by which other way the same manager is reached.
 const SILENT: &str = Cable::SERVER;
-const OTHER: &str = "10.77.0.3";
+pub(crate) const OTHER: &str = "10.77.0.3";
 
-/// A client that knows one manager by two addresses.
+/// A client that knows a manager by two addresses, and what it may do there by the first. It has an image of this volume.
+pub(crate) fn two_ways(volume: &[u8], role: &str) -> Result<(Room, Manager)> {
+    // Slow enough that there is a midst.
+    let cable = Cable::new(Some("160mbit"))?;
+    cable.also(OTHER)?;
+    let room = Room::over(Some(cable))?;
+    image(&room, NAME, volume)?;
+    let manager = room.serve_on("0.0.0.0:0")?;
+    room.know_as(&manager, role)?;
+    let made = room.done(&["token", "create", "--role", "read"])?;
+    let token = made["token"].as_str().context("a token")?;
+    let way = (manager.pin.as_str(), token);
+    room.introduce_as(OTHER, manager.port, way)?.done()?;
+    Ok((room, manager))
+}
+
+/// Those two, and what is on the volume.
 struct Scene {
     room: Room,
     volume: Vec<u8>,
@@ -33,18 +49,8 @@ fn can() -> bool {
 
 impl Scene {
     fn new(seed: u64) -> Result<Self> {
-        // Slow enough that there is a midst.
-        let cable = Cable::new(Some("160mbit"))?;
-        cable.also(OTHER)?;
-        let room = Room::over(Some(cable))?;
         let volume = noise(seed, 24 * MIB);
-        image(&room, NAME, &volume)?;
-        let manager = room.serve_on("0.0.0.0:0")?;
-        room.know(&manager)?;
-        let made = room.done(&["token", "create", "--role", "read"])?;
-        let token = made["token"].as_str().context("a token")?;
-        let way = (manager.pin.as_str(), token);
-        room.introduce_as(OTHER, manager.port, way)?.done()?;
+        let (room, manager) = two_ways(&volume, "read")?;
         fs::create_dir_all(room.dir().join("cache/aula1"))?;
         Ok(Self {
             room,
