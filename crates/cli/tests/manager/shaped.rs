@@ -1,7 +1,7 @@
 //! Two computers on a cable of 1 Gbit: the manager on one, a disk on the other.
 
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Child, ExitStatus, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -19,6 +19,8 @@ use crate::{MIB, bytes, same};
 
 const VOLUME: u64 = 128;
 const NOISE: u64 = 60;
+/// So often it is tried to have the disk done well before the cache.
+const ROUNDS: usize = 8;
 
 fn can() -> bool {
     have(&["ip", "tc", "mke2fs", "e2fsck", "debugfs", "blkid"]) && have_root()
@@ -161,19 +163,12 @@ fn loop_the_disk_is_written_while_the_image_still_comes() -> Result<()> {
 }
 
 /// The disk has the image already, and is done in a moment; the cache gets it over a slow cable.
-#[test]
-fn loop_a_cache_that_still_fills_is_seen_until_it_is_full() -> Result<()> {
-    if !can() {
-        return Ok(());
-    }
-    let lab = Lab::over("100mbit")?;
-    lab.room.know_as(&lab.manager, "write")?;
-    lab.deploy(&["--no-cache"])?;
-    let cache = lab.room.dir().join("cache");
-    fs::create_dir(&cache)?;
+/// Deploys with an empty cache onto a disk that holds the image; whether the room showed meanwhile that the cache fills.
+fn filled(lab: &Lab, cache: &Path) -> Result<(bool, Said)> {
+    fs::create_dir(cache)?;
     let device = lab.target.name();
     let deploy = ["deploy", "REPO:aula1/ubuntu", device, "--yes", "--cache"];
-    let mut deploy = lab.room.command(&[&deploy[..], &[text(&cache)]].concat());
+    let mut deploy = lab.room.command(&[&deploy[..], &[text(cache)]].concat());
     let mut seen = false;
     let output = thread::scope(|scope| {
         let running = scope.spawn(move || deploy.output());
@@ -186,18 +181,35 @@ fn loop_a_cache_that_still_fills_is_seen_until_it_is_full() -> Result<()> {
         let ended = running.join();
         anyhow::Ok(ended.map_err(|_| anyhow::anyhow!("it panicked"))??)
     })?;
-    ensure!(seen, "the room never showed it");
-    let said = Said::of(&output)?;
-    ensure!(said.done()?["written"] == 0, "{}", said.last());
-    let all = said.lines.iter().map(|line| &line["progress"]);
-    let gathered = |it: &&Value| it["phase"] == "assemble";
-    let told: Vec<&Value> = all.filter(gathered).collect();
-    // Five a second, and it takes some seconds.
-    ensure!(told.len() > 5, "{told:?}");
-    let last = told.last().context("the last word")?;
-    ensure!(last["done"] == last["total"], "{last}");
-    ensure!(bytes(last, "total")? > 0, "{last}");
-    lab.check()
+    Ok((seen, Said::of(&output)?))
+}
+
+#[test]
+fn loop_a_cache_that_still_fills_is_seen_until_it_is_full() -> Result<()> {
+    if !can() {
+        return Ok(());
+    }
+    let lab = Lab::over("100mbit")?;
+    lab.room.know_as(&lab.manager, "write")?;
+    lab.deploy(&["--no-cache"])?;
+    for round in 0..ROUNDS {
+        let (seen, said) = filled(&lab, &lab.room.dir().join(format!("cache{round}")))?;
+        ensure!(said.done()?["written"] == 0, "{}", said.last());
+        let all = said.lines.iter().map(|line| &line["progress"]);
+        let gathered = |it: &&Value| it["phase"] == "assemble";
+        let told: Vec<&Value> = all.filter(gathered).collect();
+        // Five a second, and it takes some seconds, unless the head of the image, for which the disk waits, came late:
+        // which of several requests is answered first is a matter of luck.
+        if told.len() <= 5 {
+            continue;
+        }
+        ensure!(seen, "the room never showed it");
+        let last = told.last().context("the last word")?;
+        ensure!(last["done"] == last["total"], "{last}");
+        ensure!(bytes(last, "total")? > 0, "{last}");
+        return lab.check();
+    }
+    bail!("the cache was never seen to fill")
 }
 
 #[test]
