@@ -1,6 +1,7 @@
 //! Two computers on a cable of 1 Gbit: the manager on one, a disk on the other.
 
 use std::fs;
+use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Child, ExitStatus, Stdio};
 use std::thread;
@@ -39,14 +40,19 @@ impl Lab {
     }
 
     fn over(rate: &str) -> Result<Self> {
+        Self::of((VOLUME, NOISE), rate)
+    }
+
+    /// With a volume of so many MiB, and noise in it.
+    fn of((volume, noise): (u64, u64), rate: &str) -> Result<Self> {
         let room = Room::over(Some(Cable::new(Some(rate))?))?;
-        kit::ext4(&room.dir().join("volume"), VOLUME, NOISE)?;
+        kit::ext4(&room.dir().join("volume"), volume, noise)?;
         fs::create_dir(room.images().join("aula1"))?;
         capture(&room)?;
         let manager = room.serve()?;
         room.know(&manager)?;
         let file = room.dir().join("disk");
-        let target = Disk::poisoned(file, VOLUME << 20)?;
+        let target = Disk::poisoned(file, volume << 20)?;
         Ok(Self {
             target,
             room,
@@ -76,11 +82,18 @@ impl Lab {
 
     /// One file of the volume is another, and the image is made anew.
     fn change(&self) -> Result<()> {
+        self.renew(&[7])
+    }
+
+    /// So are these files of it.
+    fn renew(&self, files: &[u64]) -> Result<()> {
         let (volume, new) = (self.room.dir().join("volume"), self.room.dir().join("new"));
-        fs::write(&new, crate::noise(77, MIB))?;
-        let write = format!("write {} /a/noise7", text(&new));
-        for command in ["rm /a/noise7", &write] {
-            run("debugfs", &["-w", "-R", command, text(&volume)])?;
+        for number in files {
+            fs::write(&new, crate::noise(number + 70, MIB))?;
+            let write = format!("write {} /a/noise{number}", text(&new));
+            for command in [&format!("rm /a/noise{number}"), &write] {
+                run("debugfs", &["-w", "-R", command, text(&volume)])?;
+            }
         }
         capture(&self.room)
     }
@@ -162,7 +175,50 @@ fn loop_the_disk_is_written_while_the_image_still_comes() -> Result<()> {
     Ok(())
 }
 
-/// The disk has the image already, and is done in a moment; the cache gets it over a slow cable.
+/// What had come over the cable when a quarter of the disk was done, and in the end.
+fn came_until_a_quarter(lab: &Lab, cache: &Path) -> Result<(u64, u64)> {
+    let cable = lab.room.cable.as_ref().context("a cable")?;
+    let before = cable.received(Side::Client)?;
+    let deploy = ["deploy", "REPO:aula1/ubuntu", lab.target.name(), "--yes"];
+    let cache = ["--cache", text(cache)];
+    let mut deploy = lab.room.command(&[&deploy[..], &cache].concat());
+    let mut deploy = deploy.stdout(Stdio::piped()).spawn()?;
+    let mut seen = None;
+    for line in BufReader::new(deploy.stdout.take().context("a pipe")?).lines() {
+        let progress = serde_json::from_str::<Value>(&line?)?["progress"].take();
+        let is_disk = progress["phase"] == "compare";
+        if is_disk && seen.is_none() && bytes(&progress, "done")? * 4 >= bytes(&progress, "total")?
+        {
+            seen = Some(cable.received(Side::Client)? - before);
+        }
+    }
+    ensure!(deploy.wait()?.success(), "it failed");
+    lab.check()?;
+    Ok((
+        seen.context("a quarter")?,
+        cable.received(Side::Client)? - before,
+    ))
+}
+
+/// The backups of its superblock, which are judged first, lie all over the volume.
+#[test]
+fn loop_an_older_version_is_written_over_while_the_new_one_comes() -> Result<()> {
+    if !can() {
+        return Ok(());
+    }
+    let lab = Lab::of((250, 150), "100mbit")?;
+    let first = lab.room.dir().join("cache1");
+    fs::create_dir(&first)?;
+    lab.deploy(&["--cache", text(&first)])?;
+    let news: Vec<u64> = (1..=75).map(|number| number * 2).collect();
+    lab.renew(&news)?;
+    let second = lab.room.dir().join("cache2");
+    fs::create_dir(&second)?;
+    let (seen, all) = came_until_a_quarter(&lab, &second)?;
+    ensure!(seen < all / 3, "{seen} of {all} had come");
+    Ok(())
+}
+
 /// Deploys with an empty cache onto a disk that holds the image; whether the room showed meanwhile that the cache fills.
 fn filled(lab: &Lab, cache: &Path) -> Result<(bool, Said)> {
     fs::create_dir(cache)?;
@@ -184,6 +240,7 @@ fn filled(lab: &Lab, cache: &Path) -> Result<(bool, Said)> {
     Ok((seen, Said::of(&output)?))
 }
 
+/// The disk has the image already, and is done in a moment; the cache gets it over a slow cable.
 #[test]
 fn loop_a_cache_that_still_fills_is_seen_until_it_is_full() -> Result<()> {
     if !can() {

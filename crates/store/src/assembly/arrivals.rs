@@ -6,7 +6,7 @@ use std::ops::Range;
 use std::os::unix::fs::FileExt;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 
-use azud_core::assembly::Layout;
+use azud_core::assembly::{Layout, Queue, Run};
 use azud_core::bitmap::Bitmap;
 
 use crate::error::{At, Result as StoreResult};
@@ -33,7 +33,24 @@ struct State {
     before: Bitmap,
     /// The image, where all of it did.
     stored: Option<Arc<Stored>>,
+    /// Pieces that somebody waits for, who came first before.
+    awaited: Vec<Range<usize>>,
+    /// What nobody fetches yet.
+    queue: Queue,
     ended: bool,
+}
+
+impl State {
+    fn came(&self, pieces: &Range<usize>) -> Option<Came> {
+        let file = self.file.as_ref()?;
+        let all = pieces.clone().all(|piece| self.there.get(piece as u64));
+        all.then(|| Came {
+            file: Arc::clone(file),
+            is_new: !pieces.clone().any(|piece| self.before.get(piece as u64)),
+            stored: self.stored.clone(),
+            pieces: pieces.clone(),
+        })
+    }
 }
 
 /// Pieces that are here.
@@ -62,6 +79,8 @@ impl Arrivals {
                 there: Bitmap::new(wanted.pieces().len() as u64),
                 before: Bitmap::new(wanted.pieces().len() as u64),
                 stored: None,
+                awaited: Vec::new(),
+                queue: Queue::default(),
                 ended: false,
             }),
             changed: Condvar::new(),
@@ -119,7 +138,7 @@ impl Arrivals {
 
     /// Waits for pieces; the file that holds them.
     pub(super) fn wait(&self, pieces: Range<usize>) -> Result<Arc<File>, NotComing> {
-        self.wait_until(pieces).map(|came| came.file)
+        self.wait_until(&pieces).map(|came| came.file)
     }
 
     /// Waits for the pieces in which these bytes lie.
@@ -127,31 +146,46 @@ impl Arrivals {
         let (pieces, end) = (self.wanted.pieces(), offset + len as u64);
         let first = pieces.partition_point(|piece| piece.end() <= offset);
         let last = pieces.partition_point(|piece| piece.offset < end);
-        self.wait_until(first..last)
+        self.wait_until(&(first..last))
     }
 
-    fn wait_until(&self, pieces: Range<usize>) -> Result<Came, NotComing> {
+    fn wait_until(&self, pieces: &Range<usize>) -> Result<Came, NotComing> {
         let mut state = self.lock();
-        loop {
-            let all = |of: &Bitmap| pieces.clone().all(|piece| of.get(piece as u64));
-            if let Some(file) = &state.file
-                && all(&state.there)
-            {
-                return Ok(Came {
-                    file: Arc::clone(file),
-                    is_new: !pieces.clone().any(|piece| state.before.get(piece as u64)),
-                    stored: state.stored.clone(),
-                    pieces,
-                });
-            }
-            if state.ended {
-                return Err(NotComing);
-            }
-            state = self
-                .changed
-                .wait(state)
-                .unwrap_or_else(PoisonError::into_inner);
+        if let Some(came) = state.came(pieces) {
+            return Ok(came);
         }
+        state.awaited.push(pieces.clone());
+        let came = loop {
+            let came = state.came(pieces);
+            if came.is_some() || state.ended {
+                break came;
+            }
+            let changed = self.changed.wait(state);
+            state = changed.unwrap_or_else(PoisonError::into_inner);
+        };
+        let mut awaited = state.awaited.iter();
+        if let Some(at) = awaited.position(|other| other == pieces) {
+            state.awaited.remove(at);
+        }
+        came.ok_or(NotComing)
+    }
+
+    /// These runs are to be fetched.
+    pub(super) fn offer(&self, runs: &[Run]) {
+        self.lock().queue = Queue::of(runs);
+    }
+
+    /// No run is begun any more.
+    pub(super) fn withdraw(&self) {
+        self.lock().queue = Queue::default();
+    }
+
+    /// What is to be fetched next: what somebody waits for, else the first that is left.
+    pub(super) fn next_run(&self) -> Option<Run> {
+        let State { awaited, queue, .. } = &mut *self.lock();
+        let mut awaited = awaited.iter();
+        let run = awaited.find_map(|pieces| queue.of_these(pieces, &self.wanted));
+        run.or_else(|| queue.first(&self.wanted))
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {

@@ -5,8 +5,7 @@ use std::io;
 use std::ops::Range;
 use std::os::unix::fs::FileExt;
 use std::path::Path;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::mpsc::{self, RecvTimeoutError};
+use std::sync::mpsc::{self, RecvTimeoutError, Sender};
 use std::thread;
 use std::time::Duration;
 
@@ -59,30 +58,12 @@ impl Filler<'_> {
         tick: Duration,
         mut tell: impl FnMut(Event) -> Result<()>,
     ) -> Result<()> {
-        let next = AtomicUsize::new(0);
-        let stop = AtomicBool::new(false);
-        let threads = self.threads();
+        self.arrivals.offer(runs);
         let (events, told) = mpsc::channel();
         thread::scope(|scope| {
-            for _ in 0..threads.min(runs.len()) {
+            for _ in 0..self.threads().min(runs.len()) {
                 let events = events.clone();
-                let (next, stop) = (&next, &stop);
-                scope.spawn(move || {
-                    let mut buf = Vec::new();
-                    while !stop.load(Ordering::Relaxed) {
-                        let Some(run) = runs.get(next.fetch_add(1, Ordering::Relaxed)) else {
-                            return;
-                        };
-                        let done = self.run(run, &mut buf, &mut |event| {
-                            // Nobody listens any more after a failure elsewhere.
-                            let _ = events.send(Ok(event));
-                        });
-                        if let Err(error) = done {
-                            stop.store(true, Ordering::Relaxed);
-                            let _ = events.send(Err(error));
-                        }
-                    }
-                });
+                scope.spawn(move || self.work(&events));
             }
             drop(events);
             let mut first = Ok(());
@@ -95,13 +76,27 @@ impl Filler<'_> {
                 // After a failure, what is written already still counts.
                 let told = event.and_then(&mut tell);
                 if let Err(error) = told {
-                    stop.store(true, Ordering::Relaxed);
+                    self.arrivals.withdraw();
                     if first.is_ok() {
                         first = Err(error);
                     }
                 }
             }
         })
+    }
+
+    /// One run after the other, until there is none. Nobody listens any more after a failure elsewhere.
+    fn work(&self, events: &Sender<Result<Event>>) {
+        let mut buf = Vec::new();
+        while let Some(run) = self.arrivals.next_run() {
+            let done = self.run(&run, &mut buf, &mut |event| {
+                let _ = events.send(Ok(event));
+            });
+            if let Err(error) = done {
+                self.arrivals.withdraw();
+                let _ = events.send(Err(error));
+            }
+        }
     }
 
     fn threads(&self) -> usize {

@@ -3,15 +3,19 @@
 use std::fs;
 use std::io;
 use std::path::Path;
+use std::sync::Mutex;
+use std::thread;
+use std::time::Duration;
 
-use azud_core::assembly::SourceError;
+use azud_core::assembly::{Layout, Source, SourceError};
+use azud_core::format::Hash;
 use azud_core::io::ReadAt;
 use azud_core::name::ImageFile;
 use azud_core::progress::Silent;
 use azud_store::assembly::{Assembly, Facts, Hurts, Moving, Report, Way};
 use azud_store::side::Carried;
 
-use super::kit::{Memory, absent, moment, new, old};
+use super::kit::{Memory, absent, moment, native, new, old};
 use crate::common::image;
 use crate::gate::with_locks;
 
@@ -57,7 +61,7 @@ const NOBODY: &dyn Fn(&Path) = &|_| {};
 /// The image with a wrong byte in each of these pieces.
 fn rotten(pieces: &[usize]) -> Vec<u8> {
     let source = Memory::new(new());
-    let layout = azud_core::assembly::Source::layout(&source).unwrap();
+    let layout = source.layout().unwrap();
     let mut bytes = new();
     for number in pieces {
         bytes[usize::try_from(layout.pieces()[*number].offset).unwrap() + 9] ^= 4;
@@ -151,4 +155,69 @@ fn what_is_there_gets_what_goes_along_and_nothing_is_left() {
             .any(|name| name.contains("assembly") || name.contains("stage")),
         "{left:?}"
     );
+}
+
+/// A source that needs a moment for each read, and notes where it was.
+struct Noting {
+    memory: Memory,
+    reads: Mutex<Vec<(u64, usize)>>,
+}
+
+impl Source for Noting {
+    fn layout(&self) -> Result<Layout, SourceError> {
+        self.memory.layout()
+    }
+
+    fn is_far(&self) -> bool {
+        true
+    }
+
+    fn read(&self, offset: u64, buf: &mut [u8]) -> Result<(), SourceError> {
+        self.reads.lock().unwrap().push((offset, buf.len()));
+        thread::sleep(Duration::from_millis(20));
+        self.memory.read(offset, buf)
+    }
+
+    fn identity(&self) -> Result<Hash, SourceError> {
+        self.memory.identity()
+    }
+
+    fn name(&self) -> String {
+        self.memory.name()
+    }
+}
+
+#[test]
+fn what_a_reader_waits_for_comes_first_and_alone() {
+    let dir = tempfile::tempdir().unwrap();
+    let image = image(dir.path());
+    let source = Noting {
+        memory: Memory::new(native(&(0..1200).collect::<Vec<_>>())),
+        reads: Mutex::default(),
+    };
+    with_locks(|| {
+        let assembly = Assembly::look(&image, &source, Moving::Never).unwrap();
+        let (reader, wanted) = (assembly.reader(), assembly.wanted().clone());
+        let wanted = [1100, 700, 900].map(|number| wanted.pieces()[number]);
+        thread::scope(|scope| {
+            for piece in &wanted {
+                let (reader, mut buf) = (&reader, vec![0; piece.len as usize]);
+                scope.spawn(move || reader.read_exact_at(&mut buf, piece.offset).unwrap());
+            }
+            thread::sleep(Duration::from_millis(500));
+            assembly.run(&facts(Vec::new()), &Silent).unwrap();
+        });
+        let reads = source.reads.lock().unwrap();
+        for piece in wanted {
+            let own = (piece.offset, piece.len as usize);
+            let turn = reads.iter().position(|read| *read == own);
+            assert!(
+                turn.is_some_and(|turn| turn < 12),
+                "{turn:?} of {}",
+                reads.len()
+            );
+        }
+        let twice = reads.iter().map(|(_, len)| *len as u64).sum::<u64>();
+        assert_eq!(twice, source.memory.bytes_read(), "each byte once");
+    });
 }
