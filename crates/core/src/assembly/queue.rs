@@ -47,7 +47,8 @@ impl Queue {
         let before = self.left.range(..pieces.start).next_back();
         let before = before.filter(|(_, run)| run.pieces().end > pieces.start);
         let (first, _) = before.or_else(|| self.left.range(pieces.clone()).next())?;
-        let run = self.left.remove(&first.clone())?;
+        let first = *first;
+        let run = self.left.remove(&first)?;
         let from = run.first.max(pieces.start);
         let end = run.pieces().end.min(pieces.end);
         Some(self.part(run, from..end, wanted))
