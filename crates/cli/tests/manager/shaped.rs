@@ -206,16 +206,16 @@ fn loop_an_older_version_is_written_over_while_the_new_one_comes() -> Result<()>
     if !can() {
         return Ok(());
     }
-    let lab = Lab::of((250, 150), "100mbit")?;
+    let lab = Lab::of((270, 236), "200mbit")?;
     let first = lab.room.dir().join("cache1");
     fs::create_dir(&first)?;
     lab.deploy(&["--cache", text(&first)])?;
-    let news: Vec<u64> = (1..=75).map(|number| number * 2).collect();
+    let news: Vec<u64> = (1..=118).map(|number| number * 2).collect();
     lab.renew(&news)?;
     let second = lab.room.dir().join("cache2");
     fs::create_dir(&second)?;
     let (seen, all) = came_until_a_quarter(&lab, &second)?;
-    // It was nearly all of them where they came in the order of the file.
+    // In the order of the file it is nearly all of them.
     ensure!(seen < all / 3 * 2, "{seen} of {all} had come");
     Ok(())
 }
