@@ -3,6 +3,8 @@
 //! A piece travels as a record of [`RECORD_LEN`] bytes and its own bytes behind it. It says where in the file it
 //! belongs, so that nothing has to be moved when the last one is there.
 
+use std::ops::Range;
+
 use serde::{Deserialize, Serialize};
 
 use crate::assembly::Piece;
@@ -13,6 +15,9 @@ pub const RECORD_LEN: usize = 48;
 
 /// The most bytes of records and pieces in one request.
 pub const MAX_BATCH: u64 = 64 << 20;
+
+/// The most pieces that are asked for at once. They are no longer than [`MAX_BATCH`], all together.
+pub const MAX_ASKED: usize = 4096;
 
 /// The most bytes of a description: that of the largest native image.
 pub const MAX_DESCRIPTION: u64 = crate::format::index::MAX_INDEX + (64 << 20);
@@ -100,6 +105,29 @@ pub struct Opened {
     pub purges: Vec<Going>,
 }
 
+/// What images of a manager have of pieces that it was asked for.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
+pub struct Held {
+    /// Pieces that are to be sent: number of the first and how many, in the order of the question. All others are at
+    /// their places by now.
+    pub lacking: Vec<(usize, usize)>,
+    /// Whether there is no image that could have any: then it is of no use to ask again.
+    pub in_vain: bool,
+}
+
+/// Numbers in runs: the first and how many.
+pub fn in_runs(ranges: impl IntoIterator<Item = Range<usize>>) -> Vec<(usize, usize)> {
+    let mut runs: Vec<(usize, usize)> = Vec::new();
+    for range in ranges {
+        match runs.last_mut() {
+            Some((first, count)) if *first + *count == range.start => *count += range.len(),
+            _ => runs.push((range.start, range.len())),
+        }
+    }
+    runs
+}
+
 /// A former version that goes for good.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
@@ -163,7 +191,7 @@ pub enum State {
 mod tests {
     use proptest::prelude::*;
 
-    use super::{RECORD_LEN, decode, encode, max_piece};
+    use super::{RECORD_LEN, decode, encode, in_runs, max_piece};
     use crate::assembly::Piece;
 
     #[test]
@@ -195,6 +223,12 @@ mod tests {
         let mut odd = encode(&piece(0, 1));
         odd[12] = 1;
         assert!(decode(&odd).is_err());
+    }
+
+    #[test]
+    fn adjacent_numbers_are_one_run() {
+        assert_eq!(in_runs([0..1, 1..4, 6..7]), [(0, 4), (6, 1)]);
+        assert_eq!(in_runs([]), []);
     }
 
     proptest! {

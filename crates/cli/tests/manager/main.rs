@@ -11,6 +11,7 @@ mod foreign;
 mod full;
 mod greedy;
 mod halves;
+mod held;
 mod hostile;
 mod imported;
 mod kills;

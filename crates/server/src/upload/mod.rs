@@ -33,6 +33,7 @@ use crate::mounts::placed;
 use crate::problem::{Problem, of_root};
 use crate::state;
 use session::Session;
+use tokio::sync::Semaphore;
 
 pub(crate) use routes::routes;
 
@@ -40,6 +41,11 @@ pub(crate) use routes::routes;
 const MOST: usize = 64;
 /// Bytes in memory, about: enough for the largest image there can be, or for hundreds of usual ones.
 const MEMORY: u64 = 1 << 30;
+/// Bytes of what is known of where pieces lie in images: of ten uploads that could not know more, of hundreds of usual
+/// ones.
+const LOOKUPS: u64 = 256 << 20;
+/// For so many it is found out at once: each reads indexes of several images.
+const LOOKING: usize = 2;
 /// A client has so long for a whole body. How long it may be still, `patience` says.
 const BODY: Duration = Duration::from_mins(10);
 /// So many are known at once, with those that are over.
@@ -62,6 +68,9 @@ pub(crate) struct Uploads {
     rules: Arc<Rules>,
     sessions: Mutex<HashMap<String, Arc<Session>>>,
     budget: Arc<Budget>,
+    /// For where pieces lie in images.
+    lookups: Arc<Budget>,
+    looking: Arc<Semaphore>,
     /// So long a whole body may take.
     body: Duration,
 }
@@ -79,6 +88,8 @@ impl Uploads {
             rules: Arc::new(rules),
             sessions: Mutex::default(),
             budget: Budget::of(MEMORY),
+            lookups: Budget::of(LOOKUPS),
+            looking: Arc::new(Semaphore::new(LOOKING)),
             body,
         });
         let weak = Arc::downgrade(&uploads);

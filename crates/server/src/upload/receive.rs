@@ -5,8 +5,9 @@ use std::sync::Arc;
 
 use axum::body::Bytes;
 use axum::http::StatusCode;
+use azud_core::assembly::Piece;
 use azud_core::code::Code;
-use azud_core::upload::{RECORD_LEN, decode};
+use azud_core::upload::{MAX_BATCH, RECORD_LEN, decode};
 use azud_store::StoreError;
 use azud_store::assembly::{Inbox, Incoming};
 use tokio::sync::mpsc::Receiver;
@@ -44,16 +45,8 @@ impl Coming {
 impl Taking {
     /// Takes the next bytes.
     fn take(&mut self, session: &Session, bytes: &Bytes) -> Result<(), Problem> {
-        let busy = |status, code| {
-            Problem::new(status, code, "it is being put together").retry_after(AGAIN)
-        };
-        let held = session
-            .inbox
-            .try_read()
-            .map_err(|_| busy(StatusCode::SERVICE_UNAVAILABLE, Code::Locked))?;
-        let inbox = held
-            .as_ref()
-            .ok_or_else(|| busy(StatusCode::CONFLICT, Code::NoUpload))?;
+        let held = session.try_inbox()?;
+        let inbox = there(held.as_ref())?;
         session.hold_table_of(inbox)?;
         session.came(bytes.len());
         let mut bytes = &bytes[..];
@@ -104,17 +97,44 @@ fn split(bytes: &[u8], most: u64) -> (&[u8], &[u8]) {
     bytes.split_at(bytes.len().min(most))
 }
 
+/// The inbox, if it can still take something.
+pub(super) fn there(held: Option<&Inbox>) -> Result<&Inbox, Problem> {
+    held.ok_or_else(|| busy(StatusCode::CONFLICT, Code::NoUpload))
+}
+
+pub(super) fn busy(status: StatusCode, code: Code) -> Problem {
+    Problem::new(status, code, "it is being put together").retry_after(AGAIN)
+}
+
+fn understood(record: &[u8; RECORD_LEN]) -> Result<Piece, Problem> {
+    decode(record)
+        .map_err(|error| Problem::new(StatusCode::BAD_REQUEST, Code::BadUpload, error.to_string()))
+}
+
+/// The pieces that records without their bytes ask for.
+pub(super) fn asked(records: &[u8]) -> Result<Vec<Piece>, Problem> {
+    let bad = |text| Problem::new(StatusCode::BAD_REQUEST, Code::BadUpload, text);
+    let (records, rest) = records.as_chunks::<RECORD_LEN>();
+    if !rest.is_empty() {
+        return Err(bad("it ends within a record"));
+    }
+    let pieces: Vec<Piece> = records.iter().map(understood).collect::<Result<_, _>>()?;
+    let bytes: u64 = pieces.iter().map(|piece| u64::from(piece.len)).sum();
+    if bytes > MAX_BATCH {
+        return Err(bad("so much at once is not looked for"));
+    }
+    Ok(pieces)
+}
+
 fn begin(inbox: &Inbox, record: &[u8; RECORD_LEN]) -> Result<Coming, Problem> {
-    let piece = decode(record).map_err(|error| {
-        Problem::new(StatusCode::BAD_REQUEST, Code::BadUpload, error.to_string())
-    })?;
+    let piece = understood(record)?;
     let begun = inbox.begin(piece).map_err(refused)?;
     let new = |incoming| Coming::New(Box::new(incoming));
     Ok(begun.map_or(Coming::Known(piece.len.into()), new))
 }
 
 /// What the store says of a piece.
-fn refused(error: StoreError) -> Problem {
+pub(super) fn refused(error: StoreError) -> Problem {
     let status = match &error {
         StoreError::BadUpload { .. } | StoreError::BadPiece { .. } => StatusCode::BAD_REQUEST,
         StoreError::Coming(_) => StatusCode::SERVICE_UNAVAILABLE,

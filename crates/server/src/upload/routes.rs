@@ -9,7 +9,9 @@ use axum::extract::{Extension, Path, Request, State};
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use azud_core::code::Code;
-use azud_core::upload::{MAX_BATCH, Opened, Opening, State as Standing};
+use azud_core::upload::{
+    Held, MAX_ASKED, MAX_BATCH, Opened, Opening, RECORD_LEN, State as Standing,
+};
 use futures_util::StreamExt;
 use tokio::sync::mpsc;
 use tokio::time::timeout;
@@ -42,7 +44,7 @@ pub(crate) fn routes() -> OpenApiRouter<Arc<Shared>> {
         .routes(routes!(check_removal))
         .routes(routes!(open))
         .routes(routes!(state, close))
-        .routes(routes!(left, pieces))
+        .routes(routes!(left, ask, pieces))
         .routes(routes!(beside))
         .routes(routes!(image))
 }
@@ -291,6 +293,48 @@ async fn pieces(
         .map_err(|_| late())?;
     received.and(fed)?;
     Ok(StatusCode::NO_CONTENT)
+}
+
+/// Finds out where pieces lie, once. Who waits too long for his turn sends these, and asks for the next ones.
+async fn look(shared: &Arc<Shared>, session: &Arc<Session>) -> Result<(), Problem> {
+    let _first = session.looking.lock().await;
+    if session.has_looked() {
+        return Ok(());
+    }
+    let one = Arc::clone(&shared.uploads.looking).acquire_owned();
+    let Ok(Ok(one)) = timeout(PATIENCE, one).await else {
+        return Ok(());
+    };
+    let (shared, looking) = (Arc::clone(shared), Arc::clone(session));
+    let work = move |_: &str| {
+        let _one = one;
+        looking.look(&shared.uploads.lookups)
+    };
+    about(session.name(), work).await
+}
+
+/// Ask for pieces that images of the manager have.
+///
+/// Records without their bytes. Those that images have which the token sees go to their places, as if they had been sent.
+#[utoipa::path(
+    post,
+    path = "/v1/uploads/{id}/pieces",
+    params(("id" = String, Path, description = "The upload.")),
+    request_body(content = Octets, content_type = "application/octet-stream"),
+    responses((status = 200, description = "Which are still to be sent.", body = Held))
+)]
+async fn ask(
+    State(shared): State<Arc<Shared>>,
+    Path(id): Path<String>,
+    request: Request,
+) -> Result<Json<Held>, Problem> {
+    let (session, body) = found(&shared, &id, request).await?;
+    let (share, most) = (shared.uploads.budget.share(), MAX_ASKED * RECORD_LEN);
+    let (records, _share) = whole((body, most), PATIENCE, share, |_| ()).await?;
+    look(&shared, &session).await?;
+    let name = session.name();
+    let held = about(name, move |_| session.take_over(&records)).await?;
+    Ok(Json(held))
 }
 
 /// Send a side file that goes along with the image.

@@ -1,7 +1,9 @@
 //! One upload: what arrives, and how the image is put together in the end.
 
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
+mod held;
+
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, TryLockError};
 use std::time::{Duration, Instant, SystemTime};
 
 use axum::body::Bytes;
@@ -10,15 +12,16 @@ use azud_core::assembly::{Layout, Piece};
 use azud_core::code::Code;
 use azud_core::name::ImageFile;
 use azud_core::reference::SubPath;
-use azud_core::upload::{MAX_BESIDE, MAX_DESCRIPTION, Opening, RECORD_LEN, State, encode};
+use azud_core::upload::{MAX_BESIDE, MAX_DESCRIPTION, Opening, RECORD_LEN, State, encode, in_runs};
 use azud_store::StoreError;
-use azud_store::assembly::{Facts, Inbox, Report, Way};
+use azud_store::assembly::{Facts, Inbox, Lookup, Report, Way};
 use azud_store::publish::Outcome;
 use azud_store::retention;
 use azud_store::side::{CARRIED, Carried, InfoLine};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::AGAIN;
+use super::receive::busy;
 use crate::audit::Changed;
 use crate::budget::{Budget, Share};
 use crate::clock::Rules;
@@ -64,6 +67,12 @@ pub(super) struct Session {
     /// What is said of pieces that are lacking, which may be long.
     lacking: Mutex<Bytes>,
     far: Far,
+    /// Where pieces lie in images of the manager, once somebody asked, and what it costs.
+    lookup: Mutex<Option<(Arc<Lookup>, Share)>>,
+    /// Who asks first looks; the others wait for that.
+    pub(super) looking: tokio::sync::Mutex<()>,
+    /// Bytes of pieces that these had.
+    held: AtomicU64,
 }
 
 /// What is behind such a lock is right whenever it is free.
@@ -100,6 +109,9 @@ impl Session {
             state: Mutex::new(State::Receiving),
             lacking: Mutex::default(),
             far: Far::default(),
+            lookup: Mutex::default(),
+            looking: tokio::sync::Mutex::default(),
+            held: AtomicU64::new(0),
         })
     }
 
@@ -142,6 +154,14 @@ impl Session {
             carried.push((Carried { ending, content }, share));
         }
         true
+    }
+
+    /// What arrived, unless the image is put together or given up just now.
+    pub(super) fn try_inbox(&self) -> Result<RwLockReadGuard<'_, Option<Inbox>>, Problem> {
+        self.inbox.try_read().or_else(|error| match error {
+            TryLockError::WouldBlock => Err(busy(StatusCode::SERVICE_UNAVAILABLE, Code::Locked)),
+            TryLockError::Poisoned(poisoned) => Ok(poisoned.into_inner()),
+        })
     }
 
     /// Makes sure that there is memory for the table of pieces as it is.
@@ -198,6 +218,7 @@ impl Session {
         *inbox = None;
         held(&self.carried).clear();
         *held(&self.left) = Bytes::new();
+        *held(&self.lookup) = None;
         // To hold nothing is not refused.
         let _ = held(&self.table).hold(0);
     }
@@ -307,13 +328,7 @@ impl Session {
         let lacking = inbox.lacking(&wanted)?;
         if !lacking.is_empty() {
             *there = Some(inbox);
-            let mut pieces: Vec<(usize, usize)> = Vec::new();
-            for run in lacking {
-                match pieces.last_mut() {
-                    Some((first, count)) if *first + *count == run.start => *count += run.len(),
-                    _ => pieces.push((run.start, run.len())),
-                }
-            }
+            let pieces = in_runs(lacking);
             return Ok(State::Lacking { pieces });
         }
         drop(there);
@@ -326,6 +341,8 @@ impl Session {
         };
         let image = inbox.image().clone();
         let report = inbox.publish(wanted, &facts, &self.far)?;
+        let local = report.local + self.held.load(Ordering::Relaxed);
+        let report = Report { local, ..report };
         Ok(done(&report, self.purge(&image)))
     }
 }

@@ -2,6 +2,7 @@
 
 mod bound;
 mod greedy;
+mod held;
 
 use std::path::Path;
 use std::sync::Arc;

@@ -17,6 +17,7 @@ use super::arrivals::Arrivals;
 use super::hurt::Hurts;
 use super::local::{Local, failed};
 use crate::error::{At, Result, StoreError};
+use crate::stored::Stored;
 
 /// Tries of a source that says that another may help, and the pause before the second one.
 const TRIES: u32 = 5;
@@ -134,7 +135,8 @@ impl Filler<'_> {
                     let from = (&self.locals[file], offset);
                     return self.salvage((run, from), buf, read.is_ok(), tell);
                 }
-                self.copy(run, buf, (&self.locals[file], offset))?;
+                let from = (&self.locals[file].stored, self.shares);
+                take_over((self.file, self.path), (run, buf), from)?;
             }
         }
         self.arrivals.place(run.pieces());
@@ -198,34 +200,6 @@ impl Filler<'_> {
         Ok(())
     }
 
-    /// Takes over a local run: whole blocks are shared where both files can, the rest is written.
-    fn copy(&self, run: &Run, buf: &[u8], (local, from): (&Local, u64)) -> Result<()> {
-        let shared = self.shares.and_then(|block| run.shareable(block));
-        let Some((start, len)) = shared else {
-            return self.write(buf, run.offset);
-        };
-        let (mut at, end) = (start, start + len);
-        while at < end {
-            let (mut off_in, mut off_out) = (from + (at - run.offset), at);
-            let left = usize::try_from(end - at).expect("a run fits memory");
-            let input = local.stored.file();
-            let done = copy_file_range(
-                input,
-                Some(&mut off_in),
-                self.file,
-                Some(&mut off_out),
-                left,
-            );
-            match done {
-                Ok(0) | Err(_) => break,
-                Ok(count) => at += count as u64,
-            }
-        }
-        let skip = |to: u64| usize::try_from(to - run.offset).expect("a run fits memory");
-        self.write(&buf[..skip(start)], run.offset)?;
-        self.write(&buf[skip(at)..], at)
-    }
-
     fn write(&self, bytes: &[u8], offset: u64) -> Result<()> {
         self.file.write_all_at(bytes, offset).at("write", self.path)
     }
@@ -252,6 +226,32 @@ impl Filler<'_> {
             Err(error) => Err(failed(self.source, error)),
         }
     }
+}
+
+/// Takes over a local run whose bytes are known: whole blocks are shared where both files can, the rest is written.
+pub(super) fn take_over(
+    (file, path): (&File, &Path),
+    (run, bytes): (&Run, &[u8]),
+    (stored, shares): (&Stored, Option<u64>),
+) -> Result<()> {
+    let write = |bytes: &[u8], offset| file.write_all_at(bytes, offset).at("write", path);
+    let shared = shares.and_then(|block| run.shareable(block));
+    let (Some((start, len)), Origin::Local { offset: from, .. }) = (shared, run.origin) else {
+        return write(bytes, run.offset);
+    };
+    let (mut at, end) = (start, start + len);
+    while at < end {
+        let (mut off_in, mut off_out) = (from + (at - run.offset), at);
+        let left = usize::try_from(end - at).expect("a run fits memory");
+        let (input, off_in, off_out) = (stored.file(), Some(&mut off_in), Some(&mut off_out));
+        match copy_file_range(input, off_in, file, off_out, left) {
+            Ok(0) | Err(_) => break,
+            Ok(count) => at += count as u64,
+        }
+    }
+    let skip = |to: u64| usize::try_from(to - run.offset).expect("a run fits memory");
+    write(&bytes[..skip(start)], run.offset)?;
+    write(&bytes[skip(at)..], at)
 }
 
 /// Reads from the source, again where that may help.

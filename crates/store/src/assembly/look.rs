@@ -196,6 +196,12 @@ fn verified_bytes(wanted: &Layout, verified: &Bitmap) -> u64 {
     verified.map(|(_, piece)| u64::from(piece.len)).sum()
 }
 
+/// Bytes of a block that two files beside an image can share, if they can.
+pub(super) fn shares(image: &ImageFile) -> Result<Option<u64>> {
+    let fs = file_system(image.dir())?;
+    Ok(SHARING.contains(&kind(&fs)).then(|| block(&fs)))
+}
+
 /// The file system; what an earlier run reserved and did not fill counts as room.
 fn medium(image: &ImageFile, stage: &Path, verified: u64) -> Result<Medium> {
     let fs = file_system(image.dir())?;

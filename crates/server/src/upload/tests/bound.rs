@@ -11,7 +11,7 @@ use super::{Site, record, refused};
 use crate::token::{Bounds, Role, Tokens};
 
 impl Site {
-    fn token(&self, role: Role, images: &str) -> String {
+    pub(super) fn token(&self, role: Role, images: &str) -> String {
         let bounds = Bounds {
             images: vec![images.parse().unwrap()],
             ..Bounds::default()

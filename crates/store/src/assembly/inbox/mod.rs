@@ -3,6 +3,7 @@
 //! What the image is may be known at the end only, so a log says which pieces are there, `docs/formats/journal.md`.
 //! Nothing is published but by an assembly that has looked at every byte.
 
+mod held;
 mod kept;
 
 use std::collections::BTreeMap;
@@ -239,7 +240,12 @@ impl Inbox {
                 offset: piece.offset,
             });
         }
-        let log = self.staging.dir().join(ARRIVED);
+        self.note(incoming)
+    }
+
+    /// Its bytes are there.
+    fn note(&self, incoming: &Incoming) -> Result<()> {
+        let (piece, log) = (incoming.piece, self.staging.dir().join(ARRIVED));
         let synced = {
             let mut held = self.held();
             if incoming.round != held.round {

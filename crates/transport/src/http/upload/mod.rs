@@ -11,7 +11,7 @@ use azud_core::assembly::Piece;
 use azud_core::code::Code;
 use azud_core::format::MAX_FRAMES;
 use azud_core::progress::{Phase, Progress};
-use azud_core::upload::{Going, Opened, Opening, RECORD_LEN, State, decode};
+use azud_core::upload::{Going, Held, Opened, Opening, RECORD_LEN, State, decode};
 
 use super::client::Method;
 use super::followed::Followed;
@@ -226,6 +226,21 @@ impl Upload {
         self.patiently(|id| self.client.put(&path(id, "/pieces"), batch, name))?;
         self.sent.fetch_add(batch.len() as u64, Ordering::Relaxed);
         Ok(())
+    }
+
+    /// Asks for pieces, by their records, that images of the manager may have.
+    ///
+    /// # Errors
+    /// What the manager says.
+    fn ask(&self, records: &[u8]) -> Result<Held> {
+        let name = &self.opening.name;
+        let held = self.patiently(|id| {
+            let path = path(id, "/pieces");
+            let response = self.client.send(Method::Post, &path, records, name)?;
+            self.client.json(response, MAX_STATE)
+        })?;
+        self.sent.fetch_add(records.len() as u64, Ordering::Relaxed);
+        Ok(held)
     }
 
     /// A sign of life.

@@ -9,10 +9,10 @@ use std::sync::{Mutex, PoisonError};
 use std::thread;
 use std::time::Duration;
 
-use azud_core::assembly::{Layout, Source};
+use azud_core::assembly::{Layout, Piece, Source};
 use azud_core::format::Hash;
 use azud_core::progress::Progress;
-use azud_core::upload::encode;
+use azud_core::upload::{MAX_ASKED, RECORD_LEN, encode};
 
 use super::Upload;
 use crate::error::{NetError, Result};
@@ -136,13 +136,50 @@ fn send_batch(
     Ok(progress.advance(bytes)?)
 }
 
+/// Pieces that are asked for, and sent as far as the manager lacks them.
+#[derive(Debug, Default)]
+struct Batch {
+    pieces: Vec<Piece>,
+    /// Theirs, one behind the other.
+    bytes: Vec<u8>,
+}
+
+impl Batch {
+    fn is_full(&self) -> bool {
+        self.bytes.len() >= BATCH || self.pieces.len() >= MAX_ASKED
+    }
+
+    fn records(&self) -> Vec<u8> {
+        self.pieces.iter().flat_map(encode).collect()
+    }
+
+    /// Records and bytes of those in runs, by number.
+    fn some(&self, runs: &[(usize, usize)]) -> Vec<u8> {
+        let mut some = Vec::with_capacity(self.bytes.len() + self.pieces.len() * RECORD_LEN);
+        let (mut at, mut runs) = (0, runs.iter().peekable());
+        for (number, piece) in self.pieces.iter().enumerate() {
+            let bytes = &self.bytes[at..at + piece.len as usize];
+            at += bytes.len();
+            while runs
+                .next_if(|(first, count)| number >= first.saturating_add(*count))
+                .is_some()
+            {}
+            if runs.peek().is_some_and(|(first, _)| number >= *first) {
+                some.extend(encode(piece));
+                some.extend(bytes);
+            }
+        }
+        some
+    }
+}
+
 /// An image that is sent as it is made, from its first byte to its last.
 #[derive(Debug)]
 pub struct Pieces<'a> {
     at: u64,
     left: HashSet<(Hash, u32)>,
-    batch: Vec<u8>,
-    queue: SyncSender<Vec<u8>>,
+    batch: Batch,
+    queue: SyncSender<Batch>,
     failure: &'a Failure,
 }
 
@@ -152,7 +189,7 @@ impl Pieces<'_> {
     /// # Errors
     /// When nobody sends any more; why, [`streaming`] tells.
     pub fn push(&mut self, hash: Hash, len: u32, bytes: Option<&[u8]>) -> io::Result<()> {
-        let piece = azud_core::assembly::Piece {
+        let piece = Piece {
             offset: self.at,
             len,
             hash,
@@ -162,9 +199,9 @@ impl Pieces<'_> {
         let Some(bytes) = new else {
             return self.check();
         };
-        self.batch.extend(encode(&piece));
-        self.batch.extend(bytes);
-        if self.batch.len() < BATCH {
+        self.batch.pieces.push(piece);
+        self.batch.bytes.extend(bytes);
+        if !self.batch.is_full() {
             return self.check();
         }
         self.flush()
@@ -178,8 +215,8 @@ impl Pieces<'_> {
     }
 
     fn flush(&mut self) -> io::Result<()> {
-        let batch = std::mem::replace(&mut self.batch, Vec::with_capacity(BATCH));
-        if !batch.is_empty() {
+        let batch = std::mem::take(&mut self.batch);
+        if !batch.pieces.is_empty() {
             let sent = self.queue.send(batch);
             sent.map_err(|_| io::ErrorKind::BrokenPipe)?;
         }
@@ -196,17 +233,17 @@ pub fn streaming<T, E>(
     work: impl FnOnce(&mut Pieces<'_>) -> std::result::Result<T, E>,
 ) -> Result<std::result::Result<T, E>> {
     let left = upload.left()?;
-    let failure = Failure::default();
+    let (failure, in_vain) = (Failure::default(), AtomicBool::new(false));
     let (queue, batches) = sync_channel(QUEUE);
     let batches = Mutex::new(batches);
     let done = thread::scope(|scope| {
         for _ in 0..SENDERS {
-            scope.spawn(|| deliver(upload, &batches, &failure));
+            scope.spawn(|| deliver((upload, &in_vain), &batches, &failure));
         }
         let mut pieces = Pieces {
             at: 0,
             left: left.iter().map(|piece| (piece.hash, piece.len)).collect(),
-            batch: Vec::with_capacity(BATCH),
+            batch: Batch::default(),
             queue,
             failure: &failure,
         };
@@ -220,20 +257,67 @@ pub fn streaming<T, E>(
 }
 
 /// Sends batches until there are no more. After a failure they are thrown away, so that nobody waits.
-fn deliver(upload: &Upload, batches: &Mutex<Receiver<Vec<u8>>>, failure: &Failure) {
+fn deliver(
+    (upload, in_vain): (&Upload, &AtomicBool),
+    batches: &Mutex<Receiver<Batch>>,
+    failure: &Failure,
+) {
     loop {
         let next = batches
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
             .recv_timeout(QUIET);
         let done = match next {
-            _ if failure.is_set() && next != Err(RecvTimeoutError::Disconnected) => continue,
-            Ok(batch) => upload.put(&batch),
+            Ok(_) | Err(RecvTimeoutError::Timeout) if failure.is_set() => continue,
+            Ok(batch) => hand_over(upload, &batch, in_vain),
             Err(RecvTimeoutError::Timeout) => upload.state().map(drop),
             Err(RecvTimeoutError::Disconnected) => return,
         };
         if let Err(error) = done {
             failure.set(error);
         }
+    }
+}
+
+/// Asks which pieces images of the manager have, and sends the others. Where there are none, once is enough.
+fn hand_over(upload: &Upload, batch: &Batch, in_vain: &AtomicBool) -> Result<()> {
+    let lacking = if in_vain.load(Ordering::Relaxed) {
+        vec![(0, batch.pieces.len())]
+    } else {
+        let held = upload.ask(&batch.records())?;
+        in_vain.store(held.in_vain, Ordering::Relaxed);
+        held.lacking
+    };
+    let some = batch.some(&lacking);
+    if some.is_empty() {
+        return Ok(());
+    }
+    upload.put(&some)
+}
+
+#[cfg(test)]
+mod tests {
+    use azud_core::assembly::Piece;
+    use azud_core::upload::{RECORD_LEN, encode};
+
+    use super::Batch;
+
+    #[test]
+    fn of_a_batch_those_are_sent_that_are_lacking_whatever_a_manager_says() {
+        let (mut batch, mut offset) = (Batch::default(), 0);
+        for len in [3, 1, 4, 1, 5_u8] {
+            let (len, hash) = (len.into(), [len; 32]);
+            batch.pieces.push(Piece { offset, len, hash });
+            batch.bytes.extend(hash.iter().take(len as usize));
+            offset += u64::from(len);
+        }
+        let all = batch.records();
+        let record = |number: usize| &all[number * RECORD_LEN..][..RECORD_LEN];
+        assert_eq!(record(2), encode(&batch.pieces[2]));
+        let some = [record(1), &[1], record(2), &[4; 4], record(4), &[5; 5]].concat();
+        assert_eq!(batch.some(&[(1, 2), (4, 1)]), some);
+        assert!(batch.some(&[]).is_empty());
+        let last = [record(4), &[5; 5]].concat();
+        assert_eq!(batch.some(&[(0, 0), (4, usize::MAX), (9, 9)]), last);
     }
 }

@@ -233,6 +233,7 @@ fn show(
         "reused_frames": captured.reused_frames,
         "reused_bytes": captured.reused_bytes,
         "resumed": upload.arrived(),
+        "from_there": published.held,
         "sent": upload.sent(),
         "replaced": published.replaced,
         "purged": published.purged,
@@ -246,14 +247,17 @@ fn show(
             (label("used"), human::bytes(used)),
             (label("file-size"), human::bytes(captured.file_len)),
             (label("frames"), captured.index.frames.len().to_string()),
-            (
-                label("reused"),
-                human::percent(captured.reused_bytes, captured.file_len),
-            ),
+        ];
+        if captured.reused_frames > 0 {
+            let share = human::percent(captured.reused_bytes, captured.file_len);
+            rows.push((label("reused"), share));
+        }
+        rows.extend([
+            (label("there"), human::bytes(published.held)),
             (label("sent"), human::bytes(upload.sent())),
             (label("time"), human::duration(time)),
             (label("rate"), human::rate(used, time)),
-        ];
+        ]);
         rows.extend(keeping::row_there(context, published.purged));
         let done = context.catalog.text("result-image-create");
         format!("{done}\n{}", table::rows(&rows))
