@@ -101,8 +101,7 @@ impl Home {
             survey.spare_all_but(agreed);
         }
         // What an earlier run reserved is room for this one, though it is not free.
-        let reserved = prospect.has.saturating_sub(survey.space.free);
-        let need = prospect.needs.saturating_sub(reserved);
+        let need = prospect.needs.saturating_sub(prospect.reserved);
         let bare = Policy { floor: 0, budget };
         let wishes = [self.policy, bare];
         let wishes = if prospect.lacks == 0 {

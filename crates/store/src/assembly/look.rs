@@ -40,6 +40,8 @@ pub(super) struct View {
     pub(super) state: Option<State>,
     pub(super) plan: Plan,
     pub(super) medium: Medium,
+    /// Bytes of the medium's room that an earlier run has reserved.
+    pub(super) reserved: u64,
     pub(super) need: Need,
     pub(super) way: Way,
 }
@@ -82,7 +84,8 @@ impl View {
             .as_ref()
             .map_or(&nothing, |state| &state.record.verified);
         let plan = Plan::make(wanted, verified, &layouts);
-        let medium = medium(image, &stage, verified_bytes(wanted, verified))?;
+        let reserved = reserved(image, &stage, verified_bytes(wanted, verified));
+        let medium = medium(image, reserved)?;
         let need = Need::of(&plan, wanted, &medium);
         let mut view = Self {
             locals,
@@ -90,6 +93,7 @@ impl View {
             state,
             plan,
             medium,
+            reserved,
             need,
             way: Way::Nothing,
         };
@@ -180,6 +184,7 @@ impl View {
             needs: self.needs(),
             lacks: self.lacks(),
             has: self.medium.available,
+            reserved: self.reserved,
         }
     }
 }
@@ -202,14 +207,19 @@ pub(super) fn shares(image: &ImageFile) -> Result<Option<u64>> {
     Ok(SHARING.contains(&kind(&fs)).then(|| block(&fs)))
 }
 
-/// The file system; what an earlier run reserved and did not fill counts as room.
-fn medium(image: &ImageFile, stage: &Path, verified: u64) -> Result<Medium> {
+/// What an earlier run reserved and did not fill.
+fn reserved(image: &ImageFile, stage: &Path, verified: u64) -> u64 {
+    let taken = std::fs::symlink_metadata(stage.join(image.name()));
+    let taken = taken.map_or(0, |meta| on_medium(&meta));
+    taken.saturating_sub(verified)
+}
+
+/// The file system; what is reserved counts as room.
+fn medium(image: &ImageFile, reserved: u64) -> Result<Medium> {
     let fs = file_system(image.dir())?;
-    let taken =
-        std::fs::symlink_metadata(stage.join(image.name())).map_or(0, |meta| on_medium(&meta));
     Ok(Medium {
         block: block(&fs),
         shares: SHARING.contains(&kind(&fs)),
-        available: free(&fs).saturating_add(taken.saturating_sub(verified)),
+        available: free(&fs).saturating_add(reserved),
     })
 }

@@ -57,6 +57,8 @@ pub struct Prospect {
     pub needs: u64,
     /// … the room that there is …
     pub has: u64,
+    /// … of which an earlier run has reserved so much …
+    pub reserved: u64,
     /// … and what has to become free before it can be done.
     pub lacks: u64,
 }
