@@ -7,7 +7,9 @@
 //! takes the lock finishes what is committed before anything else: a plan always finds the directory
 //! that it was made for.
 
-use std::path::{Path, PathBuf};
+mod retire;
+
+use std::path::Path;
 use std::time::SystemTime;
 
 use azud_core::name::ImageFile;
@@ -17,17 +19,17 @@ use crate::durable;
 use crate::error::{Result, StoreError};
 use crate::identity::Identity;
 use crate::side::KEPT;
-use crate::slot::{GONE, META, Meta, Slot, TRASH, json, seconds, shelf, shelved, slots};
+use crate::slot::{META, Slot, json, shelf};
 use crate::{room, stage};
+use retire::Retire;
+
+pub(crate) use retire::{sweep, sweep_empty};
 
 /// The mark of a committed change: the plan itself.
 pub(crate) const READY: &str = "ready";
 
 /// What is put aside in a stage; no image has such a name.
 const ASIDE: &str = ".aside";
-
-/// `meta.json` as long as the version is not whole.
-const META_DRAFT: &str = ".meta";
 
 const VERSION: u32 = 1;
 const MAX_PLAN: u64 = 64 * 1024;
@@ -44,16 +46,6 @@ pub(crate) struct Plan {
     /// Whether only side files come, to an image that stays as it is.
     #[serde(default)]
     beside: bool,
-}
-
-/// The current version goes to the trash.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct Retire {
-    slot: Slot,
-    /// Its name stays until the next version takes it.
-    stays: bool,
-    endings: Vec<String>,
-    meta: Meta,
 }
 
 /// Another version comes to its place.
@@ -95,7 +87,12 @@ impl Plan {
                 .any(|f| f.ending == *ending)
         };
         let retire = match current {
-            Some(current) => Some(retire(image, &current, (&present, place.is_some()), now)?),
+            Some(current) => Some(Retire::draft(
+                image,
+                &current,
+                (&present, place.is_some()),
+                now,
+            )?),
             None => None,
         };
         let stale = if retire.as_ref().is_some_and(|r| !r.stays) {
@@ -312,81 +309,6 @@ impl Place {
     }
 }
 
-impl Retire {
-    /// The directories, from the trash down to the version's own.
-    fn dirs(&self, image: &ImageFile) -> [PathBuf; 3] {
-        let shelf = shelf(image);
-        let slot = shelf.join(self.slot.to_string());
-        [image.dir().join(TRASH), shelf, slot]
-    }
-
-    /// Makes everything in the trash that needs space.
-    fn reserve(&self, image: &ImageFile) -> Result<PathBuf> {
-        let dirs = self.dirs(image);
-        dirs.iter().try_for_each(|dir| durable::ensure_dir(dir))?;
-        let draft = dirs[2].join(META_DRAFT);
-        let text = json(&self.meta, &draft)?;
-        if durable::read_small(&draft, MAX_PLAN).ok().as_ref() != Some(&text) {
-            durable::write(&draft, &text)?;
-        }
-        Ok(draft)
-    }
-
-    fn carry_out(&self, image: &ImageFile) -> Result<()> {
-        let [trash, shelf, slot] = self.dirs(image);
-        let meta = slot.join(META);
-        if durable::file_size(&meta)?.is_some() {
-            return Ok(());
-        }
-        let draft = self.reserve(image)?;
-        for ending in &self.endings {
-            let (from, to) = (
-                image.beside(ending),
-                slot.join(format!("{}{ending}", image.name())),
-            );
-            let left = durable::file_size(&to)?.is_none() && durable::file_size(&from)?.is_some();
-            if left && !(self.stays && durable::link(&from, &to)?) {
-                durable::rename(&from, &to)?;
-            }
-        }
-        // First the files, then the word that they are there.
-        durable::sync_dir(&slot)?;
-        durable::rename(&draft, &meta)?;
-        for dir in [&slot, &shelf, &trash] {
-            durable::sync_dir(dir)?;
-        }
-        durable::sync_dir(image.dir())
-    }
-}
-
-fn retire(
-    image: &ImageFile,
-    current: &Current,
-    (present, stays): (&[String], bool),
-    now: SystemTime,
-) -> Result<Retire> {
-    let shelf = shelf(image);
-    let slot = Slot::after(&slots(image)?, now, current.identity.as_ref());
-    let path = shelf.join(slot.to_string());
-    if std::fs::symlink_metadata(&path).is_ok() {
-        return Err(StoreError::corrupt(
-            &path,
-            "the trash has no free name for one more version",
-        ));
-    }
-    let meta = Meta {
-        identity: current.identity,
-        moved_at: seconds(now),
-        size: current.size,
-    };
-    Ok(Retire {
-        slot,
-        stays,
-        endings: present.to_vec(),
-        meta,
-    })
-}
-
 /// The endings of the files that are there: the image first, so that it is the first to leave.
 fn present(image: &ImageFile) -> Result<Vec<String>> {
     let mut endings = Vec::new();
@@ -396,42 +318,6 @@ fn present(image: &ImageFile) -> Result<Vec<String>> {
         }
     }
     Ok(endings)
-}
-
-/// Clears the trash of what is no version: those half purged, and places made ready for one that never
-/// came. The caller holds the lock and has carried out all that is committed.
-pub(crate) fn sweep(dir: &Path) -> Result<()> {
-    for image in shelved(dir)? {
-        let shelf = shelf(&image);
-        let mut swept = false;
-        for name in durable::names(&shelf)? {
-            let Some(name) = name.to_str() else { continue };
-            let path = shelf.join(name);
-            let ours = name.starts_with(GONE) || Slot::parse(name).is_some();
-            if ours && durable::is_dir(&path) && (name.starts_with(GONE) || is_empty(&path)?) {
-                durable::remove_flat_dir(&path)?;
-                swept = true;
-            }
-        }
-        if swept || durable::names(&shelf)?.is_empty() {
-            sweep_empty(&image)?;
-        }
-    }
-    Ok(())
-}
-
-/// Whether a version's place holds no file of a version.
-fn is_empty(slot: &Path) -> Result<bool> {
-    Ok(durable::names(slot)?
-        .iter()
-        .all(|name| name == META || name == META_DRAFT))
-}
-
-/// Removes the directories of the trash that hold nothing any more.
-pub(crate) fn sweep_empty(image: &ImageFile) -> Result<()> {
-    let trash: PathBuf = image.dir().join(TRASH);
-    durable::remove_dir_if_empty(&shelf(image))?;
-    durable::remove_dir_if_empty(&trash)
 }
 
 #[cfg(test)]
