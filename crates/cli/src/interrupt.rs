@@ -16,9 +16,10 @@ use std::time::Duration;
 use azud_core::code::Code;
 use azud_core::progress::Interrupted;
 use azud_disk::running::{has_mounts, is_readable, stop_programs};
+use serde_json::json;
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
-use signal_hook::low_level::emulate_default_handler;
+use signal_hook::low_level::{emulate_default_handler, signal_name};
 
 use crate::failure::Failure;
 use crate::i18n::{Catalog, Lang};
@@ -95,7 +96,7 @@ pub(crate) fn watch(lang: Lang, output: impl FnOnce() -> Output + Send + 'static
     let heed = move || {
         let mut signals = signals.forever();
         if let Some(signal) = signals.next() {
-            first(signal, lang, output);
+            first(signal, lang, output());
         }
         for signal in signals {
             let _ = emulate_default_handler(signal);
@@ -110,7 +111,7 @@ pub(crate) fn watch(lang: Lang, output: impl FnOnce() -> Output + Send + 'static
     clippy::exit,
     reason = "who waits for an answer cannot be woken, and nothing is open"
 )]
-fn first(signal: i32, lang: Lang, output: impl FnOnce() -> Output) {
+fn first(signal: i32, lang: Lang, output: Output) {
     for _ in 0..TRIES {
         let working = at_work();
         if !*working && has_mounts() {
@@ -118,40 +119,40 @@ fn first(signal: i32, lang: Lang, output: impl FnOnce() -> Output) {
             sleep(NAP);
             continue;
         }
+        if *working {
+            break;
+        }
         ASKED.store(signal, Ordering::SeqCst);
         stop_programs();
-        if !*working {
-            let output = output();
-            // Who reads lines takes the last one for the result: none of the work comes after it. Elsewhere somebody may be
-            // waiting for his reader with the lock in his hands.
-            let _last_word = output.mode().json.then(|| io::stdout().lock());
-            if output.terminal() {
-                // The question, or the bar, stands on this line.
-                output.note("");
-            }
-            if !WATCHING.load(Ordering::SeqCst) {
-                let failure = Failure::new(Code::Interrupted, "");
-                output.failure(&Catalog::new(lang), &failure);
-            }
-            let _ = output.finish();
-            std::process::exit(128 + signal);
+        // Who reads lines takes the last one for the result: none of the work comes after it. Elsewhere somebody may be
+        // waiting for his reader with the lock in his hands.
+        let _last_word = output.mode().json.then(|| io::stdout().lock());
+        if output.terminal() {
+            // The question, or the bar, stands on this line.
+            output.note("");
         }
-        drop(working);
-        return say_heard(lang, output());
+        if !WATCHING.load(Ordering::SeqCst) {
+            let failure = Failure::new(Code::Interrupted, "");
+            output.failure(&Catalog::new(lang), &failure);
+        }
+        let _ = output.finish();
+        std::process::exit(128 + signal);
     }
+    let name = signal_name(signal);
+    output.has_news(json!({ "stopping": { "signal": name } }));
     ASKED.store(signal, Ordering::SeqCst);
     stop_programs();
-    say_heard(lang, output());
+    say_heard(lang, output);
 }
 
-/// Says that the signal was heard, in a thread of its own: where nobody reads standard error, the next signal is to be
-/// heard all the same.
+/// Says that the signal was heard, in a thread of its own: where nobody reads, the next signal is to be heard all the same.
 fn say_heard(lang: Lang, output: Output) {
-    let mode = output.mode();
-    if mode.json || mode.quiet {
-        return;
-    }
     let say = move || {
+        output.tell_news();
+        let mode = output.mode();
+        if mode.json || mode.quiet {
+            return;
+        }
         let line = Catalog::new(lang).text("stopping");
         // On a terminal the bar stands on this line.
         let begin = if output.terminal() { "\n" } else { "" };

@@ -7,6 +7,7 @@
 //! | result of work | standard output | last line | – |
 //! | answer that was asked for | standard output | last line | as without |
 //! | warning | standard error | line `{"warning":…}` | standard error |
+//! | a signal was heard | standard error | line `{"stopping":{"signal":"SIGTERM"}}` | – |
 //! | error | standard error | last line `{"error":…}` | as without |
 //!
 //! With `--json` every line of standard output is one object and the last one is the result, the
@@ -34,6 +35,13 @@ pub struct Mode {
     pub json: bool,
     /// Only what was asked for.
     pub quiet: bool,
+}
+
+/// What programs are to be told before the last line, whoever comes to it first.
+static NEWS: Mutex<Option<Value>> = Mutex::new(None);
+
+fn news() -> MutexGuard<'static, Option<Value>> {
+    NEWS.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 struct Streams {
@@ -140,6 +148,7 @@ impl Output {
     /// What the user asked to see; `--quiet` does not silence it.
     pub fn answer(&self, value: &impl Serialize, human: impl FnOnce() -> String) {
         if self.mode.json {
+            self.tell_news();
             self.json(value);
         } else {
             self.bytes(format!("{}\n", printable(&human())).as_bytes());
@@ -152,6 +161,21 @@ impl Output {
             let mut line = serde_json::to_vec(value).expect("our own types serialise");
             line.push(b'\n');
             self.bytes(&line);
+        }
+    }
+
+    /// Programs are to be told of something, before the last line, which is not written before that.
+    pub fn has_news(&self, value: Value) {
+        if self.mode.json && !self.mode.quiet {
+            *news() = Some(value);
+        }
+    }
+
+    /// Tells it now, unless that was done.
+    pub fn tell_news(&self) {
+        let mut news = news();
+        if let Some(value) = news.take() {
+            self.json(&value);
         }
     }
 
@@ -190,6 +214,7 @@ impl Output {
         if let Some(result) = &failure.result {
             line["result"] = (**result).clone();
         }
+        self.tell_news();
         self.json(&line);
         self.note(&failure_text(catalog, failure));
     }

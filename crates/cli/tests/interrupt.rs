@@ -91,6 +91,16 @@ impl Run {
         Ok(status)
     }
 
+    /// The same where work was under way: whoever reads is told at once that the signal was heard.
+    fn stopped(&mut self, (signal, status): (&str, i32)) -> Result<()> {
+        self.interrupted(status)?;
+        let heard = format!("SIG{signal}");
+        let heard = |line: &&Value| line["stopping"]["signal"] == heard.as_str();
+        let times = self.lines.iter().filter(heard).count();
+        ensure!(times == 1, "{times} times: {:?}", self.lines);
+        Ok(())
+    }
+
     /// Fails unless a signal's status and code came of it.
     fn interrupted(&mut self, status: i32) -> Result<()> {
         let ended = self.end()?;
@@ -209,7 +219,7 @@ fn a_capture_and_an_import_leave_nothing() -> Result<()> {
                 run.until("progress")?;
             }
             run.signal(signal)?;
-            run.interrupted(status)?;
+            run.stopped((signal, status))?;
             let left = scene.images()?;
             ensure!(left.is_empty(), "{verb} left {left:?}");
         }
@@ -231,7 +241,7 @@ fn an_export_leaves_nothing() -> Result<()> {
     let number = number(&pid)?;
     ensure!(!scene.images()?.is_empty(), "nothing was begun");
     run.signal("TERM")?;
-    run.interrupted(143)?;
+    run.stopped(("TERM", 143))?;
     ensure!(!is_running(&number), "the converter goes on");
     let left = scene.images()?;
     ensure!(left.is_empty(), "left {left:?}");

@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, ensure};
 use azud_testkit::cable::{Cable, Side};
 use azud_testkit::tools::{have, have_root, run};
+use serde_json::Value;
 
 use crate::full::while_it_runs;
 use crate::kit::{self, Said, program, text};
@@ -166,10 +167,11 @@ fn loop_an_update_that_is_cut_off_and_stopped_keeps_what_came() -> Result<()> {
     let args = update(&here);
     let json = [&args[..], &["--json"]].concat();
     let (output, took) = scene.cut(&json, Side::Client, (PAUSES[0], "INT"))?;
-    // A program is told at the end alone.
     let said = Said::of(&output)?;
     let case = || format!("in {took:?}: {said:?}");
     ensure!(said.status == Some(130) && took < MOST, "{}", case());
+    let heard = |line: &Value| line["stopping"]["signal"] == "SIGINT";
+    ensure!(said.lines.iter().any(heard), "{}", case());
     ensure!(
         said.last()["error"]["code"] == "cli/interrupted",
         "{}",
