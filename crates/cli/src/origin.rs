@@ -17,7 +17,7 @@ use azud_store::StoreError;
 use azud_store::assembly::{FileSource, Shared};
 use azud_store::side::{Carried, FULL_SUM, HTTPS_ONLY, INFO, InfoLine};
 use azud_transport::NetError;
-use azud_transport::http::{Client, Moment, Patience, RemoteImage};
+use azud_transport::http::{Client, Moment, Patience, RemoteImage, SILENCE};
 
 use crate::commands::{Context, repo};
 use crate::failure::{Failure, Hint};
@@ -392,15 +392,21 @@ pub(crate) fn patience(context: &Context, host: &str) -> Patience {
     let waits = Patience::new(lasts, move |error, moment| {
         let mut said = said.lock().unwrap_or_else(PoisonError::into_inner);
         let key = match error {
+            _ if moment == Moment::Silent => "warn-no-sign",
             _ if error.code() == Code::IndexInMaking => "warn-index-in-making",
             NetError::Later { .. } => "warn-preparing",
             _ => "warn-waiting",
         };
         let is_time = said.is_none_or(|said| said.elapsed() >= WORDS);
-        if moment == Moment::Begins || key == "warn-index-in-making" && is_time {
+        if moment != Moment::Lasts || key == "warn-index-in-making" && is_time {
+            // Who is silent is not given up before it was silent for a while.
+            let seconds = match moment {
+                Moment::Silent => lasts.max(SILENCE),
+                _ => lasts,
+            };
             let values = [
                 ("host", host.as_str().into()),
-                ("seconds", lasts.as_secs().into()),
+                ("seconds", seconds.as_secs().into()),
             ];
             warn(key, &values);
             *said = Some(Instant::now());

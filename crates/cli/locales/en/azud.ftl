@@ -949,6 +949,7 @@ warn-preparing = { $host } is still making ready what was asked for; it is asked
 hint-images-there = Check the spelling; “azud image list { $host }:” shows what there is.
 hint-on-the-manager = Through the manager images are read, sent, removed and brought back to former versions. For this, work on the manager's computer itself.
 hint-damaged-there = See on { $host } what is damaged (there: “azud image verify { $image }”), or take the image from somebody else who has it (--from).
+warn-no-sign = { $host } gives no sign of life; it is waited for up to { $seconds } seconds from the last one on. Ctrl-C ends the waiting.
 hint-damaged-below = See on { $host } what is damaged (there: “azud image verify DIR/{ $image }”, where DIR is the directory of its images), or take the image from somebody else who has it (--from).
 hint-room-there = Make room on the manager: remove what nobody needs there; how long former versions stay, “azud serve --keep-days N --keep-bytes SIZE” says.
 hint-room-or-move = Remove images or former versions that nobody needs, or leave --move never out: parts of the old image then move over to the new one.

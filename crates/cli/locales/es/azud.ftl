@@ -949,6 +949,7 @@ warn-preparing = { $host } todavía está preparando lo que se le pidió; se le 
 hint-images-there = Revise la ortografía; «azud image list { $host }:» muestra lo que hay.
 hint-on-the-manager = A través del gestor las imágenes se leen, se envían, se quitan y se devuelven a versiones anteriores. Para esto, trabaje en el propio equipo del gestor.
 hint-damaged-there = Compruebe en { $host } qué está dañado (allí: «azud image verify { $image }»), o tome la imagen de otro que la tenga (--from).
+warn-no-sign = { $host } no da señales de vida; se le espera hasta { $seconds } segundos desde la última. Ctrl-C acaba la espera.
 hint-damaged-below = Compruebe en { $host } qué está dañado (allí: «azud image verify DIR/{ $image }», donde DIR es el directorio de sus imágenes), o tome la imagen de otro que la tenga (--from).
 hint-room-there = Haga sitio en el gestor: elimine allí lo que nadie necesite; cuánto se guardan las versiones anteriores lo dice «azud serve --keep-days N --keep-bytes TAMAÑO».
 hint-room-or-move = Borre imágenes o versiones anteriores que nadie necesite, o quite --move never: entonces partes de la imagen antigua pasan a la nueva.

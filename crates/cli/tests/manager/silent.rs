@@ -2,7 +2,9 @@
 //! as long as was said.
 
 use std::fs;
+use std::io::{BufRead, BufReader};
 use std::path::PathBuf;
+use std::process::Stdio;
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -11,9 +13,10 @@ use azud_testkit::cable::{Cable, Side};
 use azud_testkit::tools::{have, have_root};
 use serde_json::Value;
 
+use crate::full::while_it_runs;
 use crate::kit::{Said, text};
 use crate::server::{Manager, Room, refusal};
-use crate::{MIB, image, noise, same};
+use crate::{MIB, image, noise, same, update};
 
 const NAME: &str = "aula1/win.img";
 /// Who falls silent, and by which other way the same manager is reached.
@@ -184,22 +187,113 @@ fn loop_one_that_is_alone_is_waited_for_as_long_as_was_said() -> Result<()> {
     let first = "REPO:aula1/win";
     let deploy = ["deploy", first, text(&disk), "--no-cache", "--yes"];
     let update = ["cache", "update", text(&here), "--from", first, "--yes"];
-    // Before it is said, nothing comes for 20 seconds; for 3, where one of several requests was just connecting.
-    let [connecting, silence] = [3, 20].map(Duration::from_secs);
+    // Nothing comes for 20 seconds before it is taken for gone; no less is said, unless one of several requests was just
+    // connecting.
+    let silence = Duration::from_secs(20);
     for work in [&deploy[..], &update] {
         let (said, took) = scene.run(&[SILENT], work)?;
         let case = || format!("{work:?} in {took:?}: {:?}", said.lines);
         refusal(&said, "repo/unreachable").with_context(case)?;
         let told = Duration::from_secs(seconds(&said)?);
         // Its own last try, and those of others that wait.
-        let most = silence + told + Duration::from_secs(8);
-        ensure!((connecting + told..most).contains(&took), "{}", case());
+        let most = silence.max(told) + Duration::from_secs(8);
+        let least = told.saturating_sub(Duration::from_secs(1));
+        ensure!((least..most).contains(&took), "{}", case());
         ensure!(times(&said, "up to") == 1, "{}", case());
         // Meanwhile it is seen that nothing comes.
         let still = |line: &Value| line["progress"]["rate"] == 0;
         ensure!(said.lines.iter().any(still), "{}", case());
     }
     Ok(())
+}
+
+/// Runs a command with some patience, in whose midst a link is cut: when it said so, when it ended, and its last line.
+fn cut(
+    room: &Room,
+    args: &[&str],
+    (side, patience): (Side, u64),
+) -> Result<(Option<Duration>, Duration, Value)> {
+    let cable = room.cable.as_ref().context("a cable")?;
+    let before = cable.received(side)?;
+    let mut command = room.command(args);
+    let patience = patience.to_string();
+    command
+        .env("AZUD_PATIENCE", &patience)
+        .stdout(Stdio::piped());
+    let mut client = command.stderr(Stdio::null()).spawn()?;
+    let out = BufReader::new(client.stdout.take().context("a pipe")?);
+    let midst = 6 * MIB as u64;
+    while_it_runs(&mut client, || Ok(cable.received(side)? - before >= midst))?;
+    cable.silence(SILENT, true)?;
+    let begun = Instant::now();
+    let (mut told, mut last) = (None, Value::Null);
+    for line in out.lines() {
+        last = serde_json::from_str(&line?)?;
+        let is_it = |text: &str| text.contains(&format!("up to {patience} seconds"));
+        if told.is_none() && last["warning"].as_str().is_some_and(is_it) {
+            told = Some(begun.elapsed());
+        }
+    }
+    client.wait()?;
+    let took = begun.elapsed();
+    cable.silence(SILENT, false)?;
+    Ok((told, took, last))
+}
+
+#[test]
+fn loop_a_link_that_is_cut_is_told_soon_and_given_up_when_was_said() -> Result<()> {
+    if !can() {
+        return Ok(());
+    }
+    let (room, _manager) = two_ways(&noise(195, 24 * MIB), "write")?;
+    let (volume, here) = (room.dir().join("volume"), room.dir().join("win.img"));
+    fs::write(&volume, noise(196, 24 * MIB))?;
+    let up = ["image", "create", text(&volume), "REPO:aula2/win"];
+    for (args, side) in [(&up[..], Side::Server), (&update(&here), Side::Client)] {
+        let (told, took, last) = cut(&room, args, (side, 24))?;
+        let case = || format!("{args:?}: told after {told:?}, over after {took:?}: {last}");
+        ensure!(last["error"]["code"] == "repo/unreachable", "{}", case());
+        ensure!(
+            told.is_some_and(|told| told < Duration::from_secs(9)),
+            "{}",
+            case()
+        );
+        // The last try begins before the end.
+        let [least, most] = [23, 31].map(Duration::from_secs);
+        ensure!((least..most).contains(&took), "{}", case());
+    }
+    Ok(())
+}
+
+/// All requests that were under way break off together, and get an answer one by one.
+#[test]
+fn loop_a_manager_that_was_killed_and_comes_back_is_told_once() -> Result<()> {
+    if !can() {
+        return Ok(());
+    }
+    let (room, manager) = two_ways(&noise(197, 64 * MIB), "read")?;
+    let here = room.dir().join("win.img");
+    let cable = room.cable.as_ref().context("a cable")?;
+    let before = cable.received(Side::Client)?;
+    let mut command = room.command(&update(&here));
+    let mut client = command
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()?;
+    // Several requests are under way by then.
+    let midst = 24 * MIB as u64;
+    while_it_runs(&mut client, || {
+        Ok(cable.received(Side::Client)? - before >= midst)
+    })?;
+    let again = format!("0.0.0.0:{}", manager.port);
+    manager.kill()?;
+    thread::sleep(Duration::from_secs(3));
+    let _manager = room.serve_on(&again)?;
+    let said = Said::of(&client.wait_with_output()?)?;
+    said.done()?;
+    let told = times(&said, "is asked again for up to");
+    ensure!(told == 1, "{told} times: {:?}", said.lines);
+    same(&room.images().join(NAME), &here)
 }
 
 #[test]

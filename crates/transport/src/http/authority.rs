@@ -1,6 +1,7 @@
 //! The authority of a manager that is not known yet.
 
 use std::io::Read;
+use std::sync::Arc;
 
 use sha2::{Digest, Sha256};
 use ureq::http::StatusCode;
@@ -16,7 +17,10 @@ use crate::error::{NetError, Result};
 /// # Errors
 /// When nobody answers as a manager does.
 pub fn authority(host: &str, port: u16) -> Result<String> {
-    let agent = agent(TlsConfig::builder().disable_verification(true), USUAL);
+    let agent = agent(
+        TlsConfig::builder().disable_verification(true),
+        (USUAL, &Arc::default()),
+    );
     let asked = agent.get(format!("https://{host}:{port}/v1/ca")).call();
     let response = asked.map_err(|error| failed(host, error))?;
     let what = "no certificate of an authority";

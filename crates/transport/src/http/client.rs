@@ -16,6 +16,7 @@ use ureq::unversioned::transport::{ConnectProxyConnector, Connector};
 use ureq::{Agent, Body, RequestBuilder};
 
 use super::ends::{Ends, LookOut};
+use super::pulse::Pulse;
 use super::reach::{Nameless, Names, Soon};
 use super::times::{HASTY, LONGEST_PAUSE, SENDING, SILENCE, Times, USUAL};
 use super::tls::ManagerTls;
@@ -43,6 +44,7 @@ pub struct Manager {
 pub struct Client {
     agent: Agent,
     ending: Option<Arc<Ending>>,
+    pulse: Arc<Pulse>,
     times: Times,
     host: String,
     base: String,
@@ -95,9 +97,11 @@ impl Client {
         let certificate = Certificate::from_pem(manager.authority.as_bytes())
             .map_err(|_| NetError::BadCertificate)?;
         let roots = RootCerts::new_with_certs(&[certificate]);
+        let pulse = Arc::<Pulse>::default();
         Ok(Self {
-            agent: agent(TlsConfig::builder().root_certs(roots), times),
+            agent: agent(TlsConfig::builder().root_certs(roots), (times, &pulse)),
             ending: None,
+            pulse,
             times,
             host: manager.host.clone(),
             base: format!("https://{}:{}", manager.host, manager.port),
@@ -118,7 +122,7 @@ impl Client {
     #[must_use]
     pub fn until(self, asked: fn() -> bool) -> Self {
         let ends = Ends::when(asked);
-        let agent = made(self.agent.config().clone(), ends);
+        let agent = made(self.agent.config().clone(), (ends, &self.pulse));
         let ending = Ending {
             ends,
             _look_out: ends.close(agent.clone()),
@@ -134,6 +138,11 @@ impl Client {
     /// For what is told when the work is over.
     fn parting(&self) -> &Agent {
         self.ending.as_ref().map_or(&self.agent, |it| &it.parting)
+    }
+
+    /// What moves on its connections.
+    pub(super) fn pulse(&self) -> &Arc<Pulse> {
+        &self.pulse
     }
 
     /// Whom it asks.
@@ -248,10 +257,20 @@ impl Client {
         self.answered(request.send(body), name)
     }
 
-    /// Puts a long body. A manager that takes nothing of it for a while is not waited for.
-    pub(super) fn put(&self, path: &str, body: &[u8], name: &str) -> Result<()> {
-        let request = self.agent.put(self.url(path));
-        let request = request.config().timeout_per_write(Some(SILENCE)).build();
+    /// Puts a long body. A manager that takes nothing of it for a while is not waited for, nor one that may be silent
+    /// for so long only, where that is said.
+    pub(super) fn put(
+        &self,
+        path: &str,
+        body: &[u8],
+        (name, left): (&str, Option<Duration>),
+    ) -> Result<()> {
+        let least = |time: Duration| left.map_or(time, |left| left.min(time));
+        let config = self.agent.put(self.url(path)).config();
+        let request = config
+            .timeout_connect(Some(least(self.times.connect)))
+            .timeout_per_write(Some(SILENCE))
+            .build();
         let request = request.header("Authorization", &self.bearer);
         self.answered(request.send(body), name).map(drop)
     }
@@ -389,7 +408,7 @@ fn retry_after(response: &Response<Body>) -> Duration {
     Duration::from_secs(seconds.unwrap_or(1)).clamp(Duration::from_millis(200), LONGEST_PAUSE)
 }
 
-pub(super) fn agent(tls: TlsConfigBuilder, times: Times) -> Agent {
+pub(super) fn agent(tls: TlsConfigBuilder, (times, pulse): (Times, &Arc<Pulse>)) -> Agent {
     let config = Agent::config_builder()
         // A manager has one certificate, and whoever looks on along the way need not know whose it is.
         .tls_config(tls.use_sni(false).build())
@@ -404,14 +423,14 @@ pub(super) fn agent(tls: TlsConfigBuilder, times: Times) -> Agent {
         .timeout_per_read(times.silence)
         .user_agent(concat!("azud/", env!("CARGO_PKG_VERSION")))
         .build();
-    made(config, Ends::default())
+    made(config, (Ends::default(), pulse))
 }
 
-pub(super) fn made(config: Config, ends: Ends) -> Agent {
+pub(super) fn made(config: Config, (ends, pulse): (Ends, &Arc<Pulse>)) -> Agent {
     // What ureq does by itself, but for the name.
     let connector =
         ().chain(ConnectProxyConnector::default())
-            .chain(Soon(ends))
+            .chain(Soon(ends, Arc::clone(pulse)))
             .chain(ManagerTls::default());
     Agent::with_parts(config, connector, Names(ends))
 }

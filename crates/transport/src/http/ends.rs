@@ -85,7 +85,7 @@ impl Ends {
 mod tests {
     use std::net::{TcpListener, TcpStream};
     use std::sync::atomic::{AtomicBool, Ordering};
-    use std::sync::mpsc;
+    use std::sync::{Arc, mpsc};
     use std::thread;
     use std::time::{Duration, Instant};
 
@@ -102,10 +102,14 @@ mod tests {
     /// Asks who listens there, until the end comes; how long that was ago when it was given up.
     fn given_up(listener: &TcpListener, (begin, ends): (fn(), Ends)) -> Duration {
         let url = format!("https://{}/", listener.local_addr().unwrap());
-        let config = agent(TlsConfig::builder().disable_verification(true), USUAL)
-            .config()
-            .clone();
-        let agent = made(config, ends);
+        let pulse = Arc::default();
+        let config = agent(
+            TlsConfig::builder().disable_verification(true),
+            (USUAL, &pulse),
+        )
+        .config()
+        .clone();
+        let agent = made(config, (ends, &pulse));
         let _look_out = ends.close(agent.clone());
         thread::scope(|scope| {
             let asking = scope.spawn(|| agent.get(url).call().map(drop));

@@ -42,7 +42,7 @@ impl RemoteImage {
     /// # Errors
     /// What the manager says, or what is wrong with its answer.
     pub fn open(client: Client, name: &str, patience: Patience) -> Result<Self> {
-        let path = path_of(name);
+        let (path, patience) = (path_of(name), patience.with_pulse_of(&client));
         let asked = first_layout(&client, (&path, name), &patience)?;
         Ok(Self::of((client, path, name), asked, patience))
     }
@@ -69,13 +69,13 @@ impl RemoteImage {
         Self {
             tag: format!("\"{tag}\""),
             name: name.to_owned(),
+            patience: patience.with_pulse_of(&client),
             client,
             path,
             received: AtomicU64::new(layout.description().len() as u64),
             heard: AtomicU64::new(0),
             layout: Arc::new(layout),
             https_only,
-            patience,
             gather: Gather::default(),
         }
     }
@@ -83,6 +83,7 @@ impl RemoteImage {
     /// Waits for its manager in another way from now on.
     #[must_use]
     pub fn with_patience(self, patience: Patience) -> Self {
+        let patience = patience.with_pulse_of(&self.client);
         Self { patience, ..self }
     }
 

@@ -1,13 +1,15 @@
 //! How long a manager that went away is waited for, and who is told meanwhile.
 
-use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
+use std::{fmt, io};
 
 use azud_core::code::Code;
 use azud_core::progress::Interrupted;
 
+use super::Client;
 use super::ends::Ends;
+use super::pulse::Pulse;
 use crate::error::{NetError, Result};
 
 /// Between two tries.
@@ -33,6 +35,8 @@ pub enum Moment {
     Begins,
     /// It still does not.
     Lasts,
+    /// Nothing moves between here and there, and what was asked for is waited for all the same.
+    Silent,
 }
 
 /// Asks again what may succeed later. What is shared between threads is one outage for all of them.
@@ -44,8 +48,49 @@ pub struct Patience {
     told: Arc<Told>,
     /// Of the work.
     ends: Ends,
-    /// When the present outage began, and whether it is that an index is being made.
-    since: Arc<Mutex<Option<(Instant, bool)>>>,
+    /// What moves on the connections to the manager.
+    pulse: Option<Arc<Pulse>>,
+    state: Arc<Mutex<State>>,
+}
+
+/// The manager does not answer, or not yet.
+#[derive(Debug, Clone, Copy)]
+struct Outage {
+    began: Instant,
+    /// When it was met last.
+    met: Instant,
+    /// Whether it is that an index is being made.
+    making: bool,
+}
+
+/// What is known of a manager's outages.
+#[derive(Debug, Default)]
+struct State {
+    since: Option<Outage>,
+    /// When the last one ended.
+    ended: Option<Instant>,
+    /// When somebody was told last.
+    told: Option<Instant>,
+}
+
+impl State {
+    fn end(&mut self) {
+        if self.since.take().is_some() {
+            self.ended = Some(Instant::now());
+        }
+    }
+
+    /// Whether somebody is to hear of an outage that began then. Of requests that a manager broke off together some get
+    /// an answer before others try again: for all that, it is one outage.
+    fn is_news(&mut self, began: Instant) -> bool {
+        let is_told = self.told.is_some_and(|told| told >= began);
+        let is_same = self.ended.is_some_and(|ended| ended.elapsed() < PAST);
+        if !is_told && !is_same {
+            self.told = Some(Instant::now());
+            return true;
+        }
+        false
+    }
 }
 
 impl Default for Patience {
@@ -61,7 +106,7 @@ impl fmt::Debug for Patience {
 }
 
 impl Patience {
-    /// Waits at most so long after the last answer; `told` hears of it and may end it.
+    /// Waits at most so long after the last answer, or the last moment at which something moved; `told` hears of it and may end it.
     pub fn new(
         lasts: Duration,
         told: impl Fn(&NetError, Moment) -> bool + Send + Sync + 'static,
@@ -71,8 +116,29 @@ impl Patience {
             making: lasts,
             told: Arc::new(told),
             ends: Ends::default(),
-            since: Arc::default(),
+            pulse: None,
+            state: Arc::default(),
         }
+    }
+
+    /// Waits from the last moment on at which something moved between here and that manager, and hears of silence.
+    #[must_use]
+    pub(super) fn with_pulse_of(self, client: &Client) -> Self {
+        let pulse = Arc::clone(client.pulse());
+        let (told, state, ends) = (Arc::clone(&self.told), Arc::clone(&self.state), self.ends);
+        let host = client.host().to_owned();
+        pulse.is_heard_by(move || {
+            let mut state = state.lock().unwrap_or_else(PoisonError::into_inner);
+            if state.since.is_some() || ends.now() {
+                return;
+            }
+            state.told = Some(Instant::now());
+            drop(state);
+            let (host, source) = (host.clone(), io::ErrorKind::TimedOut.into());
+            told(&NetError::Unreachable { host, source }, Moment::Silent);
+        });
+        let pulse = Some(pulse);
+        Self { pulse, ..self }
     }
 
     /// Ends in the midst of what comes, too, when the work is to end.
@@ -93,12 +159,8 @@ impl Patience {
         Self { making, ..self }
     }
 
-    /// Does what may have to be done again. It is tried twice at least.
-    pub(super) fn with<T>(&self, mut act: impl FnMut() -> Result<T>) -> Result<T> {
-        self.within(|_| act())
-    }
-
-    /// The same; `act` hears for how long it may be silent, so that nobody waits longer than was said.
+    /// Does what may have to be done again; it is tried twice at least. `act` hears for how long it may be silent, so that
+    /// nobody waits longer than was said.
     pub(super) fn within<T>(
         &self,
         mut act: impl FnMut(Option<Duration>) -> Result<T>,
@@ -108,20 +170,26 @@ impl Patience {
             if self.is_at_its_end() {
                 return Err(Interrupted.into());
             }
-            let error = match act(self.left()) {
+            let (asked, waits) = (
+                Instant::now(),
+                self.pulse.as_ref().map(|pulse| pulse.waits()),
+            );
+            let done = act(self.left());
+            drop(waits);
+            let error = match done {
                 Err(error) if error.is_temporary() && self.is_at_its_end() => {
                     return Err(Interrupted.into());
                 }
                 Err(error) if error.is_temporary() => error,
                 other => {
-                    *self.lock() = None;
+                    self.lock().end();
                     return other;
                 }
             };
             let making = error.code() == Code::IndexInMaking;
-            let (moment, began) = self.since(making);
-            let left = self.lasts(making).saturating_sub(began.elapsed());
-            let over = moment == Moment::Lasts && left.is_zero();
+            let (outage, is_first, moment) = self.meet(making, asked);
+            let left = self.left_of(outage);
+            let over = !is_first && left.is_zero();
             if over || !(self.told)(&error, moment) {
                 return Err(error);
             }
@@ -140,28 +208,45 @@ impl Patience {
 
     /// How much of the waiting is left, in an outage.
     fn left(&self) -> Option<Duration> {
-        let (began, making) = (*self.lock())?;
-        let left = self.lasts(making).saturating_sub(began.elapsed());
+        let present = self.lock().since?;
+        let left = self.left_of(present);
         let least = if left.is_zero() { BRIEF } else { LEAST };
-        (!self.is_past((began, making))).then(|| left.max(least))
+        (!self.is_past(present)).then(|| left.max(least))
+    }
+
+    fn left_of(&self, outage: Outage) -> Duration {
+        let lasts = self.lasts(outage.making);
+        lasts.saturating_sub(outage.began.elapsed())
     }
 
     /// Whether an outage was given up, and that is a while ago.
-    fn is_past(&self, (began, making): (Instant, bool)) -> bool {
-        began.elapsed() >= self.lasts(making).saturating_add(PAST)
+    fn is_past(&self, outage: Outage) -> bool {
+        self.left_of(outage).is_zero() && outage.met.elapsed() >= PAST
     }
 
-    /// When the present outage began. One of the other sort is another one.
-    fn since(&self, making: bool) -> (Moment, Instant) {
-        let mut since = self.lock();
-        let present = since.filter(|it| it.1 == making && !self.is_past(*it));
-        let moment = present.map_or(Moment::Begins, |_| Moment::Lasts);
-        let (began, _) = *since.insert(present.unwrap_or((Instant::now(), making)));
-        (moment, began)
+    /// The outage that is met by what was asked for then, whether it begins, and what is to be told. One of the other
+    /// sort is another one.
+    fn meet(&self, making: bool, asked: Instant) -> (Outage, bool, Moment) {
+        let (mut state, met) = (self.lock(), Instant::now());
+        let present = state.since;
+        if let Some(present) = present.filter(|it| it.making == making && !self.is_past(*it)) {
+            let outage = Outage { met, ..present };
+            state.since = Some(outage);
+            return (outage, false, Moment::Lasts);
+        }
+        let began = self.pulse.as_ref().map_or(met, |it| it.last().max(asked));
+        let outage = Outage { began, met, making };
+        state.since = Some(outage);
+        let moment = if making || state.is_news(began) {
+            Moment::Begins
+        } else {
+            Moment::Lasts
+        };
+        (outage, true, moment)
     }
 
-    fn lock(&self) -> MutexGuard<'_, Option<(Instant, bool)>> {
-        self.since.lock().unwrap_or_else(PoisonError::into_inner)
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -172,10 +257,17 @@ mod tests {
     use std::thread;
     use std::time::{Duration, Instant};
 
-    use super::{BRIEF, Moment, Patience};
     use azud_core::code::Code;
 
+    use super::super::pulse::Pulse;
+    use super::{BRIEF, Moment, Patience};
     use crate::error::{NetError, Result};
+
+    impl Patience {
+        fn with<T>(&self, mut act: impl FnMut() -> Result<T>) -> Result<T> {
+            self.within(|_| act())
+        }
+    }
 
     fn later() -> NetError {
         says(None)
@@ -205,6 +297,55 @@ mod tests {
         });
         assert_eq!(done.unwrap(), 3);
         assert_eq!(*told.lock().unwrap(), [Moment::Begins, Moment::Lasts]);
+    }
+
+    /// A manager that was killed broke off several requests; some of them get an answer before others fail.
+    #[test]
+    fn what_comes_and_goes_is_told_once() {
+        let told = Arc::new(Mutex::new(Vec::new()));
+        let heard = Arc::clone(&told);
+        let patience = Patience::new(Duration::from_mins(1), move |_, moment| {
+            heard.lock().unwrap().push(moment);
+            true
+        });
+        for _ in 0..4 {
+            let mut answers = [false, true].into_iter();
+            let done = patience.with(|| answers.next().filter(|is| *is).ok_or_else(later));
+            done.unwrap();
+        }
+        let begun = |moment: &&Moment| **moment == Moment::Begins;
+        let told = told.lock().unwrap();
+        assert_eq!(told.iter().filter(begun).count(), 1, "{told:?}");
+    }
+
+    #[test]
+    fn it_begins_when_something_moved_last_and_not_before_it_was_asked_for() {
+        let pulse = Arc::<Pulse>::default();
+        let lasts = Duration::from_millis(500);
+        let patience = Patience {
+            pulse: Some(Arc::clone(&pulse)),
+            ..Patience::new(lasts, |_, _| true)
+        };
+        // Nothing moved for longer than is waited, since nobody asked.
+        thread::sleep(lasts);
+        let begun = Instant::now();
+        patience.with(|| Err::<(), _>(later())).unwrap_err();
+        assert!(begun.elapsed() >= lasts, "{:?}", begun.elapsed());
+        let patience = Patience::new(lasts, |_, _| true);
+        let patience = Patience {
+            pulse: Some(Arc::clone(&pulse)),
+            ..patience
+        };
+        let tries = AtomicUsize::new(0);
+        let silent = || {
+            if tries.fetch_add(1, Ordering::Relaxed) == 0 {
+                pulse.beat();
+                thread::sleep(lasts);
+            }
+            Err::<(), _>(later())
+        };
+        patience.with(silent).unwrap_err();
+        assert_eq!(tries.into_inner(), 2, "it was over after the first");
     }
 
     #[test]

@@ -1,18 +1,21 @@
 //! The way to a computer, before anything is said: its addresses, and a connection to one of them.
 
+use std::sync::Arc;
 use std::{error, fmt, io};
 
 use azud_core::progress::Interrupted;
-use ureq::Error;
 use ureq::config::Config;
 use ureq::http::Uri;
 use ureq::unversioned::resolver::{DefaultResolver, ResolvedSocketAddrs, Resolver};
 use ureq::unversioned::transport::{
-    ConnectionDetails, Connector, NextTimeout, TcpConnector, Transport, time,
+    ConnectionDetails, Connector, Either, LazyBuffers, NextTimeout, Transport,
 };
+use ureq::{Error, Timeout};
 
 use super::ends::Ends;
+use super::pulse::Pulse;
 use super::times::REACH;
+use super::wire::Wire;
 
 /// What is wrong with a name of which no address is known.
 #[derive(Debug)]
@@ -50,7 +53,8 @@ impl Resolver for Names {
         };
         let (of, config) = (uri.clone(), config.clone());
         let look = move || DefaultResolver::default().resolve(&of, &config, timeout);
-        let found = self.0.leaving(look).unwrap_or_else(|| Err(left()));
+        let found = self.0.leaving(look);
+        let found = found.unwrap_or_else(|| Err(left().into()));
         found.map_err(|error| match error {
             Error::Io(source) => nameless(source),
             Error::HostNotFound => nameless(io::ErrorKind::NotFound.into()),
@@ -62,52 +66,40 @@ impl Resolver for Names {
 /// Opens connections, and does not wait for whom nobody reaches: TLS, which the manager itself has to answer, has its
 /// own time.
 #[derive(Debug)]
-pub(super) struct Soon(pub(super) Ends);
+pub(super) struct Soon(pub(super) Ends, pub(super) Arc<Pulse>);
 
 impl<In: Transport> Connector<In> for Soon {
-    type Out = <TcpConnector as Connector<In>>::Out;
+    type Out = Either<In, Wire>;
 
     fn connect(
         &self,
         details: &ConnectionDetails<'_>,
         chained: Option<In>,
     ) -> Result<Option<Self::Out>, Error> {
-        let mut soon = again(details);
-        soon.timeout.after = soon.timeout.after.min(time::Duration::Exact(REACH));
-        let (uri, config) = (details.uri.clone(), details.config.clone());
-        let ConnectionDetails {
-            addrs,
-            request_level,
-            now,
-            timeout,
-            current_time,
-            run_connector,
-            register_shutdown,
-            ..
-        } = soon;
-        let connect = move || {
-            let details = ConnectionDetails {
-                uri: &uri,
-                addrs,
-                config: &config,
-                request_level,
-                // The addresses are known.
-                resolver: &DefaultResolver::default(),
-                now,
-                timeout,
-                current_time,
-                run_connector,
-                register_shutdown,
-            };
-            TcpConnector::default().connect(&details, chained)
-        };
-        self.0.leaving(connect).unwrap_or_else(|| Err(left()))
+        if let Some(chained) = chained {
+            // The way to a proxy stands already.
+            return Ok(Some(Either::A(chained)));
+        }
+        let (addresses, time) = (details.addrs.to_vec(), (*details.timeout.after).min(REACH));
+        let (input, output) = (
+            details.config.input_buffer_size(),
+            details.config.output_buffer_size(),
+        );
+        let (buffers, pulse) = (LazyBuffers::new(input, output), Arc::clone(&self.1));
+        let open = move || Wire::open(&addresses, time, (buffers, pulse));
+        let wire = self.0.leaving(open).unwrap_or_else(|| Err(left()));
+        let wire = wire.map_err(|error| match error.kind() {
+            io::ErrorKind::TimedOut => Error::Timeout(Timeout::Connect),
+            _ => Error::Io(error),
+        })?;
+        (details.register_shutdown)(wire.end())?;
+        Ok(Some(Either::B(wire)))
     }
 }
 
 /// The work is to end.
-fn left() -> Error {
-    Error::Io(io::Error::other(Interrupted))
+fn left() -> io::Error {
+    io::Error::other(Interrupted)
 }
 
 /// What is known of a connection, once more.

@@ -50,8 +50,10 @@ impl Times {
 /// A computer that takes no connection is given up after this part of the time for connecting. Its kernel takes one at
 /// once, however busy the manager is; who begins asks again after one second and after three.
 pub(super) const REACH: Duration = Duration::from_millis(3500);
-/// Who sends nothing for so long in the midst of an image is gone.
-pub(super) const SILENCE: Duration = Duration::from_secs(20);
+/// Who sends nothing for so long in the midst of an image is gone; so is whose computer acknowledges nothing.
+pub const SILENCE: Duration = Duration::from_secs(20);
+/// After so much silence a computer is asked whether it is still there, again and again.
+pub(super) const ALIVE: Duration = Duration::from_secs(5);
 /// So long may a body take on its way.
 pub(super) const SENDING: Duration = Duration::from_mins(5);
 /// The longest that a manager can make somebody wait before the next request.

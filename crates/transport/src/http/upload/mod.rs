@@ -113,8 +113,8 @@ impl Upload {
         };
         opening.instead_of = Some(opening.sender.clone());
         Ok(Self {
+            patience: patience.with_pulse_of(&client),
             client,
-            patience,
             opening,
             id: RwLock::new(opened.id),
             beside: Vec::new(),
@@ -153,10 +153,10 @@ impl Upload {
     }
 
     /// Does something with the upload, again where the connection or the manager broke down meanwhile.
-    fn patiently<T>(&self, work: impl Fn(&str) -> Result<T>) -> Result<T> {
-        self.patience.with(|| {
+    fn patiently<T>(&self, work: impl Fn(&str, Option<Duration>) -> Result<T>) -> Result<T> {
+        self.patience.within(|left| {
             let id = self.id().clone();
-            match work(&id).map_err(|error| self.why(&id, error)) {
+            match work(&id, left).map_err(|error| self.why(&id, error)) {
                 Err(NetError::Said {
                     code: Code::NoUpload,
                     ..
@@ -164,16 +164,16 @@ impl Upload {
                     self.reopen(&id)?;
                     // Nobody who begins again waits for this.
                     let id = self.id().clone();
-                    work(&id)
+                    work(&id, left)
                 }
                 other => other,
             }
         })
     }
 
-    /// What a manager says that closed the connection on a body without being heard.
+    /// What a manager says that closed the connection on a body without being heard. One that is silent closed none.
     fn why(&self, id: &str, error: NetError) -> NetError {
-        if !error.is_temporary() || self.patience.is_at_its_end() {
+        if !error.is_temporary() || error.is_silence() || self.patience.is_at_its_end() {
             return error;
         }
         let asked = self.client.get(&path(id, ""), &[], &self.opening.name);
@@ -207,7 +207,7 @@ impl Upload {
         }
         let most = (MAX_FRAMES * RECORD_LEN) as u64;
         let name = &self.opening.name;
-        let bytes = self.patiently(|id| {
+        let bytes = self.patiently(|id, _| {
             let response = self.client.get(&path(id, "/pieces"), &[], name)?;
             self.client.bytes(response, most)
         })?;
@@ -223,7 +223,10 @@ impl Upload {
     /// What the manager says.
     fn put(&self, batch: &[u8]) -> Result<()> {
         let name = &self.opening.name;
-        self.patiently(|id| self.client.put(&path(id, "/pieces"), batch, name))?;
+        self.patiently(|id, left| {
+            let path = path(id, "/pieces");
+            self.client.put(&path, batch, (name, left))
+        })?;
         self.sent.fetch_add(batch.len() as u64, Ordering::Relaxed);
         Ok(())
     }
@@ -234,7 +237,7 @@ impl Upload {
     /// What the manager says.
     fn ask(&self, records: &[u8]) -> Result<Held> {
         let name = &self.opening.name;
-        let held = self.patiently(|id| {
+        let held = self.patiently(|id, _| {
             let path = path(id, "/pieces");
             let response = self.client.send(Method::Post, &path, records, name)?;
             self.client.json(response, MAX_STATE)
@@ -246,7 +249,7 @@ impl Upload {
     /// A sign of life.
     fn state(&self) -> Result<State> {
         let name = &self.opening.name;
-        self.patiently(|id| {
+        self.patiently(|id, _| {
             let response = self.client.get(&path(id, ""), &[], name)?;
             self.client.json(response, MAX_STATE)
         })
@@ -263,7 +266,7 @@ impl Upload {
         progress: &dyn Progress,
     ) -> Result<std::result::Result<Published, Vec<usize>>> {
         let name = &self.opening.name;
-        let ended = self.patiently(|id| {
+        let ended = self.patiently(|id, _| {
             for (ending, content) in &self.beside {
                 let path = path(id, &format!("/beside/{ending}"));
                 self.client.send(Method::Put, &path, content, name)?;
