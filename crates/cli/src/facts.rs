@@ -212,9 +212,16 @@ impl Known {
 fn lock_json(holder: &Holder) -> Value {
     let mut value = json!({ "kind": holder.word(), "text": holder.to_string() });
     if let Holder::Azud {
-        host, pid, since, ..
+        host,
+        pid,
+        since,
+        sender,
+        ..
     } = holder
     {
+        if let Some(sender) = sender {
+            value["for"] = sender.as_str().into();
+        }
         value["host"] = host.as_str().into();
         value["pid"] = (*pid).into();
         value["since"] = (*since).into();

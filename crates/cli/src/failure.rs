@@ -400,12 +400,13 @@ mod tests {
         assert!(failure.causes.is_empty(), "{:?}", failure.causes);
     }
 
-    fn azud(here: bool) -> Holder {
+    fn azud(here: bool, sender: Option<&str>) -> Holder {
         let (host, pid, since) = ("pc7".to_owned(), 1234, 1_600_000_000);
         Holder::Azud {
             host,
             pid,
             since,
+            sender: sender.map(str::to_owned),
             here,
         }
     }
@@ -421,13 +422,20 @@ mod tests {
     fn who_has_a_lock_decides_what_to_do_about_it() {
         for (by, [en, es]) in [
             (
-                azud(true),
+                azud(true, None),
                 [
                     "process 1234 of this computer",
                     "proceso 1234 de este equipo",
                 ],
             ),
-            (azud(false), ["pc7 is off", "pc7 está apagado"]),
+            (azud(false, None), ["pc7 is off", "pc7 está apagado"]),
+            (
+                azud(true, Some("pc9 (10.0.0.9)")),
+                [
+                    "two minutes after the last sign of life of pc9",
+                    "dos minutos después de la última señal de pc9",
+                ],
+            ),
             (Holder::Ownerless, ["rm 'deb.img.lock'"; 2]),
             (
                 Holder::Mounted,
@@ -490,8 +498,8 @@ mod tests {
             locked(Holder::Ownerless).into(),
             locked(Holder::Mounted).into(),
             locked(Holder::Reduced).into(),
-            locked(azud(true)).into(),
-            locked(azud(false)).into(),
+            locked(azud(true, None)).into(),
+            locked(azud(false, None)).into(),
             FsError::Dirty {
                 fs: "ext4",
                 why: "why".into(),

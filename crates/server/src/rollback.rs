@@ -207,6 +207,12 @@ pub(crate) fn routes() -> OpenApiRouter<Arc<Shared>> {
         .routes(routes!(go_back))
 }
 
+/// The image of a name, unless somebody sends another one in its place.
+fn own_image(shared: &Shared, name: &str) -> Result<ImageFile, Problem> {
+    shared.uploads.refuse_sent(name)?;
+    shared.library.own_image(name)
+}
+
 /// Which version is meant.
 #[derive(Debug, Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
@@ -275,7 +281,7 @@ async fn check_version(
     Query(meant): Query<Meant>,
 ) -> Answer {
     about(name, move |name| {
-        let image = shared.library.own_image(name)?;
+        let image = own_image(&shared, name)?;
         let (version, look) = shared.rollbacks.checked(&image, &meant.which())?;
         Ok(match look {
             Look::Reading { done, total } => reading(done, total),
@@ -307,7 +313,7 @@ async fn go_back(
 ) -> Result<Response, Problem> {
     let came_back = Changed::image(&name, "rolled-back");
     let (status, standing) = about(name, move |name| {
-        let image = shared.library.own_image(name)?;
+        let image = own_image(&shared, name)?;
         let (version, look) = shared.rollbacks.checked(&image, &meant.which())?;
         if let Look::Reading { done, total } = look {
             return Ok(reading(done, total));

@@ -20,6 +20,9 @@ pub(crate) const OWNER: &str = "owner";
 /// After this long without a write, the work of a stranger counts as abandoned.
 const STRANGERS: Duration = Duration::from_hours(24);
 
+/// So much of a host's name is believed to be one.
+const MAX_HOST: usize = 64;
+
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Owner {
     host: String,
@@ -87,6 +90,19 @@ impl Owner {
 /// This process, in words that mean it and no other one: for whoever has to know later on whether it has ended.
 pub fn this_process() -> String {
     serde_json::to_string(&Owner::this()).unwrap_or_default()
+}
+
+/// The computer that such words name; nothing in it that could pass for something else.
+pub fn computer_of(process: &str) -> Option<String> {
+    let owner = serde_json::from_str::<Owner>(process).ok()?;
+    let named = shown_host(owner.host());
+    (!named.is_empty()).then_some(named)
+}
+
+/// The name of a computer, as it is shown.
+pub(crate) fn shown_host(host: &str) -> String {
+    let shown = host.chars().filter(|c| !c.is_control());
+    shown.take(MAX_HOST).collect()
 }
 
 /// Whether such words mean a process of this computer that has ended.

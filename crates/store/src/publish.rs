@@ -98,9 +98,18 @@ impl Staging {
     /// Takes up the assembly of an image where it was left, or begins one. Dropped without being
     /// published it stays, to be taken up again.
     pub(crate) fn resume(image: &ImageFile, now: SystemTime) -> Result<Self> {
+        Self::resume_for(image, None, now)
+    }
+
+    /// The same, and says in the lock who sends the image.
+    pub(crate) fn resume_for(
+        image: &ImageFile,
+        sender: Option<&str>,
+        now: SystemTime,
+    ) -> Result<Self> {
         check_dir(image)?;
         check_target(image)?;
-        let lease = Lease::take(image, now)?;
+        let lease = Lease::take_for(image, sender, now)?;
         let _settled = Settled::enter_assembling(image.dir(), image.name(), now)?;
         Ok(Self {
             image: image.clone(),

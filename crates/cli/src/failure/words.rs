@@ -45,6 +45,9 @@ fn stays(image: &Path, why: &Stays) -> Words {
 
 fn held(image: &Path, by: &Holder) -> Words {
     let key = match by {
+        Holder::Azud {
+            sender: Some(_), ..
+        } => "held-sent",
         Holder::Azud { here: true, .. } => "held-here",
         Holder::Azud { .. } => "held-azud",
         Holder::Mounted => "held-mounted",
@@ -54,10 +57,15 @@ fn held(image: &Path, by: &Holder) -> Words {
     let lock = shown(&beside(image, LOCK));
     let mut words = Words::new(key, [("image", shown(image)), ("lock", lock)]);
     if let Holder::Azud {
-        host, pid, since, ..
+        host,
+        pid,
+        since,
+        sender,
+        ..
     } = by
     {
         words.values.extend([
+            ("sender", sender.clone().unwrap_or_default()),
             ("host", host.clone()),
             ("pid", pid.to_string()),
             ("since", rfc3339(moment(*since))),

@@ -164,14 +164,23 @@ fn owner(context: &Context, by: &Holder) -> String {
     let catalog = &context.catalog;
     match by {
         Holder::Azud {
-            host, pid, since, ..
+            host,
+            pid,
+            since,
+            sender,
+            ..
         } => {
             let values = [
+                ("sender", sender.as_deref().unwrap_or_default().into()),
                 ("host", host.into()),
                 ("pid", pid.to_string().into()),
                 ("since", rfc3339(moment(*since)).into()),
             ];
-            catalog.fmt("lock-of-azud", &values)
+            let key = match sender {
+                Some(_) => "lock-for-sender",
+                None => "lock-of-azud",
+            };
+            catalog.fmt(key, &values)
         }
         Holder::Mounted => catalog.text("lock-of-a-mount"),
         Holder::Reduced => catalog.text("lock-of-a-reduction"),

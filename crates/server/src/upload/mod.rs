@@ -8,6 +8,7 @@ mod routes;
 mod session;
 
 use std::collections::HashMap;
+use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::{Duration, SystemTime};
@@ -18,6 +19,7 @@ use azud_core::name::ImageFile;
 use azud_core::reference::SubPath;
 use azud_core::upload::{Going, Opened, Opening};
 use azud_store::assembly::{Around, Inbox};
+use azud_store::lease::computer_of;
 use azud_store::publish::{check, check_assembling};
 use azud_store::retention::due_of_all;
 use azud_store::side::InfoLine;
@@ -139,7 +141,12 @@ impl Uploads {
     }
 
     /// Begins one; what is not sent may be in images that its sender sees.
-    fn open(&self, opening: &Opening, grant: Grant) -> Result<Opened, Problem> {
+    fn open(
+        &self,
+        opening: &Opening,
+        grant: Grant,
+        address: Option<IpAddr>,
+    ) -> Result<Opened, Problem> {
         let (name, info) = understood(opening)?;
         self.make_way(&name, opening)?;
         let (tree, mut spot) = self.admit(&name, opening.bytes)?;
@@ -147,12 +154,9 @@ impl Uploads {
             tree.make_folder(name.folder())?;
             spot = tree.spot(&name)?;
         }
-        let inbox = Inbox::open(
-            &spot.image,
-            opening.bytes,
-            &opening.sender,
-            SystemTime::now(),
-        )?;
+        let shown = shown(&opening.sender, address);
+        let sender = (opening.sender.as_str(), shown.as_str());
+        let inbox = Inbox::open(&spot.image, opening.bytes, sender, SystemTime::now())?;
         let rules = (Arc::clone(&self.rules), grant.clone());
         let sees = move |path: &Path| path.to_str().is_some_and(|name| grant.sees(name));
         let around = Around::new(self.root.clone(), name.folder().path(), sees);
@@ -160,7 +164,7 @@ impl Uploads {
         let left = inbox.left();
         let arrived = left.iter().map(|piece| u64::from(piece.len)).sum();
         let memory = (inbox, &left[..], &self.budget);
-        let session = Session::new(name, opening, info, memory, rules)?;
+        let session = Session::new(name, (opening, shown), info, memory, rules)?;
         let id = self.take_in(session)?;
         Ok(Opened {
             id,
@@ -219,11 +223,24 @@ impl Uploads {
     }
 
     fn image(&self, name: &str) -> Result<ImageFile, Problem> {
+        self.refuse_sent(name)?;
         let name = SubPath::parse(name).map_err(|error| {
             Problem::new(StatusCode::BAD_REQUEST, Code::BadName, error.to_string())
         })?;
         let tree = Tree::open(&self.root, Path::new("")).map_err(of_root)?;
         Ok(tree.spot(&name)?.image)
+    }
+
+    /// Refuses an image that is being sent: the lock beside it is this process', but who has to be waited for is its
+    /// sender.
+    pub(crate) fn refuse_sent(&self, name: &str) -> Result<(), Problem> {
+        // What is no name is refused elsewhere.
+        let Ok(name) = &SubPath::parse(name) else {
+            return Ok(());
+        };
+        let sessions = self.sessions();
+        let sent = sessions.values().find(|session| session.is_about(name));
+        sent.map_or(Ok(()), |session| Err(session.is_in_the_way(LAPSE)))
     }
 
     /// Refuses one too many, and the second one of a name, unless the first one is dead.
@@ -243,13 +260,13 @@ impl Uploads {
         };
         let is_dead =
             !session.sender().is_empty() && opening.instead_of.as_deref() == Some(session.sender());
-        let text = format!("{name} is being received already");
         if !is_dead {
-            return Err(Problem::new(StatusCode::CONFLICT, Code::Locked, text)
-                .with("sender", session.sender()));
+            let problem = session.is_in_the_way(LAPSE);
+            return Err(problem.with("sender", session.sender()));
         }
         if session.is_working() {
             let status = StatusCode::SERVICE_UNAVAILABLE;
+            let text = session.standing(LAPSE);
             return Err(Problem::new(status, Code::Locked, text).retry_after(AGAIN));
         }
         self.sessions().remove(&id);
@@ -289,6 +306,16 @@ impl Uploads {
 fn open(sessions: &HashMap<String, Arc<Session>>) -> usize {
     let open = sessions.values().filter(|session| !session.is_over());
     open.count()
+}
+
+/// Who sends, as people are told: what that computer calls itself, and where it was seen.
+fn shown(sender: &str, address: Option<IpAddr>) -> String {
+    match (computer_of(sender), address) {
+        (Some(host), Some(address)) => format!("{host} ({address})"),
+        (Some(host), None) => host,
+        (None, Some(address)) => address.to_string(),
+        (None, None) => "somebody".to_owned(),
+    }
 }
 
 fn too_many() -> Problem {

@@ -24,6 +24,7 @@ use crate::audit::{Asker, Changed};
 use crate::budget::Share;
 use crate::conditions::Meant;
 use crate::grant::Grant;
+use crate::limits::Peer;
 use crate::listen::HEAD;
 use crate::openapi::Octets;
 use crate::problem::Problem;
@@ -143,6 +144,7 @@ async fn open(
     Extension(grant): Extension<Grant>,
     request: Request,
 ) -> Result<(StatusCode, Json<Opened>), Problem> {
+    let address = request.extensions().get().map(|peer: &Peer| peer.address);
     let (body, share) = (request.into_body(), shared.uploads.budget.share());
     let (body, _) = whole((body, MAX_OPENING), PATIENCE, share, |_| ()).await?;
     let opening: Opening = serde_json::from_slice(&body).map_err(|error| bad(error.to_string()))?;
@@ -156,7 +158,7 @@ async fn open(
         let opened = about(name, move |_| shared.uploads.rehearse(&opening, &grant)).await?;
         return Ok((StatusCode::OK, Json(opened)));
     }
-    let opened = about(name, move |_| shared.uploads.open(&opening, grant)).await?;
+    let opened = about(name, move |_| shared.uploads.open(&opening, grant, address)).await?;
     Ok((StatusCode::CREATED, Json(opened)))
 }
 

@@ -44,6 +44,8 @@ const NOTHING: &str = "nothing";
 pub(super) struct Session {
     name: SubPath,
     sender: String,
+    /// The same, as people are told.
+    shown: String,
     info: Option<InfoLine>,
     /// The most bytes that the image can have.
     bytes: u64,
@@ -83,7 +85,7 @@ fn held<T>(lock: &Mutex<T>) -> MutexGuard<'_, T> {
 impl Session {
     pub(super) fn new(
         name: SubPath,
-        opening: &Opening,
+        (opening, shown): (&Opening, String),
         info: Option<InfoLine>,
         (inbox, left, budget): (Inbox, &[Piece], &Arc<Budget>),
         (rules, grant): (Arc<Rules>, Grant),
@@ -95,6 +97,7 @@ impl Session {
         Ok(Self {
             name,
             sender: opening.sender.clone(),
+            shown,
             info,
             bytes: opening.bytes,
             rules,
@@ -210,6 +213,23 @@ impl Session {
     pub(super) fn has_lapsed(&self, after: Duration) -> bool {
         // Nor does one whose bytes are just written.
         !self.is_working() && self.last().elapsed() > after && self.inbox.try_write().is_ok()
+    }
+
+    /// Whose it is, and when it ends by itself at the latest if nothing comes of it any more.
+    pub(super) fn standing(&self, lapse: Duration) -> String {
+        let (name, shown) = (&self.name, &self.shown);
+        if self.is_working() {
+            return format!("{name} came from {shown} and is being put together");
+        }
+        let left = lapse.saturating_sub(self.last().elapsed()).as_secs();
+        format!(
+            "{name} is being received from {shown}, which lapses after {left} seconds without a sign of life"
+        )
+    }
+
+    /// Nobody else changes the image meanwhile.
+    pub(super) fn is_in_the_way(&self, lapse: Duration) -> Problem {
+        Problem::new(StatusCode::CONFLICT, Code::Locked, self.standing(lapse))
     }
 
     /// Unlocks the image, and keeps nothing in memory but how it stands; waits for bytes that are just written.

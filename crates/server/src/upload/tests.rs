@@ -296,6 +296,23 @@ async fn an_upload_whose_client_is_silent_lapses_and_unlocks_the_image() {
     );
     site.uploads.give_up_lapsed(super::LAPSE);
     refused(&site.open("x", 2 << 20).await, 409, "image/locked");
+    // Nobody who wants the image is sent to the manager's own process.
+    for what in [
+        "POST /v1/uploads",
+        "DELETE /v1/images/x",
+        "POST /v1/images/x/removal/check",
+        "POST /v1/images/x/rollback",
+        "POST /v1/images/x/rollback/check",
+    ] {
+        let body = json!({ "name": "x", "bytes": 9, "sender": "t" });
+        let answer = site.ask(what, body.to_string().into()).await;
+        refused(&answer, 409, "image/locked");
+        let detail = answer.1["detail"].as_str().unwrap();
+        let (who, when) = detail.split_once(", which lapses after ").expect(detail);
+        assert_eq!(who, "x.img is being received from 127.0.0.1", "{what}");
+        let (seconds, _) = when.split_once(" seconds").unwrap();
+        assert!(seconds.parse::<u64>().unwrap() <= 120, "{what}: {detail}");
+    }
     assert_eq!(visible(&site.images()), ["x.img.lock"]);
     // Its piece is still coming as long as somebody holds the file for it.
     let session = site.uploads.find(&id).ok().unwrap();

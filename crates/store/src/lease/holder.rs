@@ -10,7 +10,7 @@ use rustix::fs::{Mode, OFlags};
 use serde::{Deserialize, Serialize};
 
 use super::live;
-use crate::owner::{Owner, Standing};
+use crate::owner::{Owner, Standing, shown_host};
 use crate::slot::rfc3339;
 
 /// After this long without a sign of life, the lock of another computer counts as abandoned.
@@ -20,8 +20,8 @@ pub(super) const OWNERLESS: Duration = Duration::from_hours(24);
 
 /// The longest lock that is read; ours are far shorter.
 const MAX_LOCK: u64 = 4096;
-/// So much of a host's name is believed to be one.
-const MAX_HOST: usize = 64;
+/// So much is shown of those for whom a lock is held.
+const MAX_SENDER: usize = 128;
 
 /// What an Azud writes into its lock, on one line.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -32,6 +32,9 @@ pub(super) struct Claim {
     pub(super) token: String,
     /// When it was taken, in seconds since 1970, by the holder's clock: for people.
     pub(super) since: u64,
+    /// Who sends the image to the holder, for people.
+    #[serde(default, rename = "for", skip_serializing_if = "Option::is_none")]
+    pub(super) sender: Option<String>,
 }
 
 impl Claim {
@@ -52,6 +55,8 @@ pub enum Holder {
         pid: i32,
         /// Since when, in seconds since 1970, by that computer's clock.
         since: u64,
+        /// Who sends the image to it, where it is a manager that receives it.
+        sender: Option<String>,
         /// Whether it is this very computer.
         here: bool,
     },
@@ -66,17 +71,18 @@ pub enum Holder {
 impl Holder {
     /// Who is named in a lock of this content.
     pub fn named_in(content: &[u8]) -> Self {
-        if let Some(Claim { owner, since, .. }) = Claim::read(content) {
+        if let Some(claim) = Claim::read(content) {
+            let (owner, since) = (claim.owner, claim.since);
+            let sender = claim.sender.map(|sender| {
+                let shown = sender.chars().filter(|c| !c.is_control());
+                shown.take(MAX_SENDER).collect()
+            });
             return Self::Azud {
                 here: owner.standing() != Standing::Elsewhere,
                 pid: owner.pid(),
-                host: owner
-                    .host()
-                    .chars()
-                    .filter(|c| !c.is_control())
-                    .take(MAX_HOST)
-                    .collect(),
+                host: shown_host(owner.host()),
                 since,
+                sender,
             };
         }
         match content.trim_ascii() {
@@ -101,13 +107,18 @@ impl fmt::Display for Holder {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Azud {
-                host, pid, since, ..
+                host,
+                pid,
+                since,
+                sender,
+                ..
             } => {
-                write!(
-                    f,
-                    "azud on {host}, process {pid}, since {}",
-                    rfc3339(*since)
-                )
+                let since = rfc3339(*since);
+                write!(f, "azud on {host}, process {pid}, since {since}")?;
+                match sender {
+                    Some(sender) => write!(f, ", to which {sender} sends it"),
+                    None => Ok(()),
+                }
             }
             Self::Ownerless => f.write_str("a tool that does not say who it is"),
             Self::Mounted => f.write_str("a server that has its file system mounted"),

@@ -34,7 +34,7 @@ use crate::side::LOCK;
 
 pub(crate) use self::breaking::{is_one, sweep};
 pub use self::holder::Holder;
-pub use crate::owner::{has_ended, this_process};
+pub use crate::owner::{computer_of, has_ended, this_process};
 
 /// How the names of locks in the making, or being broken, begin.
 const PREFIX: &str = ".azud-lease-";
@@ -120,6 +120,18 @@ impl Lease {
     /// # Errors
     /// [`StoreError::Held`] by whom, [`StoreError::ReadOnly`], [`StoreError::Io`].
     pub fn take(image: &ImageFile, now: SystemTime) -> Result<Self> {
+        Self::take_for(image, None, now)
+    }
+
+    /// The same, and says who sends the image to us.
+    ///
+    /// # Errors
+    /// As [`Lease::take`].
+    pub(crate) fn take_for(
+        image: &ImageFile,
+        sender: Option<&str>,
+        now: SystemTime,
+    ) -> Result<Self> {
         let owner = Owner::this();
         let claim = Claim {
             owner,
@@ -128,6 +140,7 @@ impl Lease {
             since: now
                 .duration_since(SystemTime::UNIX_EPOCH)
                 .map_or(0, |since| since.as_secs()),
+            sender: sender.map(str::to_owned),
         };
         let lease = Self {
             image: image.path(),

@@ -28,6 +28,7 @@ fn foreign(image: &ImageFile, age: Duration) {
     let mut owner = serde_json::to_value(Owner::this()).unwrap();
     owner["host"] = "pc7".into();
     let claim = Claim {
+        sender: None,
         owner: serde_json::from_value(owner).unwrap(),
         token: "f0".into(),
         since: 1_800_000_000,
@@ -115,6 +116,7 @@ fn whoever_only_reads_takes_the_lock_of_the_dead_away() {
     let mut owner = serde_json::to_value(Owner::this()).unwrap();
     owner["pid"] = i32::MAX.into();
     let claim = Claim {
+        sender: None,
         owner: serde_json::from_value(owner).unwrap(),
         token: "d0".into(),
         since: 1_800_000_000,

@@ -128,7 +128,7 @@ fn of_store(code: Code, detail: &str) -> Option<Words> {
             words("read-only", path)
         }
         Code::NotFound => words("not-found", detail.strip_prefix("there is no ")?),
-        Code::Locked => words("locked", detail.strip_prefix("somebody else is changing ")?),
+        Code::Locked => locked(detail)?,
         Code::HalfMoved => {
             let image = detail.strip_prefix("a part of ")?;
             let image = image.strip_suffix(" lies in an update of it that was broken off")?;
@@ -144,6 +144,24 @@ fn of_store(code: Code, detail: &str) -> Option<Words> {
         }
         _ => return None,
     })
+}
+
+/// Who works with an image of a manager.
+fn locked(detail: &str) -> Option<Words> {
+    let words = |key, image: &str, sender: &str| {
+        Words::new(key, [("image", image.to_owned())]).with("sender", sender.to_owned())
+    };
+    if let Some(path) = detail.strip_prefix("somebody else is changing ") {
+        return Some(Words::new("locked", [("path", path.to_owned())]));
+    }
+    if let Some(said) = detail.strip_suffix(" and is being put together") {
+        let (image, sender) = said.split_once(" came from ")?;
+        return Some(words("put-together", image, sender));
+    }
+    let (image, said) = detail.split_once(" is being received from ")?;
+    let (sender, said) = said.split_once(", which lapses after ")?;
+    let seconds = said.strip_suffix(" seconds without a sign of life")?;
+    Some(words("being-sent", image, sender).with("seconds", seconds.to_owned()))
 }
 
 pub(in crate::failure) fn server(error: &ServerError) -> Words {

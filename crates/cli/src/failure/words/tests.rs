@@ -246,6 +246,39 @@ fn what_a_manager_has_not_mounted_is_said_in_spanish() {
     }
 }
 
+/// Nobody is sent to the manager's own process, which holds the lock.
+#[test]
+fn who_sends_an_image_is_told_to_others() {
+    let said_by = |detail: &str| {
+        let told = NetError::Said {
+            host: "10.0.0.1".to_owned(),
+            code: Code::Locked,
+            detail: detail.to_owned(),
+            sender: None,
+        };
+        [Lang::En, Lang::Es].map(|lang| said(&Failure::of(&told), lang))
+    };
+    let coming = "a/x.img is being received from pc7 (10.0.0.7), which lapses after 90 seconds without a sign of life";
+    let [english, spanish] = said_by(coming);
+    assert!(english.contains(coming), "{english}");
+    assert!(english.contains("try again in 90 seconds"), "{english}");
+    assert!(
+        spanish.contains("se está recibiendo a/x.img de pc7 (10.0.0.7)"),
+        "{spanish}"
+    );
+    assert!(
+        spanish.contains("repita dentro de 90 segundos"),
+        "{spanish}"
+    );
+    let there = "a/x.img came from pc7 and is being put together";
+    let [english, spanish] = said_by(there);
+    assert!(
+        english.contains(there) && english.contains("in a moment"),
+        "{english}"
+    );
+    assert!(spanish.contains("a/x.img llegó de pc7"), "{spanish}");
+}
+
 /// In English it comes, and is said here as if it had happened here.
 #[test]
 fn what_a_manager_says_of_its_images_is_in_spanish() {

@@ -112,14 +112,19 @@ impl Inbox {
     }
 
     /// Locks the image and sets room aside for `limit` bytes. The same sender as before goes on in the same file, for
-    /// it puts the same pieces at the same places.
+    /// it puts the same pieces at the same places. `shown` is what people are told of the sender.
     ///
     /// # Errors
     /// [`StoreError::TooLittleRoom`], [`StoreError::FileTooLarge`], [`StoreError::Held`], [`StoreError::Locked`],
     /// [`StoreError::HalfMoved`], what the system says.
-    pub fn open(image: &ImageFile, limit: u64, sender: &str, now: SystemTime) -> Result<Self> {
+    pub fn open(
+        image: &ImageFile,
+        limit: u64,
+        (sender, shown): (&str, &str),
+        now: SystemTime,
+    ) -> Result<Self> {
         look::refuse_impossible(image, limit)?;
-        let staging = Staging::resume(image, now)?;
+        let staging = Staging::resume_for(image, Some(shown), now)?;
         if is_half_moved(image) {
             return Err(StoreError::HalfMoved(image.path()));
         }

@@ -39,7 +39,7 @@ impl Place {
     }
 
     fn open(&self, sender: &str) -> Inbox {
-        Inbox::open(&self.image, LIMIT, sender, SystemTime::now()).unwrap()
+        Inbox::open(&self.image, LIMIT, (sender, "pc7"), SystemTime::now()).unwrap()
     }
 
     /// The directory of the assembly.
@@ -160,8 +160,12 @@ fn damage_that_nobody_could_see_is_found_and_everything_is_asked_for_anew() {
 fn an_image_has_one_sender() {
     let place = Place::new();
     let _first = place.open("one");
-    let second = Inbox::open(&place.image, LIMIT, "one", SystemTime::now());
-    assert_eq!(second.unwrap_err().code(), Code::Locked);
+    let second = Inbox::open(&place.image, LIMIT, ("one", "pc7"), SystemTime::now());
+    let error = second.unwrap_err();
+    assert_eq!(error.code(), Code::Locked);
+    // This process holds the lock; who is to be waited for is somebody else.
+    let told = error.to_string();
+    assert!(told.ends_with(", to which pc7 sends it"), "{told}");
 }
 
 #[test]
@@ -180,7 +184,7 @@ fn images_that_the_sender_sees_have_pieces_for_it() {
     let (bytes, wanted) = image(&[1, 2, 3, 4, 5]);
     let target = ImageFile::in_dir(dir.path().join("a"), "x.img").unwrap();
     let open = |sees: fn(&Path) -> bool| {
-        let inbox = Inbox::open(&target, LIMIT, "one", SystemTime::now()).unwrap();
+        let inbox = Inbox::open(&target, LIMIT, ("one", "pc7"), SystemTime::now()).unwrap();
         inbox.with(Around::new(dir.path().to_owned(), "a".into(), sees))
     };
     let lacks = |inbox: &mut Inbox| -> Vec<usize> {
@@ -230,7 +234,7 @@ fn what_comes_while_it_is_said_what_the_image_is_comes_again() {
 fn an_image_has_no_more_pieces_than_its_bytes_admit() {
     let place = Place::new();
     let bytes = 64 << 10;
-    let inbox = Inbox::open(&place.image, bytes, "one", SystemTime::now()).unwrap();
+    let inbox = Inbox::open(&place.image, bytes, ("one", "pc7"), SystemTime::now()).unwrap();
     let hash = *blake3::hash(&[7]).as_bytes();
     let (mut begun, mut refused) = (Vec::new(), 0);
     for offset in 0..bytes {
