@@ -129,7 +129,7 @@ fn resolve(context: &Context, place: &Where) -> Result<Found, Failure> {
 /// The tree that is in a place. One that is not mounted because it is a manager is no matter of mounting it.
 fn there(context: &Context, namespace: &Namespace, place: &Where) -> Result<Found, Failure> {
     let found = namespace.resolve(place).map_err(Failure::from);
-    found.map_err(|failure| {
+    let found = found.map_err(|failure| {
         if failure.code != Code::PlaceNotMounted {
             return failure;
         }
@@ -140,7 +140,12 @@ fn there(context: &Context, namespace: &Namespace, place: &Where) -> Result<Foun
             Some(hint) => failure.with_hint(hint),
             None => failure,
         }
-    })
+    })?;
+    // What the manager serves may lie anywhere, also on what does not answer.
+    if found.place == Where::Manager {
+        answers(&found.mount)?;
+    }
+    Ok(found)
 }
 
 /// Finds where an image of a repository is or would be, and whether it is there.

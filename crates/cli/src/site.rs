@@ -144,6 +144,8 @@ pub struct Site {
     pub manager: Vec<Host>,
     /// Whether this machine is the manager.
     pub serving: bool,
+    /// What its manager serves, where that is not said to be the root: `azud serve` goes by the same.
+    pub served: Option<PathBuf>,
     /// Where there are any, images have to be signed with one of these keys.
     pub trust: Vec<TrustedKey>,
 }
@@ -218,10 +220,14 @@ impl Site {
             Some(_) => return Err(bad("AZUD_SERVING", "it is true or false")),
         };
         let manager = managers(&args.manager, text("AZUD_MANAGER")?, file.manager)?;
+        let served = variable("AZUD_IMAGES").map(PathBuf::from);
+        let served = served.or(file.serve.images);
         Ok(Self {
             layout,
             manager,
             serving,
+            // A place is no directory before places are known.
+            served: served.filter(|dir| dir.is_absolute()),
             trust: trusted(file.trust)?,
         })
     }
@@ -380,6 +386,19 @@ mod tests {
         assert_eq!((found.manager.len(), found.serving), (1, true));
         let found = site(&none, &[], None).unwrap();
         assert_eq!(found.layout.root(), Path::new("/opt/opengnsys/images"));
+    }
+
+    #[test]
+    fn what_is_served_is_what_the_manager_goes_by() {
+        let none = SiteArgs::default();
+        let served = |vars: &[(&str, &str)], file| site(&none, vars, Some(file)).unwrap().served;
+        let file = "serving = true\n[serve]\nimages = '/file'\n";
+        assert_eq!(served(&[], file), Some("/file".into()));
+        let nearer = [("AZUD_IMAGES", "/variable")];
+        assert_eq!(served(&nearer, file), Some("/variable".into()));
+        for other in ["serving = true\n", "[serve]\nimages = 'CACHE:'\n"] {
+            assert_eq!(served(&[], other), None, "{other}");
+        }
     }
 
     #[test]

@@ -51,7 +51,7 @@ error-image-no-such-version = The trash has no such version
 error-place-bad-name = The repository's name is not acceptable
     .hint = It is REPO, CACHE, an address (IPv6 in brackets), a computer's name, USB-id or DVD-id; write ./ before a file whose name has a colon.
 error-place-no-manager = Nobody said which computer the manager is
-    .hint = Set “manager” in /etc/azud/azud.toml, AZUD_MANAGER or --manager; on the manager itself “serving = true” or --serving.
+    .hint = Set “manager” in /etc/azud/azud.toml, AZUD_MANAGER or --manager; on the manager itself “serving = true” or --serving: REPO: means “images” of [serve] there, else the root.
 error-place-not-mounted = The repository is not there
     .hint = Mount it first (“azud env” shows what is mounted), or, if it is a manager, make it known here: azud repo add ADDRESS --protocol http --token-file FILE
 error-place-not-answering = The repository does not answer
@@ -603,7 +603,7 @@ help-args =
     .layout = How the site lays out its trees; else AZUD_LAYOUT, opengnsys
     .package = The package in the paths of the layout eac
     .manager = The manager's address, and its other names after commas; else AZUD_MANAGER
-    .serving = This computer is the manager
+    .serving = This computer is the manager: REPO: means “images” of [serve] (AZUD_IMAGES), else the root
     .address = The computer, by address or name
     .protocol = How it is reached; auto asks the server
     .path = Exported path (nfs), share with folder (smb), directory (file)
@@ -1392,6 +1392,8 @@ result-serve = Serving images
 serve-first = The token is shown this once. Make others with “azud token create --role read”.
 serve-clients = On each client: azud repo add { $address } --protocol http{ $port } --pin { $pin } --token-file FILE
 serve-loopback = Only this computer reaches it; --listen ADDRESS opens it to others.
+serve-repo-elsewhere = On this computer itself REPO: means { $there }, not the images that are served here: name those by their path ({ $images }/NAME). To have REPO: mean them, put into { $config }: serving = true, and below [serve]: images = "{ $images }"
+serve-repo-nothing = On this computer itself REPO: means nothing: name the images by their path ({ $images }/NAME). To have REPO: mean them, put into { $config }: serving = true, and below [serve]: images = "{ $images }"
 token-once = It is shown this once.
 result-token-revoke = Revoked
 warn-not-pinned = No --pin was said: compare the fingerprint with the one that the manager shows at its start.

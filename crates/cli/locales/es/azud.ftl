@@ -51,7 +51,7 @@ error-image-no-such-version = No hay tal versión en la papelera
 error-place-bad-name = El nombre del repositorio no es válido
     .hint = Es REPO, CACHE, una dirección (IPv6 entre corchetes), el nombre de un equipo, USB-id o DVD-id; escriba ./ delante de un fichero con dos puntos en el nombre.
 error-place-no-manager = Nadie ha dicho qué equipo es el gestor
-    .hint = Ponga «manager» en /etc/azud/azud.toml, AZUD_MANAGER o --manager; en el propio gestor, «serving = true» o --serving.
+    .hint = Ponga «manager» en /etc/azud/azud.toml, AZUD_MANAGER o --manager; en el propio gestor, «serving = true» o --serving: allí REPO: significa «images» de [serve] o, si no la hay, la raíz.
 error-place-not-mounted = El repositorio no está
     .hint = Móntelo antes («azud env» muestra lo que está montado) o, si es un gestor, delo a conocer aquí: azud repo add DIRECCIÓN --protocol http --token-file FICHERO
 error-place-not-answering = El repositorio no responde
@@ -603,7 +603,7 @@ help-args =
     .layout = Cómo dispone el centro sus árboles; si no, AZUD_LAYOUT, opengnsys
     .package = El paquete en las rutas de la disposición eac
     .manager = La dirección del gestor, y tras comas sus otros nombres; si no, AZUD_MANAGER
-    .serving = Este equipo es el gestor
+    .serving = Este equipo es el gestor: REPO: significa «images» de [serve] (AZUD_IMAGES) o, si no la hay, la raíz
     .address = El equipo, por dirección o nombre
     .protocol = Cómo se llega a él; auto pregunta al servidor
     .path = Ruta exportada (nfs), recurso con carpeta (smb), directorio (file)
@@ -1392,6 +1392,8 @@ result-serve = Sirviendo imágenes
 serve-first = El token solo se muestra esta vez. Haga otros con «azud token create --role read».
 serve-clients = En cada cliente: azud repo add { $address } --protocol http{ $port } --pin { $pin } --token-file FICHERO
 serve-loopback = Solo llega este equipo; --listen DIRECCIÓN lo abre a otros.
+serve-repo-elsewhere = En este mismo equipo REPO: significa { $there }, no las imágenes que aquí se sirven: nómbrelas por su ruta ({ $images }/NOMBRE). Para que REPO: las signifique, ponga en { $config }: serving = true, y bajo [serve]: images = "{ $images }"
+serve-repo-nothing = En este mismo equipo REPO: no significa nada: nombre las imágenes por su ruta ({ $images }/NOMBRE). Para que REPO: las signifique, ponga en { $config }: serving = true, y bajo [serve]: images = "{ $images }"
 token-once = Solo se muestra esta vez.
 result-token-revoke = Revocado
 warn-not-pinned = No se ha dicho --pin: compare la huella con la que muestra el gestor al arrancar.

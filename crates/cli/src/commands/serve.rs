@@ -25,7 +25,7 @@ use crate::interrupt;
 use crate::keeping::Keeping;
 use crate::opened::host;
 use crate::place::{self, MountedHere};
-use crate::site::{Serve, Site, bad};
+use crate::site::{Serve, Site, bad, config_file};
 use crate::table;
 
 /// The manager's port.
@@ -171,6 +171,10 @@ impl Args {
         let file = Serve::load()?;
         let (images, listen) = self.settings(context, &site, &file)?;
         let state = self.state.dir()?;
+        // Where a client helps its neighbours, REPO is their manager.
+        let helps = self.read_only && !site.serving;
+        let elsewhere = (!helps).then(|| elsewhere_here(context, &images));
+        let elsewhere = elsewhere.flatten();
         let mut addresses = own_addresses()?;
         addresses.extend(
             listen
@@ -202,7 +206,7 @@ impl Args {
         // A signal is the server's: it lets answers under way end.
         interrupt::begin_work();
         Ok(serve(&options, |ready| {
-            show(context, &options, ready);
+            show(context, (&options, elsewhere.as_deref()), ready);
         })?)
     }
 
@@ -270,7 +274,25 @@ impl Args {
     }
 }
 
-fn show(context: &Context, options: &Options, ready: &Ready) {
+/// That `REPO:` means something else on this computer than what is served, and how it comes to mean that.
+fn elsewhere_here(context: &Context, images: &Path) -> Option<String> {
+    let images = images.canonicalize().ok()?;
+    let (key, there) = match place::folder(context, Path::new("REPO:")) {
+        Ok(there) if there.canonicalize().is_ok_and(|it| it == images) => return None,
+        Ok(there) => ("serve-repo-elsewhere", there),
+        Err(failure) if failure.code == Code::NoManager => ("serve-repo-nothing", PathBuf::new()),
+        Err(_) => return None,
+    };
+    let text = |path: &Path| path.display().to_string().into();
+    let values = [
+        ("there", text(&there)),
+        ("images", text(&images)),
+        ("config", text(&config_file())),
+    ];
+    Some(context.catalog.fmt(key, &values))
+}
+
+fn show(context: &Context, (options, elsewhere): (&Options, Option<&str>), ready: &Ready) {
     let (images, retention) = (&options.images, &options.retention);
     let days = retention.max_age.as_secs() / DAY;
     let listen: Vec<String> = ready.listen.iter().map(SocketAddr::to_string).collect();
@@ -318,6 +340,7 @@ fn show(context: &Context, options: &Options, ready: &Ready) {
                     .fmt("serve-clients", &met_at(options, ready)),
             );
         }
+        lines.extend(elsewhere.map(str::to_owned));
         lines.join("\n")
     });
 }

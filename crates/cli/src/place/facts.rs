@@ -24,6 +24,9 @@ pub(super) fn gather(site: &Site) -> Result<Facts, Failure> {
     let addresses = own_addresses()?;
     let look = Look::at(site);
     let serving = site.serving.then(|| {
+        if let Some(dir) = &site.served {
+            return dir.clone();
+        }
         let own = addresses.iter().copied().map(Host::Address);
         let mut folders = own.map(|host| layout.host_mount(&host));
         folders

@@ -13,7 +13,7 @@ use anyhow::{Context, Result, ensure};
 use azud_testkit::tools::{have, run_any};
 use serde_json::Value;
 
-use crate::kit::text;
+use crate::kit::{program, text};
 use crate::server::{Room, refusal};
 use crate::{MIB, image, noise};
 
@@ -320,5 +320,51 @@ fn a_first_start_that_cannot_listen_uses_up_no_token() -> Result<()> {
     drop(taken);
     let started = Started::of(&mut room.command(&args))?;
     ensure!(started.said["admin_token"].is_string(), "{}", started.said);
+    Ok(())
+}
+
+/// What a manager tells people when it starts.
+fn greeting(room: &Room, args: &[&str]) -> Result<String> {
+    let mut serve = Command::new(program());
+    let listen = ["serve", "--lang", "en", "--listen", "127.0.0.1:0"];
+    room.settings(serve.args(listen).args(args));
+    let mut child = serve.stdout(Stdio::piped()).spawn()?;
+    let mut out = BufReader::new(child.stdout.take().context("a pipe")?);
+    let mut said = String::new();
+    out.read_line(&mut said)?;
+    run_any("kill", &[&child.id().to_string()])?;
+    out.read_to_string(&mut said)?;
+    ensure!(child.wait()?.success(), "{said}");
+    Ok(said)
+}
+
+#[test]
+fn what_is_served_is_repo_on_the_managers_computer_or_it_is_said() -> Result<()> {
+    let room = Room::new()?;
+    image(&room, "one.img", &noise(25, MIB))?;
+    let config = room.dir().join("etc/azud.toml");
+    let images = room.images();
+    let option = ["--images", text(&images)];
+    for (file, wanted) in [
+        ("", "itself REPO: means nothing"),
+        ("serving = true\n", "itself REPO: means /"),
+    ] {
+        fs::write(&config, file)?;
+        let said = greeting(&room, &option)?;
+        ensure!(said.contains(wanted), "{file}: {said}");
+    }
+    // As it is advised.
+    let file = format!("serving = true\n[serve]\nimages = \"{}\"\n", text(&images));
+    fs::write(&config, file)?;
+    for args in [&[][..], &option] {
+        let said = greeting(&room, args)?;
+        ensure!(!said.contains("REPO:"), "{said}");
+    }
+    let listed = room.done(&["image", "list", "REPO:"])?;
+    ensure!(listed["images"][0]["path"] == "one.img", "{listed}");
+    // Who helps his neighbours has another manager.
+    fs::write(&config, "manager = '10.99.0.1'\n")?;
+    let said = greeting(&room, &["--read-only", "--images", text(&images)])?;
+    ensure!(!said.contains("REPO:"), "{said}");
     Ok(())
 }

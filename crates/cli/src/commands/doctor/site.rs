@@ -178,6 +178,7 @@ mod tests {
             layout: Layout::new(Profile::OpenGnsys, None, None).unwrap(),
             manager: hosts.collect(),
             serving,
+            served: None,
             trust: Vec::new(),
         };
         let addresses = own.split_whitespace().map(|it| it.parse().unwrap());

@@ -197,7 +197,10 @@ fn names(site: &Site) -> Result<Namespace, Failure> {
         layout: site.layout.clone(),
         addresses: own_addresses()?,
         hostname: Host::parse(&host()).ok(),
-        serving: site.serving.then(|| site.layout.root().to_owned()),
+        serving: site.serving.then(|| {
+            let served = site.served.as_deref();
+            served.unwrap_or(site.layout.root()).to_owned()
+        }),
         manager: site.manager.clone(),
         present: Vec::new(),
         dead: Vec::new(),
