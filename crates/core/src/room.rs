@@ -9,6 +9,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use crate::access::peer;
+use crate::code::Code;
 use crate::progress::Phase;
 use crate::report::{Account, Report, State};
 
@@ -16,6 +17,8 @@ use crate::report::{Account, Report, State};
 pub const HOSTS: usize = 4096;
 /// So many failures of each are remembered, each of another job or image.
 pub const FAILURES: usize = 3;
+/// Seconds after which a failure is nobody's concern any more, unless nothing was heard of the computer since.
+pub const OLD: u64 = 7 * 24 * 60 * 60;
 /// The job that puts an image on a disk.
 const RESTORING: &str = "image-restore";
 /// Seconds after which a computer may be forgotten for another where each address has one only.
@@ -68,6 +71,15 @@ impl Failed {
         self.work() == (kind(&report.job), &report.image, report.to.as_deref())
     }
 
+    /// Whether the success of a report says that this is over: it is of the same work, or of the same kind of work
+    /// where this named an image that there is not.
+    fn is_mended_by(&self, report: &Report) -> bool {
+        let names_nothing = [Code::NotFound, Code::CaseTwin].map(Code::as_str);
+        let is_done_right =
+            names_nothing.contains(&self.code.as_str()) && kind(&self.job) == kind(&report.job);
+        is_done_right || self.is_of(report)
+    }
+
     /// What was to be done.
     fn work(&self) -> (&str, &str, Option<&str>) {
         (kind(&self.job), &self.image, self.to.as_deref())
@@ -86,7 +98,9 @@ pub struct Computer {
     pub report: Report,
     /// What was restored on it last.
     pub carries: Option<Carried>,
-    /// What failed and did not succeed since, the newest first: the last failure of each job with each image.
+    /// What failed and did not succeed since, the newest first: the last failure of each job with each image. Where an
+    /// image was named that there is not, the next success of that job says that it did. Those of more than a week ago
+    /// go when the computer tells something else.
     #[cfg_attr(feature = "schema", schema(value_type = Vec<Failed>))]
     pub failures: VecDeque<Failed>,
 }
@@ -99,11 +113,21 @@ impl Computer {
 
     /// As it is shown at a time, in seconds since 1970.
     pub fn shown(&self, now: u64) -> Shown {
+        let mut computer = self.clone();
+        computer.forget_old(now);
         Shown {
             age: now.saturating_sub(self.seen),
             silent: self.is_silent(now),
-            computer: self.clone(),
+            computer,
         }
+    }
+
+    /// Leaves out failures that nobody looks for any more. The newest that the computer told stays: it is how it is.
+    fn forget_old(&mut self, now: u64) {
+        let report = &self.report;
+        let is_how_it_is = |failed: &Failed| report.state == State::Failed && failed.is_of(report);
+        self.failures
+            .retain(|it| is_how_it_is(it) || now.saturating_sub(it.when) <= OLD);
     }
 
     fn note(&mut self, now: u64) {
@@ -135,10 +159,15 @@ impl Computer {
             (State::Done, _) => None,
             _ => return,
         };
-        self.failures.retain(|failed| !failed.is_of(report));
+        let is_over = |it: &Failed| match report.state {
+            State::Done => it.is_mended_by(report),
+            _ => it.is_of(report),
+        };
+        self.failures.retain(|it| !is_over(it));
         if let Some(failed) = failed {
             self.failures.push_front(failed);
         }
+        self.forget_old(now);
         self.failures.truncate(FAILURES);
     }
 
@@ -147,7 +176,7 @@ impl Computer {
         let report = &self.report;
         let mut kept: VecDeque<Failed> = VecDeque::new();
         for failed in mem::take(&mut self.failures) {
-            let is_mended = report.state == State::Done && failed.is_of(report);
+            let is_mended = report.state == State::Done && failed.is_mended_by(report);
             if !is_mended && !kept.iter().any(|it| it.work() == failed.work()) {
                 kept.push_back(failed);
             }
@@ -316,7 +345,7 @@ fn whose(address: &str) -> Result<IpAddr, &str> {
 
 #[cfg(test)]
 mod tests {
-    use super::{FAILURES, FORGETTABLE, HOSTS, MOVED, Room, SILENT};
+    use super::{Computer, FAILURES, FORGETTABLE, HOSTS, MOVED, OLD, Room, SILENT};
     use crate::report::Report;
 
     fn report(host: &str, job: &str) -> Report {
@@ -396,6 +425,42 @@ mod tests {
         assert_eq!(left(copy("USB-a:win").finished()), ["REPO:data"]);
         let empty: [&str; 0] = [];
         assert_eq!(left(of("deploy", "REPO:data").finished()), empty);
+    }
+
+    #[test]
+    fn a_name_that_means_nothing_is_forgotten_when_the_work_is_done() {
+        let mut room = Room::default();
+        let of = |job, image| Report::begun("pc1", job, image);
+        let mut left = |report: Report| {
+            let computer = room.note(report, "10.0.0.1", 1).unwrap();
+            let failures = computer.failures.iter();
+            failures.map(|it| it.image.clone()).collect::<Vec<_>>()
+        };
+        left(of("image-restore", "REPO:wim").failed("image/not-found", ""));
+        left(of("deploy", "REPO:Win").failed("image/case-twin", ""));
+        left(of("deploy", "REPO:data").failed("disk/io", ""));
+        let both = left(of("cache-update", "REPO:win").finished());
+        assert_eq!(both, ["REPO:data", "REPO:Win", "REPO:wim"], "another work");
+        assert_eq!(left(of("deploy", "REPO:win")), both, "it is not done yet");
+        let failed = left(of("deploy", "REPO:win").failed("disk/io", ""));
+        assert_eq!(failed, ["REPO:win", "REPO:data", "REPO:Win"]);
+        assert_eq!(left(of("deploy", "REPO:win").finished()), ["REPO:data"]);
+    }
+
+    #[test]
+    fn a_failure_of_long_ago_is_forgotten_unless_nothing_came_after_it() {
+        let mut room = Room::default();
+        let failed = report("pc1", "deploy").failed("disk/io", "");
+        let one = room.note(failed, "10.0.0.1", 1).unwrap();
+        let shown = |one: &Computer, now| one.shown(now).computer.failures.len();
+        assert_eq!(shown(one, OLD + 2), 1, "it is how the computer is");
+        let other = report("pc1", "image-create").finished();
+        let one = room.note(other, "10.0.0.1", 2).unwrap();
+        assert_eq!((shown(one, OLD + 1), shown(one, OLD + 2)), (1, 0));
+        assert_eq!(one.failures.len(), 1);
+        let other = report("pc1", "image-create").finished();
+        let one = room.note(other, "10.0.0.1", OLD + 2).unwrap();
+        assert!(one.failures.is_empty(), "nor is it kept");
     }
 
     #[test]
