@@ -38,6 +38,7 @@ mod shaped;
 mod signed;
 mod silent;
 mod sources;
+mod spelt;
 mod tokens;
 mod upload;
 mod vanished;

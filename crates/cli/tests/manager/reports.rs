@@ -19,7 +19,7 @@ const TRIES: usize = 200;
 const NAP: Duration = Duration::from_millis(100);
 
 /// The only computer, as the manager that is asked shows it.
-fn computer(room: &Room) -> Result<Value> {
+pub(crate) fn computer(room: &Room) -> Result<Value> {
     let said = room.done(&["room", "status"])?;
     let computers = said["computers"].as_array().context("a list")?;
     ensure!(computers.len() == 1, "{said}");
@@ -27,7 +27,7 @@ fn computer(room: &Room) -> Result<Value> {
 }
 
 /// Whoever introduces itself with the token of the first start may see the room.
-fn look_after(room: &Room) -> Result<Manager> {
+pub(crate) fn look_after(room: &Room) -> Result<Manager> {
     let manager = room.serve()?;
     room.introduce(&manager, &manager.pin, &manager.admin)?
         .done()?;
@@ -138,55 +138,6 @@ fn what_failed_at_another_manager_is_told_as_that() -> Result<()> {
     let output = room.settings(&mut status).output()?;
     let shown = String::from_utf8(output.stdout)?;
     ensure!(shown.contains(" s ago): image copy"), "{shown}");
-    Ok(())
-}
-
-/// The same work under another name of the manager and of the image.
-#[test]
-fn what_succeeds_mends_what_failed_whatever_it_was_called() -> Result<()> {
-    let room = Room::new()?;
-    let site = "manager = ['127.0.0.1', 'og.room']\n";
-    fs::write(room.dir().join("etc/azud.toml"), site)?;
-    let manager = look_after(&room)?;
-    known_too(&room, "also.room.invalid", manager.port)?;
-    let (disk, cache) = (room.dir().join("disk"), room.dir().join("cache"));
-    fs::create_dir(&cache)?;
-    let deploy = |image: &str| room.run(&["deploy", image, text(&disk), "--yes"]);
-    let update = |image: &str| {
-        let mut update = room.command(&["cache", "update", image]);
-        Said::of(&update.env("AZUD_CACHE", &cache).output()?)
-    };
-    for image in ["REPO:aula1/win", "og.room:aula1/win.img", "Repo:aula1/win"] {
-        refusal(&deploy(image)?, "image/not-found")?;
-    }
-    let said = room.command(&[
-        "deploy",
-        "also.room.invalid:aula1/win",
-        text(&disk),
-        "--yes",
-    ]);
-    let said = Said::of(&{ said }.env("AZUD_PATIENCE", "0").output()?)?;
-    refusal(&said, "repo/unreachable")?;
-    for image in ["aula1/win", "REPO:aula1/win", "CACHE:aula1/win.img"] {
-        refusal(&update(image)?, "image/not-found")?;
-    }
-    let left = || -> Result<Vec<(Value, Value)>> {
-        let failures = computer(&room)?["failures"].as_array().cloned();
-        let all = failures.unwrap_or_default().into_iter();
-        let all = all.map(|it| (it["job"].clone(), it["image"].clone()));
-        Ok(all.collect())
-    };
-    let of = |job: &str| (Value::from(job), Value::from("REPO:aula1/win"));
-    ensure!(
-        left()? == [of("cache-update"), of("deploy")],
-        "{:?}",
-        left()?
-    );
-    image(&room, "aula1/win.img", &noise(21, MIB))?;
-    update("aula1/win")?.done()?;
-    ensure!(left()? == [of("deploy")], "{:?}", left()?);
-    deploy("og.room:aula1/win")?.done()?;
-    ensure!(left()?.is_empty(), "{:?}", left()?);
     Ok(())
 }
 

@@ -3,6 +3,7 @@
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
+use azud_core::name::ImageFile;
 use azud_core::reference::ImageRef;
 use azud_image::foreign::ForeignError;
 use azud_image::sniff::Format;
@@ -38,10 +39,9 @@ impl Args {
                 .teller
                 .plans(context, "image-copy", &[&self.src, &self.dst]);
             // A name that is none is refused below.
-            let to = self.same_place().ok().flatten();
-            context
-                .teller
-                .goes(context, to.as_ref().unwrap_or(&self.dst));
+            let to = self.told_as();
+            let to = to.as_deref().unwrap_or(&self.dst);
+            context.teller.goes(context, to);
         }
         let from = Origin::named(context, &self.src)?;
         refuse_others(&from)?;
@@ -72,6 +72,27 @@ impl Args {
             trusted: None,
         };
         receiving.run(context)
+    }
+
+    /// Where the copy goes, so that one way there has one name, before the source is known.
+    fn told_as(&self) -> Option<PathBuf> {
+        if let Some(to) = self.same_place().ok()? {
+            return Some(to);
+        }
+        let ImageRef::Path(to) = ImageRef::parse(&self.dst).ok()? else {
+            return None;
+        };
+        let is_folder = || place::answers(&to).is_ok() && to.is_dir();
+        let to = if place::is_directory(&to) || is_folder() {
+            match ImageRef::parse(&self.src).ok()? {
+                ImageRef::Placed { image, .. } => to.join(image.name()),
+                ImageRef::Path(path) => to.join(path.file_name()?),
+            }
+        } else {
+            to
+        };
+        let file = ImageFile::parse(&to).ok()?;
+        Some(file.path())
     }
 
     /// `WHERE:` alone is the same place in that repository; the top of it, for a file of no repository.
