@@ -8,9 +8,9 @@ use std::sync::Mutex;
 use azud_core::cut::Lengths;
 use azud_core::format::index::Facts;
 use azud_core::io::{ReadAt, WriteAt};
-use azud_core::progress::Silent;
+use azud_core::progress::{Interrupted, Phase, Progress, Silent};
 use azud_image::capture::{CaptureOptions, DeviceContent, capture};
-use azud_image::restore::{RestoreOptions, Restored, Unused, Writes, restore};
+use azud_image::restore::{RestoreOptions, Restored, Unused, Writes, restore, restore_pipe};
 use azud_image::{DEFAULT_LEVEL, ImageError, Native};
 use azud_testkit::memory::{Event, Memory};
 use proptest::prelude::*;
@@ -118,6 +118,36 @@ impl WriteAt for Watched {
     }
     fn zero(&self, offset: u64, len: u64) -> io::Result<()> {
         self.0.zero(offset, len)
+    }
+}
+
+/// What was said to be done.
+#[derive(Default)]
+struct Said(Mutex<Vec<Phase>>);
+
+impl Progress for Said {
+    fn begin(&self, phase: Phase, _: u64) {
+        self.0.lock().expect("no panic").push(phase);
+    }
+    fn advance(&self, _: u64) -> Result<(), Interrupted> {
+        Ok(())
+    }
+}
+
+#[test]
+fn what_compares_is_not_called_restoring_whatever_way_the_image_comes() {
+    let wanted = noise(1, 4 * MIB);
+    let image = image_of(&wanted);
+    let native = Native::open(&image).expect("opens");
+    for (options, phase) in [
+        (changed_only(Writes::Parallel), Phase::Compare),
+        (RestoreOptions::default(), Phase::Restore),
+    ] {
+        let target = Memory::new(wanted.clone());
+        let said = Said::default();
+        restore(&native, &image, &target, &options, &said).expect("restores");
+        restore_pipe(&image[..], &target, &options, &said).expect("restores");
+        assert_eq!(said.0.into_inner().expect("no panic"), [phase; 2]);
     }
 }
 

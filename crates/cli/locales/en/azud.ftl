@@ -788,7 +788,7 @@ man-done = { $count ->
 
 phase-map = Reading the map
 phase-capture = Capturing
-phase-compare = Comparing and writing
+phase-compare = Comparing, writing what differs
 phase-restore = Restoring
 phase-read-back = Reading back
 phase-verify = Verifying

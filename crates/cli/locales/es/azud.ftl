@@ -788,7 +788,7 @@ man-done = { $count ->
 
 phase-map = Lectura del mapa
 phase-capture = Captura
-phase-compare = Comparación y escritura
+phase-compare = Comparación; se escribe lo que difiere
 phase-restore = Restauración
 phase-read-back = Relectura
 phase-verify = Comprobación

@@ -10,7 +10,6 @@ use std::sync::RwLock;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use azud_core::io::PageBuf;
-use azud_core::progress::Phase;
 
 use super::gate::Gate;
 use super::order::Order;
@@ -57,7 +56,7 @@ pub(super) fn update(
 ) -> Result<Option<u64>, ImageError> {
     let count = job.starts.len();
     let total = (0..count).map(|n| job.content_len(n)).sum();
-    job.progress.begin(Phase::Compare, total);
+    job.progress.begin(job.options.phase(), total);
     let touched = touched::look(job, sink, order)?;
     let pass = Pass {
         job,

@@ -85,7 +85,7 @@ pub fn restore_foreign(
     let order = Order::new(&geometry, &tails, &head.bytes, target)?;
     let sink = Sink::new(&geometry, target, &order, *options);
     sink.prepare()?;
-    progress.begin(Phase::Restore, total);
+    progress.begin(options.phase(), total);
     let mut pieces = || match first.take() {
         Some(piece) => Ok(Some(piece)),
         None => next(&mut foreign, &mut cursor, (&mut content, PIECE)),

@@ -101,6 +101,17 @@ pub struct RestoreOptions {
     pub distance: Distance,
 }
 
+impl RestoreOptions {
+    /// What is being done to the target.
+    const fn phase(&self) -> Phase {
+        if self.changed_only {
+            Phase::Compare
+        } else {
+            Phase::Restore
+        }
+    }
+}
+
 /// What a restore did. All in bytes of content unless the name says otherwise.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Restored {
@@ -289,7 +300,7 @@ impl Job<'_> {
     fn write_all(&self, sink: &Sink<'_>) -> Result<u64, ImageError> {
         let count = self.starts.len();
         let total = (0..count).map(|n| self.content_len(n)).sum();
-        self.progress.begin(Phase::Restore, total);
+        self.progress.begin(self.options.phase(), total);
         let turnstile = (self.options.writes == Writes::Ascending).then(Turnstile::default);
         let state = || (Loader::default(), PageBuf::new());
         each(self.workers(), count, state, |state, n| {

@@ -5,7 +5,7 @@ use std::sync::Mutex;
 
 use azud_core::format::FormatError;
 use azud_core::io::{PageBuf, WriteAt};
-use azud_core::progress::{Phase, Progress};
+use azud_core::progress::Progress;
 
 use super::order::{Head, Order};
 use super::scan::Scanner;
@@ -105,7 +105,7 @@ pub fn restore_pipe(
     let sink = Sink::new(&geometry, target, &order, *options);
     sink.prepare()?;
     progress.begin(
-        Phase::Restore,
+        options.phase(),
         geometry.header.used_blocks * u64::from(geometry.header.block_size),
     );
     let first = Mutex::new(first.into_iter());
