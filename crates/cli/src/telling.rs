@@ -21,6 +21,7 @@ use azud_transport::http::Client;
 use crate::commands::{Context, repo};
 use crate::failure::Failure;
 use crate::i18n::{Catalog, Lang};
+use crate::interrupt;
 use crate::opened::host;
 use crate::output;
 use crate::progress::meter::Meter;
@@ -31,6 +32,12 @@ const PACE: Duration = Duration::from_millis(500);
 const LULL: Duration = Duration::from_secs(10);
 /// The last report is waited for so long.
 const LAST_WORDS: Duration = Duration::from_secs(1);
+/// Where it does not arrive, it is sent again after this time,
+const AGAIN: Duration = Duration::from_millis(500);
+/// for this part of the time that the work took,
+const SHARE: u32 = 10;
+/// and never longer than this: a manager that was started anew is back by then.
+const LONGEST_LAST_WORDS: Duration = Duration::from_secs(10);
 
 /// Tells the manager, if there is one that takes reports.
 #[derive(Debug, Default)]
@@ -325,8 +332,31 @@ impl Work {
         now.last = true;
         self.changed.notify_all();
         // Also after one that did not arrive: the manager may be back.
-        let sent = |now: &mut Now| !now.silent;
-        drop(self.changed.wait_timeout_while(now, LAST_WORDS, sent));
+        let longest = self.last_words(failure);
+        let since = Instant::now();
+        loop {
+            let waited = since.elapsed();
+            let is_asked = waited >= LAST_WORDS && interrupt::is_asked();
+            if now.silent || waited >= longest || is_asked {
+                break;
+            }
+            let pause = longest.saturating_sub(waited).min(AGAIN);
+            let woken = self.changed.wait_timeout(now, pause);
+            (now, _) = woken.unwrap_or_else(PoisonError::into_inner);
+        }
+        now.silent = true;
+        self.changed.notify_all();
+    }
+
+    /// How long how it ended is worth waiting for: no longer than is not felt after such work.
+    fn last_words(&self, failure: Option<&Failure>) -> Duration {
+        let is_hopeless =
+            |failure: &Failure| matches!(failure.code, Code::Interrupted | Code::Unreachable);
+        if failure.is_some_and(is_hopeless) {
+            return LAST_WORDS;
+        }
+        let share = self.begun.elapsed() / SHARE;
+        share.clamp(LAST_WORDS, LONGEST_LAST_WORDS)
     }
 
     /// Brings the report up to date.
@@ -353,14 +383,106 @@ impl Work {
             let refused = sent.as_ref().is_err_and(|error| !error.is_temporary());
             let mut now = self.now();
             now.trouble = sent.is_err();
-            now.silent = last || refused;
+            now.silent |= refused || (last && !now.trouble);
             self.changed.notify_all();
             if now.silent {
                 return;
             }
-            let pause = if now.trouble { LULL } else { PACE };
-            let goes_on = |now: &mut Now| !now.last;
+            let pause = match (last, now.trouble) {
+                (true, _) => AGAIN,
+                (false, true) => LULL,
+                (false, false) => PACE,
+            };
+            let goes_on = |now: &mut Now| !now.silent && now.last == last;
             drop(self.changed.wait_timeout_while(now, pause, goes_on));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::AtomicU64;
+    use std::sync::{Arc, Condvar, Mutex};
+    use std::time::{Duration, Instant};
+
+    use azud_core::code::Code;
+    use azud_core::report::{Report, State};
+    use azud_transport::NetError;
+
+    use super::{Now, Relative, Work};
+    use crate::failure::Failure;
+    use crate::progress::meter::Meter;
+
+    /// No longer than that, however slow this computer is.
+    const SOON: Duration = Duration::from_secs(5);
+
+    fn work(took: Duration) -> Arc<Work> {
+        Arc::new(Work {
+            begun: Instant::now().checked_sub(took).unwrap(),
+            done: AtomicU64::new(0),
+            now: Mutex::new(Now {
+                told: "10.0.0.1".to_owned(),
+                report: Report::begun("pc1", "deploy", "REPO:win"),
+                names: Relative::default(),
+                meter: Meter::new(0, Duration::ZERO),
+                last: false,
+                trouble: false,
+                silent: false,
+            }),
+            changed: Condvar::new(),
+        })
+    }
+
+    fn away() -> NetError {
+        NetError::Unreachable {
+            host: "10.0.0.1".to_owned(),
+            source: std::io::ErrorKind::ConnectionRefused.into(),
+        }
+    }
+
+    /// What a manager hears that is away for a time after the work, which took so long; and how long its end is held.
+    fn heard(
+        took: Duration,
+        gone: Duration,
+        failure: Option<&Failure>,
+    ) -> (Option<State>, Duration) {
+        let work = work(took);
+        let begun = Instant::now();
+        let heard = Arc::new(Mutex::new(None));
+        let (told, hears) = (Arc::clone(&work), Arc::clone(&heard));
+        let thread = std::thread::spawn(move || {
+            told.tell(|report| {
+                if begun.elapsed() < gone {
+                    return Err(away());
+                }
+                *hears.lock().unwrap() = Some(report.state);
+                Ok(())
+            });
+        });
+        work.end(failure);
+        let held = begun.elapsed();
+        thread.join().unwrap();
+        let heard = *heard.lock().unwrap();
+        (heard, held)
+    }
+
+    #[test]
+    fn a_manager_that_is_away_for_a_moment_hears_how_long_work_ended() {
+        let (long, gone) = (Duration::from_mins(1), Duration::from_secs(2));
+        let (state, held) = heard(long, gone, None);
+        assert_eq!(state, Some(State::Done));
+        assert!(held < SOON, "{held:?}");
+    }
+
+    #[test]
+    fn short_work_and_work_that_was_stopped_is_not_held_up() {
+        let gone = Duration::from_mins(1);
+        let stopped = Failure::new(Code::Interrupted, "");
+        let short = (Duration::from_secs(3), None);
+        for (took, failure) in [short, (Duration::from_secs(90), Some(&stopped))] {
+            let (state, held) = heard(took, gone, failure);
+            assert_eq!(state, None);
+            assert!(held < SOON, "{held:?}");
         }
     }
 }
