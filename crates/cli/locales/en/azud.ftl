@@ -822,6 +822,7 @@ plan-image-rm = Move an image to the trash
 plan-remains-rm = Clear away what a copy or update that was broken off left; the image itself is not there
 plan-image-export = Convert an image
 plan-image-import = Import an image
+plan-token-revoke = Take a token back
 
 result-image-create = Image captured
 result-image-restore = Image restored

@@ -822,6 +822,7 @@ plan-remains-rm = Quitar lo que dejó una copia o puesta al día interrumpida; l
 plan-image-rm = Mandar una imagen a la papelera
 plan-image-export = Convertir una imagen
 plan-image-import = Importar una imagen
+plan-token-revoke = Retirar un token
 
 result-image-create = Imagen capturada
 result-image-restore = Imagen restaurada

@@ -11,9 +11,12 @@ use serde_json::{Value, json};
 
 use super::Context;
 use super::serve::State;
+use crate::args::Writing;
 use crate::args::size::{BadValue, duration};
+use crate::confirm::{Step, settle};
 use crate::failure::Failure;
 use crate::opened::{moment, now, rfc3339, seconds};
+use crate::plan::Plan;
 use crate::table;
 
 /// What can be done with tokens.
@@ -224,16 +227,29 @@ pub struct Revoke {
     /// The manager's state.
     #[command(flatten)]
     state: State,
+    /// Plan and consent.
+    #[command(flatten)]
+    writing: Writing,
 }
 
 impl Revoke {
     fn run(&self, context: &Context) -> Result<(), Failure> {
         let dir = self.state.of_manager(context)?;
-        let there = Tokens::in_dir(&dir)
-            .revoke(&self.id)
-            .map_err(|error| failed(&dir, &error))?;
-        if !there {
-            return Err(Failure::new(Code::NoToken, self.id.as_str()));
+        let tokens = Tokens::in_dir(&dir);
+        let all = tokens.list().map_err(|error| failed(&dir, &error))?;
+        let none = || Failure::new(Code::NoToken, self.id.as_str());
+        let token = all.iter().find(|token| token.id == self.id);
+        let token = token.ok_or_else(none)?;
+        let plan = Plan::new("token-revoke")
+            .text("token-id", token.id.as_str())
+            .text("role", token.role.as_str())
+            .text("note", token.note.as_str());
+        if settle(context, &plan, self.writing) == Step::Stop {
+            return Ok(());
+        }
+        let there = tokens.revoke(&self.id);
+        if !there.map_err(|error| failed(&dir, &error))? {
+            return Err(none());
         }
         let value = json!({ "action": "token-revoke", "id": self.id });
         context

@@ -56,6 +56,32 @@ fn a_secret_that_goes_into_a_file_goes_alone() -> Result<()> {
 }
 
 #[test]
+fn a_token_is_revoked_as_other_things_are_taken_away() -> Result<()> {
+    let (room, _manager) = room()?;
+    let made = token(&room, &["--note", "room 1"])?;
+    let id = made["id"].as_str().context("an id")?;
+    let count = || -> Result<Option<usize>> {
+        let listed = room.done(&["token", "list"])?;
+        Ok(listed["tokens"].as_array().map(Vec::len))
+    };
+    let all = count()?;
+    let said = room.run(&["token", "revoke", id, "--dry-run"])?;
+    said.done()?;
+    ensure!(said.plan()["rows"]["note"] == "room 1", "{}", said.plan());
+    ensure!(count()? == all, "a plan revoked it");
+    let done = room.done(&["token", "revoke", id, "--yes"])?;
+    ensure!(done["id"] == id, "{done}");
+    ensure!(count()? == all.map(|all| all - 1));
+    for more in ["--yes", "--dry-run"] {
+        refusal(
+            &room.run(&["token", "revoke", id, more])?,
+            "server/no-token",
+        )?;
+    }
+    Ok(())
+}
+
+#[test]
 fn a_state_that_is_a_file_is_told_as_one() -> Result<()> {
     let (room, _manager) = room()?;
     let file = room.dir().join("file");
