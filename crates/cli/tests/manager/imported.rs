@@ -176,6 +176,22 @@ fn the_plan_of_an_import_tells_what_is_replaced_and_what_is_older() -> Result<()
     ensure!(rows["images_replaced"] == 1, "{rows}");
     ensure!(rows["images_older"] == json!(["win.img"]), "{rows}");
     ensure!(warnings.contains("win.img"), "{warnings}");
+    // It is left alone where that is asked for.
+    let mine = fs::read(mirror.join("win.img"))?;
+    let said = room.run(&[&import[..], &["--update", "--yes"]].concat())?;
+    let done = said.done()?;
+    ensure!(done["newer"] == json!(["win.img"]), "{done}");
+    ensure!(
+        done["brought"] == json!([]) && done["unchanged"] == 1,
+        "{done}"
+    );
+    let (rows, warned) = (&said.plan()["rows"], said.warned());
+    ensure!(rows["images_newer"] == json!(["win.img"]), "{rows}");
+    ensure!(
+        rows["images_replaced"].is_null() && warned.is_empty(),
+        "{rows}"
+    );
+    ensure!(fs::read(mirror.join("win.img"))? == mine, "it was replaced");
     // Now it is the manager's that is newer.
     content[2 * MIB..3 * MIB].fill(3);
     let here = image_of(&room, &content)?;
@@ -186,5 +202,8 @@ fn the_plan_of_an_import_tells_what_is_replaced_and_what_is_older() -> Result<()
         "{rows}"
     );
     ensure!(!warnings.contains("win.img"), "{warnings}");
+    let done = room.done(&[&import[..], &["--update", "--yes"]].concat())?;
+    ensure!(done["brought"][0]["image"] == "win.img", "{done}");
+    ensure!(done["newer"] == json!([]), "{done}");
     Ok(())
 }

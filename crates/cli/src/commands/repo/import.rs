@@ -14,7 +14,7 @@ use azud_store::side::InfoLine;
 use azud_store::tree::Tree;
 use serde_json::{Value as Json, json};
 
-use self::outlook::Outlook;
+use self::outlook::{Outlook, is_newer};
 use super::giver;
 use crate::args::Writing;
 use crate::commands::Context;
@@ -38,6 +38,9 @@ pub struct Args {
     pub src: PathBuf,
     /// The folder that gets its images.
     pub dst: PathBuf,
+    /// Leave alone what was captured later than what would come.
+    #[arg(long)]
+    pub update: bool,
     /// Plan and consent.
     #[command(flatten)]
     pub writing: Writing,
@@ -58,11 +61,28 @@ struct Item {
     is_unread: bool,
 }
 
+/// Where they go.
+struct Target<'a> {
+    tree: &'a Tree,
+    /// The beginning of names of images there.
+    below: &'a str,
+    /// Whether what is newer there stays.
+    update: bool,
+}
+
+impl Target<'_> {
+    fn name(&self, item: &Item) -> Result<SubPath, Failure> {
+        Ok(SubPath::parse(&format!("{}{}", self.below, item.name))?)
+    }
+}
+
 /// What was done.
 #[derive(Default)]
 struct Tally {
     brought: Vec<Json>,
     unchanged: usize,
+    /// Left alone, for they are newer than what would come.
+    newer: Vec<String>,
     bytes: u64,
     failed: Vec<(String, Failure)>,
 }
@@ -83,14 +103,20 @@ impl Args {
             .text("images-at", self.dst.display().to_string())
             .row("images", Value::Count(items.len() as u64))
             .bytes("file-size", items.iter().map(|item| item.size).sum());
-        let plan = Outlook::of(context, &items, (&tree, &below))?.rows(context, plan);
+        let target = Target {
+            tree: &tree,
+            below: &below,
+            update: self.update,
+        };
+        let plan = Outlook::of(context, &items, &target)?.rows(context, plan);
         if settle(context, &plan, self.writing) == Step::Stop {
             return Ok(());
         }
         let mut tally = Tally::default();
         for item in &items {
-            match bring(context, item, (&tree, &below)) {
-                Ok(report) => tally.count(item, &report),
+            match bring(context, item, &target) {
+                Ok(Some(report)) => tally.count(item, &report),
+                Ok(None) => tally.newer.push(item.name.clone()),
                 Err(failure) if failure.code == Code::Interrupted => return Err(failure),
                 Err(failure) => {
                     let said = detail(&context.catalog, &failure);
@@ -175,6 +201,7 @@ impl Args {
             "to": self.dst,
             "brought": tally.brought,
             "unchanged": tally.unchanged,
+            "newer": tally.newer,
             "from_source": tally.bytes,
             "failed": failed,
             "seconds": time.as_secs_f64(),
@@ -185,6 +212,9 @@ impl Args {
                 (label("brought"), tally.brought.len().to_string()),
                 (label("unchanged"), tally.unchanged.to_string()),
             ];
+            if !tally.newer.is_empty() {
+                rows.push((label("newer-here"), tally.newer.len().to_string()));
+            }
             if !failed.is_empty() {
                 rows.push((label("not-brought"), failed.len().to_string()));
             }
@@ -251,13 +281,16 @@ fn of_tree(context: &Context, dir: &Path) -> Result<Vec<Item>, Failure> {
         .collect())
 }
 
-/// Brings an image; what an earlier run or another image here has is not read again.
-fn bring(context: &Context, item: &Item, (tree, below): (&Tree, &str)) -> Result<Report, Failure> {
-    let name = SubPath::parse(&format!("{below}{}", item.name))?;
+/// Brings an image, unless what is newer stays; what an earlier run or another image here has is not read again.
+fn bring(context: &Context, item: &Item, target: &Target<'_>) -> Result<Option<Report>, Failure> {
+    let name = target.name(item)?;
     let origin = Origin::named(context, &item.from)?;
     origin.refuse_unfit(context)?;
-    let spot = tree.spot(&name)?;
+    let spot = target.tree.spot(&name)?;
     let assembly = Assembly::plan(&spot.image, origin.source(), Moving::Never)?;
+    if target.update && is_newer(&spot.image, assembly.wanted()) {
+        return Ok(None);
+    }
     let info = origin.info(assembly.wanted().is_native())?;
     let facts = Facts {
         info: info.or_else(|| item.info.clone()),
@@ -266,10 +299,11 @@ fn bring(context: &Context, item: &Item, (tree, below): (&Tree, &str)) -> Result
     };
     // An image that is refused leaves no empty folder.
     if spot.missing {
-        tree.make_folder(name.folder())?;
+        target.tree.make_folder(name.folder())?;
     }
     let progress = context.progress();
     let report = assembly.run(&facts, &progress);
     drop(progress);
-    report.map_err(|error| with_begun(&spot.image, error.into()))
+    let report = report.map_err(|error| with_begun(&spot.image, error.into()))?;
+    Ok(Some(report))
 }

@@ -7,15 +7,14 @@ use std::hash::{Hash, Hasher};
 
 use azud_core::assembly::{Layout, Piece};
 use azud_core::code::Code;
-use azud_core::reference::SubPath;
+use azud_core::name::ImageFile;
 use azud_store::assembly::{Assembly, Moving, Way, known_layout, remains};
 use azud_store::room::Room;
-use azud_store::tree::Tree;
 use azud_store::{Identity, Stored};
 use jiff::Timestamp;
 use serde_json::json;
 
-use super::Item;
+use super::{Item, Target};
 use crate::commands::Context;
 use crate::failure::Failure;
 use crate::human::{self, printable};
@@ -53,6 +52,8 @@ pub(super) struct Outlook {
     replacing: u64,
     /// What those are called that are older than the image in their place.
     older: Vec<String>,
+    /// What those are called that stay, for they are newer.
+    newer: Vec<String>,
 }
 
 /// So many names are shown to people.
@@ -61,6 +62,8 @@ const NAMES: usize = 8;
 /// How it stands with an image.
 enum Standing {
     There,
+    /// What is there is newer, and stays.
+    Newer,
     /// From the source.
     Coming(Coming),
     Unread,
@@ -121,7 +124,7 @@ impl Outlook {
     pub(super) fn of(
         context: &Context,
         items: &[Item],
-        target: (&Tree, &str),
+        target: &Target<'_>,
     ) -> Result<Self, Failure> {
         let mut outlook = Self::default();
         for item in items {
@@ -136,6 +139,10 @@ impl Outlook {
             match standing {
                 Standing::There => {
                     outlook.there.add(item.size);
+                    continue;
+                }
+                Standing::Newer => {
+                    outlook.newer.push(item.name.clone());
                     continue;
                 }
                 Standing::Unread => {
@@ -195,6 +202,9 @@ impl Outlook {
         if self.unread.images > 0 {
             plan = plan.row("images-unread", self.unread.value());
         }
+        if !self.newer.is_empty() {
+            plan = plan.row("images-newer", named(&self.newer));
+        }
         if self.names.is_empty() {
             return plan;
         }
@@ -241,13 +251,15 @@ fn shown(names: &[String]) -> String {
     printable(&shown.join(", "))
 }
 
-fn standing(
-    context: &Context,
-    item: &Item,
-    (tree, below): (&Tree, &str),
-) -> Result<Standing, Failure> {
-    let name = SubPath::parse(&format!("{below}{}", item.name))?;
-    let image = tree.spot(&name)?.image;
+/// Whether the image that is in the place of another was captured later.
+pub(super) fn is_newer(image: &ImageFile, wanted: &Layout) -> bool {
+    let stored = Stored::open(&image.path()).ok();
+    let here = stored.as_ref().and_then(known_layout);
+    Over::of((stored.is_some(), here.as_ref()), Some(wanted)) == Over::Newer
+}
+
+fn standing(context: &Context, item: &Item, target: &Target<'_>) -> Result<Standing, Failure> {
+    let image = target.tree.spot(&target.name(item)?)?.image;
     let stored = Stored::open(&image.path()).ok();
     let layout = stored.as_ref().and_then(known_layout);
     let here = (stored.is_some(), layout.as_ref());
@@ -282,12 +294,14 @@ fn standing(
     }
     let assembly = Assembly::look(&image, origin.source(), Moving::Never)?;
     let prospect = assembly.prospect();
+    let over = Over::of(here, Some(assembly.wanted()));
     Ok(match prospect.way {
         Way::Nothing => Standing::There,
+        _ if target.update && over == Over::Newer => Standing::Newer,
         Way::Copy | Way::Move => Standing::Coming(Coming {
             needs: prospect.needs,
             frames: Some(assembly.fetched().map(frame).collect()),
-            over: Over::of(here, Some(assembly.wanted())),
+            over,
         }),
     })
 }
@@ -300,7 +314,7 @@ fn frame(piece: &Piece) -> (u64, u32) {
 }
 
 /// What is free where an image goes.
-fn room(item: &Item, (tree, below): (&Tree, &str)) -> Result<u64, Failure> {
-    let name = SubPath::parse(&format!("{below}{}", item.name))?;
-    Ok(Room::of(tree.spot(&name)?.image.dir())?.free)
+fn room(item: &Item, target: &Target<'_>) -> Result<u64, Failure> {
+    let spot = target.tree.spot(&target.name(item)?)?;
+    Ok(Room::of(spot.image.dir())?.free)
 }
