@@ -62,10 +62,19 @@ fn found(folder: Result<PathBuf, Failure>, dir: &Path) -> Result<PathBuf, Failur
         Failure::new(Code::NoCache, text).in_words("cache-dir-absent", [("path", path)])
     };
     match folder {
-        Ok(found) if found.try_exists().is_ok() && !found.is_dir() => Err(absent(&found)),
+        Ok(found) if found.is_dir() => Ok(found),
+        Ok(found) if found.exists() => Err(no_directory(&found)),
+        Ok(found) if found.try_exists().is_ok() => Err(absent(&found)),
         Err(failure) if failure.code == Code::NotFound => Err(absent(dir)),
         found => found,
     }
+}
+
+/// Something else than a directory cannot be a cache.
+fn no_directory(path: &Path) -> Failure {
+    let path = path.display().to_string();
+    let text = format!("{path} is no directory");
+    Failure::new(Code::NoCache, text).in_words("cache-no-directory", [("path", path)])
 }
 
 /// Whether the environment names a cache, other than that of the computer.

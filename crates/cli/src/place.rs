@@ -75,6 +75,10 @@ pub(crate) fn locate(context: &Context, image: &Path) -> Result<Located, Failure
     match ImageRef::parse(image)? {
         ImageRef::Path(path) => {
             answers(path.parent().unwrap_or(&path))?;
+            if let Some(path) = in_the_way(&path) {
+                let what = "not a directory";
+                return Err(StoreError::NotAFile { path, what }.into());
+            }
             if is_directory(&path) && !path.exists() {
                 return Err(no_directory(&path));
             }
@@ -92,6 +96,16 @@ pub(crate) fn locate(context: &Context, image: &Path) -> Result<Located, Failure
 /// Whether a path is written as that of a directory.
 pub(crate) fn is_directory(path: &Path) -> bool {
     path.as_os_str().as_bytes().ends_with(b"/")
+}
+
+/// What is no directory on the way to a file, nor where one is named.
+fn in_the_way(path: &Path) -> Option<PathBuf> {
+    let skipped = usize::from(!is_directory(path));
+    let mut way = path.ancestors().skip(skipped);
+    let is_other = |dir: &&Path| std::fs::metadata(dir).is_ok_and(|meta| !meta.is_dir());
+    // With a slash behind it no file is one.
+    let bare = |dir: &Path| dir.components().collect::<PathBuf>();
+    way.find_map(|dir| Some(bare(dir)).filter(|dir| is_other(&dir.as_path())))
 }
 
 /// What says that a directory is missing. It is not made: perhaps the disk that it lies on is not mounted.

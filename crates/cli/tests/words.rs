@@ -228,6 +228,50 @@ fn room_that_lacks_is_told_in_sizes_that_people_read() -> Result<()> {
         );
         let said = read(&evict, lang)?;
         ensure!(said.contains("TiB") && said.contains(words), "{said}");
+        for text in [exactly, said] {
+            ensure!(
+                !text.contains(" 0 ") && !text.contains("bytes could"),
+                "{text}"
+            );
+        }
+    }
+    Ok(())
+}
+
+#[test]
+fn a_file_where_a_directory_belongs_is_told_as_one() -> Result<()> {
+    let dir = tempfile::tempdir()?;
+    let path = |name: &str| dir.path().join(name);
+    let (volume, image, file) = (path("volume"), path("from.img"), path("file"));
+    std::fs::write(&volume, vec![1; 1 << 20])?;
+    std::fs::write(&file, "")?;
+    kit::done(&["image", "create", text(&volume), text(&image), "--yes"])?;
+    let wanted = format!("{} is not a directory", text(&file));
+    for rest in ["/x", "/x/y", "/"] {
+        let to = text(&file).to_owned() + rest;
+        for line in [
+            &["image", "copy", text(&image), &to][..],
+            &["image", "create", text(&volume), &to],
+            &["image", "import", text(&image), &to],
+            &["image", "rm", &to],
+        ] {
+            let error = error(&[line, &["--yes"]].concat(), "en")?;
+            ensure!(error["code"] == "image/not-a-file", "{line:?}: {error}");
+            let (message, hint) = (word(&error, "message")?, word(&error, "hint")?);
+            ensure!(message.ends_with(&wanted), "{line:?}: {message}");
+            ensure!(!hint.contains("mkdir"), "{line:?}: {hint}");
+        }
+    }
+    ensure!(std::fs::read(&file)?.is_empty());
+    Ok(())
+}
+
+#[test]
+fn a_name_is_refused_as_it_was_typed() -> Result<()> {
+    for name in ["REPO:aula1/../win", "REPO:.hidden/aula1/win", "REPO:"] {
+        let error = error(&["image", "info", name], "en")?;
+        ensure!(error["code"] == "image/bad-name", "{error}");
+        ensure!(word(&error, "message")?.contains(name), "{error}");
     }
     Ok(())
 }

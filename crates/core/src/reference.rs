@@ -87,7 +87,7 @@ impl ImageRef {
         };
         Ok(Self::Placed {
             place: Where::parse(place)?,
-            image: SubPath::parse(rest)?,
+            image: SubPath::parse(rest).map_err(|error| as_typed(&error, text))?,
         })
     }
 
@@ -135,7 +135,7 @@ impl FolderRef {
         };
         Ok(Self::Placed {
             place: Where::parse(place)?,
-            folder: Folder::parse(rest)?,
+            folder: Folder::parse(rest).map_err(|error| as_typed(&error, text))?,
         })
     }
 }
@@ -146,6 +146,14 @@ impl fmt::Display for FolderRef {
             Self::Path(path) => path.display().fmt(f),
             Self::Placed { place, folder } => write!(f, "{place}:{folder}"),
         }
+    }
+}
+
+/// An error of the part of a reference, said of all of it: nobody typed the part alone.
+fn as_typed(error: &NameError, text: &OsStr) -> NameError {
+    NameError {
+        text: text.to_string_lossy().into_owned(),
+        reason: error.reason,
     }
 }
 
@@ -251,7 +259,10 @@ impl SubPath {
         };
         let (folder, name) = match text.rsplit_once('/') {
             Some(("", _)) => return Err(refuse("it begins with '/'")),
-            Some((folder, name)) => (Folder::parse(folder)?, name),
+            Some((folder, name)) => {
+                let folder = Folder::parse(folder).map_err(|error| refuse(error.reason))?;
+                (folder, name)
+            }
             None => (Folder::default(), text),
         };
         let name = complete(name).map_err(refuse)?;
@@ -411,7 +422,13 @@ mod tests {
             let error = refused(text);
             assert_eq!(error.code(), Code::BadName, "{text:?}");
             assert!(error.to_string().contains(word), "{text:?}: {error}");
+            let typed = format!("{text:?} cannot name");
+            assert!(error.to_string().starts_with(&typed), "{text:?}: {error}");
         }
+        let folder = FolderRef::parse("REPO:a/../b").unwrap_err().to_string();
+        assert!(folder.starts_with("\"REPO:a/../b\" cannot"), "{folder}");
+        let bare = SubPath::parse("a/../b/c").unwrap_err();
+        assert_eq!(bare.text, "a/../b/c");
         assert!(SubPath::parse(&format!("{}x", "a/".repeat(MAX_PATH / 2))).is_err());
         assert!(SubPath::parse("aula/10.0.0.1/x").is_ok(), "only the first");
         assert!(SubPath::parse(&format!("{}/x", "n".repeat(255))).is_ok());

@@ -47,7 +47,7 @@ pub enum StoreError {
         what: &'static str,
     },
     /// Something that is not a regular file has the image's name.
-    #[error("{path} is {what}, not the file of an image", path = .path.display())]
+    #[error("{path} is {what}{}", of_an_image(.what), path = .path.display())]
     NotAFile {
         /// What was to be replaced or moved.
         path: PathBuf,
@@ -103,7 +103,7 @@ pub enum StoreError {
         why: Stays,
     },
     /// What may leave the cache is not enough.
-    #[error("{} bytes more would have to be free, and {} bytes could be", .0.needed, .0.could_free)]
+    #[error("{} bytes more would have to be free, and {}", .0.needed, could(.0.could_free))]
     NoRoom(Box<NoRoom>),
     /// What stands on disk contradicts itself.
     #[error("{path}: {reason}", path = .path.display())]
@@ -281,6 +281,27 @@ impl StoreError {
             Self::Interrupted(_) => Code::Interrupted,
             Self::Io { source, .. } => code::of_io(source),
         }
+    }
+}
+
+/// What follows of a file that is no image's; of one where a directory should be, nothing.
+fn of_an_image(what: &str) -> &'static str {
+    if is_no_directory(what) {
+        ""
+    } else {
+        ", not the file of an image"
+    }
+}
+
+/// Whether what is said of a file is that a directory should be there.
+pub fn is_no_directory(what: &str) -> bool {
+    what.starts_with("not a directory")
+}
+
+fn could(bytes: u64) -> String {
+    match bytes {
+        0 => "nothing can go".to_owned(),
+        bytes => format!("{bytes} bytes could be"),
     }
 }
 

@@ -20,10 +20,10 @@ error-cli-interrupted = Interrupted by a signal
     .hint = Run the same command again: what was begun is cleared away, or gone on with.
 error-image-bad-name = The image's name is not acceptable
     .hint = No part of it may be empty, begin with a dot or hold control characters, and its end must not be that of a side file (.info, .sum, .lock …).
-error-image-not-a-file = Not a regular file
+error-image-not-a-file = Not the kind of file that it has to be
     .hint = Images are regular files: name the file itself. A device is captured with “azud image create”; a stream is restored with -.
 error-image-not-found = Not found
-    .hint = Check the spelling; “azud image list DIR” shows what there is.
+    .hint = Check the spelling; “azud image list DIR” shows what there is, “azud image list REPO:” what a repository has.
 error-image-outside = The name leads out of its repository
     .hint = Somebody planted a link there: look at it (ls -l) and remove it.
 error-image-case-twin = Upper and lower case differ
@@ -131,7 +131,7 @@ error-disk-no-place = There is no place for the partition
 error-disk-not-empty = What the disk holds would be lost
     .hint = Look at it (blkid, lsblk -f). If it may go, empty it yourself (wipefs --all DEVICE) and try again.
 error-cache-not-found = There is no cache
-    .hint = “azud cache init DISK” makes one; “azud cache find” shows what was looked at.
+    .hint = “azud cache init DISK” makes one; “azud cache find” shows what was looked at. A directory is one, too: AZUD_CACHE=DIR says so for every command, --cache DIR for “azud cache …” and “azud deploy”.
 error-cache-ambiguous = Several devices are caches
     .hint = Name the one that is meant (“azud cache mount DEVICE”), or take the label CACHE from the others.
 error-cache-exists = There is a cache already
@@ -223,8 +223,11 @@ detail-busy = { $path }: in use by { $by }
 detail-not-found = there is no { $path }
 detail-directory-absent = there is no directory { $path }
     .hint = Make it (mkdir -p { $path }), or mount the disk that it lies on.
+detail-not-a-directory = { $path } is { $what }
+    .hint = Name a directory, or move that file out of the way.
 detail-nothing-there = there is neither a directory { $path } nor an image { $image }
 detail-locked = somebody else is changing { $path }
+detail-no-room-at-all = { $needed } bytes more would have to be free, and nothing can go
 detail-stays-pinned = { $image } is pinned
 detail-stays-in-use = somebody is at work with { $image }
 detail-stays-not-planned = the plan did not name { $image }
@@ -276,6 +279,8 @@ detail-cache-not-mounted = { $place } is not mounted at { $at }
     .hint = “azud cache mount” mounts the cache that this computer has, “azud cache init DISK” makes one. A directory is one, too: AZUD_CACHE=DIR says so for every command, --cache DIR for “azud cache …” and “azud deploy”.
 detail-cache-dir-absent = there is no directory { $path }
     .hint = Make it (mkdir -p { $path }) where it is to be a cache, mount the disk that it lies on, or name another one: --cache DIR, AZUD_CACHE=DIR.
+detail-cache-no-directory = { $path } is no directory
+    .hint = A cache is a directory: name one, --cache DIR or AZUD_CACHE=DIR; without AZUD_CACHE the cache is that of this computer.
 detail-cache-absent = { $place } is not mounted
     .hint = “azud cache mount” mounts the cache that this computer has, “azud cache init DISK” makes one. A directory is one, too: AZUD_CACHE=DIR says so for every command, --cache DIR for “azud cache …” and “azud deploy”.
 

@@ -20,10 +20,10 @@ error-cli-interrupted = Interrumpido por una señal
     .hint = Ejecute la misma orden otra vez: lo empezado se limpia o se continúa.
 error-image-bad-name = El nombre de la imagen no es válido
     .hint = Ninguna parte puede estar vacía, empezar por punto ni tener caracteres de control, y no puede acabar como un fichero anejo (.info, .sum, .lock…).
-error-image-not-a-file = No es un fichero normal
+error-image-not-a-file = No es la clase de fichero que debe ser
     .hint = Las imágenes son ficheros normales: nombre el fichero mismo. Un dispositivo se captura con «azud image create»; un flujo se restaura con -.
 error-image-not-found = No existe
-    .hint = Revise el nombre; «azud image list DIR» muestra lo que hay.
+    .hint = Revise el nombre; «azud image list DIR» muestra lo que hay, «azud image list REPO:» lo que tiene un repositorio.
 error-image-outside = El nombre lleva fuera de su repositorio
     .hint = Alguien ha puesto ahí un enlace: mírelo (ls -l) y bórrelo.
 error-image-case-twin = Difieren mayúsculas y minúsculas
@@ -131,7 +131,7 @@ error-disk-no-place = No hay sitio para la partición
 error-disk-not-empty = Se perdería lo que contiene el disco
     .hint = Examínelo (blkid, lsblk -f). Si puede perderse, vacíelo usted (wipefs --all DISPOSITIVO) e inténtelo de nuevo.
 error-cache-not-found = No hay ninguna caché
-    .hint = «azud cache init DISCO» crea una; «azud cache find» muestra lo que se ha encontrado.
+    .hint = «azud cache init DISCO» crea una; «azud cache find» muestra lo que se ha encontrado. También lo es un directorio: AZUD_CACHE=DIR lo dice para todas las órdenes, --cache DIR para «azud cache …» y «azud deploy».
 error-cache-ambiguous = Hay varios dispositivos que son caché
     .hint = Indique cuál es («azud cache mount DISPOSITIVO»), o quite la etiqueta CACHE a los demás.
 error-cache-exists = Ya hay una caché
@@ -223,8 +223,11 @@ detail-busy = { $path }: lo usa { $by }
 detail-not-found = no existe { $path }
 detail-directory-absent = no existe el directorio { $path }
     .hint = Créelo (mkdir -p { $path }), o monte el disco en el que está.
+detail-not-a-directory = { $path }: { $what }
+    .hint = Nombre un directorio, o quite ese fichero de ahí.
 detail-nothing-there = no existen ni el directorio { $path } ni la imagen { $image }
 detail-locked = alguien más está cambiando { $path }
+detail-no-room-at-all = haría falta liberar { $needed } bytes más, y nada puede irse
 detail-stays-pinned = { $image } está fijada
 detail-stays-in-use = alguien está trabajando con { $image }
 detail-stays-not-planned = el plan no nombraba { $image }
@@ -276,6 +279,8 @@ detail-cache-not-mounted = { $place } no está montada en { $at }
     .hint = «azud cache mount» monta la caché que tiene este equipo, «azud cache init DISCO» crea una. También lo es un directorio: AZUD_CACHE=DIR lo dice para todas las órdenes, --cache DIR para «azud cache …» y «azud deploy».
 detail-cache-dir-absent = no hay ningún directorio { $path }
     .hint = Créelo (mkdir -p { $path }) si va a ser una caché, monte el disco en el que está, o indique otro: --cache DIR, AZUD_CACHE=DIR.
+detail-cache-no-directory = { $path } no es un directorio
+    .hint = Una caché es un directorio: nombre uno, --cache DIR o AZUD_CACHE=DIR; sin AZUD_CACHE la caché es la de este equipo.
 detail-cache-absent = { $place } no está montada
     .hint = «azud cache mount» monta la caché que tiene este equipo, «azud cache init DISCO» crea una. También lo es un directorio: AZUD_CACHE=DIR lo dice para todas las órdenes, --cache DIR para «azud cache …» y «azud deploy».
 

@@ -18,6 +18,7 @@ use azud_image::foreign::ForeignError;
 use azud_image::fs::FsError;
 use azud_image::signature::SignatureError;
 use azud_store::StoreError;
+use azud_store::error::is_no_directory;
 use azud_store::lease::Holder;
 use azud_store::side::LOCK;
 
@@ -305,6 +306,20 @@ fn no_such_version((image, which): (&Path, &str), reason: &str) -> Words {
     Words::new("no-such-version", values).term("reason", reason)
 }
 
+fn not_a_file(path: &Path, what: &str) -> Words {
+    let keys = ["not-a-file", "not-a-directory"];
+    let key = keys[usize::from(is_no_directory(what))];
+    of(key, path).term("what", what)
+}
+
+fn no_room((needed, could): (u64, u64)) -> Words {
+    let needed = ("needed", needed.to_string());
+    match could {
+        0 => Words::new("no-room-at-all", [needed]),
+        could => Words::new("no-room", [needed, ("could", could.to_string())]),
+    }
+}
+
 pub(super) fn store(error: &StoreError) -> Words {
     match error {
         StoreError::Name(error) => name(error),
@@ -315,7 +330,7 @@ pub(super) fn store(error: &StoreError) -> Words {
             [("wanted", shown(wanted)), ("there", there.clone())],
         ),
         StoreError::AliasTaken { path, what } => of("alias-taken", path).term("what", what),
-        StoreError::NotAFile { path, what } => of("not-a-file", path).term("what", what),
+        StoreError::NotAFile { path, what } => not_a_file(path, what),
         StoreError::NoSpace { path, .. } => of("no-space", path),
         StoreError::ReadOnly { path, .. } => of("read-only", path),
         StoreError::Locked(path) => of("locked", path),
@@ -327,13 +342,7 @@ pub(super) fn store(error: &StoreError) -> Words {
             reason,
         } => no_such_version((image, which), reason),
         StoreError::Stays { image, why } => stays(image, why),
-        StoreError::NoRoom(lack) => Words::new(
-            "no-room",
-            [
-                ("needed", lack.needed.to_string()),
-                ("could", lack.could_free.to_string()),
-            ],
-        ),
+        StoreError::NoRoom(lack) => no_room((lack.needed, lack.could_free)),
         StoreError::Corrupt { path, reason } => of("store-corrupt", path).term("reason", reason),
         StoreError::Newer(path) => of("store-newer", path),
         StoreError::Pending { image, .. } => of("pending", image),

@@ -106,6 +106,21 @@ fn the_guide_and_the_deed_agree() -> Result<()> {
 }
 
 #[test]
+fn a_file_is_no_cache_and_nobody_is_told_to_make_it() -> Result<()> {
+    let client = Client::new()?;
+    let file = client.dir.path().join("file");
+    fs::write(&file, "")?;
+    for line in [&["cache", "status"][..], &["image", "list", "CACHE:"]] {
+        let said = client.said_with(line, Some(text(&file)))?;
+        ensure!(said.refused()? == "cache/not-found", "{}", said.last());
+        let told = said.last()["error"].to_string();
+        ensure!(told.contains("is no directory"), "{told}");
+        ensure!(!told.contains("mkdir"), "{told}");
+    }
+    Ok(())
+}
+
+#[test]
 fn a_bare_name_is_one_in_the_cache() -> Result<()> {
     let client = Client::new()?;
     client.done(&["cache", "update", "aula1/win11"])?;

@@ -194,10 +194,10 @@ fn a_manager_tells_what_it_has_and_puts_it_away() -> Result<()> {
         info["identity"] == own["identity"] && info["used"] == own["used"],
         "{info}"
     );
-    refusal(
-        &room.run(&["image", "rm", "REPO:aula1/none"])?,
-        "image/not-found",
-    )?;
+    let said = room.run(&["image", "rm", "REPO:aula1/none"])?;
+    refusal(&said, "image/not-found")?;
+    let hint = said.last()["error"]["hint"].to_string();
+    ensure!(hint.contains("image list 127.0.0.1:"), "{hint}");
     room.done(&["image", "rm", "REPO:aula1/win"])?;
     ensure!(!room.images().join("aula1/win.img").exists(), "still there");
     let there = room.images().join("aula1/win.img");

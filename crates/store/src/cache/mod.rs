@@ -62,7 +62,7 @@ impl Cache {
         if !std::fs::metadata(&real).at("look at", &real)?.is_dir() {
             return Err(StoreError::NotAFile {
                 path: root.to_owned(),
-                what: "no directory",
+                what: "not a directory",
             });
         }
         Ok(Self { root: real })

@@ -18,7 +18,7 @@ use crate::remote::{Destination, Remote};
 
 use crate::args::Writing;
 use crate::commands::Context;
-use crate::failure::Failure;
+use crate::failure::{Failure, Hint};
 
 /// Arguments.
 #[derive(Debug, clap::Args)]
@@ -81,7 +81,11 @@ impl Args {
         let name = &image.name;
         let found = images.iter().find(|listed| listed.name == *name);
         let size = found.map(|listed| listed.size);
-        let size = size.ok_or_else(|| StoreError::NotFound(image.shown().into()))?;
+        let size = size.ok_or_else(|| {
+            let host = image.client.host().to_owned();
+            let failure = Failure::from(StoreError::NotFound(image.shown().into()));
+            failure.with_hint(Hint::with("hint-images-there", [("host", host)]))
+        })?;
         image.client.check_removal(name)?;
         let plan = Plan::new("image-rm")
             .text("image", image.shown())
