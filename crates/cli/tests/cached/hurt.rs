@@ -82,6 +82,9 @@ debugfs -w -f "$1.do" "$1"; e2fsck -fy "$1" || test $? -eq 1"#;
     Ok(())
 }
 
+/// So many pieces are damaged where one page cannot be read: the border of two may lie in it.
+const OF_A_PAGE: std::ops::RangeInclusive<usize> = 1..=2;
+
 /// A cache whose medium cannot read one of its sectors any more, and the same image elsewhere.
 fn unreadable(dir: &Path) -> Result<(Forgetful, std::path::PathBuf)> {
     let medium = Forgetful::mount(Medium::new())?;
@@ -116,7 +119,7 @@ fn of_one_that_is_restored_and_has_a_bad_sector() -> Result<()> {
     let deploy = ["deploy", text(&sound), text(&disk), "--cache"];
     done(&[&deploy[..], &[text(medium.path()), "--yes"]].concat())?;
     ensure!(fs::read(&disk)? == fs::read(dir.path().join("volume"))?);
-    ensure!(bad(&medium)? == 1, "one piece is damaged");
+    ensure!(OF_A_PAGE.contains(&bad(&medium)?), "of one page");
     // What is known to be damaged is fetched.
     medium.lose(0..0);
     let image = medium.path().join("old.img");
@@ -138,7 +141,7 @@ fn of_a_neighbour_that_has_a_bad_sector() -> Result<()> {
     let image = medium.path().join("new.img");
     let update = ["cache", "update", text(&image), "--from", text(&sound)];
     let told = done(&[&update[..], &["--yes"]].concat())?;
-    ensure!(told["damaged"] == 1, "{told}");
-    ensure!(bad(&medium)? == 1, "one piece is damaged");
+    let bad = bad(&medium)?;
+    ensure!(told["damaged"] == bad && OF_A_PAGE.contains(&bad), "{told}");
     Ok(())
 }
