@@ -15,7 +15,7 @@ use azud_image::Native;
 use azud_image::sniff::{Sniffed, sniff};
 use azud_store::StoreError;
 use azud_store::assembly::{FileSource, Shared};
-use azud_store::side::{Carried, FULL_SUM, HTTPS_ONLY, INFO, InfoLine};
+use azud_store::side::{Carried, FULL_SUM, HTTPS_ONLY, INFO, InfoLine, read_sum, sum_in};
 use azud_transport::NetError;
 use azud_transport::http::{Client, Moment, Patience, RemoteImage, SILENCE};
 
@@ -216,6 +216,14 @@ impl Origin {
         match self {
             Self::Manager(image) => blamed(image, failure),
             Self::File(..) => about_damage(failure, &self.name()),
+        }
+    }
+
+    /// The MD5 that stands beside it, if there is one.
+    pub(crate) fn full_sum(&self) -> Option<String> {
+        match self {
+            Self::File(path, _) => read_sum(&beside(path, FULL_SUM)),
+            Self::Manager(image) => sum_in(&image.beside(FULL_SUM).ok()?),
         }
     }
 

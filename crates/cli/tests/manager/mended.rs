@@ -261,3 +261,36 @@ fn another_image_mends_nothing() -> Result<()> {
     }
     Ok(())
 }
+
+/// Repairs what is in the cache with what the manager has.
+fn repaired(scene: &Scene, from: &str) -> Result<Said> {
+    let cache = scene.room.dir().join("cache");
+    let repair = ["cache", "repair", "aula1/win", "--from", from, "--yes"];
+    scene
+        .room
+        .run(&[&repair[..], &["--cache", text(&cache)]].concat())
+}
+
+#[test]
+fn an_image_of_the_cache_is_repaired_from_the_manager() -> Result<()> {
+    let scene = Scene::new(186)?;
+    let here = scene.here(Work::Update);
+    let update = ["cache", "update", text(&here), "--from", REPO, "--yes"];
+    for part in PARTS {
+        for from in ["REPO:", REPO] {
+            let case = || format!("{part:?} from {from}");
+            scene.clear()?;
+            scene.room.done(&update).with_context(case)?;
+            part.damage(&here)?;
+            let said = repaired(&scene, from)?;
+            let told = said.done().with_context(case)?;
+            same(&scene.sound, &here).with_context(case)?;
+            ensure!(told["fetched"].as_u64() < Some(MIB as u64), "{told}");
+        }
+    }
+    // Who has lost the same cannot help.
+    for copy in [&scene.there(), &here] {
+        Part::Header.damage(copy)?;
+    }
+    refusal(&repaired(&scene, "REPO:")?, "cache/no-copy")
+}

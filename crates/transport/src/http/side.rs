@@ -24,4 +24,12 @@ impl RemoteImage {
         }
         Ok(Some(bytes))
     }
+
+    /// What stands beside the image in a file whose name has so much more.
+    ///
+    /// # Errors
+    /// What the manager says; also where there is no such file.
+    pub fn beside(&self, ending: &str) -> Result<Vec<u8>> {
+        self.client.beside(&self.name, ending)
+    }
 }

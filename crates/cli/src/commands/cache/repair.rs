@@ -3,9 +3,11 @@
 use std::path::{Path, PathBuf};
 
 use azud_core::code::Code;
-use azud_core::name::{ImageFile, beside};
+use azud_core::name::beside;
+use azud_core::reference::SubPath;
 use azud_image::ImageError;
 use azud_image::repair::{Damage, Outline, Repaired};
+use azud_store::StoreError;
 use azud_store::cache::{Cache, Stamp, Verified};
 use azud_store::side::{FULL_SUM, read_sum};
 use azud_store::{Identity, Stored};
@@ -19,9 +21,9 @@ use crate::confirm::{Step, settle};
 use crate::failure::Failure;
 use crate::human;
 use crate::opened::now;
-use crate::place;
+use crate::origin::{Origin, Via};
 use crate::plan::Plan;
-use crate::sources::neither;
+use crate::sources::Sought;
 use crate::table;
 
 /// Arguments.
@@ -29,7 +31,7 @@ use crate::table;
 pub struct Args {
     /// The image.
     pub image: PathBuf,
-    /// Another copy, or a tree that has one.
+    /// Another copy, or a repository or tree that has one.
     #[arg(long, value_name = "SOURCE", required = true)]
     pub from: PathBuf,
     /// Which cache.
@@ -40,7 +42,7 @@ pub struct Args {
     pub writing: Writing,
 }
 
-/// A file and what its ending says.
+/// The image and what its ending says.
 struct Copy {
     stored: Stored,
     outline: Option<Outline>,
@@ -53,6 +55,33 @@ impl Copy {
         let outline = Outline::open(&stored).ok();
         Ok(Self { stored, outline })
     }
+
+    fn sum(&self) -> Option<String> {
+        read_sum(&beside(self.stored.path(), FULL_SUM))
+    }
+}
+
+/// Another copy of it, here or at a manager.
+struct Other {
+    origin: Origin,
+    outline: Outline,
+}
+
+impl Other {
+    /// That it has not what is damaged, unless it could not be asked.
+    fn lacks(&self, error: ImageError) -> Failure {
+        if !matches!(error, ImageError::Frames { .. }) {
+            return error.into();
+        }
+        if let Err(source) = self.origin.source().identity() {
+            let name = self.origin.name();
+            return StoreError::Source { name, source }.into();
+        }
+        Failure {
+            code: Code::NoCopy,
+            ..Failure::from(error).about(&self.origin.name())
+        }
+    }
 }
 
 impl Args {
@@ -64,9 +93,9 @@ impl Args {
         let cache = self.place.open(context)?;
         let path = locate(&cache, std::slice::from_ref(&self.image))?.remove(0);
         cache.check_patchable(&path)?;
-        let source = self.source(context, &path)?;
+        let other = self.other(context, &path)?;
         let image = Copy::open(&cache.root().join(&path))?;
-        let outline = outline(&cache, &path, (&image, &source)).map_err(|failure| {
+        let outline = outline(&cache, &path, (&image, &other)).map_err(|failure| {
             if failure.code == Code::NotNative {
                 let file = cache.root().join(&path);
                 return failure.with_hint(renew_hint(context, &file));
@@ -85,11 +114,11 @@ impl Args {
         let done = if damage.is_none() {
             Ok(Repaired::default())
         } else {
-            write(context, (&cache, &path), (outline, &damage), &source)
+            write(context, (&cache, &path), (outline, &damage), &other)
         };
         let left = remember(&cache, &path, (outline, &damage), done.is_err())?;
         drop(lease);
-        let done = done.map_err(|error| without_copy(error, source.stored.path()))?;
+        let done = done.map_err(|error| other.lacks(error))?;
         if !left.is_none() {
             let what = "what was written is not what is read";
             return Err(Failure::new(Code::ReadBack, what).about(&path.display().to_string()));
@@ -98,18 +127,19 @@ impl Args {
         Ok(())
     }
 
-    /// The other copy: the file, or the image of the same place in another tree.
-    fn source(&self, context: &Context, path: &Path) -> Result<Copy, Failure> {
-        match place::folder(context, &self.from) {
-            Ok(folder) if folder.is_dir() => return Copy::open(&folder.join(path)),
-            _ => {}
-        }
-        let file = place::existing(context, &self.from)?;
-        if file.is_file() {
-            return Copy::open(&file);
-        }
-        let opened = Copy::open(&ImageFile::parse(&file)?.path());
-        opened.map_err(|failure| neither(&file, failure))
+    /// The other copy: the file, or the image of the same place in another tree or at a manager.
+    fn other(&self, context: &Context, path: &Path) -> Result<Other, Failure> {
+        let name = path.to_string_lossy();
+        let inside = SubPath::parse(&name).ok();
+        let sought = Sought {
+            inside: inside.as_ref(),
+            name: &name,
+            via: Via::Auto,
+        };
+        let origin = sought.of(context, &self.from)?;
+        let outline = Outline::open(origin.bytes());
+        let outline = outline.map_err(|_| Failure::new(Code::NotNative, origin.name()))?;
+        Ok(Other { origin, outline })
     }
 
     fn plan(&self, path: &Path, (outline, damage): (&Outline, &Damage)) -> Plan {
@@ -130,36 +160,30 @@ impl Args {
 fn outline<'a>(
     cache: &Cache,
     path: &Path,
-    (image, source): (&'a Copy, &'a Copy),
+    (image, other): (&'a Copy, &'a Other),
 ) -> Result<&'a Outline, Failure> {
-    if source.outline.is_none() {
-        let what = source.stored.path().display().to_string();
-        return Err(Failure::new(Code::NotNative, what));
-    }
     if let Some(own) = &image.outline {
         return Ok(own);
     }
-    let other = source.outline.as_ref().filter(|other| {
-        let known = cache.known_identity(path).ok().flatten();
-        let sum = |copy: &Copy| read_sum(&beside(copy.stored.path(), FULL_SUM));
-        known == Some(Identity(*other.identity()))
-            || (sum(image).is_some() && sum(image) == sum(source))
-    });
-    other.ok_or_else(|| Failure::new(Code::NoCopy, source.stored.path().display().to_string()))
+    let known = cache.known_identity(path).ok().flatten();
+    let is_it = known == Some(Identity(*other.outline.identity()))
+        || (image.sum().is_some() && image.sum() == other.origin.full_sum());
+    let lacks = || Failure::new(Code::NoCopy, other.origin.name());
+    is_it.then_some(&other.outline).ok_or_else(lacks)
 }
 
 fn write(
     context: &Context,
     (cache, path): (&Cache, &Path),
     (outline, damage): (&Outline, &Damage),
-    source: &Copy,
+    other: &Other,
 ) -> Result<Repaired, ImageError> {
     let write = |source| ImageError::Write { source };
     let patch = cache.patch(path).map_err(|error| write(error.into()))?;
     let progress = context.progress();
     let mut at = |bytes: &[u8], offset| patch.write(bytes, offset).map_err(Into::into);
-    let other = source.outline.as_ref().unwrap_or(outline);
-    let done = outline.repair(damage, (other, &source.stored), &mut at, &progress);
+    let theirs = (&other.outline, other.origin.bytes());
+    let done = outline.repair(damage, theirs, &mut at, &progress);
     // Also when some frames could not be had: those that could are kept.
     patch
         .finish(outline.file_len())
@@ -182,16 +206,6 @@ fn remember(
     let verified = Verified::new(now(), Stamp::of(&full)?, sound, numbers(&left));
     cache.mark_verified(path, verified, Some(Identity(*outline.identity())))?;
     Ok(left)
-}
-
-fn without_copy(error: ImageError, source: &Path) -> Failure {
-    match &error {
-        ImageError::Frames { .. } => Failure {
-            code: Code::NoCopy,
-            ..Failure::from(error).about(&source.display().to_string())
-        },
-        _ => error.into(),
-    }
 }
 
 fn show(context: &Context, path: &Path, done: Repaired) {
