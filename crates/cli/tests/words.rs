@@ -100,7 +100,7 @@ fn who_has_no_cache_is_told_how_to_get_one() -> Result<()> {
             let error = error(args, lang)?;
             ensure!(error["code"] == "place/not-mounted", "{args:?}: {error}");
             let hint = word(&error, "hint")?;
-            let ways = ["azud cache mount", "azud cache init", "--cache"];
+            let ways = ["azud cache mount", "azud cache init", "AZUD_CACHE=DIR"];
             ensure!(
                 ways.iter().all(|way| hint.contains(way)) && !hint.contains("repo add"),
                 "{args:?}: {hint}"
@@ -455,6 +455,25 @@ fn every_plan_and_its_rows_have_words_in_both_languages() -> Result<()> {
         };
         let lacking: Vec<&String> = keys.iter().filter(lack).collect();
         ensure!(lacking.is_empty(), "{lang}: {lacking:?}");
+    }
+    Ok(())
+}
+
+/// Nobody is advised an option that the command does not have.
+#[test]
+fn without_a_cache_every_command_advises_what_it_understands() -> Result<()> {
+    for args in [
+        &["cache", "list"][..],
+        &["cache", "status"],
+        &["cache", "update", "x"],
+    ] {
+        for lang in ["en", "es"] {
+            let error = error(args, lang)?;
+            ensure!(error["code"] != "cli/usage", "{error}");
+            let hint = word(&error, "hint")?;
+            ensure!(hint.contains("AZUD_CACHE="), "{args:?}: {hint}");
+            ensure!(!hint.contains("--cache"), "{args:?}: {hint}");
+        }
     }
     Ok(())
 }

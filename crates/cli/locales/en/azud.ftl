@@ -131,7 +131,7 @@ error-disk-no-place = There is no place for the partition
 error-disk-not-empty = What the disk holds would be lost
     .hint = Look at it (blkid, lsblk -f). If it may go, empty it yourself (wipefs --all DEVICE) and try again.
 error-cache-not-found = There is no cache
-    .hint = “azud cache init DISK” makes one; “azud cache find” shows what was looked at. A directory is one, too: AZUD_CACHE=DIR says so for every command, --cache DIR for “azud cache …” and “azud deploy”.
+    .hint = “azud cache init DISK” makes one; “azud cache find” shows what was looked at. A directory is one, too: AZUD_CACHE=DIR before a command says so.
 error-cache-ambiguous = Several devices are caches
     .hint = Name the one that is meant (“azud cache mount DEVICE”), or take the label CACHE from the others.
 error-cache-exists = There is a cache already
@@ -276,13 +276,13 @@ detail-repo-no-share = { $repo }: the server has no such share or directory ({ $
 detail-repo-wrong-protocol = { $repo }: the server does not speak this version of the protocol ({ $protocol })
 detail-place-not-mounted = { $place } is not mounted at { $at }
 detail-cache-not-mounted = { $place } is not mounted at { $at }
-    .hint = “azud cache mount” mounts the cache that this computer has, “azud cache init DISK” makes one. A directory is one, too: AZUD_CACHE=DIR says so for every command, --cache DIR for “azud cache …” and “azud deploy”.
+    .hint = “azud cache mount” mounts the cache that this computer has, “azud cache init DISK” makes one. A directory is one, too: AZUD_CACHE=DIR before a command says so.
 detail-cache-dir-absent = there is no directory { $path }
-    .hint = Make it (mkdir -p { $path }) where it is to be a cache, mount the disk that it lies on, or name another one: --cache DIR, AZUD_CACHE=DIR.
+    .hint = Make it (mkdir -p { $path }) where it is to be a cache, mount the disk that it lies on, or name another one.
 detail-cache-no-directory = { $path } is no directory
-    .hint = A cache is a directory: name one, --cache DIR or AZUD_CACHE=DIR; without AZUD_CACHE the cache is that of this computer.
+    .hint = A cache is a directory: name another one. Where neither AZUD_CACHE nor an option names one, the cache is that of this computer.
 detail-cache-absent = { $place } is not mounted
-    .hint = “azud cache mount” mounts the cache that this computer has, “azud cache init DISK” makes one. A directory is one, too: AZUD_CACHE=DIR says so for every command, --cache DIR for “azud cache …” and “azud deploy”.
+    .hint = “azud cache mount” mounts the cache that this computer has, “azud cache init DISK” makes one. A directory is one, too: AZUD_CACHE=DIR before a command says so.
 
 ## What is in the way of work
 

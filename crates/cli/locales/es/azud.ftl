@@ -131,7 +131,7 @@ error-disk-no-place = No hay sitio para la partición
 error-disk-not-empty = Se perdería lo que contiene el disco
     .hint = Examínelo (blkid, lsblk -f). Si puede perderse, vacíelo usted (wipefs --all DISPOSITIVO) e inténtelo de nuevo.
 error-cache-not-found = No hay ninguna caché
-    .hint = «azud cache init DISCO» crea una; «azud cache find» muestra lo que se ha encontrado. También lo es un directorio: AZUD_CACHE=DIR lo dice para todas las órdenes, --cache DIR para «azud cache …» y «azud deploy».
+    .hint = «azud cache init DISCO» crea una; «azud cache find» muestra lo que se ha encontrado. También lo es un directorio: lo dice AZUD_CACHE=DIR delante de cualquier orden.
 error-cache-ambiguous = Hay varios dispositivos que son caché
     .hint = Indique cuál es («azud cache mount DISPOSITIVO»), o quite la etiqueta CACHE a los demás.
 error-cache-exists = Ya hay una caché
@@ -276,13 +276,13 @@ detail-repo-no-share = { $repo }: el servidor no tiene ese recurso o directorio 
 detail-repo-wrong-protocol = { $repo }: el servidor no habla esta versión del protocolo ({ $protocol })
 detail-place-not-mounted = { $place } no está montado en { $at }
 detail-cache-not-mounted = { $place } no está montada en { $at }
-    .hint = «azud cache mount» monta la caché que tiene este equipo, «azud cache init DISCO» crea una. También lo es un directorio: AZUD_CACHE=DIR lo dice para todas las órdenes, --cache DIR para «azud cache …» y «azud deploy».
+    .hint = «azud cache mount» monta la caché que tiene este equipo, «azud cache init DISCO» crea una. También lo es un directorio: lo dice AZUD_CACHE=DIR delante de cualquier orden.
 detail-cache-dir-absent = no hay ningún directorio { $path }
-    .hint = Créelo (mkdir -p { $path }) si va a ser una caché, monte el disco en el que está, o indique otro: --cache DIR, AZUD_CACHE=DIR.
+    .hint = Créelo (mkdir -p { $path }) si va a ser una caché, monte el disco en el que está, o indique otro.
 detail-cache-no-directory = { $path } no es un directorio
-    .hint = Una caché es un directorio: nombre uno, --cache DIR o AZUD_CACHE=DIR; sin AZUD_CACHE la caché es la de este equipo.
+    .hint = Una caché es un directorio: indique otro. Si no la indica AZUD_CACHE ni una opción, la caché es la de este equipo.
 detail-cache-absent = { $place } no está montada
-    .hint = «azud cache mount» monta la caché que tiene este equipo, «azud cache init DISCO» crea una. También lo es un directorio: AZUD_CACHE=DIR lo dice para todas las órdenes, --cache DIR para «azud cache …» y «azud deploy».
+    .hint = «azud cache mount» monta la caché que tiene este equipo, «azud cache init DISCO» crea una. También lo es un directorio: lo dice AZUD_CACHE=DIR delante de cualquier orden.
 
 ## Qué impide trabajar
 
