@@ -174,6 +174,8 @@ codes! {
     TokenExpired = "repo/token-expired",
     /// The code for a login is not good.
     BadLogin = "repo/bad-login",
+    /// So many codes were tried that none is looked at for a moment.
+    TooManyLogins = "repo/too-many-logins",
     /// The token is not good at this address.
     TokenElsewhere = "repo/token-elsewhere",
     /// The token is good, but not for this.

@@ -83,7 +83,7 @@ async fn login(
         let detail = "this address tries too often";
         let wait = u32::try_from(ATTEMPT_AFTER.as_secs()).expect("seconds");
         return Err(
-            Problem::new(StatusCode::TOO_MANY_REQUESTS, Code::Unreachable, detail)
+            Problem::new(StatusCode::TOO_MANY_REQUESTS, Code::TooManyLogins, detail)
                 .retry_after(wait),
         );
     }

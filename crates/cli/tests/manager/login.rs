@@ -6,7 +6,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::process::Stdio;
 use std::time::Instant;
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result, bail, ensure};
 use serde_json::{Value, json};
 
 use crate::kit::{Said, text};
@@ -241,10 +241,30 @@ fn codes_cannot_be_guessed_or_abused() -> Result<()> {
         );
     };
     ensure!(later["status"] == 429, "{later}");
+    ensure!(later["code"] == "repo/too-many-logins", "{later}");
     let (status, problem) = post(&line, &json!({ "code": code }).to_string())?;
     // On a machine that is slow enough there may be an attempt again.
     ensure!(matches!(status, 200 | 429), "{problem}");
+    room.know(&manager)?;
+    told_of_too_many(&room, &line)?;
     only_people_make_codes(&room, &manager)
+}
+
+/// A manager that looks at no code for a while is there all the same.
+fn told_of_too_many(room: &Room, line: &Line) -> Result<()> {
+    for _ in 0..20 {
+        while post(line, r#"{"code":"AAAA-AAAA"}"#)?.0 != 429 {}
+        let said = login(room, "AAAA-AAAA", &[])?;
+        // On a machine that is slow enough there may be an attempt again.
+        if said.refused()? == "repo/bad-login" {
+            continue;
+        }
+        refusal(&said, "repo/too-many-logins")?;
+        let told = said.last()["error"].to_string();
+        ensure!(!told.contains("does not answer"), "{told}");
+        return Ok(());
+    }
+    bail!("every code was looked at")
 }
 
 /// No token is good for making codes or for seeing them.

@@ -59,7 +59,7 @@ pub(in crate::failure) fn net(error: &NetError) -> Words {
         NetError::Changed { name } => named("net-changed", name),
         NetError::Later {
             host: it, detail, ..
-        } => host("net-later", it).with("detail", detail.clone()),
+        } => host("net-later", it).term("detail", detail),
         NetError::Refused {
             host: it,
             status,
