@@ -69,6 +69,8 @@ impl ServerError {
     /// The stable code.
     pub fn code(&self) -> Code {
         match self {
+            // What is not there is no image.
+            Self::Io { source, .. } if source.kind() == io::ErrorKind::NotFound => Code::NoState,
             Self::Io { source, .. } | Self::Start(source) => code::of_io(source),
             Self::Listen { .. } => Code::CannotListen,
             Self::BadCertificate(_) | Self::OtherKey(_) | Self::Certificate(_) | Self::Tls(_) => {

@@ -1,6 +1,7 @@
 //! `azud serve`.
 
 use std::fs;
+use std::io::ErrorKind;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -51,7 +52,13 @@ impl State {
     /// What was said, else where such things belong. What is there is a directory.
     pub(crate) fn dir(&self) -> Result<PathBuf, Failure> {
         let dir = self.named()?;
-        if fs::metadata(&dir).is_ok_and(|there| !there.is_dir()) {
+        // A link to nothing is there, too: nothing can be made in its place.
+        let is_link = || fs::symlink_metadata(&dir).is_ok_and(|there| there.is_symlink());
+        let is_other = match fs::metadata(&dir) {
+            Ok(there) => !there.is_dir(),
+            Err(error) => error.kind() == ErrorKind::NotFound && is_link(),
+        };
+        if is_other {
             let path = dir.display().to_string();
             let failure = Failure::new(Code::BadConfig, format!("{path} is no directory"));
             return Err(failure.in_words("state-no-directory", [("path", path)]));
@@ -170,6 +177,7 @@ impl Args {
         let site = Site::load(&context.site)?;
         let file = Serve::load()?;
         let (images, listen) = self.settings(context, &site, &file)?;
+        refuse_other(&images)?;
         let state = self.state.dir()?;
         // Where a client helps its neighbours, REPO is their manager.
         let helps = self.read_only && !site.serving;
@@ -271,6 +279,19 @@ impl Args {
         let cache = || place::folder(context, Path::new("CACHE:")).ok();
         let cache = (self.read_only && !site.serving).then(cache).flatten();
         cache.unwrap_or_else(|| site.layout.root().to_owned())
+    }
+}
+
+/// Refuses to serve what is no directory. What else is wrong with one is told when it is opened.
+fn refuse_other(images: &Path) -> Result<(), Failure> {
+    match fs::metadata(images) {
+        Ok(there) if !there.is_dir() => {
+            let path = images.display().to_string();
+            let failure = Failure::new(Code::NotAFile, format!("{path} is no directory"));
+            Err(failure.in_words("images-no-directory", [("path", path)]))
+        }
+        Err(error) if error.kind() == ErrorKind::NotFound => Err(place::no_directory(images)),
+        _ => Ok(()),
     }
 }
 

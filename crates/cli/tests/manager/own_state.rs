@@ -79,6 +79,45 @@ fn a_token_is_made_and_looked_for_only_where_a_manager_has_its_state() -> Result
 }
 
 #[test]
+fn a_state_that_cannot_be_made_is_not_told_as_an_image() -> Result<()> {
+    let room = Room::new()?;
+    let images = room.images();
+    let taken = TcpListener::bind("127.0.0.1:0")?;
+    let at = taken.local_addr()?.to_string();
+    // Nobody makes a directory there.
+    let state = "/proc/none/azud";
+    let serve = ["serve", "--images", text(&images), "--listen", &at];
+    let said = room.run(&[&serve[..], &["--state", state]].concat())?;
+    refusal(&said, "server/no-state")?;
+    let error = said.last()["error"].to_string();
+    ensure!(
+        error.contains(state) && error.contains("--state"),
+        "{error}"
+    );
+    Ok(())
+}
+
+#[test]
+fn images_are_served_from_a_directory_alone() -> Result<()> {
+    let room = Room::new()?;
+    let taken = TcpListener::bind("127.0.0.1:0")?;
+    let at = taken.local_addr()?.to_string();
+    let (file, none) = (room.dir().join("file"), room.dir().join("none"));
+    fs::write(&file, "")?;
+    for (images, code, message, hint) in [
+        (&file, "image/not-a-file", "is no directory", "--images DIR"),
+        (&none, "image/not-found", "there is no directory", "mkdir"),
+    ] {
+        let said = room.run(&["serve", "--images", text(images), "--listen", &at])?;
+        refusal(&said, code)?;
+        let error = &said.last()["error"];
+        ensure!(error["message"].to_string().contains(message), "{error}");
+        ensure!(error["hint"].to_string().contains(hint), "{error}");
+    }
+    Ok(())
+}
+
+#[test]
 fn half_an_authority_is_no_new_one() -> Result<()> {
     let room = Room::new()?;
     let manager = room.serve()?;

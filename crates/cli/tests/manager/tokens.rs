@@ -86,19 +86,24 @@ fn a_state_that_is_a_file_is_told_as_one() -> Result<()> {
     let (room, _manager) = room()?;
     let file = room.dir().join("file");
     fs::write(&file, "")?;
-    for args in [&["token", "list"][..], &["token", "create"], &["serve"]] {
-        let said = room.run(&[args, &["--state", text(&file)]].concat())?;
-        ensure!(
-            said.last()["error"]["code"] == "cli/bad-config",
-            "{}",
-            said.last()
-        );
-        let told = said.last().to_string();
-        let wanted = format!("{} is no directory", text(&file));
-        ensure!(
-            told.contains(&wanted) && told.contains("azud serve"),
-            "{told}"
-        );
+    // Nor can anything be made where a link leads to nothing.
+    let link = room.dir().join("link");
+    std::os::unix::fs::symlink(room.dir().join("away"), &link)?;
+    for state in [&file, &link] {
+        for args in [&["token", "list"][..], &["token", "create"], &["serve"]] {
+            let said = room.run(&[args, &["--state", text(state)]].concat())?;
+            ensure!(
+                said.last()["error"]["code"] == "cli/bad-config",
+                "{}",
+                said.last()
+            );
+            let told = said.last().to_string();
+            let wanted = format!("{} is no directory", text(state));
+            ensure!(
+                told.contains(&wanted) && told.contains("azud serve"),
+                "{told}"
+            );
+        }
     }
     Ok(())
 }
