@@ -286,6 +286,11 @@ impl Session {
             let code = match &error {
                 // Nobody is asked but what lies here.
                 StoreError::Source { .. } => Code::Corrupt,
+                // Somebody took it away, or its folder.
+                other if other.code() == Code::NotFound => {
+                    let text = format!("what was sent of {} is not there any more", self.name);
+                    return failed(Code::NoUpload, &text);
+                }
                 other => other.code(),
             };
             failed(code, &told(&error, &self.name()))

@@ -138,6 +138,10 @@ fn of_store(code: Code, detail: &str) -> Option<Words> {
             let path = detail.strip_suffix(" has no former version")?;
             words("no-former-version", path)
         }
+        Code::NoUpload => {
+            let path = detail.strip_prefix("what was sent of ")?;
+            words("sent-is-gone", path.strip_suffix(" is not there any more")?)
+        }
         Code::BadUpload => {
             let (path, reason) = detail.split_once(" cannot be received: ")?;
             words("bad-upload", path).term("reason", reason)

@@ -194,3 +194,25 @@ async fn where_there_is_no_memory_for_looking_all_is_sent() {
         .await;
     assert_eq!(site.uploads.lookups.left(), before, "and no longer");
 }
+
+#[tokio::test]
+async fn what_was_sent_into_a_folder_that_goes_is_told_as_that() {
+    let site = Site::new();
+    let (parts, ending) = native(&[1]);
+    let send = async || {
+        let id = site.id("aula10/z", 1 << 20).await;
+        let sent = site.put(&id, record(0, &parts[0])).await;
+        assert_eq!(sent.0, StatusCode::NO_CONTENT);
+        id
+    };
+    let id = send().await;
+    std::fs::remove_dir_all(site.images().join("aula10")).unwrap();
+    let state = site.finish(&id, ending.clone()).await;
+    assert_eq!(state["code"], "repo/no-upload", "{state}");
+    let detail = "what was sent of aula10/z.img is not there any more";
+    assert_eq!(state["detail"], detail);
+    // The same again makes the folder anew.
+    let id = send().await;
+    let state = site.finish(&id, ending).await;
+    assert_eq!(state["state"], "done", "{state}");
+}
