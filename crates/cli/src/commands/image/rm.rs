@@ -84,7 +84,8 @@ impl Args {
         let size = size.ok_or_else(|| {
             let host = image.client.host().to_owned();
             let failure = Failure::from(StoreError::NotFound(image.shown().into()));
-            failure.with_hint(Hint::with("hint-images-there", [("host", host)]))
+            let failure = failure.with_hint(Hint::with("hint-images-there", [("host", host)]));
+            failure.and_hint(Hint::of("hint-remains-there"))
         })?;
         image.client.check_removal(name)?;
         let plan = Plan::new("image-rm")
