@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use anyhow::{Result, ensure};
+use anyhow::{Context, Result, ensure};
 
 use crate::kit::{self, text, whole};
 use crate::server::{Manager, Room, refusal};
@@ -72,6 +72,20 @@ fn a_copy_sends_what_the_manager_lacks() -> Result<()> {
         "{history}"
     );
     Ok(())
+}
+
+#[test]
+fn a_folder_of_the_manager_gets_the_image_under_its_name() -> Result<()> {
+    let (room, _manager) = room()?;
+    let here = image_of(&room, &noise(23, MIB))?;
+    let name = here.file_name().context("a name")?;
+    room.done(&["image", "copy", text(&here), "REPO:aula1/", "--yes"])?;
+    same(&here, &room.images().join("aula1").join(name))?;
+    let there = format!("REPO:aula1/{}", name.display());
+    let local = room.dir().join("local.img");
+    room.done(&["image", "copy", &there, text(&local), "--yes"])?;
+    room.done(&["image", "copy", &there, "REPO:aula2/", "--yes"])?;
+    same(&here, &room.images().join("aula2").join(name))
 }
 
 #[test]

@@ -4,7 +4,7 @@ use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
 use azud_core::name::ImageFile;
-use azud_core::reference::ImageRef;
+use azud_core::reference::{FolderRef, ImageRef};
 use azud_image::foreign::ForeignError;
 use azud_image::sniff::Format;
 
@@ -95,17 +95,27 @@ impl Args {
         Some(file.path())
     }
 
-    /// `WHERE:` alone is the same place in that repository; the top of it, for a file of no repository.
+    /// `WHERE:` alone is the same place in that repository; the top of it, for a file of no repository. `WHERE:FOLDER/` is
+    /// that folder, for an image of the same name.
     fn same_place(&self) -> Result<Option<PathBuf>, Failure> {
         let mut to = self.dst.clone().into_os_string();
-        if !to.as_encoded_bytes().ends_with(b":") {
+        let is_top = to.as_encoded_bytes().ends_with(b":");
+        if !is_top && !self.is_folder_there() {
             return Ok(None);
         }
         match ImageRef::parse(&self.src)? {
-            ImageRef::Placed { image, .. } => to.push(image.path()),
+            ImageRef::Placed { image, .. } if is_top => to.push(image.path()),
+            ImageRef::Placed { image, .. } => to.push(image.name()),
             ImageRef::Path(path) => to.push(path.file_name().unwrap_or_default()),
         }
         Ok(Some(to.into()))
+    }
+
+    /// Whether the copy goes to a folder of a repository, as a slash says.
+    fn is_folder_there(&self) -> bool {
+        let folder = self.dst.to_str().and_then(|dst| dst.strip_suffix('/'));
+        let folder = folder.and_then(|folder| FolderRef::parse(folder).ok());
+        matches!(folder, Some(FolderRef::Placed { folder, .. }) if !folder.is_top())
     }
 }
 
