@@ -1,7 +1,7 @@
 //! What clients do is seen at the manager.
 
 use std::fs;
-use std::io::Write;
+use std::io::{BufRead, BufReader, Write};
 use std::process::Stdio;
 use std::thread::sleep;
 use std::time::Duration;
@@ -427,4 +427,35 @@ fn a_manager_that_was_away_hears_how_the_work_ended() -> Result<()> {
         "{seen}"
     );
     Ok(())
+}
+
+#[test]
+fn who_watches_hears_that_the_manager_is_back() -> Result<()> {
+    let room = Room::new()?;
+    let manager = look_after(&room)?;
+    let port = manager.port;
+    let mut watch = room.command(&["room", "status", "--watch"]);
+    let mut child = watch.stdout(Stdio::piped()).spawn()?;
+    let (tell, told) = std::sync::mpsc::channel();
+    let lines = BufReader::new(child.stdout.take().context("a pipe")?).lines();
+    std::thread::spawn(move || lines.map_while(Result::ok).try_for_each(|it| tell.send(it)));
+    let next = |key: &str| -> Result<()> {
+        let line = told.recv_timeout(Duration::from_secs(20));
+        let line = line.with_context(|| format!("no {key}"))?;
+        let line: Value = serde_json::from_str(&line)?;
+        ensure!(!line[key].is_null(), "{line}");
+        Ok(())
+    };
+    let heard = || -> Result<()> {
+        next("computers")?;
+        drop(manager);
+        next("warning")?;
+        let _manager = room.serve_at(port)?;
+        // Nobody has reported anything meanwhile.
+        next("computers")
+    };
+    let heard = heard();
+    child.kill()?;
+    child.wait()?;
+    heard
 }

@@ -106,7 +106,8 @@ fn watch(context: &Context, source: &Source, first: Vec<Shown>) -> Result<(), Fa
     let mut told = false;
     loop {
         let seen = without_age(&json(context, &computers));
-        if redraws || shown.as_ref() != Some(&seen) {
+        // While the manager is away, that it is stays in sight.
+        if redraws && !told || shown.as_ref() != Some(&seen) {
             let clear = if redraws { CLEAR } else { "" };
             context.output.answer(&json(context, &computers), || {
                 format!("{clear}{}", human(context, &computers))
@@ -117,7 +118,10 @@ fn watch(context: &Context, source: &Source, first: Vec<Shown>) -> Result<(), Fa
         match source.computers() {
             Ok(new) => {
                 computers = new;
-                told = false;
+                // Whoever was told that it is away is told that it is back.
+                if std::mem::take(&mut told) {
+                    shown = None;
+                }
             }
             Err(failure) if failure.code == Code::Unreachable => {
                 if !told {
