@@ -1410,6 +1410,7 @@ serve-clients = On each client: azud repo add { $address } --protocol http{ $por
 serve-loopback = Only this computer reaches it; --listen ADDRESS opens it to others.
 serve-repo-elsewhere = On this computer itself REPO: means { $there }, not the images that are served here: name those by their path ({ $images }/NAME). To have REPO: mean them, put into { $config }: serving = true, and below [serve]: images = "{ $images }"
 serve-repo-nothing = On this computer itself REPO: means nothing: name the images by their path ({ $images }/NAME). To have REPO: mean them, put into { $config }: serving = true, and below [serve]: images = "{ $images }"
+token-ended = { $end } (ended)
 token-once = It is shown this once.
 result-token-revoke = Revoked
 warn-not-pinned = No --pin was said: compare the fingerprint with the one that the manager shows at its start.

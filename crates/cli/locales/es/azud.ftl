@@ -1410,6 +1410,7 @@ serve-clients = En cada cliente: azud repo add { $address } --protocol http{ $po
 serve-loopback = Solo llega este equipo; --listen DIRECCIÓN lo abre a otros.
 serve-repo-elsewhere = En este mismo equipo REPO: significa { $there }, no las imágenes que aquí se sirven: nómbrelas por su ruta ({ $images }/NOMBRE). Para que REPO: las signifique, ponga en { $config }: serving = true, y bajo [serve]: images = "{ $images }"
 serve-repo-nothing = En este mismo equipo REPO: no significa nada: nombre las imágenes por su ruta ({ $images }/NOMBRE). Para que REPO: las signifique, ponga en { $config }: serving = true, y bajo [serve]: images = "{ $images }"
+token-ended = { $end } (caducado)
 token-once = Solo se muestra esta vez.
 result-token-revoke = Revocado
 warn-not-pinned = No se ha dicho --pin: compare la huella con la que muestra el gestor al arrancar.

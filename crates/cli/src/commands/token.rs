@@ -190,7 +190,12 @@ impl List {
         let tokens = Tokens::in_dir(&dir)
             .list()
             .map_err(|error| failed(&dir, &error))?;
-        let values = tokens.iter().map(shown);
+        let now = seconds(now());
+        let values = tokens.iter().map(|token| {
+            let mut value = shown(token);
+            value["expired"] = has_ended(token, now).into();
+            value
+        });
         let value = json!({ "tokens": values.collect::<Vec<_>>() });
         context.output.answer(&value, || {
             let head = [
@@ -207,7 +212,7 @@ impl List {
                     token.id.clone(),
                     token.role.as_str().to_owned(),
                     when(token.created),
-                    token.bounds.expires.map(when).unwrap_or_default(),
+                    until(context, token, now),
                     only_for(&token.bounds),
                     token.note.clone(),
                 ]
@@ -282,6 +287,19 @@ fn shown(token: &Token) -> Value {
         "subnets": token.bounds.subnets,
         "images": token.bounds.images,
     })
+}
+
+fn has_ended(token: &Token, now: u64) -> bool {
+    token.bounds.expires.is_some_and(|end| now >= end)
+}
+
+/// How long a token is good, in one cell.
+fn until(context: &Context, token: &Token, now: u64) -> String {
+    let end = token.bounds.expires.map(when).unwrap_or_default();
+    if has_ended(token, now) {
+        return context.catalog.fmt("token-ended", &[("end", end.into())]);
+    }
+    end
 }
 
 /// What a token is bound to, in one cell.

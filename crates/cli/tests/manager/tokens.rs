@@ -56,6 +56,34 @@ fn a_secret_that_goes_into_a_file_goes_alone() -> Result<()> {
 }
 
 #[test]
+fn a_list_tells_which_tokens_have_ended() -> Result<()> {
+    let (room, _manager) = room()?;
+    let made = token(&room, &["--expires", "30d"])?;
+    let ended = |lang: &str| -> Result<(bool, String)> {
+        let list = room.done(&["token", "list"])?;
+        let listed = list["tokens"].as_array().into_iter().flatten();
+        let mut listed = listed.filter(|one| one["id"] == made["id"]);
+        let listed = listed.next().context("the token")?;
+        let expired = listed["expired"].as_bool().context("whether it ended")?;
+        let mut people = std::process::Command::new(program());
+        people.args(["token", "list", "--lang", lang]);
+        let output = room.settings(&mut people).output()?;
+        Ok((expired, String::from_utf8(output.stdout)?))
+    };
+    let words = [("en", "(ended)"), ("es", "(caducado)")];
+    for (lang, word) in words {
+        let (expired, shown) = ended(lang)?;
+        ensure!(!expired && !shown.contains(word), "{shown}");
+    }
+    rewrite(&room, &made, |token| token["bounds"]["expires"] = json!(1))?;
+    for (lang, word) in words {
+        let (expired, shown) = ended(lang)?;
+        ensure!(expired && shown.contains(word), "{shown}");
+    }
+    Ok(())
+}
+
+#[test]
 fn a_token_is_revoked_as_other_things_are_taken_away() -> Result<()> {
     let (room, _manager) = room()?;
     let made = token(&room, &["--note", "room 1"])?;
