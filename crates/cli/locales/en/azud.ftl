@@ -967,6 +967,7 @@ warn-nobody-answers = None of the sources answers; they are asked again for up t
 warn-index-in-making = { $host } reads the whole image once to make its index, which may take a while. It is waited for; Ctrl-C ends the waiting.
 warn-preparing = { $host } is still making ready what was asked for; it is asked again for up to { $seconds } seconds. Ctrl-C ends the waiting.
 hint-images-there = Check the spelling; “azud image list { $host }:” shows what there is.
+warn-nothing-below = There is no image in { $folder }. If there should be, check the spelling: “azud image list { $place }:” shows all that there is.
 hint-remains-there = What a capture or copy that was broken off left of it there is cleared away on the manager’s computer: “azud doctor” there names it, with the command.
 hint-on-the-manager = Through the manager images are read, sent, removed and brought back to former versions. For this, work on the manager's computer itself.
 hint-damaged-there = See on { $host } what is damaged (there: “azud image verify { $image }”), or take the image from somebody else who has it (--from).

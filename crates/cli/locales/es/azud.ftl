@@ -967,6 +967,7 @@ warn-nobody-answers = Ninguna de las fuentes responde; se les pregunta otra vez 
 warn-index-in-making = { $host } lee la imagen entera una vez para hacer su índice, lo que puede tardar. Se le espera; Ctrl-C acaba la espera.
 warn-preparing = { $host } todavía está preparando lo que se le pidió; se le pregunta otra vez durante { $seconds } segundos como mucho. Ctrl-C acaba la espera.
 hint-images-there = Revise la ortografía; «azud image list { $host }:» muestra lo que hay.
+warn-nothing-below = No hay ninguna imagen en { $folder }. Si debería haberla, revise la ortografía: «azud image list { $place }:» muestra todo lo que hay.
 hint-remains-there = Lo que dejó allí de ella una captura o copia que se interrumpió se quita en el propio equipo del gestor: allí lo nombra «azud doctor», con la orden.
 hint-on-the-manager = A través del gestor las imágenes se leen, se envían, se quitan y se devuelven a versiones anteriores. Para esto, trabaje en el propio equipo del gestor.
 hint-damaged-there = Compruebe en { $host } qué está dañado (allí: «azud image verify { $image }»), o tome la imagen de otro que la tenga (--from).

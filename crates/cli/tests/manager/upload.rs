@@ -4,6 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, ensure};
+use serde_json::json;
 
 use crate::kit::{self, text, whole};
 use crate::server::{Manager, Room, refusal};
@@ -202,6 +203,12 @@ fn a_manager_tells_what_it_has_and_puts_it_away() -> Result<()> {
         "{list}"
     );
     ensure!(list["images"][0]["path"] == "aula1/win.img", "{list}");
+    // A folder that may not be there is told, and so is where to look.
+    let said = room.run(&["image", "list", "REPO:nosuch"])?;
+    ensure!(said.done()?["images"] == json!([]), "{}", said.last());
+    let warned = said.lines.iter().find(|line| line["warning"].is_string());
+    let warned = warned.context("a warning")?.to_string();
+    ensure!(warned.contains("REPO:nosuch"), "{warned}");
     let info = room.done(&["image", "info", "REPO:aula1/win"])?;
     let own = kit::done(&["image", "info", text(&here)])?;
     ensure!(

@@ -25,6 +25,15 @@ pub(super) fn list(context: &Context, dir: &Path) -> Result<Option<()>, Failure>
     };
     let mut images = giver.images()?;
     images.retain(|listed| is_below(listed, &folder));
+    if images.is_empty() && !folder.is_top() {
+        // It tells of images alone, not of folders.
+        let values = [
+            ("folder", dir.display().to_string().into()),
+            ("place", place.to_string().into()),
+        ];
+        let text = context.catalog.fmt("warn-nothing-below", &values);
+        context.output.warn(&context.catalog, &text);
+    }
     let value = super::Images(&images, value);
     let head = [
         "image",
