@@ -110,9 +110,11 @@ impl Known {
             Holder::Reduced => "reduced",
             _ => "locked",
         });
-        let verified = self.entry.verified.map(|_| "verified");
         let problem = self.found.as_ref().and_then(|found| found.problem.as_ref());
         let damaged = (self.found_damaged || problem.is_some()).then_some("damaged");
+        // It was whole then; who writes in place can put back when that was.
+        let verified = self.entry.verified.filter(|_| damaged.is_none());
+        let verified = verified.map(|_| "verified");
         let untrue = (!self.contradictions().is_empty()).then_some("untrue");
         let false_sum = self.false_sum.as_ref().map(|_| "false-sum");
         [lock, verified, damaged, untrue, false_sum]

@@ -337,7 +337,7 @@ impl Coming {
 
 /// Says of damage in the bytes of a manager whose they are, and what is to be done there.
 pub(crate) fn blamed(image: &RemoteImage, failure: Failure) -> Failure {
-    if failure.code != Code::Corrupt {
+    if !is_damage(failure.code) {
         return failure;
     }
     let name = image.name_there();
@@ -357,10 +357,14 @@ pub(crate) fn blamed(image: &RemoteImage, failure: Failure) -> Failure {
 
 /// Says of damage what is damaged, where that is not said yet.
 pub(crate) fn about_damage(failure: Failure, name: &str) -> Failure {
-    if failure.code != Code::Corrupt || failure.detail.contains(name) {
+    if !is_damage(failure.code) || failure.detail.contains(name) {
         return failure;
     }
     failure.about(name)
+}
+
+const fn is_damage(code: Code) -> bool {
+    matches!(code, Code::Corrupt | Code::Truncated)
 }
 
 /// Opens what lies under a name as a native image.

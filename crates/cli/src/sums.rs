@@ -2,19 +2,25 @@
 
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
+use azud_core::assembly::Source;
 use azud_core::code::Code;
 use azud_core::io::ReadAt;
 use azud_core::name::ImageFile;
 use azud_store::Stored;
 use azud_store::ant;
 use azud_store::catalogue::{By, Catalogue, Stamp, remember};
-use azud_store::side::{FULL_SUM, SUM, Sums, TAIL, read_sum};
+use azud_store::side::{FULL_SUM, SUM, Sums, TAIL, read_sum, sum_in};
+use azud_transport::NetError;
+use azud_transport::http::RemoteImage;
 use serde_json::{Value, json};
 
 use crate::commands::Context;
 use crate::failure::{Failure, Hint};
+use crate::foreign::summed_there;
 use crate::opened::now;
+use crate::remote::Remote;
 
 /// A sum beside an image that is not the image's.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -28,6 +34,10 @@ pub(crate) struct FalseSum {
 impl FalseSum {
     fn find(file: PathBuf, is: &str) -> Option<Self> {
         let told = told(&file)?;
+        Self::of(file, told, is)
+    }
+
+    fn of(file: PathBuf, told: String, is: &str) -> Option<Self> {
         let is = is.to_owned();
         (told != is).then_some(Self { file, told, is })
     }
@@ -121,11 +131,58 @@ pub(crate) fn beside_work<T>(
 
 /// The image is sound, and what stands beside it is not.
 fn refusal(context: &Context, wrong: &[FalseSum]) -> Failure {
-    let texts: Vec<String> = wrong.iter().map(|one| one.text(context)).collect();
     let files = wrong.iter().map(|one| format!("'{}'", one.file.display()));
     let files = files.collect::<Vec<_>>().join(" ");
-    let hint = Hint::with("hint-false-sum", [("files", files)]);
-    Failure::new(Code::FalseSum, texts.join("; ")).with_hint(hint)
+    failure(context, wrong).with_hint(Hint::with("hint-false-sum", [("files", files)]))
+}
+
+fn failure(context: &Context, wrong: &[FalseSum]) -> Failure {
+    let texts: Vec<String> = wrong.iter().map(|one| one.text(context)).collect();
+    Failure::new(Code::FalseSum, texts.join("; "))
+}
+
+/// Compares a native image of a manager with the sums beside it: that of its end, and with `deep`, for which its bytes
+/// are fetched once more, that of all. Whether that one was compared.
+///
+/// # Errors
+/// `image/false-sum`, what the manager says.
+pub(crate) fn there(
+    context: &Context,
+    (remote, image): (&Remote, &Arc<RemoteImage>),
+    deep: bool,
+) -> Result<bool, Failure> {
+    let told = |ending| match remote.client.beside(&remote.name, ending) {
+        Ok(content) => Ok(Some(sum_in(&content).unwrap_or_default())),
+        Err(NetError::NotFound { .. }) => Ok(None),
+        Err(error) => Err(error),
+    };
+    let tail = told(SUM)?;
+    let full = if deep { told(FULL_SUM)? } else { None };
+    let is_compared = full.is_some();
+    let is = if is_compared {
+        let progress = context.progress();
+        summed_there(image, &progress)?
+    } else if tail.is_some() {
+        let from = image.len().saturating_sub(TAIL as u64);
+        let io = |error: io::Error| Failure::io(Path::new(&image.name()), &error);
+        sums(&**image, from).map_err(io)?.finish()
+    } else {
+        return Ok(false);
+    };
+    let pairs = [(tail, SUM, &is.tail), (full, FULL_SUM, &is.full)];
+    let find = |(told, ending, is): (Option<String>, &str, &String)| {
+        let file = format!("{}{ending}", remote.name).into();
+        FalseSum::of(file, told?, is)
+    };
+    let wrong: Vec<FalseSum> = pairs.into_iter().filter_map(find).collect();
+    if wrong.is_empty() {
+        return Ok(is_compared);
+    }
+    let files = wrong.iter().map(|one| format!("'{}'", one.file.display()));
+    let files = files.collect::<Vec<_>>().join(" ");
+    let host = remote.client.host().to_owned();
+    let hint = Hint::with("hint-false-sum-there", [("files", files), ("host", host)]);
+    Err(failure(context, &wrong).with_hint(hint))
 }
 
 /// What the catalogue knows of an image's file.
@@ -156,7 +213,7 @@ pub(crate) fn md5_known(stored: &Stored) -> Option<String> {
 }
 
 /// The sums of what the image holds from an offset on.
-fn sums(stored: &Stored, mut at: u64) -> io::Result<Sums> {
+fn sums(stored: &dyn ReadAt, mut at: u64) -> io::Result<Sums> {
     let mut sums = Sums::new();
     let mut piece = vec![0; TAIL];
     while at < stored.len() {

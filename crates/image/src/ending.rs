@@ -3,19 +3,10 @@
 use azud_core::format::container::{
     self, SEEK_FOOTER_LEN, SEEK_TABLE_MAGIC, SKIPPABLE_HEADER, TRAILER_LEN, TRAILER_MARK, Trailer,
 };
-use azud_core::format::frame;
-use azud_core::format::partclone::HEADER_LEN;
 use azud_core::io::ReadAt;
 
 /// So much is looked through at a time.
 const WINDOW: u64 = 1 << 20;
-
-/// Whether a file begins as a native image does, and as no other program's: its first frame is exactly the header.
-pub(crate) fn begins_native(file: &dyn ReadAt) -> bool {
-    let mut head = [0; frame::MAX_HEADER];
-    file.read_exact_at(&mut head, 0).is_ok()
-        && frame::parse_header(&head).is_ok_and(|header| header.content_len as usize == HEADER_LEN)
-}
 
 /// The end of the last image that ends within `back` bytes of the file's end; `None` if there is none.
 pub(crate) fn find(file: &dyn ReadAt, back: u64) -> Option<u64> {

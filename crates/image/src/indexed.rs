@@ -118,7 +118,7 @@ fn not_whole(file: &dyn ReadAt, error: ImageError) -> ImageError {
     let ImageError::Format(FormatError::NotNative(missing)) = error else {
         return error;
     };
-    if !ending::begins_native(file) {
+    if !container::begins_native(file) {
         return error;
     }
     if missing == "the trailer" {

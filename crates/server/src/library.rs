@@ -72,6 +72,8 @@ pub(crate) struct Listed {
     identity: Option<Identity>,
     /// Whether it is a native image, where its index is known.
     native: Option<bool>,
+    /// Whether it is a native image whose header is damaged, or that does not end as one. Its frames are not read for that.
+    damaged: bool,
     /// The file system in a native image.
     fs: Option<String>,
     /// The line of `.info`.
@@ -159,6 +161,10 @@ impl Library {
         let beside = side::Beside::of(&path, &endings).into_iter();
         let layout = self.indexes.glance(&path);
         let layout = layout.as_deref();
+        let damaged = Stored::open(&path).is_ok_and(|stored| match layout {
+            Some(layout) if layout.is_native() => !layout.begins_right(&stored),
+            _ => Layout::is_broken(&stored),
+        });
         Listed {
             name,
             https_only,
@@ -166,6 +172,7 @@ impl Library {
             modified: entry.modified.and_then(seconds),
             identity: layout.map(|layout| Identity(*layout.identity())),
             native: layout.map(Layout::is_native),
+            damaged,
             fs: layout.and_then(|layout| layout.fs().map(str::to_owned)),
             info: entry
                 .info

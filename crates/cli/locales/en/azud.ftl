@@ -1088,6 +1088,7 @@ history-next = Without a version, “azud image rollback” brings { $version } 
 word-false-sum = false sum
 false-sum = { $file } says “{ $told }”, the image's sum is { $is }
 hint-false-sum = The image itself is sound. OpenGnsys would copy it again and again, or take an old one for new: rm { $files }
+hint-false-sum-there = The image itself is sound. OpenGnsys would copy it again and again, or take an old one for new: on { $host }, where its images lie: rm { $files }
 hint-export-device = An export goes into a file. To put the image on the device: azud image restore '{ $image }' '{ $device }'
 hint-rollback-unheard = It may have been done all the same, and once more would undo it: “azud image history { $image }” tells.
 hint-rollback-other = Nothing was moved. “azud image history IMAGE” shows the other versions: azud image rollback IMAGE VERSION

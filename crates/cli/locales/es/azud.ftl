@@ -1088,6 +1088,7 @@ history-next = Sin versión, «azud image rollback» recupera { $version }.
 word-false-sum = suma falsa
 false-sum = { $file } dice «{ $told }», la suma de la imagen es { $is }
 hint-false-sum = La imagen misma está íntegra. OpenGnsys la copiaría una y otra vez, o tomaría una vieja por nueva: rm { $files }
+hint-false-sum-there = La imagen misma está íntegra. OpenGnsys la copiaría una y otra vez, o tomaría una vieja por nueva: en { $host }, donde están sus imágenes: rm { $files }
 hint-export-device = Se exporta a un fichero. Para poner la imagen en el dispositivo: azud image restore '{ $image }' '{ $device }'
 hint-rollback-unheard = Puede que se haya hecho de todos modos, y repetirlo lo desharía: lo dice «azud image history { $image }».
 hint-rollback-other = No se ha movido nada. «azud image history IMAGEN» muestra las otras versiones: azud image rollback IMAGEN VERSIÓN

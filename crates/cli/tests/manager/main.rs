@@ -4,6 +4,7 @@ mod asked;
 mod audit;
 mod broken;
 mod cut_off;
+mod damaged;
 mod deploy;
 mod deployed;
 mod faults;

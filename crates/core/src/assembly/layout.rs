@@ -172,6 +172,25 @@ impl Layout {
         self
     }
 
+    /// Whether a file begins as a native image and does not end as one of any version: it is damaged there, was cut or
+    /// padded.
+    pub fn is_broken(file: &dyn ReadAt) -> bool {
+        let is_wrong = |error: &LayoutError| match error {
+            LayoutError::Format(error) => !matches!(error, FormatError::Newer { .. }),
+            LayoutError::Read { .. } => false,
+        };
+        container::begins_native(file) && Self::read_native(file).is_err_and(|it| is_wrong(&it))
+    }
+
+    /// Whether a file has the bytes of the first piece; so it has where they cannot be read.
+    pub fn begins_right(&self, file: &dyn ReadAt) -> bool {
+        let Some(first) = self.pieces.first() else {
+            return true;
+        };
+        let mut bytes = vec![0; first.len as usize];
+        file.read_exact_at(&mut bytes, 0).is_err() || self.fits(0, &bytes)
+    }
+
     /// The identity of the image.
     pub fn identity(&self) -> &Hash {
         &self.identity

@@ -8,7 +8,9 @@
 //! end of the file, and its length follows from the footer, so the trailer is found from the end.
 
 use super::index::{Index, MAX_INDEX};
-use super::{Cursor, FormatError, Hash, MAX_FRAMES};
+use super::partclone::HEADER_LEN;
+use super::{Cursor, FormatError, Hash, MAX_FRAMES, frame};
+use crate::io::ReadAt;
 
 /// Magic number of the skippable frames that are ours.
 pub const AZUD_MAGIC: u32 = 0x184D_2A5A;
@@ -145,6 +147,13 @@ pub fn ending(index: &Index) -> (Vec<u8>, Hash) {
     out.extend(trailer.encode());
     out.extend(seek_table(index, index_len));
     (out, identity)
+}
+
+/// Whether a file begins as a native image does, and as no other program's: its first frame is exactly the header.
+pub fn begins_native(file: &dyn ReadAt) -> bool {
+    let mut head = [0; frame::MAX_HEADER];
+    file.read_exact_at(&mut head, 0).is_ok()
+        && frame::parse_header(&head).is_ok_and(|header| header.content_len as usize == HEADER_LEN)
 }
 
 /// Bytes of the seek table, told by the last [`SEEK_FOOTER_LEN`] bytes of a file.

@@ -168,7 +168,7 @@ pub fn sniff(file: &dyn ReadAt) -> std::io::Result<Sniffed> {
             found.format = Format::Native;
             found.identity = Some(identity);
         }
-        Some(Err(error)) if ending::begins_native(file) => {
+        Some(Err(error)) if container::begins_native(file) => {
             found.format = Format::Native;
             found.problem = Some(not_whole(file, &error));
         }
@@ -266,6 +266,12 @@ fn ending_of(file: &dyn ReadAt) -> std::io::Result<Result<Hash, FormatError>> {
     let wrong = |what: &str| Ok(Err(FormatError::Corrupt(what.into())));
     if !fits {
         return wrong("the index does not end where the trailer begins");
+    }
+    let mut header = [0; SKIPPABLE_HEADER];
+    file.read_exact_at(&mut header, trailer.index_offset)?;
+    let len = usize::try_from(trailer.index_len).expect("bounded by the format");
+    if header != container::skippable(container::AZUD_MAGIC, len) {
+        return wrong("the index frame's header");
     }
     if hash_between(file, at - trailer.index_len, at)? != trailer.identity {
         return wrong("the index does not match its hash");

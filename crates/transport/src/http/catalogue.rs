@@ -33,6 +33,9 @@ pub struct Listed {
     /// Whether it is a native image, where that is known.
     #[serde(default)]
     pub native: Option<bool>,
+    /// Whether it is a native image whose header is damaged, or that does not end as one.
+    #[serde(default)]
+    pub damaged: bool,
     /// The file system in a native image.
     #[serde(default)]
     pub fs: Option<String>,

@@ -16,7 +16,7 @@ use crate::facts::Known;
 use crate::foreign::{describe_remote, untrue};
 use crate::human;
 use crate::opened::Opened;
-use crate::origin::Origin;
+use crate::origin::{Origin, blamed};
 use crate::remote::Remote;
 use crate::sums::{self, FalseSum};
 use crate::table;
@@ -72,10 +72,13 @@ impl Args {
     /// Of an image of a manager: its index, header and bitmap are fetched; of another program's, what tells its kind.
     fn there(context: &Context, image: &Remote) -> Result<(), Failure> {
         let opened = image.opened(context)?;
-        if !opened.layout().is_native() {
-            return describe_remote(context, (image, &opened));
-        }
-        let native = Native::open(&opened)?;
+        let native = match Native::open(&opened).map_err(Failure::from) {
+            Err(failure) if failure.code == Code::NotNative => {
+                return describe_remote(context, (image, &opened));
+            }
+            // One that is cut or damaged its manager takes for another program's.
+            native => native.map_err(|failure| blamed(&opened, failure))?,
+        };
         let shown = Shown {
             name: image.shown(),
             len: opened.layout().size(),

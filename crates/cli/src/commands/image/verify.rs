@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use azud_core::code::Code;
+use azud_core::io::ReadAt;
 use azud_core::reference::ImageRef;
 use azud_image::{ImageError, Indexed, Native, verify};
 use azud_store::catalogue::By;
@@ -58,17 +59,18 @@ impl Args {
 
     /// Of an image of a manager: all of it is fetched.
     fn there(&self, context: &Context, image: &Remote) -> Result<(), Failure> {
-        let remote = image.opened(context)?;
-        if !remote.layout().is_native() {
-            return verify_remote(context, (image, &Arc::new(remote)));
-        }
-        let about = |error| blamed(&remote, Failure::from(error));
-        let native = Native::open(&remote).map_err(about)?;
-        let progress = context.progress();
-        let done = verify(&native, &remote, self.deep, &progress);
-        drop(progress);
-        done.map_err(about)?;
-        self.show(context, (&image.shown(), &native), &Value::Null);
+        let remote = Arc::new(image.opened(context)?);
+        let indexed = match Indexed::open(&*remote).map_err(Failure::from) {
+            Err(failure) if failure.code == Code::NotNative => {
+                return verify_remote(context, (image, &remote));
+            }
+            // One that is cut or damaged its manager takes for another program's.
+            indexed => indexed.map_err(|failure| blamed(&remote, failure))?,
+        };
+        let native = self.frames(context, (indexed, &*remote), |_| {});
+        let native = native.map_err(|error| blamed(&remote, error.into()))?;
+        let full_sum = sums::there(context, (image, &remote), self.deep)?;
+        self.show(context, (&image.shown(), &native), &json!(full_sum));
         Ok(())
     }
 
@@ -100,21 +102,33 @@ impl Args {
     ) -> Result<Native, Failure> {
         let checking = Checking::begin(stored.path())?;
         let identity = Identity(*indexed.identity());
+        let native = self.frames(context, (indexed, stored), |bad| {
+            checking.damaged(context, Some(identity), bad);
+        });
+        let about = |error| Failure::from(error).about(&stored.path().display().to_string());
+        let native = native.map_err(about)?;
+        checking.sound(context, By::Identity(identity));
+        Ok(native)
+    }
+
+    /// The same of an image wherever it is; which frames are damaged is passed on.
+    fn frames(
+        &self,
+        context: &Context,
+        (indexed, image): (Indexed, &dyn ReadAt),
+        damaged: impl FnOnce(&[usize]),
+    ) -> Result<Native, ImageError> {
         let progress = context.progress();
-        let done = verify(&indexed, stored, self.deep, &progress);
+        let done = verify(&indexed, image, self.deep, &progress);
         drop(progress);
         if let Err(ImageError::Frames { bad, .. }) = &done {
             let text = context
                 .catalog
                 .fmt("verify-bad-frames", &[("frames", listed(bad).into())]);
             context.output.warn(&context.catalog, &text);
-            checking.damaged(context, Some(identity), bad);
+            damaged(bad);
         }
-        let native = done.and_then(|()| Native::of(indexed, stored));
-        let about = |error| Failure::from(error).about(&stored.path().display().to_string());
-        let native = native.map_err(about)?;
-        checking.sound(context, By::Identity(identity));
-        Ok(native)
+        done.and_then(|()| Native::of(indexed, image))
     }
 }
 

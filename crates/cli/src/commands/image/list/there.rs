@@ -70,9 +70,24 @@ fn fs(listed: &Listed) -> Option<String> {
     found.or_else(|| claim(listed).map(|info| info.fs))
 }
 
+/// Whether it is a native image, be it whole or damaged.
+fn native(listed: &Listed) -> Option<bool> {
+    if listed.damaged {
+        Some(true)
+    } else {
+        listed.native
+    }
+}
+
+/// Who it is: of one without its index nobody can tell, whatever its manager took it for.
+fn identity(listed: &Listed) -> Option<&str> {
+    let is_lost = listed.damaged && listed.native != Some(true);
+    listed.identity.as_deref().filter(|_| !is_lost)
+}
+
 /// What made it: of a native image that is known, of others it is claimed.
 fn format(listed: &Listed) -> Option<String> {
-    if listed.native == Some(true) {
+    if native(listed) == Some(true) {
         return Some(Format::Native.word().to_owned());
     }
     let info = claim(listed)?;
@@ -84,8 +99,9 @@ fn value(listed: &Listed) -> Value {
         "path": listed.name,
         "file_size": listed.size,
         "modified": time(listed.modified).map(rfc3339),
-        "identity": listed.identity,
-        "native": listed.native,
+        "identity": identity(listed),
+        "native": native(listed),
+        "damaged": listed.damaged,
         "fs": listed.fs,
         "claimed": claim(listed),
         "verified": time(listed.verified).map(rfc3339),
@@ -95,19 +111,22 @@ fn value(listed: &Listed) -> Value {
 fn cells(context: &Context, listed: &Listed) -> Vec<String> {
     let dash = || "-".to_owned();
     let format = format(listed);
-    let identity = listed.identity.as_deref().map(Identity::shortened);
+    let identity = identity(listed).map(Identity::shortened);
     let identity = identity.as_deref().map(printable);
     let modified = time(listed.modified).map(rfc3339);
-    let verified = listed
-        .verified
-        .map(|_| context.catalog.text("word-verified"));
+    let word = match (listed.damaged, listed.verified) {
+        (true, _) => Some("word-damaged"),
+        (false, Some(_)) => Some("word-verified"),
+        (false, None) => None,
+    };
+    let state = word.map(|word| context.catalog.text(word));
     vec![
         printable(&listed.name),
         format.map_or_else(dash, |text| printable(&text)),
         fs(listed).map_or_else(dash, |fs| printable(&fs)),
         human::bytes(listed.size),
         modified.map_or_else(dash, |time| time[..10].to_owned()),
-        verified.unwrap_or_else(dash),
+        state.unwrap_or_else(dash),
         identity.unwrap_or_else(dash),
     ]
 }
