@@ -21,7 +21,7 @@ use azud_transport::http::{Client, Moment, Patience, RemoteImage, SILENCE};
 
 use crate::commands::{Context, repo};
 use crate::failure::{Failure, Hint};
-use crate::foreign::fit_to_copy;
+use crate::foreign::{fit_to_copy, open, open_remote};
 use crate::interrupt;
 use crate::receive::source_file;
 use crate::trust::MINISIG;
@@ -208,6 +208,22 @@ impl Origin {
             _ if failure.code != Code::NotNative => Err(self.blamed(failure)),
             Self::File(path, _) => fit_to_copy(context, path),
             Self::Manager(_) => Ok(()),
+        }
+    }
+
+    /// Refuses an image of another program whose head is cut or damaged. One that is only not read here may be another's
+    /// to read.
+    ///
+    /// # Errors
+    /// `image/truncated`, `image/corrupt`; what reading it says.
+    pub(crate) fn refuse_broken_head(&self) -> Result<(), Failure> {
+        let opened = match self {
+            Self::File(path, _) => open(path),
+            Self::Manager(image) => open_remote(image),
+        };
+        match opened {
+            Err(failure) if is_damage(failure.code) => Err(failure),
+            _ => Ok(()),
         }
     }
 

@@ -103,7 +103,9 @@ impl From<StoreError> for Problem {
         let status = match code {
             Code::NotFound | Code::NoSuchVersion => StatusCode::NOT_FOUND,
             Code::BadName | Code::BadPlace => StatusCode::BAD_REQUEST,
-            Code::Outside | Code::CaseTwin | Code::Locked | Code::HalfMoved => StatusCode::CONFLICT,
+            Code::Outside | Code::CaseTwin | Code::NotAFile | Code::Locked | Code::HalfMoved => {
+                StatusCode::CONFLICT
+            }
             Code::NoSpace | Code::TooLittleRoom | Code::FileTooLarge => {
                 StatusCode::INSUFFICIENT_STORAGE
             }

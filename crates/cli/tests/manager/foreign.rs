@@ -313,3 +313,62 @@ fn a_list_tells_what_the_index_knows() -> Result<()> {
     ensure!(said.contains(" azud "), "{said}");
     Ok(())
 }
+
+#[test]
+fn regression_a_mark_at_the_head_of_a_file_makes_no_image_of_it() -> Result<()> {
+    let room = Room::new()?;
+    let manager = room.serve()?;
+    room.know_as(&manager, "write")?;
+    let (here, native) = (
+        room.dir().join("here.img"),
+        room.images().join("native.img"),
+    );
+    image(&room, "native.img", &noise(311, MIB))?;
+    let export = ["image", "export", text(&native), text(&here), "--yes"];
+    kit::done(&[&export[..], &["--to", "partclone"]].concat())?;
+    let mut spoilt = fs::read(&here)?;
+    spoilt[60] ^= 1;
+    for (content, code) in [
+        (&b"partclone-image\0\0"[..], "image/truncated"),
+        (&spoilt, "image/corrupt"),
+        (&b"\0ntfsclone-image\x0a"[..], "image/truncated"),
+    ] {
+        fs::write(&here, content)?;
+        refusal(&room.run(&["image", "verify", text(&here)])?, code)?;
+        let there = ["image", "copy", text(&here), "REPO:one", "--yes"];
+        refusal(&room.run(&there)?, code)?;
+        let dir = room.dir().join("copy.img");
+        refusal(
+            &room.run(&["image", "copy", text(&here), text(&dir), "--yes"])?,
+            code,
+        )?;
+        fs::copy(&here, room.images().join("two.img"))?;
+        let fetch = ["image", "copy", "REPO:two", text(&dir), "--yes"];
+        refusal(&room.run(&fetch)?, code)?;
+        ensure!(!room.images().join("one.img").exists() && !dir.exists());
+    }
+    Ok(())
+}
+
+#[test]
+fn regression_what_is_no_file_at_the_manager_is_told_so() -> Result<()> {
+    let room = Room::new()?;
+    fs::create_dir_all(room.images().join("aula1/dir.img"))?;
+    let pipe = room.images().join("aula1/pipe.img");
+    azud_testkit::tools::run("mkfifo", &[text(&pipe)])?;
+    let manager = room.serve()?;
+    room.know(&manager)?;
+    let to = room.dir().join("to.img");
+    for name in ["REPO:aula1/dir", "REPO:aula1/pipe"] {
+        for args in [
+            &["image", "copy", name, text(&to), "--yes"][..],
+            &["image", "verify", name],
+            &["image", "info", name],
+        ] {
+            let said = room.run(args)?;
+            refusal(&said, "image/not-a-file").with_context(|| format!("{args:?}"))?;
+        }
+    }
+    ensure!(!to.exists(), "something came");
+    Ok(())
+}

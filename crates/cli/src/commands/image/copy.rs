@@ -119,11 +119,15 @@ impl Args {
     }
 }
 
-/// Refuses what is no image, by its bytes.
+/// Refuses what is no image, by its bytes: a mark at the head of a file makes none.
 fn refuse_others(from: &Origin) -> Result<(), Failure> {
-    let error = match from.found()?.format {
+    let found = from.found()?;
+    let error = match found.format {
         Format::Empty => ForeignError::Empty,
         Format::Unknown => ForeignError::UnknownFormat,
+        Format::Partclone(_) | Format::Ntfsclone if found.problem.is_some() => {
+            return from.refuse_broken_head();
+        }
         _ => return Ok(()),
     };
     Err(Failure::from(error).about(&from.name()))
