@@ -54,9 +54,12 @@ impl Around {
         }
     }
 
-    /// The cache that an image lies in, if it lies in one.
+    /// The cache that an image lies in, if it lies in one. Its folder may still have to be made.
     pub(super) fn in_cache(image: &ImageFile) -> Option<Self> {
-        let (cache, folder) = Cache::around_folder(image.dir())?;
+        let dir = image.dir();
+        let there = dir.ancestors().find(|dir| dir.exists())?;
+        let (cache, folder) = Cache::around_folder(there)?;
+        let folder = folder.join(dir.strip_prefix(there).ok()?);
         Some(Self::new(cache.root().to_owned(), folder, |_| true))
     }
 

@@ -20,6 +20,7 @@ use super::kit::{
     Memory, absent, dir_with_old, frame, moment, native, new, old, read_all, receive,
 };
 use crate::common::{at, image, names};
+use crate::gate::with_locks;
 
 #[test]
 fn what_is_here_is_not_read_from_the_source() {
@@ -89,6 +90,30 @@ fn images_in_other_folders_of_the_cache_give_their_frames_too() {
         assert!(fs::read(image.path()).unwrap() == new());
         assert!(fs::read(other).unwrap() == native(&[110, 300]));
     }
+}
+
+#[test]
+fn images_of_the_cache_give_their_frames_to_one_in_a_folder_that_is_made_for_it() {
+    let top = tempfile::tempdir().unwrap();
+    for folder in [".azud-cache", "room1"] {
+        fs::create_dir(top.path().join(folder)).unwrap();
+    }
+    fs::write(image(&top.path().join("room1")).path(), old()).unwrap();
+    let image = image(&top.path().join("room2/new"));
+    let source = Memory::new(new());
+    let facts = Facts {
+        info: None,
+        carried: Vec::new(),
+        now: moment(),
+    };
+    with_locks(|| {
+        let assembly = Assembly::look(&image, &source, Moving::Never).unwrap();
+        assert_eq!(assembly.prospect().source, absent());
+        fs::create_dir_all(image.dir()).unwrap();
+        assembly.run(&facts, &Silent).unwrap();
+    });
+    assert_eq!(source.bytes_read(), absent());
+    assert!(fs::read(image.path()).unwrap() == new());
 }
 
 #[test]
