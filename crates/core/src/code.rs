@@ -82,6 +82,8 @@ codes! {
     NoRoom = "cache/no-room",
     /// No frame of the other copy fits.
     NoCopy = "cache/no-copy",
+    /// What says which image it is is damaged, and nobody noted it.
+    UnknownVersion = "cache/unknown-version",
     /// There is not enough room for the image, known before anything is written.
     TooLittleRoom = "store/no-room",
     /// The file system cannot hold a file of this size.

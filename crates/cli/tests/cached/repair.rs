@@ -149,7 +149,7 @@ fn a_truncated_image_is_filled_up_and_a_stranger_changes_nothing() -> Result<()>
     fs::remove_file(root.join("aula/deb.img.full.sum"))?;
     fs::remove_dir_all(root.join(".azud-cache"))?;
     flip(&image, original.len() - 5)?;
-    assert_eq!(refusal(&root, "repair", &from)?, "cache/no-copy");
+    assert_eq!(refusal(&root, "repair", &from)?, "cache/unknown-version");
     Ok(())
 }
 

@@ -96,7 +96,7 @@ impl Args {
         let other = self.other(context, &path)?;
         let image = Copy::open(&cache.root().join(&path))?;
         let outline = outline(&cache, &path, (&image, &other)).map_err(|failure| {
-            if failure.code == Code::NotNative {
+            if matches!(failure.code, Code::NotNative | Code::UnknownVersion) {
                 let file = cache.root().join(&path);
                 return failure.with_hint(renew_hint(context, &file));
             }
@@ -168,8 +168,8 @@ fn outline<'a>(
     let known = cache.known_identity(path).ok().flatten();
     let is_it = known == Some(Identity(*other.outline.identity()))
         || (image.sum().is_some() && image.sum() == other.origin.full_sum());
-    let lacks = || Failure::new(Code::NoCopy, other.origin.name());
-    is_it.then_some(&other.outline).ok_or_else(lacks)
+    let unknown = || Failure::new(Code::UnknownVersion, path.display().to_string());
+    is_it.then_some(&other.outline).ok_or_else(unknown)
 }
 
 fn write(
