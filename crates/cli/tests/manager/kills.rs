@@ -110,6 +110,7 @@ fn a_first_capture_that_was_killed_sends_the_rest_alone() -> Result<()> {
         "{sent} of {size}"
     );
     ensure!(again["identity"] == whole(&there)?.as_str(), "{again}");
+    ensure!(again["from_there"] == 0, "no image there had any: {again}");
     tidy(&dir, "win.img")
 }
 

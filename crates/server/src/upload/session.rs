@@ -366,7 +366,7 @@ impl Session {
         };
         let image = inbox.image().clone();
         let report = inbox.publish(wanted, &facts, &self.far)?;
-        let local = report.local + self.held.load(Ordering::Relaxed);
+        let local = report.local - report.left + self.held.load(Ordering::Relaxed);
         let report = Report { local, ..report };
         Ok(done(&report, self.purge(&image)))
     }

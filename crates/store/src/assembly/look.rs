@@ -35,6 +35,8 @@ pub(super) struct Asked<'a> {
 pub(super) struct View {
     /// Images here; the one that is replaced is the first, if there is one.
     pub(super) locals: Vec<Local>,
+    /// Which of them earlier runs left.
+    pub(super) left: Range<usize>,
     /// Whether there is one.
     pub(super) replaces: bool,
     pub(super) state: Option<State>,
@@ -71,8 +73,10 @@ impl View {
             State::read(&stage).filter(|state| state.wanted.identity() == wanted.identity());
         let replaces = current.is_some();
         let mut locals: Vec<Local> = current.into_iter().collect();
+        let begins = locals.len();
         locals.extend(former::pieces(&stage, image));
         locals.extend(inbox::spare(&stage));
+        let left = begins..locals.len();
         locals.extend(
             candidates(image, asked.around)?
                 .iter()
@@ -89,6 +93,7 @@ impl View {
         let need = Need::of(&plan, wanted, &medium);
         let mut view = Self {
             locals,
+            left,
             replaces,
             state,
             plan,

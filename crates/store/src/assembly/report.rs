@@ -87,6 +87,8 @@ pub struct Report {
     pub resumed: u64,
     /// What images here had.
     pub local: u64,
+    /// Of these what earlier runs left.
+    pub left: u64,
     /// What the source gave.
     pub source: u64,
     /// Pieces that an image here should have had, but were damaged.
@@ -105,6 +107,7 @@ impl Report {
             way: Way::Nothing,
             resumed: 0,
             local: 0,
+            left: 0,
             source: 0,
             damaged: 0,
             sums: None,

@@ -43,6 +43,7 @@ pub(super) struct Work<'a> {
 #[derive(Debug, Default)]
 struct Counts {
     local: u64,
+    left: u64,
     source: u64,
     missing: Vec<usize>,
     damaged: usize,
@@ -236,7 +237,10 @@ impl<'a> Work<'a> {
                     }
                     match origin {
                         Origin::Source => counts.source += bytes,
-                        Origin::Local { .. } => counts.local += bytes,
+                        Origin::Local { file, .. } => {
+                            counts.local += bytes;
+                            counts.left += if view.left.contains(&file) { bytes } else { 0 };
+                        }
                     }
                     // Also where the work is to end now, all of them are there.
                     progress.advance(bytes)?;
@@ -354,6 +358,7 @@ impl<'a> Work<'a> {
             way: self.view.way,
             resumed: prospect.resumed,
             local: self.counts.local,
+            left: self.counts.left,
             source: self.counts.source,
             damaged: self.counts.damaged,
             ..Report::nothing(prospect)
