@@ -238,7 +238,7 @@ impl Origin {
     /// The MD5 that stands beside it, if there is one.
     pub(crate) fn full_sum(&self) -> Option<String> {
         match self {
-            Self::File(path, _) => read_sum(&beside(path, FULL_SUM)),
+            Self::File(..) => read_sum(&self.claimed_sum()?),
             Self::Manager(image) => sum_in(&image.beside(FULL_SUM).ok()?),
         }
     }

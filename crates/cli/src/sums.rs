@@ -151,7 +151,7 @@ pub(crate) fn there(
     (remote, image): (&Remote, &Arc<RemoteImage>),
     deep: bool,
 ) -> Result<bool, Failure> {
-    let told = |ending| match remote.client.beside(&remote.name, ending) {
+    let told = |ending| match image.beside(ending) {
         Ok(content) => Ok(Some(sum_in(&content).unwrap_or_default())),
         Err(NetError::NotFound { .. }) => Ok(None),
         Err(error) => Err(error),

@@ -299,6 +299,8 @@ fn a_damaged_foreign_image_is_renewed_from_another_copy() -> Result<()> {
         text(&root),
     ])?;
     assert_eq!(repaired.refused()?, "image/not-native");
+    let hint = repaired.last()["error"]["hint"].as_str().context("hint")?;
+    ensure!(hint.contains("azud cache update"), "{hint}");
     let done = update()?;
     assert_eq!(
         (&done["way"], &done["from_source"]),

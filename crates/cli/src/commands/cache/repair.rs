@@ -55,10 +55,6 @@ impl Copy {
         let outline = Outline::open(&stored).ok();
         Ok(Self { stored, outline })
     }
-
-    fn sum(&self) -> Option<String> {
-        read_sum(&beside(self.stored.path(), FULL_SUM))
-    }
 }
 
 /// Another copy of it, here or at a manager.
@@ -93,15 +89,16 @@ impl Args {
         let cache = self.place.open(context)?;
         let path = locate(&cache, std::slice::from_ref(&self.image))?.remove(0);
         cache.check_patchable(&path)?;
-        let other = self.other(context, &path)?;
-        let image = Copy::open(&cache.root().join(&path))?;
-        let outline = outline(&cache, &path, (&image, &other)).map_err(|failure| {
+        let file = cache.root().join(&path);
+        let renew = |failure: Failure| {
             if matches!(failure.code, Code::NotNative | Code::UnknownVersion) {
-                let file = cache.root().join(&path);
                 return failure.with_hint(renew_hint(context, &file));
             }
             failure
-        })?;
+        };
+        let other = self.other(context, &path).map_err(renew)?;
+        let image = Copy::open(&file)?;
+        let outline = outline(&cache, &path, (&image, &other)).map_err(renew)?;
         let progress = context.progress();
         let damage = outline.check(&image.stored, &progress)?;
         drop(progress);
@@ -166,8 +163,11 @@ fn outline<'a>(
         return Ok(own);
     }
     let known = cache.known_identity(path).ok().flatten();
-    let is_it = known == Some(Identity(*other.outline.identity()))
-        || (image.sum().is_some() && image.sum() == other.origin.full_sum());
+    let has_its_sum = || {
+        let sum = read_sum(&beside(image.stored.path(), FULL_SUM));
+        sum.is_some() && sum == other.origin.full_sum()
+    };
+    let is_it = known == Some(Identity(*other.outline.identity())) || has_its_sum();
     let unknown = || Failure::new(Code::UnknownVersion, path.display().to_string());
     is_it.then_some(&other.outline).ok_or_else(unknown)
 }
