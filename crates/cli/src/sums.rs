@@ -2,7 +2,6 @@
 
 use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 
 use azud_core::assembly::Source;
 use azud_core::code::Code;
@@ -11,14 +10,13 @@ use azud_core::name::ImageFile;
 use azud_store::Stored;
 use azud_store::ant;
 use azud_store::catalogue::{By, Catalogue, Stamp, remember};
-use azud_store::side::{FULL_SUM, SUM, Sums, TAIL, read_sum, sum_in};
+use azud_store::side::{FULL_SUM, Passing, SUM, Sums, TAIL, read_sum, sum_in};
 use azud_transport::NetError;
 use azud_transport::http::RemoteImage;
 use serde_json::{Value, json};
 
 use crate::commands::Context;
 use crate::failure::{Failure, Hint};
-use crate::foreign::summed_there;
 use crate::opened::now;
 use crate::remote::Remote;
 
@@ -141,48 +139,68 @@ fn failure(context: &Context, wrong: &[FalseSum]) -> Failure {
     Failure::new(Code::FalseSum, texts.join("; "))
 }
 
-/// Compares a native image of a manager with the sums beside it: that of its end, and with `deep`, for which its bytes
-/// are fetched once more, that of all. Whether that one was compared.
-///
-/// # Errors
-/// `image/false-sum`, what the manager says.
-pub(crate) fn there(
-    context: &Context,
-    (remote, image): (&Remote, &Arc<RemoteImage>),
-    deep: bool,
-) -> Result<bool, Failure> {
-    let told = |ending| match image.beside(ending) {
-        Ok(content) => Ok(Some(sum_in(&content).unwrap_or_default())),
-        Err(NetError::NotFound { .. }) => Ok(None),
-        Err(error) => Err(error),
-    };
-    let tail = told(SUM)?;
-    let full = if deep { told(FULL_SUM)? } else { None };
-    let is_compared = full.is_some();
-    let is = if is_compared {
-        let progress = context.progress();
-        summed_there(image, &progress)?
-    } else if tail.is_some() {
-        let from = image.len().saturating_sub(TAIL as u64);
-        let io = |error: io::Error| Failure::io(Path::new(&image.name()), &error);
-        sums(&**image, from).map_err(io)?.finish()
-    } else {
-        return Ok(false);
-    };
-    let pairs = [(tail, SUM, &is.tail), (full, FULL_SUM, &is.full)];
-    let find = |(told, ending, is): (Option<String>, &str, &String)| {
-        let file = format!("{}{ending}", remote.name).into();
-        FalseSum::of(file, told?, is)
-    };
-    let wrong: Vec<FalseSum> = pairs.into_iter().filter_map(find).collect();
-    if wrong.is_empty() {
-        return Ok(is_compared);
+/// What the sums beside a native image of a manager say, empty where one is none; `None` where there is none.
+pub(crate) struct Told {
+    tail: Option<String>,
+    /// Asked for where it is to be compared.
+    full: Option<String>,
+}
+
+impl Told {
+    /// Asks for that of its end, and with `deep` for that of all.
+    ///
+    /// # Errors
+    /// What the manager says.
+    pub(crate) fn of(image: &RemoteImage, deep: bool) -> Result<Self, Failure> {
+        let told = |ending| match image.beside(ending) {
+            Ok(content) => Ok(Some(sum_in(&content).unwrap_or_default())),
+            Err(NetError::NotFound { .. }) => Ok(None),
+            Err(error) => Err(error),
+        };
+        let tail = told(SUM)?;
+        let full = if deep { told(FULL_SUM)? } else { None };
+        Ok(Self { tail, full })
     }
-    let files = wrong.iter().map(|one| format!("'{}'", one.file.display()));
-    let files = files.collect::<Vec<_>>().join(" ");
-    let host = remote.client.host().to_owned();
-    let hint = Hint::with("hint-false-sum-there", [("files", files), ("host", host)]);
-    Err(failure(context, &wrong).with_hint(hint))
+
+    /// Whether all bytes are compared.
+    pub(crate) fn is_of_all(&self) -> bool {
+        self.full.is_some()
+    }
+
+    /// Compares the image, of which `read` holds what was read already.
+    ///
+    /// # Errors
+    /// `image/false-sum`, what the manager says.
+    pub(crate) fn compare(
+        self,
+        context: &Context,
+        (remote, image): (&Remote, &RemoteImage),
+        read: Passing<'_>,
+    ) -> Result<(), Failure> {
+        let is = if self.is_of_all() {
+            read.finish()
+        } else if self.tail.is_some() {
+            sums(image, image.len().saturating_sub(TAIL as u64))
+        } else {
+            return Ok(());
+        };
+        let io = |error: io::Error| Failure::io(Path::new(&image.name()), &error);
+        let is = is.map_err(io)?.finish();
+        let pairs = [(self.tail, SUM, &is.tail), (self.full, FULL_SUM, &is.full)];
+        let find = |(told, ending, is): (Option<String>, &str, &String)| {
+            let file = format!("{}{ending}", remote.name).into();
+            FalseSum::of(file, told?, is)
+        };
+        let wrong: Vec<FalseSum> = pairs.into_iter().filter_map(find).collect();
+        if wrong.is_empty() {
+            return Ok(());
+        }
+        let files = wrong.iter().map(|one| format!("'{}'", one.file.display()));
+        let files = files.collect::<Vec<_>>().join(" ");
+        let host = remote.client.host().to_owned();
+        let hint = Hint::with("hint-false-sum-there", [("files", files), ("host", host)]);
+        Err(failure(context, &wrong).with_hint(hint))
+    }
 }
 
 /// What the catalogue knows of an image's file.

@@ -1,5 +1,7 @@
 //! Side files: what the stock tools expect beside an image, made in the pass that writes it.
 
+mod passing;
+
 use std::fmt::Write as _;
 use std::path::Path;
 use std::time::SystemTime;
@@ -12,6 +14,8 @@ use azud_core::name::ImageFile;
 use crate::durable;
 use crate::error::{At, Result, StoreError};
 use crate::plan::Placed;
+
+pub use passing::Passing;
 
 /// Ending of the one-line description.
 pub const INFO: &str = ".info";

@@ -26,7 +26,6 @@ mod reading;
 mod verify;
 
 pub(crate) use info::{describe, describe_remote, untrue};
-pub(crate) use reading::summed_there;
 pub(crate) use verify::{
     Decoded, check, check_telling, decode, fit_to_copy, is_told, verify, verify_remote,
 };

@@ -105,17 +105,6 @@ pub(super) fn read(
     Ok((sums.finish(), own))
 }
 
-/// Sums the bytes of an image of a manager, each held against the hash that its index has of it.
-///
-/// # Errors
-/// What the manager says.
-pub(crate) fn summed_there(
-    image: &Arc<RemoteImage>,
-    progress: &dyn Progress,
-) -> Result<SumPair, Failure> {
-    Ok(read(From::Manager(image), false, progress)?.0)
-}
-
 fn drain(mut content: impl Read, progress: &dyn Progress) -> io::Result<()> {
     let mut piece = vec![0; 1 << 20];
     loop {

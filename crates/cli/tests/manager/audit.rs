@@ -43,7 +43,7 @@ fn changes(room: &Room, count: usize) -> Result<Vec<(String, String)>> {
     }
 }
 
-fn metric(line: &Line, manager: &Manager, begin: &str) -> Result<Option<u64>> {
+pub(crate) fn metric(line: &Line, manager: &Manager, begin: &str) -> Result<Option<u64>> {
     let bearer = bearer(&manager.admin);
     let (_, body) = line.get("/metrics", &[("Authorization", &bearer)])?;
     let body = String::from_utf8(body)?;

@@ -9,7 +9,9 @@ use azud_core::format::container;
 use azud_store::side::Sums;
 use serde_json::Value;
 
+use crate::audit::metric;
 use crate::kit::{self, Said, text};
+use crate::raw::Line;
 use crate::server::{Manager, Room};
 use crate::{MIB, image, noise};
 
@@ -17,12 +19,13 @@ use crate::{MIB, image, noise};
 const SEEK: usize = 20;
 
 const THERE: &str = "REPO:aula5/f1";
+const SENT: &str = "azud_sent_bytes_total";
 
 /// A manager with one native image, without anything beside it.
 struct Scene {
     room: Room,
     whole: Vec<u8>,
-    _manager: Manager,
+    manager: Manager,
 }
 
 impl Scene {
@@ -40,7 +43,7 @@ impl Scene {
         Ok(Self {
             room,
             whole,
-            _manager: manager,
+            manager,
         })
     }
 
@@ -205,8 +208,14 @@ fn regression_sums_that_are_not_those_of_a_native_image_are_told_over_https() ->
     let mut sums = Sums::new();
     sums.update(&scene.whole);
     fs::write(&full, sums.finish().full)?;
+    let line = Line::to(&scene.room, &scene.manager)?;
+    let sent = || metric(&line, &scene.manager, SENT)?.context("what was sent");
+    let before = sent()?;
     let said = scene.both(&deep)?.1;
     ensure!(said.done()?["full_sum"] == true, "{}", said.last());
+    let (sent, size) = (sent()? - before, scene.whole.len() as u64);
+    // The end tells who it is before.
+    ensure!(sent < size * 3 / 2, "{sent} of {size} were sent");
     let said = scene.both(&["image", "verify"])?.1;
     ensure!(said.done()?["full_sum"] == false, "{}", said.last());
     Ok(())

@@ -8,6 +8,7 @@ use azud_core::io::ReadAt;
 use azud_core::reference::ImageRef;
 use azud_image::{ImageError, Indexed, Native, verify};
 use azud_store::catalogue::By;
+use azud_store::side::Passing;
 use azud_store::{Identity, StoreError, Stored, ant};
 use serde_json::{Value, json};
 
@@ -19,7 +20,7 @@ use crate::opened::index_of;
 use crate::origin::blamed;
 use crate::place;
 use crate::remote::Remote;
-use crate::sums;
+use crate::sums::{self, Told};
 
 /// Arguments.
 #[derive(Debug, clap::Args)]
@@ -67,9 +68,13 @@ impl Args {
             // One that is cut or damaged its manager takes for another program's.
             indexed => indexed.map_err(|failure| blamed(&remote, failure))?,
         };
-        let native = self.frames(context, (indexed, &*remote), |_| {});
+        let told = Told::of(&remote, self.deep)?;
+        let full_sum = told.is_of_all();
+        let passing = Passing::new(&*remote);
+        let read: &dyn ReadAt = if full_sum { &passing } else { &*remote };
+        let native = self.frames(context, (indexed, read), |_| {});
         let native = native.map_err(|error| blamed(&remote, error.into()))?;
-        let full_sum = sums::there(context, (image, &remote), self.deep)?;
+        told.compare(context, (image, &remote), passing)?;
         self.show(context, (&image.shown(), &native), &json!(full_sum));
         Ok(())
     }
