@@ -42,6 +42,15 @@ pub(super) fn measure(script: &str, args: &[&str]) -> Result<Sample> {
     parse(&line, wall).with_context(|| format!("unexpected words of time: {line}"))
 }
 
+/// The most memory that a running process ever had, in bytes.
+pub(super) fn peak_of(pid: u32) -> Result<u64> {
+    let status = fs::read_to_string(format!("/proc/{pid}/status"))?;
+    let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
+    let kib = peak.and_then(|rest| rest.split_ascii_whitespace().next());
+    let kib: u64 = kib.context("no VmHWM")?.parse()?;
+    Ok(kib * 1024)
+}
+
 fn parse(line: &str, wall: f64) -> Option<Sample> {
     let mut numbers = line.split_ascii_whitespace().map(str::parse::<f64>);
     let mut next = || numbers.next()?.ok();

@@ -4,6 +4,7 @@
 //! read into memory before each turn; targets are fresh loop devices over sparse files; the final sync
 //! counts for everybody.
 
+mod absent;
 mod change;
 mod data;
 mod disks;
@@ -15,6 +16,7 @@ mod ntfs;
 mod options;
 mod peers;
 mod report;
+mod site;
 mod table;
 mod update;
 mod upload;

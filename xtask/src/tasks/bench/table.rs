@@ -5,6 +5,12 @@ use anyhow::{Context, Result};
 use super::super::complain;
 use super::measure::Sample;
 
+/// So our sides are called.
+const OURS: &str = "azud";
+/// Memory that a client may have, and that a manager may, in MiB.
+const CLIENT: u64 = 256;
+const MANAGER: u64 = 512;
+
 /// What a turn came to.
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct Turn {
@@ -97,6 +103,21 @@ impl Table {
         self.notes.push(text);
     }
 
+    /// Adds what memory both ends had: a manager, and the largest process of ours.
+    pub(super) fn note_memory(&mut self, manager: u64) {
+        let ours = self.lines.iter().filter(|line| line.what.starts_with(OURS));
+        let client = ours.map(Line::peak).max().unwrap_or_default();
+        let held = |bytes: u64, hold: u64| {
+            let verdict = if bytes <= hold << 20 { "yes" } else { "**no**" };
+            format!("{:.0} MiB at most, hold: ≤ {hold} {verdict}", mib(bytes))
+        };
+        self.note(format!(
+            "memory: the manager had {}; a client of azud {}",
+            held(manager, MANAGER),
+            held(client, CLIENT)
+        ));
+    }
+
     /// What a side takes, in seconds.
     pub(super) fn wall(&self, line: usize) -> f64 {
         self.lines.get(line).map_or(0.0, Line::wall)
@@ -135,6 +156,11 @@ impl Line {
         values
     }
 
+    fn peak(&self) -> u64 {
+        let peaks = self.turns.iter().map(|turn| turn.sample.peak);
+        peaks.max().unwrap_or_default()
+    }
+
     fn wall(&self) -> f64 {
         median(&self.values(|sample| sample.wall))
     }
@@ -145,7 +171,6 @@ impl Line {
             [least, .., most] => format!(" ({least:.2}–{most:.2})"),
             _ => String::new(),
         };
-        let peak = self.turns.iter().map(|turn| turn.sample.peak).max();
         let size = self.turns.last().and_then(|turn| turn.size);
         let ratio = first.map(|first| self.wall() / first);
         let verdict = |hold: f64| match ratio {
@@ -157,7 +182,7 @@ impl Line {
             self.what,
             self.wall(),
             median(&self.values(|sample| sample.cpu)),
-            float(peak.unwrap_or(0)) / f64::from(1 << 20),
+            mib(self.peak()),
             float(used) / 1e6 / self.wall(),
             size.map(mb).unwrap_or_default(),
             ratio.map(|ratio| format!("{ratio:.2}")).unwrap_or_default(),
@@ -179,6 +204,10 @@ fn median(sorted: &[f64]) -> f64 {
 /// Millions of bytes.
 pub(super) fn mb(bytes: u64) -> String {
     format!("{:.1}", float(bytes) / 1e6)
+}
+
+fn mib(bytes: u64) -> f64 {
+    float(bytes) / f64::from(1 << 20)
 }
 
 /// A count for calculating with; exact up to 2^53.
@@ -204,6 +233,25 @@ mod tests {
                 size: Some(2_000_000),
             })
         })
+    }
+
+    #[test]
+    fn memory_is_held_against_what_may_be_had() {
+        let sides = vec![
+            side("azud here", None, [1.0; 3]),
+            side("another", None, [1.0; 3]),
+        ];
+        let mut table = Table::measure("Race", 1, 3, sides).unwrap();
+        table.note_memory(513 << 20);
+        let text = table.markdown();
+        assert!(
+            text.contains("had 513 MiB at most, hold: ≤ 512 **no**"),
+            "{text}"
+        );
+        assert!(
+            text.contains("of azud 5 MiB at most, hold: ≤ 256 yes"),
+            "{text}"
+        );
     }
 
     #[test]

@@ -9,17 +9,18 @@ use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, ensure};
-use azud_image::diff;
 use azud_testkit::loops::Mount;
 use azud_testkit::tools::{run, run_any, sh};
 
+use super::absent::Absent;
 use super::can;
 use super::change::{Spread, changed};
 use super::data;
-use super::disks::{Disk, Lab, Origin, native, text, warm};
+use super::disks::{Disk, Lab, Origin, text, warm};
 use super::measure::measure;
 use super::peers::{self, OURS, image};
-use super::table::{Side, Table, Turn, float, mb};
+use super::site::{CLIENT, Manager, Site};
+use super::table::{Side, Table, Turn, mb};
 use server::Server;
 
 /// Share of the files' bytes that changed, in percent.
@@ -73,8 +74,10 @@ struct Pair {
     /// Bytes of the chunks that the former image has none of, as they lie in the store.
     chunks: u64,
     server: Server,
-    /// Compressed frames that the former image has none of by content.
-    bound: u64,
+    /// Our client's settings, and the manager that it knows, which has the newer image.
+    site: Site,
+    manager: Manager,
+    absent: Absent,
 }
 
 /// All tables; none when tools are missing.
@@ -104,10 +107,10 @@ impl Pair {
         let now = Origin::open(&file)?;
         let old = image(lab, OURS);
         peers::create(lab, &now, "newer", Some(&old))?;
+        let new = image(lab, "newer");
+        let absent = Absent::of((&old, &new), (origin, &now))?;
         drop(now);
         fs::remove_file(&file)?;
-        let new = image(lab, "newer");
-        let bound = diff(&native(&old)?, &native(&new)?).new_compressed;
         let store = lab.fresh_dir("casync")?;
         let script = r#"cd "$3"; casync make --store=old.castr old.caibx "$1"; casync make --store=new.castr new.caibx "$2"
 cd new.castr; find . -name '*.cacnk' | while read -r chunk; do test -e "../old.castr/$chunk" || stat -c %s "$chunk"; done | awk '{ sum += $1 } END { print sum + 0 }'"#;
@@ -115,13 +118,17 @@ cd new.castr; find . -name '*.cacnk' | while read -r chunk; do test -e "../old.c
         let said = String::from_utf8(said)?;
         let chunks = said.lines().last().context("a sum")?.trim().parse()?;
         let server = Server::start(&lab.fresh_dir("server")?, &new)?;
+        let site = Site::new(lab)?;
+        let manager = site.serve(new.parent().context("a directory")?)?;
         Ok(Self {
             old,
             new,
             store,
             chunks,
             server,
-            bound,
+            site,
+            manager,
+            absent,
         })
     }
 
@@ -140,12 +147,33 @@ struct Moved {
     fetched: u64,
     /// To the medium.
     written: u64,
+    /// Over loopback, with all that belongs to it.
+    wire: u64,
+}
+
+impl Moved {
+    /// In words, of one that came that way.
+    fn over_loopback(&self) -> String {
+        if self.wire < self.fetched / 2 {
+            return String::new();
+        }
+        let wire = mb(self.wire);
+        format!(", {wire} MB over loopback with all that belongs to it")
+    }
+}
+
+/// What went over loopback so far, in bytes.
+fn loopback() -> Result<u64> {
+    let count = fs::read_to_string("/sys/class/net/lo/statistics/rx_bytes")?;
+    Ok(count.trim().parse()?)
 }
 
 /// How a side works: a script with the program, the image, the newer one, a file for statistics and
 /// something of its own; and how to read the statistics.
 struct Way<'a> {
     what: &'static str,
+    /// Whether it is a peer, slower than which we may not be.
+    is_peer: bool,
     script: &'static str,
     own: String,
     fetched: Fetched<'a>,
@@ -154,10 +182,10 @@ struct Way<'a> {
 /// Reads from statistics what a side was sent.
 type Fetched<'a> = Box<dyn Fn(&str) -> Option<u64> + 'a>;
 
-/// Our line.
-const OURS_IN_TABLES: &str = "azud cache update";
-
-const AZUD: &str = r#""$1" --json cache update --yes "$2" --from "$3" >"$4"; sync -f "$2""#;
+const AZUD: &str =
+    r#"client "$1" --json cache update --yes "$2" --from REPO:volume >"$4"; sync -f "$2""#;
+const AZUD_FILE: &str =
+    r#"client "$1" --json cache update --yes "$2" --from "$3" >"$4"; sync -f "$2""#;
 const RSYNC: &str = r#"rsync --inplace --no-whole-file --stats "$3" "$2" >"$4"; sync -f "$2""#;
 const CASYNC: &str = r#"casync extract --store="$5/new.castr" --seed="$2" "$5/new.caibx" "$2.new" 2>"$4"
 mv "$2.new" "$2"; sync -f "$2""#;
@@ -165,15 +193,21 @@ const ZSYNC: &str =
     r#"cd "${2%/*}"; zsync -i "$2" -o "$2.new" "$5" >"$4" 2>&1; mv "$2.new" "$2"; sync -f "$2""#;
 
 fn ways(pair: &Pair, place: Place) -> Result<Vec<Way<'_>>> {
-    let mut ways = vec![
-        Way {
-            what: OURS_IN_TABLES,
-            script: AZUD,
-            own: String::new(),
+    let ours = |what, script| -> Result<Way<'_>> {
+        Ok(Way {
+            what,
+            is_peer: false,
+            script,
+            own: text(pair.site.dir())?.to_owned(),
             fetched: Box::new(|said| last_line(said)?["from_source"].as_u64()),
-        },
+        })
+    };
+    let mut ways = vec![
+        ours("azud cache update, from a manager", AZUD)?,
+        ours("azud cache update, from a file", AZUD_FILE)?,
         Way {
             what: "rsync --inplace --no-whole-file",
+            is_peer: true,
             script: RSYNC,
             own: String::new(),
             // What goes over the pipe to the receiver; the sums that come back are not counted.
@@ -184,12 +218,14 @@ fn ways(pair: &Pair, place: Place) -> Result<Vec<Way<'_>>> {
     if place == Place::Roomy {
         ways.push(Way {
             what: "casync extract --seed",
+            is_peer: true,
             script: CASYNC,
             own: text(&pair.store)?.to_owned(),
             fetched: Box::new(|_| Some(pair.chunks)),
         });
         ways.push(Way {
             what: "zsync",
+            is_peer: true,
             script: ZSYNC,
             own: pair.server.url(),
             fetched: Box::new(|said| number_after(said, "fetched ")),
@@ -253,7 +289,7 @@ fn table(
 ) -> Result<Table> {
     let mut ways = ways(pair, place)?;
     if refusal.is_some() {
-        ways.retain(|way| way.what != OURS_IN_TABLES);
+        ways.retain(|way| way.is_peer);
     }
     let seen: Vec<_> = ways
         .iter()
@@ -261,9 +297,9 @@ fn table(
         .collect();
     let size = fs::metadata(&pair.new)?.len();
     let mut sides = Vec::new();
-    for (number, (way, seen)) in ways.iter().zip(&seen).enumerate() {
+    for (way, seen) in ways.iter().zip(&seen) {
         // Faster than each of the others.
-        let hold = (number > 0 && refusal.is_none()).then_some(1.0);
+        let hold = (way.is_peer && refusal.is_none()).then_some(1.0);
         sides.push(Side::new(way.what, hold, move |_| {
             let (turn, moved) = turn(lab, pair, (place, way))?;
             seen.set(moved);
@@ -278,24 +314,22 @@ fn table(
     let mut table = Table::measure(title, size, lab.options.runs, sides)?;
     if let Some(why) = refusal {
         table.note(format!(
-            "**no** line for {OURS_IN_TABLES}: it refuses. {why}"
+            "**no** line for azud cache update: it refuses. {why}"
         ));
     }
-    table.note(format!(
-        "image {} MB; compressed frames absent by content {} MB",
-        mb(size),
-        mb(pair.bound)
-    ));
+    table.note(format!("image {} MB; {}", mb(size), pair.absent.text()));
     for (way, seen) in ways.iter().zip(&seen) {
-        let Moved { fetched, written } = seen.get();
+        let moved = seen.get();
         table.note(format!(
-            "{}: {} MB from the source ({:.2} × what is absent), {} MB written to the medium",
+            "{}: {} MB from the source ({}), {} MB written to the medium{}",
             way.what,
-            mb(fetched),
-            float(fetched) / float(pair.bound),
-            mb(written)
+            mb(moved.fetched),
+            pair.absent.times(moved.fetched),
+            mb(moved.written),
+            moved.over_loopback()
         ));
     }
+    table.note_memory(pair.manager.peak()?);
     Ok(table)
 }
 
@@ -307,7 +341,7 @@ fn turn(lab: &Lab, pair: &Pair, (place, way): (Place, &Way<'_>)) -> Result<(Turn
     warm(&image)?;
     warm(&pair.new)?;
     let statistics = lab.path("statistics");
-    let before = disk.written()?;
+    let (before, wire) = (disk.written()?, loopback()?);
     let args = [
         lab.azud.as_str(),
         text(&image)?,
@@ -315,18 +349,23 @@ fn turn(lab: &Lab, pair: &Pair, (place, way): (Place, &Way<'_>)) -> Result<(Turn
         text(&statistics)?,
         &way.own,
     ];
-    let sample = measure(way.script, &args).with_context(|| {
+    let sample = measure(&[CLIENT, way.script].concat(), &args).with_context(|| {
         let said = fs::read(&statistics).unwrap_or_default();
         String::from_utf8_lossy(&said).into_owned()
     })?;
-    let written = disk.written()? - before;
+    let (written, wire) = (disk.written()? - before, loopback()? - wire);
     let said = String::from_utf8_lossy(&fs::read(&statistics)?).into_owned();
     let fetched = (way.fetched)(&said).with_context(|| format!("{}: {said}", way.what))?;
     let same = File::open(&image)?.metadata()?.len() == fs::metadata(&pair.new)?.len()
         && run("cmp", &[text(&image)?, text(&pair.new)?]).is_ok();
     ensure!(same, "{}: another file", way.what);
     mount.unmount()?;
-    Ok((Turn { sample, size: None }, Moved { fetched, written }))
+    let moved = Moved {
+        fetched,
+        written,
+        wire,
+    };
+    Ok((Turn { sample, size: None }, moved))
 }
 
 #[cfg(test)]

@@ -2,23 +2,24 @@
 
 use std::cell::Cell;
 use std::fs;
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result, ensure};
-use azud_image::diff;
+use anyhow::{Context, Result};
 use azud_testkit::cable::{Cable, Side as End};
 use azud_testkit::loops::Mount;
 use azud_testkit::tools::run;
 
+use super::super::absent::Absent;
 use super::super::change::{Spread, changed};
 use super::super::data;
-use super::super::disks::{Disk, Lab, Origin, check, native, text, warm};
+use super::super::disks::{Disk, Lab, Origin, check, text, warm};
 use super::super::measure::measure;
 use super::super::peers::{self, EXT_A1, OURS, image};
-use super::super::table::{Side, Table, Turn, float, mb};
+use super::super::table::{Side, Table, Turn, mb};
 use super::room::{CLIENT, Room};
 
 const RATE: &str = "1gbit";
@@ -36,6 +37,10 @@ const DIRECT: &str =
 const DOWNLOAD: &str =
     r#"client "$azud" --quiet image copy --yes REPO:volume "$1/volume.img"; sync -f "$1""#;
 const RESTORE: &str = r#"client "$azud" --quiet image restore --yes "$4" "$2"; sync "$2""#;
+const UPDATE: &str =
+    r#"client "$azud" --quiet cache update --yes "$1/volume.img" --from REPO:volume; sync -f "$1""#;
+const CHANGED_ONLY: &str =
+    r#"client "$azud" --quiet image restore --yes --changed-only "$4" "$2"; sync "$2""#;
 /// What cache and disk, which lie on one disk here, take to be written with nothing else to be done.
 const WRITE: &str = r#"cat "$4" >"$1/volume.img" & pid=$!
 dd if=/dev/zero of="$2" bs=4M count="$5" oflag=direct conv=notrunc status=none; wait "$pid"; sync -f "$1"; sync "$2""#;
@@ -154,20 +159,25 @@ fn first(lab: &Lab, origin: &Origin) -> Result<Table> {
     let title = "deploy, 1 Gbit, cache and disk empty";
     let sides = sides.collect();
     let mut table = Table::measure(title, origin.used(), lab.options.runs, sides)?;
-    let slowest = (1..=3).map(|part| table.wall(part)).fold(0.0, f64::max);
-    let ratio = table.wall(0) / slowest;
-    let verdict = if ratio <= HOLD { "yes" } else { "**no**" };
-    table.note(format!(
-        "azud deploy takes {ratio:.2} times as long as the slowest of its parts, hold: ≤ {HOLD} {verdict}"
-    ));
+    note_parts(&mut table, 1..4);
     for ((what, ..), seen) in ways.iter().zip(&firsts) {
         if let Some(first) = seen.get() {
             let millis = first.as_millis();
             table.note(format!("{what}: first byte on the disk after {millis} ms"));
         }
     }
-    note_manager(&mut table, &room)?;
+    table.note_memory(room.manager_peak()?);
     Ok(table)
+}
+
+/// Holds the first side against the slowest of those that do a part of it.
+fn note_parts(table: &mut Table, parts: Range<usize>) {
+    let slowest = parts.map(|part| table.wall(part)).fold(0.0, f64::max);
+    let ratio = table.wall(0) / slowest;
+    let verdict = if ratio <= HOLD { "yes" } else { "**no**" };
+    table.note(format!(
+        "azud deploy takes {ratio:.2} times as long as the slowest of its parts, hold: ≤ {HOLD} {verdict}"
+    ));
 }
 
 /// The image before and after a change, and the changed volume.
@@ -175,8 +185,7 @@ struct Pair {
     old: PathBuf,
     new: PathBuf,
     now: Origin,
-    /// Compressed frames that the former image has none of by content.
-    bound: u64,
+    absent: Absent,
 }
 
 impl Pair {
@@ -192,7 +201,7 @@ impl Pair {
         let today = lab.path("newer").join(EXT_A1.image);
         fs::rename(lab.path(EXT_A1.image), today)?;
         Ok(Self {
-            bound: diff(&native(&old)?, &native(&new)?).new_compressed,
+            absent: Absent::of((&old, &new), (origin, &now))?,
             old,
             new,
             now,
@@ -207,6 +216,8 @@ fn again(lab: &Lab, origin: &Origin) -> Result<Table> {
         ("azud deploy", DEPLOY),
         ("azud deploy --no-cache", DIRECT),
         ("curl, then zstd and partclone.restore", TODAY),
+        ("the update of the cache alone", UPDATE),
+        ("the restore alone", CHANGED_ONLY),
     ];
     let came: Vec<_> = ways.iter().map(|_| Cell::new(0)).collect();
     let sides = ways.iter().zip(&came).map(|((what, script), came)| {
@@ -219,7 +230,7 @@ fn again(lab: &Lab, origin: &Origin) -> Result<Table> {
             let before = room.cable.received(End::Client)?;
             let (turn, _) = client.turn(room, script, (&pair.new, pair.now.used()))?;
             came.set(room.cable.received(End::Client)? - before);
-            if run_number == 0 {
+            if run_number == 0 && *script != UPDATE {
                 check(&client.disk, &pair.now, what, *script != TODAY)?;
             }
             client.mount.unmount()?;
@@ -232,24 +243,17 @@ fn again(lab: &Lab, origin: &Origin) -> Result<Table> {
     );
     let sides = sides.collect();
     let mut table = Table::measure(title, pair.now.used(), lab.options.runs, sides)?;
-    let absent = mb(pair.bound);
-    table.note(format!("compressed frames absent by content {absent} MB"));
+    note_parts(&mut table, 3..5);
+    table.note(pair.absent.text());
     for ((what, _), came) in ways.iter().zip(&came) {
         let came = came.get();
         table.note(format!(
-            "{what}: {} MB over the cable, with all that belongs to it ({:.2} × what is absent)",
+            "{what}: {} MB over the cable, with all that belongs to it ({})",
             mb(came),
-            float(came) / float(pair.bound.max(1))
+            pair.absent.times(came)
         ));
     }
-    note_manager(&mut table, room)?;
+    table.note_memory(room.manager_peak()?);
     fs::remove_file(&pair.now.file).context("the changed volume")?;
     Ok(table)
-}
-
-fn note_manager(table: &mut Table, room: &Room) -> Result<()> {
-    let peak = float(room.manager_peak()?) / f64::from(1 << 20);
-    ensure!(peak > 0.0, "no peak");
-    table.note(format!("the manager had {peak:.0} MiB at most"));
-    Ok(())
 }

@@ -11,6 +11,7 @@ use azud_testkit::tools::run;
 use serde_json::Value;
 
 use super::super::disks::{Lab, text};
+use super::super::measure::peak_of;
 use super::nginx::Nginx;
 
 /// A cable, a manager at one end of it, settings for clients at the other.
@@ -80,11 +81,7 @@ impl Room {
 
     /// The most memory that the manager ever had, in bytes.
     pub(super) fn manager_peak(&self) -> Result<u64> {
-        let status = fs::read_to_string(format!("/proc/{}/status", self.manager.id()))?;
-        let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
-        let kib = peak.and_then(|rest| rest.split_ascii_whitespace().next());
-        let kib: u64 = kib.context("no VmHWM")?.parse()?;
-        Ok(kib * 1024)
+        peak_of(self.manager.id())
     }
 
     /// The certificate that curl is to believe.

@@ -11,7 +11,7 @@ use super::super::data;
 use super::super::disks::{Lab, Origin, text, warm};
 use super::super::measure::measure;
 use super::super::peers::{self, OURS, image};
-use super::super::table::{Side, Table, Turn, float, mb};
+use super::super::table::{Side, Table, Turn, mb};
 use super::room::{CLIENT, Room};
 
 /// The part of nginx' and curl's rate that is to be reached.
@@ -78,11 +78,8 @@ fn table(lab: &Lab, rate: Option<&str>, clients: u64) -> Result<Table> {
         }
     );
     let mut table = Table::measure(title, size * clients, lab.options.runs, sides)?;
-    let peak = float(room.manager_peak()?) / f64::from(1 << 20);
-    table.note(format!(
-        "image {} MB; the manager had {peak:.0} MiB at most",
-        mb(size)
-    ));
+    table.note(format!("image {} MB", mb(size)));
+    table.note_memory(room.manager_peak()?);
     Ok(table)
 }
 

@@ -10,7 +10,8 @@ use anyhow::{Context, Result, ensure};
 use azud_testkit::tools::run;
 use serde_json::Value;
 
-use super::super::disks::{Lab, text};
+use super::disks::{Lab, text};
+use super::measure::peak_of;
 
 /// What both keep outside the images.
 pub(super) struct Site {
@@ -22,6 +23,12 @@ pub(super) struct Site {
 pub(super) struct Manager {
     child: Child,
 }
+
+/// How a script runs a command of the client's, whose site is `$5`: `client "$1" …`. It has not the manager's state: who
+/// serves the images itself reads them without asking.
+pub(super) const CLIENT: &str = r#"export AZUD_CONFIG="$5/etc/azud.toml" AZUD_ROOT="$5/root"
+client() { "$@"; }
+"#;
 
 impl Site {
     pub(super) fn new(lab: &Lab) -> Result<Self> {
@@ -84,6 +91,13 @@ impl Site {
         let how = ["--port", port, "--pin", pin, "--token-file", text(&file)?];
         self.ask(&[&add[..], &how].concat())?;
         Ok(manager)
+    }
+}
+
+impl Manager {
+    /// The most memory that it ever had, in bytes.
+    pub(super) fn peak(&self) -> Result<u64> {
+        peak_of(self.child.id())
     }
 }
 

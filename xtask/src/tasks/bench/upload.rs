@@ -3,33 +3,33 @@
 //! Both sides bring the same former file to the newer one, on a fresh XFS on a loop device. What travels is read from
 //! each one's own statistics: for Azud all that it sent, records and index included.
 
-mod manager;
-
+use std::cell::Cell;
 use std::fs;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
-use azud_image::diff;
 use azud_testkit::loops::Mount;
 use azud_testkit::tools::run;
 
+use super::absent::Absent;
 use super::can;
 use super::change::{Spread, changed};
 use super::data;
-use super::disks::{Lab, Origin, native, text, warm};
+use super::disks::{Lab, Origin, text, warm};
 use super::measure::measure;
 use super::peers::{self, OURS, image};
-use super::table::{Side, Table, Turn, float, mb};
+use super::site::{CLIENT, Site};
+use super::table::{Side, Table, Turn, mb};
 use super::update::{last_line, number_after};
-use manager::Site;
 
 /// Share of the files' bytes that changed, in percent.
 const CHANGED: u32 = 2;
 
 /// Arguments: program, image on the server, newer image, statistics, the client's site, newer volume.
-const COPY: &str = r#"AZUD_CONFIG="$5/etc/azud.toml" AZUD_ROOT="$5/root" "$1" --json image copy --yes "$3" REPO:volume >"$4"; sync -f "$2""#;
+const COPY: &str = r#"client "$1" --json image copy --yes "$3" REPO:volume >"$4"; sync -f "$2""#;
 const RSYNC: &str = r#"rsync --inplace --no-whole-file --stats "$3" "$2" >"$4"; sync -f "$2""#;
-const CREATE: &str = r#"AZUD_CONFIG="$5/etc/azud.toml" AZUD_ROOT="$5/root" "$1" --json image create --yes "$6" REPO:volume >"$4"; sync -f "$2""#;
+const CREATE: &str =
+    r#"client "$1" --json image create --yes "$6" REPO:volume >"$4"; sync -f "$2""#;
 const CREATE_RSYNC: &str = r#""$1" --quiet image create --yes --base "$7" "$6" "$8"; rsync --inplace --no-whole-file --stats "$8" "$2" >"$4"; sync -f "$2""#;
 
 /// The pair of images, and the volume of the newer one.
@@ -37,8 +37,7 @@ struct Pair {
     old: PathBuf,
     new: PathBuf,
     volume: PathBuf,
-    /// Compressed frames that the former image has none of by content.
-    bound: u64,
+    absent: Absent,
 }
 
 /// A side: its name, its script, and how its statistics tell what travelled.
@@ -113,48 +112,48 @@ impl Pair {
         let old = image(lab, OURS);
         peers::create(lab, &now, "newer", Some(&old))?;
         let new = image(lab, "newer");
-        let bound = diff(&native(&old)?, &native(&new)?).new_compressed;
+        let absent = Absent::of((&old, &new), (origin, &now))?;
         Ok(Self {
             old,
             new,
             volume,
-            bound,
+            absent,
         })
     }
 }
 
 fn table(lab: &Lab, pair: &Pair, title: String, ways: &[Way]) -> Result<Table> {
-    let seen: Vec<_> = ways.iter().map(|_| std::cell::Cell::new(0)).collect();
+    let seen: Vec<_> = ways.iter().map(|_| Cell::new(0)).collect();
+    let manager = &Cell::new(0);
     let size = fs::metadata(&pair.new)?.len();
     let mut sides = Vec::new();
     for (number, (way, seen)) in ways.iter().zip(&seen).enumerate() {
         // Faster than the others.
         let hold = (number > 0).then_some(1.0);
         sides.push(Side::new(way.what, hold, move |_| {
-            let (turn, sent) = turn(lab, pair, way)?;
+            let (turn, sent, peak) = turn(lab, pair, way)?;
             seen.set(sent);
+            manager.set(manager.get().max(peak));
             Ok(turn)
         }));
     }
     let mut table = Table::measure(title, size, lab.options.runs, sides)?;
-    table.note(format!(
-        "image {} MB; compressed frames absent by content {} MB",
-        mb(size),
-        mb(pair.bound)
-    ));
+    table.note(format!("image {} MB; {}", mb(size), pair.absent.text()));
     for (way, seen) in ways.iter().zip(&seen) {
         let sent = seen.get();
         table.note(format!(
-            "{}: {} MB sent ({:.2} × what is absent)",
+            "{}: {} MB sent ({})",
             way.what,
             mb(sent),
-            float(sent) / float(pair.bound)
+            pair.absent.times(sent)
         ));
     }
+    table.note_memory(manager.get());
     Ok(table)
 }
 
-fn turn(lab: &Lab, pair: &Pair, way: &Way) -> Result<(Turn, u64)> {
+/// What a turn cost, how much was sent, and the most memory that the manager had.
+fn turn(lab: &Lab, pair: &Pair, way: &Way) -> Result<(Turn, u64, u64)> {
     const MIB: u64 = 1 << 20;
     let larger = fs::metadata(&pair.old)?
         .len()
@@ -183,9 +182,10 @@ fn turn(lab: &Lab, pair: &Pair, way: &Way) -> Result<(Turn, u64)> {
         text(&pair.old)?,
         text(&own)?,
     ];
-    let sample = measure(way.script, &args)?;
+    let sample = measure(&[CLIENT, way.script].concat(), &args)?;
     let said = fs::read_to_string(&statistics)?;
     let sent = (way.sent)(&said).with_context(|| format!("{}: {said}", way.what))?;
+    let peak = manager.peak()?;
     drop(manager);
     if way.exact {
         run("cmp", &[text(&target)?, text(&pair.new)?])?;
@@ -199,5 +199,5 @@ fn turn(lab: &Lab, pair: &Pair, way: &Way) -> Result<(Turn, u64)> {
             fs::remove_file(path)?;
         }
     }
-    Ok((Turn { sample, size: None }, sent))
+    Ok((Turn { sample, size: None }, sent, peak))
 }
