@@ -218,7 +218,7 @@ impl Sending<'_> {
             let mut rows = vec![
                 (label("image"), self.to.shown()),
                 (label("identity"), published.identity.clone()),
-                (label("resumed"), human::bytes(*resumed)),
+                (label("resumed-there"), human::bytes(*resumed)),
                 (label("there"), human::bytes(published.held)),
                 (label("sent"), human::bytes(*wire)),
                 (label("time"), human::duration(time)),

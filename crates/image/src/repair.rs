@@ -101,6 +101,14 @@ impl Outline {
         self.ending_at + self.ending.len() as u64
     }
 
+    /// How many bytes are to be written anew.
+    pub fn to_fetch(&self, damage: &Damage) -> u64 {
+        let frames = damage.frames.iter();
+        let frames: u64 = frames.map(|&frame| u64::from(self.range(frame).1)).sum();
+        let ending = damage.ending.then_some(self.ending.len() as u64);
+        frames + ending.unwrap_or_default()
+    }
+
     /// Reads a file once, from its beginning to its end, and says what is wrong with it. What cannot be
     /// read counts as wrong: the medium may take it when it is written anew.
     ///
@@ -232,12 +240,14 @@ mod tests {
                 },
                 "byte {at}"
             );
+            let planned = outline.to_fetch(&damage);
             let done = repair(&outline, &mut image, IMAGE).unwrap();
             assert_eq!(image, IMAGE, "byte {at}");
             let fetched = match hit.first() {
                 Some(number) => u64::from(outline.range(*number).1),
                 None => outline.ending.len() as u64,
             };
+            assert_eq!(planned, fetched, "what was said is what is done");
             assert_eq!((done.frames, done.fetched), (hit.len(), fetched));
         }
     }

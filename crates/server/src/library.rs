@@ -13,7 +13,7 @@ use azud_core::io::ReadAt;
 use azud_core::name::ImageFile;
 use azud_core::reference::{Host, SubPath};
 use azud_store::assembly::identity;
-use azud_store::lease::refuse_others;
+use azud_store::lease::{Holder, refuse_others};
 use azud_store::list::{Entry, list};
 use azud_store::side;
 use azud_store::trash;
@@ -80,10 +80,28 @@ pub(crate) struct Listed {
     info: Option<String>,
     /// When its bytes were last verified, in seconds since 1970.
     verified: Option<u64>,
+    /// Who changes it now, or has it mounted.
+    lock: Option<Lock>,
     /// Whether it travels over HTTPS alone.
     https_only: bool,
     /// The files that stand beside it.
     beside: Vec<Beside>,
+}
+
+/// A lock in a list.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct Lock {
+    /// `azud`, `ownerless`, `mounted`, `reduced`.
+    kind: &'static str,
+    /// Who holds it, for people.
+    text: String,
+}
+
+impl From<&Holder> for Lock {
+    fn from(holder: &Holder) -> Self {
+        let (kind, text) = (holder.word(), holder.to_string());
+        Self { kind, text }
+    }
 }
 
 /// A side file in a list.
@@ -179,6 +197,7 @@ impl Library {
                 .as_ref()
                 .map(|info| info.to_line().trim_end().to_owned()),
             verified: entry.verified,
+            lock: entry.lock.as_ref().map(Lock::from),
             beside: beside.map(Beside::from).collect(),
         }
     }

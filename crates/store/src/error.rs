@@ -149,7 +149,7 @@ pub enum StoreError {
     #[error("a part of {path} lies in an update of it that was broken off", path = .0.display())]
     HalfMoved(PathBuf),
     /// The source of an image does not give it.
-    #[error("{name} cannot be copied")]
+    #[error("{name} cannot be read")]
     Source {
         /// The source.
         name: String,

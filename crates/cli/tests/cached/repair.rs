@@ -89,10 +89,15 @@ fn a_byte_flipped_at_offset_1000_is_found_and_only_its_frame_is_fetched() -> Res
             text(&repo),
             "--dry-run",
         ])?;
-        assert_eq!(plan.plan()["rows"]["damaged_frames"], bad);
+        let rows = &plan.plan()["rows"];
+        assert_eq!(rows["damaged_frames"], bad);
+        let index = if in_frames { "no" } else { "yes" };
+        assert_eq!(rows["damaged_index"], index);
+        let to_fetch = rows["to_fetch"].clone();
         ensure!(fs::read(&image)? != original, "a dry run writes nothing");
         let done = cache(&root, "repair", &["aula/deb", "--from", text(&repo)])?;
         assert_eq!(done["frames"], bad);
+        assert_eq!(done["fetched"], to_fetch);
         let fetched = done["fetched"].as_u64().context("fetched")?;
         ensure!(
             fetched > 0 && fetched < original.len() as u64 / 4,

@@ -4,7 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, ensure};
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::kit::{self, text, whole};
 use crate::server::{Manager, Room, refusal};
@@ -203,6 +203,12 @@ fn a_manager_tells_what_it_has_and_puts_it_away() -> Result<()> {
         "{list}"
     );
     ensure!(list["images"][0]["path"] == "aula1/win.img", "{list}");
+    ensure!(list["images"][0]["lock"] == Value::Null, "{list}");
+    let lock = room.images().join("aula1/win.img.lock");
+    fs::write(&lock, "")?;
+    let list = room.done(&["image", "list", "REPO:aula1"])?;
+    ensure!(list["images"][0]["lock"]["kind"] == "ownerless", "{list}");
+    fs::remove_file(lock)?;
     // A folder that may not be there is told, and so is where to look.
     let said = room.run(&["image", "list", "REPO:nosuch"])?;
     ensure!(said.done()?["images"] == json!([]), "{}", said.last());

@@ -45,9 +45,21 @@ pub struct Listed {
     /// When its bytes were last verified, in seconds since 1970.
     #[serde(default)]
     pub verified: Option<u64>,
+    /// Who changes it now, or has it mounted.
+    #[serde(default)]
+    pub lock: Option<Lock>,
     /// The files that stand beside it.
     #[serde(default)]
     pub beside: Vec<Beside>,
+}
+
+/// A lock, as the manager tells it.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+pub struct Lock {
+    /// What holds it: `azud`, `ownerless`, `mounted`, `reduced`.
+    pub kind: String,
+    /// Who holds it, for people.
+    pub text: String,
 }
 
 /// A side file, as the manager tells it.

@@ -22,7 +22,7 @@ mod upload;
 mod wire;
 
 pub use authority::{authority, pin_of};
-pub use catalogue::{Beside, Listed, Version};
+pub use catalogue::{Beside, Listed, Lock, Version};
 pub use client::{Client, Manager};
 pub use image::RemoteImage;
 pub use login::{Login, login};

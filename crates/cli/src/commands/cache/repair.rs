@@ -22,7 +22,7 @@ use crate::failure::Failure;
 use crate::human;
 use crate::opened::now;
 use crate::origin::{Origin, Via};
-use crate::plan::Plan;
+use crate::plan::{Plan, Value};
 use crate::sources::Sought;
 use crate::table;
 
@@ -140,15 +140,14 @@ impl Args {
     }
 
     fn plan(&self, path: &Path, (outline, damage): (&Outline, &Damage)) -> Plan {
-        let len = |number: &usize| u64::from(outline.range(*number).1);
+        let frames = Value::Count(damage.frames.len() as u64);
+        let index = Value::Word(if damage.ending { "yes" } else { "no" });
         Plan::new("cache-repair")
             .text("image", path.display().to_string())
             .text("source", self.from.display().to_string())
-            .row(
-                "damaged-frames",
-                crate::plan::Value::Count(damage.frames.len() as u64),
-            )
-            .bytes("to-fetch", damage.frames.iter().map(len).sum())
+            .row("damaged-frames", frames)
+            .row("damaged-index", index)
+            .bytes("to-fetch", outline.to_fetch(damage))
     }
 }
 

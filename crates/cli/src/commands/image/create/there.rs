@@ -252,6 +252,9 @@ fn show(
             let share = human::percent(captured.reused_bytes, captured.file_len);
             rows.push((label("reused"), share));
         }
+        if upload.arrived() > 0 {
+            rows.push((label("resumed-there"), human::bytes(upload.arrived())));
+        }
         rows.extend([
             (label("there"), human::bytes(published.held)),
             (label("sent"), human::bytes(upload.sent())),

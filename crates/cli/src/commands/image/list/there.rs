@@ -105,7 +105,21 @@ fn value(listed: &Listed) -> Value {
         "fs": listed.fs,
         "claimed": claim(listed),
         "verified": time(listed.verified).map(rfc3339),
+        "lock": listed.lock.as_ref().map(|lock| json!({ "kind": lock.kind, "text": lock.text })),
     })
+}
+
+/// Words for what is to be noticed.
+fn states(listed: &Listed) -> impl Iterator<Item = &'static str> {
+    let lock = listed.lock.as_ref().map(|lock| match lock.kind.as_str() {
+        "mounted" => "word-mounted",
+        "reduced" => "word-reduced",
+        _ => "word-locked",
+    });
+    let damaged = listed.damaged.then_some("word-damaged");
+    let verified = listed.verified.filter(|_| !listed.damaged);
+    let verified = verified.map(|_| "word-verified");
+    [lock, damaged, verified].into_iter().flatten()
 }
 
 fn cells(context: &Context, listed: &Listed) -> Vec<String> {
@@ -114,19 +128,19 @@ fn cells(context: &Context, listed: &Listed) -> Vec<String> {
     let identity = identity(listed).map(Identity::shortened);
     let identity = identity.as_deref().map(printable);
     let modified = time(listed.modified).map(rfc3339);
-    let word = match (listed.damaged, listed.verified) {
-        (true, _) => Some("word-damaged"),
-        (false, Some(_)) => Some("word-verified"),
-        (false, None) => None,
-    };
-    let state = word.map(|word| context.catalog.text(word));
+    let states = states(listed).map(|word| context.catalog.text(word));
+    let state: Vec<String> = states.collect();
     vec![
         printable(&listed.name),
         format.map_or_else(dash, |text| printable(&text)),
         fs(listed).map_or_else(dash, |fs| printable(&fs)),
         human::bytes(listed.size),
         modified.map_or_else(dash, |time| time[..10].to_owned()),
-        state.unwrap_or_else(dash),
+        if state.is_empty() {
+            dash()
+        } else {
+            state.join(", ")
+        },
         identity.unwrap_or_else(dash),
     ]
 }
