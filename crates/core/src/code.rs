@@ -184,6 +184,8 @@ codes! {
     NotAllowed = "repo/not-allowed",
     /// The manager only reads out what it has, whoever asks.
     OnlyReadOut = "repo/read-only",
+    /// The manager may not, or cannot, write where the image goes.
+    CannotStore = "repo/cannot-store",
     /// The server's answer is not what was asked for.
     BadAnswer = "repo/bad-answer",
     /// The index of a foreign image is being made.

@@ -63,6 +63,19 @@ impl Problem {
         }
     }
 
+    /// The same of what is to be changed here: where this computer may not write, who asked for it is not to blame, nor is
+    /// the one who wrote this program.
+    pub(crate) fn of_change(self) -> Self {
+        if !matches!(self.code, Code::Permission | Code::ReadOnly) {
+            return self;
+        }
+        Self {
+            status: StatusCode::INSUFFICIENT_STORAGE,
+            code: Code::CannotStore,
+            ..self
+        }
+    }
+
     /// The same, said to somebody who asked for an image: its folder in the repository goes with its name.
     pub(crate) fn about(mut self, image: &str) -> Self {
         if let Some((text, path)) = self.of.as_deref() {
@@ -222,9 +235,30 @@ impl IntoResponse for Problem {
 
 #[cfg(test)]
 mod tests {
-    use std::path::Path;
+    use std::io::ErrorKind;
+    use std::path::{Path, PathBuf};
 
-    use super::with_folder;
+    use axum::http::StatusCode;
+    use azud_core::code::Code;
+    use azud_store::StoreError;
+
+    use super::{Problem, with_folder};
+
+    #[test]
+    fn where_the_manager_may_not_write_who_sends_is_told_so() {
+        for (kind, code) in [
+            (ErrorKind::PermissionDenied, Code::CannotStore),
+            (ErrorKind::ReadOnlyFilesystem, Code::CannotStore),
+            (ErrorKind::StorageFull, Code::NoSpace),
+        ] {
+            let path = PathBuf::from("/srv/images/aula1");
+            let error = StoreError::io("write into", &path, kind.into());
+            let problem = Problem::from(error).of_change();
+            assert_eq!(problem.code, code);
+            assert_eq!(problem.status, StatusCode::INSUFFICIENT_STORAGE, "{kind}");
+            assert!(!problem.detail.contains("/srv"), "{}", problem.detail);
+        }
+    }
 
     #[test]
     fn a_file_is_told_as_whoever_asked_sees_it() {

@@ -30,7 +30,7 @@ use crate::far::Far;
 use crate::history::Told;
 use crate::indexes::{Seen, be_courteous};
 use crate::problem::Problem;
-use crate::routes::{Shared, about};
+use crate::routes::{Shared, changing};
 
 /// So many versions are read at once; others come after them.
 const MOST: usize = 2;
@@ -280,7 +280,7 @@ async fn check_version(
     Named(name): Named<String>,
     Query(meant): Query<Meant>,
 ) -> Answer {
-    about(name, move |name| {
+    changing(name, move |name| {
         let image = own_image(&shared, name)?;
         let (version, look) = shared.rollbacks.checked(&image, &meant.which())?;
         Ok(match look {
@@ -312,7 +312,7 @@ async fn go_back(
     Query(meant): Query<Meant>,
 ) -> Result<Response, Problem> {
     let came_back = Changed::image(&name, "rolled-back");
-    let (status, standing) = about(name, move |name| {
+    let (status, standing) = changing(name, move |name| {
         let image = own_image(&shared, name)?;
         let (version, look) = shared.rollbacks.checked(&image, &meant.which())?;
         if let Look::Reading { done, total } = look {

@@ -376,3 +376,11 @@ pub(crate) async fn about<T: Send + 'static>(
 ) -> Result<T, Problem> {
     blocking(move || work(&name).map_err(|problem| problem.about(&name))).await
 }
+
+/// The same of what changes the image.
+pub(crate) async fn changing<T: Send + 'static>(
+    name: String,
+    work: impl FnOnce(&str) -> Result<T, Problem> + Send + 'static,
+) -> Result<T, Problem> {
+    about(name, work).await.map_err(Problem::of_change)
+}

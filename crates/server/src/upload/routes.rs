@@ -28,7 +28,7 @@ use crate::limits::Peer;
 use crate::listen::HEAD;
 use crate::openapi::Octets;
 use crate::problem::Problem;
-use crate::routes::{Shared, about, blocking};
+use crate::routes::{Shared, about, blocking, changing};
 
 /// The most bytes of what an upload begins with.
 const MAX_OPENING: usize = 16 << 10;
@@ -155,10 +155,10 @@ async fn open(
     }
     let name = opening.name.clone();
     if opening.rehearsal {
-        let opened = about(name, move |_| shared.uploads.rehearse(&opening, &grant)).await?;
+        let opened = changing(name, move |_| shared.uploads.rehearse(&opening, &grant)).await?;
         return Ok((StatusCode::OK, Json(opened)));
     }
-    let opened = about(name, move |_| shared.uploads.open(&opening, grant, address)).await?;
+    let opened = changing(name, move |_| shared.uploads.open(&opening, grant, address)).await?;
     Ok((StatusCode::CREATED, Json(opened)))
 }
 
@@ -223,7 +223,7 @@ async fn remove(
 ) -> Result<(StatusCode, Extension<Changed>), Problem> {
     let removed = Changed::image(&name, "removed");
     let meant = Meant::of(&headers);
-    about(name, move |name| {
+    changing(name, move |name| {
         if !meant.is(None) {
             // Where that is not known yet, it is found out first.
             meant.check(shared.library.find(name)?.identity())?;
@@ -248,7 +248,7 @@ async fn check_removal(
     State(shared): State<Arc<Shared>>,
     Path(name): Path<String>,
 ) -> Result<StatusCode, Problem> {
-    about(name, move |name| shared.uploads.check_removal(name)).await?;
+    changing(name, move |name| shared.uploads.check_removal(name)).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 

@@ -106,15 +106,16 @@ impl Table {
     /// Adds what memory both ends had: a manager, and the largest process of ours.
     pub(super) fn note_memory(&mut self, manager: u64) {
         let ours = self.lines.iter().filter(|line| line.what.starts_with(OURS));
-        let client = ours.map(Line::peak).max().unwrap_or_default();
+        let client = ours.map(Line::peak).max();
         let held = |bytes: u64, hold: u64| {
             let verdict = if bytes <= hold << 20 { "yes" } else { "**no**" };
             format!("{:.0} MiB at most, hold: ≤ {hold} {verdict}", mib(bytes))
         };
+        let client = client.map(|peak| format!("; a client of azud {}", held(peak, CLIENT)));
         self.note(format!(
-            "memory: the manager had {}; a client of azud {}",
+            "memory: the manager had {}{}",
             held(manager, MANAGER),
-            held(client, CLIENT)
+            client.unwrap_or_default()
         ));
     }
 
