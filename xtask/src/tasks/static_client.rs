@@ -1,5 +1,6 @@
 //! `cargo xtask static [DIR]`: the program in one file that needs nothing of the system it runs on, for older live
-//! systems. `static-test` runs it through its whole work with the system calls of the oldest kernel that it is for.
+//! systems. `static-test` has it capture, restore, serve, update a cache, deploy, send and verify with the system calls
+//! of the oldest kernel that it is for.
 
 use std::fs;
 use std::path::{Path, PathBuf};
