@@ -91,6 +91,11 @@ pub(crate) struct Serve {
     /// Where the manager keeps what is its own.
     pub(crate) state: Option<PathBuf>,
     https_only: Option<Texts>,
+    /// Whether nothing is taken from anybody.
+    #[serde(default)]
+    pub(crate) read_only: bool,
+    /// How long a client may stand still, as on the command line.
+    pub(crate) patience: Option<String>,
     /// Days that former versions stay.
     pub(crate) keep_days: Option<u32>,
     /// Space that they may take in a folder, as on the command line.

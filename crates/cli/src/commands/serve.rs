@@ -1,5 +1,7 @@
 //! `azud serve`.
 
+mod settings;
+
 use std::fs;
 use std::io::ErrorKind;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
@@ -23,10 +25,9 @@ use crate::args::size::{duration, size, whole};
 use crate::failure::Failure;
 use crate::human;
 use crate::interrupt;
-use crate::keeping::Keeping;
 use crate::opened::host;
 use crate::place::{self, MountedHere};
-use crate::site::{Serve, Site, bad, config_file};
+use crate::site::{Serve, Site, config_file};
 use crate::table;
 
 /// The manager's port.
@@ -128,13 +129,13 @@ fn elsewhere(dir: &Path) -> Vec<PathBuf> {
 }
 
 /// Arguments.
-#[derive(Debug, clap::Args)]
+#[derive(Debug, Default, clap::Args)]
 pub struct Args {
     /// Where the images lie.
     #[arg(long, value_name = "DIR")]
     images: Option<PathBuf>,
     /// Addresses to listen on.
-    #[arg(long, value_name = "ADDRESS", value_parser = address)]
+    #[arg(long, value_name = "ADDRESS", value_parser = settings::address)]
     listen: Vec<SocketAddr>,
     /// Images that neighbours, swarms and sessions are not to give.
     #[arg(long, value_name = "PATTERN", value_parser = pattern)]
@@ -143,8 +144,8 @@ pub struct Args {
     #[arg(long)]
     read_only: bool,
     /// How long a client may stand still.
-    #[arg(long, value_name = "DURATION", default_value = "30s", value_parser = duration)]
-    patience: Duration,
+    #[arg(long, value_name = "DURATION", value_parser = duration)]
+    patience: Option<Duration>,
     /// Days that former versions of images stay.
     #[arg(long, value_name = "N", value_parser = whole)]
     keep_days: Option<u32>,
@@ -156,18 +157,6 @@ pub struct Args {
     state: State,
 }
 
-/// An address with or without a port.
-fn address(text: &str) -> Result<SocketAddr, String> {
-    if let Ok(whole) = text.parse::<SocketAddr>() {
-        return Ok(whole);
-    }
-    let bare = text.trim_start_matches('[').trim_end_matches(']');
-    let address: IpAddr = bare
-        .parse()
-        .map_err(|_| "an address, or ADDRESS:PORT".to_owned())?;
-    Ok(SocketAddr::new(address, PORT))
-}
-
 impl Args {
     /// Serves until it is told to end.
     ///
@@ -176,11 +165,13 @@ impl Args {
     pub fn run(&self, context: &Context) -> Result<(), Failure> {
         let site = Site::load(&context.site)?;
         let file = Serve::load()?;
-        let (images, listen) = self.settings(context, &site, &file)?;
+        let images = self.images(context, &site, &file)?;
+        let listen = self.listen(variable("AZUD_LISTEN").map(PathBuf::into), &file)?;
         refuse_other(&images)?;
         let state = self.state.dir()?;
+        let read_only = self.reads_out(&file);
         // Where a client helps its neighbours, REPO is their manager.
-        let helps = self.read_only && !site.serving;
+        let helps = read_only && !site.serving;
         let elsewhere = (!helps).then(|| elsewhere_here(context, &images));
         let elsewhere = elsewhere.flatten();
         let mut addresses = own_addresses()?;
@@ -200,10 +191,10 @@ impl Args {
             listen,
             names: own.into_iter().chain(["localhost".to_owned()]).collect(),
             images,
-            patience: self.patience,
+            patience: self.patience(&file)?,
             state,
             addresses,
-            read_only: self.read_only,
+            read_only,
             retention: self.keeping(&file)?.rules(),
             https_only: self.secluded(&file)?,
             mounts: Arc::new(MountedHere::on(site)),
@@ -216,69 +207,6 @@ impl Args {
         Ok(serve(&options, |ready| {
             show(context, (&options, elsewhere.as_deref()), ready);
         })?)
-    }
-
-    /// Those of the command line and those of the file.
-    fn secluded(&self, file: &Serve) -> Result<Vec<NamePattern>, Failure> {
-        let understood = |text: String| {
-            let pattern = text.parse::<NamePattern>();
-            pattern.map_err(|why| bad(&format!("https_only {text:?}"), &why.to_string()))
-        };
-        let said = self.https_only.iter().cloned().map(Ok);
-        said.chain(file.https_only().into_iter().map(understood))
-            .collect()
-    }
-
-    /// How long former versions stay: an option goes before the file.
-    fn keeping(&self, file: &Serve) -> Result<Keeping, Failure> {
-        let understood = |text: &String| {
-            size(text).map_err(|_| bad(&format!("keep_bytes {text:?}"), "a size, like 200G"))
-        };
-        let bytes = file.keep_bytes.as_ref().map(understood).transpose()?;
-        Ok(Keeping {
-            days: self.keep_days.or(file.keep_days),
-            bytes: self.keep_bytes.or(bytes),
-        })
-    }
-
-    /// Where the images lie and where to listen: options go before variables, those before the file.
-    fn settings(
-        &self,
-        context: &Context,
-        site: &Site,
-        file: &Serve,
-    ) -> Result<(PathBuf, Vec<SocketAddr>), Failure> {
-        let variable = |name| std::env::var_os(name).filter(|value| !value.is_empty());
-        let said = self.images.clone();
-        let said = said.or_else(|| variable("AZUD_IMAGES").map(PathBuf::from));
-        let images = match said.or_else(|| file.images.clone()) {
-            Some(dir) => place::folder(context, &dir)?,
-            None => self.usual(context, site),
-        };
-        if !self.listen.is_empty() {
-            return Ok((images, self.listen.clone()));
-        }
-        let texts = match variable("AZUD_LISTEN") {
-            Some(list) => {
-                let list = list.to_string_lossy().into_owned();
-                list.split(',').map(|it| it.trim().to_owned()).collect()
-            }
-            None => file.listen(),
-        };
-        let understood =
-            |text: &String| address(text).map_err(|why| bad(&format!("listen {text:?}"), &why));
-        let mut listen: Vec<SocketAddr> = texts.iter().map(understood).collect::<Result<_, _>>()?;
-        if listen.is_empty() {
-            listen.push(SocketAddr::new(Ipv4Addr::LOCALHOST.into(), PORT));
-        }
-        Ok((images, listen))
-    }
-
-    /// Who only reads out is a client with a cache, if it has one.
-    fn usual(&self, context: &Context, site: &Site) -> PathBuf {
-        let cache = || place::folder(context, Path::new("CACHE:")).ok();
-        let cache = (self.read_only && !site.serving).then(cache).flatten();
-        cache.unwrap_or_else(|| site.layout.root().to_owned())
     }
 }
 
@@ -332,6 +260,7 @@ fn show(context: &Context, (options, elsewhere): (&Options, Option<&str>), ready
         "read_token": read,
         "keep_days": days,
         "keep_bytes": retention.max_bytes,
+        "read_only": options.read_only,
     });
     context.output.result(&value, || {
         let label = |key: &str| context.catalog.text(&format!("label-{key}"));
@@ -394,25 +323,4 @@ fn kept(context: &Context, days: u64, bytes: Option<u64>) -> String {
         ("size", most.unwrap_or_default().into()),
     ];
     context.catalog.fmt("former-kept", &values)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::address;
-
-    #[test]
-    fn a_port_need_not_be_said() {
-        for (text, whole) in [
-            ("10.0.0.1", "10.0.0.1:7443"),
-            ("0.0.0.0:80", "0.0.0.0:80"),
-            ("::", "[::]:7443"),
-            ("[::1]", "[::1]:7443"),
-            ("[::1]:8", "[::1]:8"),
-        ] {
-            assert_eq!(address(text).unwrap().to_string(), whole);
-        }
-        for bad in ["", "og", "10.0.0.1:", "10.0.0.1:70000", "[::1]:x"] {
-            assert!(address(bad).is_err(), "{bad}");
-        }
-    }
 }

@@ -135,6 +135,26 @@ fn settings_come_from_the_file_and_what_is_nearer_goes_before() -> Result<()> {
 }
 
 #[test]
+fn a_manager_that_reads_out_by_its_file_takes_nothing() -> Result<()> {
+    let room = Room::new()?;
+    image(&room, "one.img", &noise(20, MIB))?;
+    configure(&room, "listen = '127.0.0.1:0'\nread_only = true\n")?;
+    let started = Started::of(&mut room.command(&["serve"]))?;
+    let said = &started.said;
+    ensure!(said["read_only"] == true, "{said}");
+    ensure!(said["admin_token"].is_null(), "a token to be lost: {said}");
+    let word = |key: &str| said[key].as_str().with_context(|| format!("{key}: {said}"));
+    let (pin, token) = (word("pin")?, word("read_token")?);
+    let (_, port) = listens(&started)[0].rsplit_once(':').context("a port")?;
+    let port = port.parse()?;
+    fs::write(room.dir().join("etc/azud.toml"), "manager = '127.0.0.1'\n")?;
+    room.introduce_at(port, pin, token)?.done()?;
+    let one = room.images().join("one.img");
+    let sent = room.run(&["image", "copy", text(&one), "REPO:sent", "--yes"])?;
+    refusal(&sent, "repo/read-only")
+}
+
+#[test]
 fn the_supervisor_is_told_when_it_listens_and_when_it_ends() -> Result<()> {
     let room = Room::new()?;
     configure(&room, "listen = '127.0.0.1:0'\n")?;
