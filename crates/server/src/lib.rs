@@ -40,6 +40,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+use rustix::fs::{Access, access};
 use sd_notify::NotifyState;
 use tokio::runtime::Runtime;
 use tokio::signal::unix::{SignalKind, signal};
@@ -104,6 +105,8 @@ pub struct Ready {
     pub pin: String,
     /// The first token, at the first start, and what it allows.
     pub first: Option<(Role, Secret)>,
+    /// Whether this account may write where the images lie.
+    pub may_write: bool,
 }
 
 /// Refuses a directory that is not the state of a manager.
@@ -140,23 +143,14 @@ pub fn serve(options: &Options, ready: impl FnOnce(&Ready)) -> Result<()> {
     azud_store::beneath::Beneath::open(&options.images)?;
     // An image has one path, whoever looks for it and however the root was named.
     let images = std::fs::canonicalize(&options.images).at("look at", &options.images)?;
+    let may_write = access(&images, Access::WRITE_OK | Access::EXEC_OK).is_ok();
     let authority = Authority::of(&options.state)?;
     let tls = authority.server(&options.addresses, &options.names)?;
     let runtime = Runtime::new().map_err(ServerError::Start)?;
     // Who cannot listen has not shown a token to anybody yet.
     let listeners = runtime.block_on(listen::bind(&options.listen))?;
     let tokens = Tokens::in_dir(&options.state);
-    // Where nothing can be changed, a token for more than reading would only be one to lose.
-    let role = if options.read_only {
-        Role::Read
-    } else {
-        Role::Admin
-    };
-    let first = if options.first_token {
-        first_token(&tokens, role).at("write", &options.state)?
-    } else {
-        None
-    };
+    let first = first_token(&tokens, options).at("write", &options.state)?;
     let pin = authority.pin();
     let events = Arc::new(Events::new());
     let reports = Reports::open(&options.state, Arc::clone(&events), own(options));
@@ -189,7 +183,12 @@ pub fn serve(options: &Options, ready: impl FnOnce(&Ready)) -> Result<()> {
             .iter()
             .filter_map(|listener| listener.local_addr().ok())
             .collect();
-        ready(&Ready { listen, pin, first });
+        ready(&Ready {
+            listen,
+            pin,
+            first,
+            may_write,
+        });
         notify(NotifyState::Ready);
         listen::serve(listeners, tls, (api, options.patience), stop).await;
         reports.keep();
@@ -228,11 +227,17 @@ fn notify(state: NotifyState<'_>) {
     let _ = sd_notify::notify(&[state]);
 }
 
-/// Makes the first token, if there is none at all.
-fn first_token(tokens: &Tokens, role: Role) -> std::io::Result<Option<(Role, Secret)>> {
-    if !tokens.list()?.is_empty() {
+/// Makes the first token, if there is none at all and it may be shown.
+fn first_token(tokens: &Tokens, options: &Options) -> std::io::Result<Option<(Role, Secret)>> {
+    if !options.first_token || !tokens.list()?.is_empty() {
         return Ok(None);
     }
+    // Where nothing can be changed, a token for more than reading would only be one to lose.
+    let role = if options.read_only {
+        Role::Read
+    } else {
+        Role::Admin
+    };
     let (_, secret) = tokens.create(role, "first start", Bounds::default(), gate::now())?;
     Ok(Some((role, secret)))
 }

@@ -1416,6 +1416,7 @@ result-serve = Serving images
 serve-first = The token is shown this once. Make others with “azud token create --role read”.
 serve-clients = On each client: azud repo add { $address } --protocol http{ $port } --pin { $pin } --token-file FILE
 serve-loopback = Only this computer reaches it; --listen ADDRESS opens it to others.
+serve-may-not-write = The account that serves may not write into { $images }: clients read images, but nothing can be sent there or removed. Give the whole directory to that account (chown -R), or say that it is meant so (--read-only). Of azud.service the account is azud, and a directory elsewhere than below /opt/opengnsys/images needs ReadWritePaths= as well (systemctl edit azud).
 serve-repo-elsewhere = On this computer itself REPO: means { $there }, not the images that are served here: name those by their path ({ $images }/NAME). To have REPO: mean them, put into { $config }: serving = true, and below [serve]: images = "{ $images }"
 serve-repo-nothing = On this computer itself REPO: means nothing: name the images by their path ({ $images }/NAME). To have REPO: mean them, put into { $config }: serving = true, and below [serve]: images = "{ $images }"
 token-ended = { $end } (ended)

@@ -1416,6 +1416,7 @@ result-serve = Sirviendo imágenes
 serve-first = El token solo se muestra esta vez. Haga otros con «azud token create --role read».
 serve-clients = En cada cliente: azud repo add { $address } --protocol http{ $port } --pin { $pin } --token-file FICHERO
 serve-loopback = Solo llega este equipo; --listen DIRECCIÓN lo abre a otros.
+serve-may-not-write = La cuenta que sirve no puede escribir en { $images }: los clientes leen imágenes, pero no se puede enviar ni eliminar nada. Dé el directorio entero a esa cuenta (chown -R), o diga que es así a propósito (--read-only). En azud.service la cuenta es azud, y un directorio que no esté bajo /opt/opengnsys/images necesita además ReadWritePaths= (systemctl edit azud).
 serve-repo-elsewhere = En este mismo equipo REPO: significa { $there }, no las imágenes que aquí se sirven: nómbrelas por su ruta ({ $images }/NOMBRE). Para que REPO: las signifique, ponga en { $config }: serving = true, y bajo [serve]: images = "{ $images }"
 serve-repo-nothing = En este mismo equipo REPO: no significa nada: nombre las imágenes por su ruta ({ $images }/NOMBRE). Para que REPO: las signifique, ponga en { $config }: serving = true, y bajo [serve]: images = "{ $images }"
 token-ended = { $end } (caducado)

@@ -261,6 +261,7 @@ fn show(context: &Context, (options, elsewhere): (&Options, Option<&str>), ready
         "keep_days": days,
         "keep_bytes": retention.max_bytes,
         "read_only": options.read_only,
+        "may_write": ready.may_write,
     });
     context.output.result(&value, || {
         let label = |key: &str| context.catalog.text(&format!("label-{key}"));
@@ -289,6 +290,10 @@ fn show(context: &Context, (options, elsewhere): (&Options, Option<&str>), ready
                     .catalog
                     .fmt("serve-clients", &met_at(options, ready)),
             );
+        }
+        if !options.read_only && !ready.may_write {
+            let images = [("images", images.display().to_string().into())];
+            lines.push(context.catalog.fmt("serve-may-not-write", &images));
         }
         lines.extend(elsewhere.map(str::to_owned));
         lines.join("\n")

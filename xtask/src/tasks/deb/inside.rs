@@ -84,7 +84,7 @@ impl Inside {
 
     /// A script in the root, as root; `$1` … are `args`.
     pub(super) fn command(&self, script: &str, args: &[&str]) -> Command {
-        let namespace = |name| format!("/proc/{}/ns/{name}", self.holder.id());
+        let namespace = |name| self.namespace(name);
         let mut command = Command::new("nsenter");
         command
             .arg(format!("--mount={}", namespace("mnt")))
@@ -100,6 +100,17 @@ impl Inside {
             .env("LC_ALL", "C")
             .stdin(Stdio::null());
         command
+    }
+
+    fn namespace(&self, name: &str) -> String {
+        format!("/proc/{}/ns/{name}", self.holder.id())
+    }
+
+    /// Runs a program of this machine in the root's network, which must succeed; what it printed.
+    pub(super) fn beside(&self, program: &[&str]) -> Result<String> {
+        let network = format!("--net={}", self.namespace("net"));
+        let output = run("nsenter", &[&[network.as_str()], program].concat())?;
+        Ok(String::from_utf8(output.stdout)?)
     }
 
     /// Runs a script, which must succeed; what it printed.

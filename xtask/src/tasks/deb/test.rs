@@ -13,7 +13,13 @@ use super::unit::{By, Service};
 use super::{pack, text};
 
 /// What an administrator writes into the configuration.
-const SETTINGS: &str = "manager = '127.0.0.1'\n[serve]\nimages = '/opt/opengnsys/images'\n";
+const SETTINGS: &str = "manager = '127.0.0.1'\n";
+
+/// Where a manager listens that only its own computer reaches, as the kernel writes it.
+const LOOPBACK: &str = "0100007F:1D13";
+
+/// What a manager says that may not write there.
+const MAY_NOT_WRITE: &str = "may not write into /opt/opengnsys/images";
 
 /// Stands in for the systemctl of a system that systemd runs: what the package asks for is written down.
 const SYSTEMCTL: &str = "#!/bin/sh\necho \"$@\" >>/systemctl.log\n";
@@ -38,6 +44,7 @@ pub(crate) fn run_task(args: &[String]) -> Result<()> {
     let inside = Inside::new(&work.path().join("root"))?;
     fs::copy(&package, inside.path("/azud.deb"))?;
     installed(&inside)?;
+    started(&inside)?;
     used(&inside)?;
     let (tree, next) = (work.path().join("tree"), inside.path("/next.deb"));
     sh(NEXT, &[text(&package)?, text(&tree)?, text(&next)?])?;
@@ -70,11 +77,37 @@ fn installed(inside: &Inside) -> Result<()> {
     Ok(())
 }
 
+/// As the package leaves it, before anybody writes anything, the manager answers: to this computer alone.
+fn started(inside: &Inside) -> Result<()> {
+    let service = Service::start(inside, By::Itself)?;
+    service.told("READY=1")?;
+    let authority = inside.path("/var/lib/azud/ca.pem");
+    let health = inside.beside(&[
+        "curl",
+        "-sSf",
+        "--cacert",
+        text(&authority)?,
+        "https://127.0.0.1:7443/health",
+    ])?;
+    let health: Value = serde_json::from_str(&health)?;
+    ensure!(health["status"] == "ok", "{health}");
+    let sockets = inside.done("cat /proc/net/tcp /proc/net/tcp6")?;
+    let fields = sockets
+        .lines()
+        .map(|line| line.split_whitespace().collect());
+    let listening = fields.filter(|fields: &Vec<&str>| fields.get(3) == Some(&"0A"));
+    let listening: Vec<&str> = listening.map(|fields| fields[1]).collect();
+    ensure!(listening == [LOOPBACK], "{listening:?}");
+    let said = service.stop()?;
+    ensure!(!said.contains(MAY_NOT_WRITE), "{said}");
+    Ok(())
+}
+
 /// Images go from the manager and to it.
 fn used(inside: &Inside) -> Result<()> {
     inside.write("/etc/azud/azud.toml", SETTINGS)?;
     inside.done(
-        "install -d -o azud -g azud /opt/opengnsys/images && head -c 8M /dev/urandom >/volume && \
+        "head -c 8M /dev/urandom >/volume && \
         azud image create /volume /opt/opengnsys/images/a --yes && \
         { printf FsA0; cat /volume; } >/opt/opengnsys/images/foreign.img",
     )?;
@@ -93,13 +126,15 @@ fn used(inside: &Inside) -> Result<()> {
         azud image copy /copy.img REPO:sent --yes && cmp /copy.img /opt/opengnsys/images/sent.img && \
         azud image copy REPO:foreign /foreign.img --yes && test -n \"$(ls /var/lib/azud/indexes)\""
     ))?;
-    service.stop()
+    service.stop()?;
+    Ok(())
 }
 
 /// The next version keeps configuration and state, and systemd is asked to start it. Its first client does here.
 fn replaced(inside: &Inside) -> Result<()> {
     inside.write("/usr/local/sbin/systemctl", SYSTEMCTL)?;
     inside.done("chmod 755 /usr/local/sbin/systemctl && mkdir -p /run/systemd/system")?;
+    inside.done("chown 1234:1235 /opt/opengnsys/images && chmod 2775 /opt/opengnsys/images")?;
     inside.done("dpkg -i /next.deb && dpkg --audit && dpkg-query -W azud | grep -q '+next$'")?;
     let asked = inside.read("/systemctl.log")?;
     ensure!(
@@ -110,6 +145,7 @@ fn replaced(inside: &Inside) -> Result<()> {
         inside.read("/etc/azud/azud.toml")? == SETTINGS,
         "ours is gone"
     );
+    left_alone(inside)?;
     let service = Service::start(inside, By::Socket)?;
     inside.done(
         "for second in $(seq 60); do \
@@ -118,7 +154,20 @@ fn replaced(inside: &Inside) -> Result<()> {
         azud image copy REPO:sent /again.img --yes && cmp /again.img /copy.img",
     )?;
     service.told("READY=1")?;
-    service.stop()
+    service.stop()?;
+    Ok(())
+}
+
+/// A tree of others stays theirs, and a manager that may not write there says so.
+fn left_alone(inside: &Inside) -> Result<()> {
+    let owner = inside.done("stat -c '%u:%g %a' /opt/opengnsys/images")?;
+    ensure!(owner == "1234:1235 2775\n", "{owner}");
+    let service = Service::start(inside, By::Itself)?;
+    service.told("READY=1")?;
+    let said = service.stop()?;
+    ensure!(said.contains(MAY_NOT_WRITE), "{said}");
+    inside.done("chown azud:azud /opt/opengnsys/images && chmod 755 /opt/opengnsys/images")?;
+    Ok(())
 }
 
 /// Removed, it leaves what it knows; purged, nothing but images, wherever they lie, and their owner.

@@ -77,11 +77,7 @@ impl<'a> Service<'a> {
         let unit = Unit::parse(&inside.read(SERVICE)?);
         ensure!(unit.one("Type")? == "notify", "nobody would wait for it");
         let (user, group) = (unit.one("User")?, unit.one("Group")?);
-        let state = format!("/var/lib/{}", unit.one("StateDirectory")?);
-        let mode = unit.one("StateDirectoryMode")?;
-        inside.done(&format!(
-            "install -d -o {user} -g {group} -m {mode} {state}"
-        ))?;
+        let state = state(inside, &unit)?;
         let notify = listen(inside)?;
         let mut variables: Vec<&str> = unit.all("Environment").collect();
         variables.extend(["NOTIFY_SOCKET=/run/notify", "JOURNAL_STREAM=1:1"]);
@@ -110,10 +106,9 @@ impl<'a> Service<'a> {
         let args = [&writable, unit.one("UMask")?, unit.one("LimitNOFILE")?];
         let args = [&args[..], &start, &account, &rights, &exec].concat();
         let strict = ["--mount", "/bin/sh", "-euc", STRICT, "sh"];
-        let mut child = inside
-            .command("exec unshare \"$@\"", &[&strict[..], &args].concat())
-            .stdout(Stdio::piped())
-            .spawn()?;
+        let mut command = inside.command("exec unshare \"$@\"", &[&strict[..], &args].concat());
+        command.stdout(Stdio::piped());
+        let mut child = command.spawn()?;
         let mut out = BufReader::new(child.stdout.take().context("a pipe")?);
         let mut number = String::new();
         out.read_line(&mut number)?;
@@ -156,8 +151,8 @@ impl<'a> Service<'a> {
         }
     }
 
-    /// Ends it as systemd does. It says so, and it is no failure. What it printed is no secret.
-    pub(super) fn stop(mut self) -> Result<()> {
+    /// Ends it as systemd does. It says so, and it is no failure. What it printed is no secret: the rest of that.
+    pub(super) fn stop(mut self) -> Result<String> {
         self.inside.done(&format!("kill -TERM {}", self.number))?;
         self.told("STOPPING=1")?;
         let status = self.child.wait()?;
@@ -165,8 +160,19 @@ impl<'a> Service<'a> {
         let mut rest = String::new();
         self.out.read_to_string(&mut rest)?;
         ensure!(!rest.contains("azud_"), "the journal has a token: {rest}");
-        Ok(())
+        Ok(rest)
     }
+}
+
+/// The directory of the manager's state, made as systemd makes it.
+fn state(inside: &Inside, unit: &Unit) -> Result<String> {
+    let (user, group) = (unit.one("User")?, unit.one("Group")?);
+    let state = format!("/var/lib/{}", unit.one("StateDirectory")?);
+    let mode = unit.one("StateDirectoryMode")?;
+    inside.done(&format!(
+        "install -d -o {user} -g {group} -m {mode} {state}"
+    ))?;
+    Ok(state)
 }
 
 /// The socket on which systemd would listen; the account has to reach it.
