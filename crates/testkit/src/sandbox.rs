@@ -45,16 +45,39 @@ pub fn on_linux_4_19<T: Send>(work: impl FnOnce() -> Result<T> + Send) -> Result
     without(NEWER, Errno::NOSYS, work)
 }
 
+/// Does some work, and whatever programs that starts, with these system calls alone: others fail with `EPERM`, as in a
+/// unit of systemd that has a list of what is allowed.
+///
+/// # Errors
+/// When the kernel takes no filters, or the work fails.
+pub fn with_only<T: Send>(calls: &[i64], work: impl FnOnce() -> Result<T> + Send) -> Result<T> {
+    let others = failing(Errno::PERM)?;
+    filtered(calls.iter().copied(), (SeccompAction::Allow, others), work)
+}
+
 /// Does some work in a thread for which these system calls fail.
 fn without<T: Send>(
     calls: std::ops::Range<i64>,
     errno: Errno,
     work: impl FnOnce() -> Result<T> + Send,
 ) -> Result<T> {
+    filtered(calls, (failing(errno)?, SeccompAction::Allow), work)
+}
+
+fn failing(errno: Errno) -> Result<SeccompAction> {
+    Ok(SeccompAction::Errno(u32::try_from(errno.raw_os_error())?))
+}
+
+/// Does some work in a thread, with this done about these system calls, and that about all others.
+fn filtered<T: Send>(
+    calls: impl Iterator<Item = i64>,
+    (these, others): (SeccompAction, SeccompAction),
+    work: impl FnOnce() -> Result<T> + Send,
+) -> Result<T> {
     let filter = SeccompFilter::new(
         calls.map(|call| (call, Vec::new())).collect(),
-        SeccompAction::Allow,
-        SeccompAction::Errno(u32::try_from(errno.raw_os_error())?),
+        others,
+        these,
         std::env::consts::ARCH.try_into()?,
     )?;
     let filter = BpfProgram::try_from(filter)?;

@@ -1,5 +1,6 @@
 //! `cargo xtask deb [--binary FILE] [DIR]`: a Debian package of the program, made with dpkg-deb alone.
 
+mod filter;
 mod inside;
 pub(super) mod test;
 mod unit;

@@ -126,6 +126,7 @@ fn used(inside: &Inside) -> Result<()> {
         azud image copy /copy.img REPO:sent --yes && cmp /copy.img /opt/opengnsys/images/sent.img && \
         azud image copy REPO:foreign /foreign.img --yes && test -n \"$(ls /var/lib/azud/indexes)\""
     ))?;
+    ensure!(service.is_courteous()?, "whoever is served has to wait");
     service.stop()?;
     Ok(())
 }

@@ -9,7 +9,9 @@ use std::process::{Child, ChildStdout, Stdio};
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
+use azud_testkit::sandbox::with_only;
 
+use super::filter;
 use super::inside::Inside;
 
 const SERVICE: &str = "/usr/lib/systemd/system/azud.service";
@@ -39,14 +41,14 @@ impl Unit {
     }
 
     /// The only value of a setting.
-    fn one(&self, key: &str) -> Result<&str> {
+    pub(super) fn one(&self, key: &str) -> Result<&str> {
         let mut values = self.all(key);
         let value = values.next().with_context(|| format!("no {key}"))?;
         ensure!(values.next().is_none(), "{key} twice");
         Ok(value)
     }
 
-    fn all<'s>(&'s self, key: &str) -> impl Iterator<Item = &'s str> {
+    pub(super) fn all<'s>(&'s self, key: &str) -> impl Iterator<Item = &'s str> {
         let values = self.0.iter().filter(move |(name, _)| name == key);
         values.map(|(_, value)| value.as_str())
     }
@@ -108,7 +110,8 @@ impl<'a> Service<'a> {
         let strict = ["--mount", "/bin/sh", "-euc", STRICT, "sh"];
         let mut command = inside.command("exec unshare \"$@\"", &[&strict[..], &args].concat());
         command.stdout(Stdio::piped());
-        let mut child = command.spawn()?;
+        let calls = filter::numbers(inside, &unit)?;
+        let mut child = with_only(&calls, || Ok(command.spawn()?))?;
         let mut out = BufReader::new(child.stdout.take().context("a pipe")?);
         let mut number = String::new();
         out.read_line(&mut number)?;
@@ -149,6 +152,22 @@ impl<'a> Service<'a> {
                 return Ok(pin.to_owned());
             }
         }
+    }
+
+    /// Whether a thread of it makes way for the others.
+    pub(super) fn is_courteous(&self) -> Result<bool> {
+        // Some end meanwhile.
+        let stats = format!("cat /proc/{}/task/*/stat 2>/dev/null || true", self.number);
+        let said = self.inside.done(&stats)?;
+        let nice = |line: &str| {
+            line.rsplit_once(')')?
+                .1
+                .split_whitespace()
+                .nth(16)?
+                .parse()
+                .ok()
+        };
+        Ok(said.lines().any(|line| nice(line) == Some(19)))
     }
 
     /// Ends it as systemd does. It says so, and it is no failure. What it printed is no secret: the rest of that.
