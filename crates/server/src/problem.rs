@@ -246,16 +246,28 @@ mod tests {
 
     #[test]
     fn where_the_manager_may_not_write_who_sends_is_told_so() {
-        for (kind, code) in [
-            (ErrorKind::PermissionDenied, Code::CannotStore),
-            (ErrorKind::ReadOnlyFilesystem, Code::CannotStore),
-            (ErrorKind::StorageFull, Code::NoSpace),
+        let path = || PathBuf::from("/srv/images/aula1");
+        let not_allowed = StoreError::Io {
+            op: "write into",
+            path: path(),
+            source: ErrorKind::PermissionDenied.into(),
+        };
+        let read_only = StoreError::ReadOnly {
+            path: path(),
+            source: ErrorKind::ReadOnlyFilesystem.into(),
+        };
+        let full = StoreError::NoSpace {
+            path: path(),
+            source: ErrorKind::StorageFull.into(),
+        };
+        for (error, code) in [
+            (not_allowed, Code::CannotStore),
+            (read_only, Code::CannotStore),
+            (full, Code::NoSpace),
         ] {
-            let path = PathBuf::from("/srv/images/aula1");
-            let error = StoreError::io("write into", &path, kind.into());
             let problem = Problem::from(error).of_change();
             assert_eq!(problem.code, code);
-            assert_eq!(problem.status, StatusCode::INSUFFICIENT_STORAGE, "{kind}");
+            assert_eq!(problem.status, StatusCode::INSUFFICIENT_STORAGE);
             assert!(!problem.detail.contains("/srv"), "{}", problem.detail);
         }
     }
