@@ -17,11 +17,12 @@ use tower::ServiceExt;
 
 use crate::audit::{Asker, Who};
 use crate::grant::{Grant, Refusal};
+use crate::lasting::while_granted;
 use crate::limits::Peer;
 use crate::metrics::named;
 use crate::problem::{Problem, Veiled};
 use crate::routes::Shared;
-use crate::token::Role;
+use crate::token::{Pass, Role};
 
 /// The routes of every role.
 #[derive(Debug, Clone)]
@@ -63,8 +64,8 @@ impl Gate {
     /// Answers a request.
     pub(crate) async fn pass(self, mut request: Request) -> Response {
         let peer = request.extensions().get::<Peer>().cloned();
-        let grant = match self.grant(request.headers(), peer.as_ref()) {
-            Ok(grant) => grant,
+        let (pass, grant) = match self.grant(request.headers(), peer.as_ref()) {
+            Ok(granted) => granted,
             Err(refusal) => return refused(refusal),
         };
         let routes = match grant.role() {
@@ -77,7 +78,7 @@ impl Gate {
             asker.is(who);
         }
         let is_bound = !grant.sees_all();
-        request.extensions_mut().insert(grant);
+        request.extensions_mut().insert(grant.clone());
         let mut response = match routes.oneshot(request).await {
             Ok(response) => response,
             Err(never) => match never {},
@@ -86,18 +87,26 @@ impl Gate {
         if let Some(Veiled(body)) = veiled.filter(|_| is_bound) {
             *response.body_mut() = Body::from(body);
         }
-        let mut response = self.shared.bodies.counted(response, peer.as_ref()).await;
+        let response = self.shared.bodies.counted(response, peer.as_ref()).await;
+        let shared = self.shared;
+        let still = move || {
+            let granted = shared.tokens.grant(&pass, now());
+            granted.is_ok_and(|it| it == grant)
+        };
+        let mut response = while_granted(response, still);
         if let Some(who) = who {
             response.extensions_mut().insert(who);
         }
         response
     }
 
-    fn grant(&self, headers: &HeaderMap, peer: Option<&Peer>) -> Result<Grant, Refusal> {
+    fn grant(&self, headers: &HeaderMap, peer: Option<&Peer>) -> Result<(Pass, Grant), Refusal> {
         let (Some(token), Some(peer)) = (bearer(headers), peer) else {
             return Err(Refusal::Unknown);
         };
-        self.shared.tokens.grant(token, peer.address, now())
+        let pass = Pass::of(token, peer.address).ok_or(Refusal::Unknown)?;
+        let grant = self.shared.tokens.grant(&pass, now())?;
+        Ok((pass, grant))
     }
 }
 

@@ -9,7 +9,7 @@ use crate::mounts::{is_meant, means};
 use crate::token::Role;
 
 /// What the bearer of a token is allowed. Every route finds it among the extensions of its request.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Grant {
     role: Role,
     images: Arc<[NamePattern]>,

@@ -17,6 +17,7 @@ mod gate;
 mod grant;
 mod history;
 mod indexes;
+mod lasting;
 mod library;
 mod limits;
 mod listen;

@@ -237,7 +237,7 @@ async fn room(
 /// The room, told as it changes.
 ///
 /// At first, and whenever the watcher was too slow, an event `room` with all computers; then an event `computer` for
-/// each that tells something.
+/// each that tells something. It breaks off when the token is no longer good for it.
 #[utoipa::path(
     get,
     path = "/v1/events",

@@ -97,6 +97,26 @@ impl std::fmt::Debug for Secret {
     }
 }
 
+/// What somebody shows, and from where: of the secret its hash alone, so that it can be shown again later.
+#[derive(Debug, Clone)]
+pub(crate) struct Pass {
+    id: String,
+    hash: blake3::Hash,
+    address: IpAddr,
+}
+
+impl Pass {
+    /// Of a text that may be a token.
+    pub(crate) fn of(text: &str, address: IpAddr) -> Option<Self> {
+        let (id, secret) = token_parts(text)?;
+        Some(Self {
+            id: id.to_owned(),
+            hash: blake3::hash(secret.as_bytes()),
+            address,
+        })
+    }
+}
+
 /// All tokens of a manager, in `tokens.json` of its state. Another process may change them at any time.
 #[derive(Debug)]
 pub struct Tokens {
@@ -185,14 +205,13 @@ impl Tokens {
 
     /// What a bearer at an address may do at a time, in seconds since 1970. How long it takes tells nothing of
     /// the secret, and why a token is not accepted is told only to who has the secret.
-    pub(crate) fn grant(&self, text: &str, peer: IpAddr, now: u64) -> Result<Grant, Refusal> {
-        let (id, secret) = token_parts(text).ok_or(Refusal::Unknown)?;
+    pub(crate) fn grant(&self, pass: &Pass, now: u64) -> Result<Grant, Refusal> {
         let tokens = self.current();
-        let token = tokens.iter().find(|token| token.id == id);
+        let token = tokens.iter().find(|token| token.id == pass.id);
         let token = token.ok_or(Refusal::Unknown)?;
         let expected = blake3::Hash::from_hex(&token.hash).map_err(|_| Refusal::Unknown)?;
         // Hashes of BLAKE3 are compared in constant time.
-        if blake3::hash(secret.as_bytes()) != expected {
+        if pass.hash != expected {
             return Err(Refusal::Unknown);
         }
         let Bounds {
@@ -203,7 +222,7 @@ impl Tokens {
         if expires.is_some_and(|end| now >= end || now + CLOCK_SLACK < token.created) {
             return Err(Refusal::Expired);
         }
-        if !subnets.is_empty() && !subnets.iter().any(|subnet| subnet.contains(peer)) {
+        if !subnets.is_empty() && !subnets.iter().any(|it| it.contains(pass.address)) {
             return Err(Refusal::Elsewhere);
         }
         Ok(Grant::new(token.role, images))
@@ -242,13 +261,17 @@ mod tests {
     use std::net::{IpAddr, Ipv4Addr};
     use std::os::unix::fs::PermissionsExt;
 
-    use super::{Bounds, CLOCK_SLACK, Role, Tokens};
-    use crate::grant::Refusal;
+    use super::{Bounds, CLOCK_SLACK, Pass, Role, Tokens};
+    use crate::grant::{Grant, Refusal};
 
     const HERE: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
 
+    fn granted(tokens: &Tokens, text: &str, peer: IpAddr, now: u64) -> Result<Grant, Refusal> {
+        tokens.grant(&Pass::of(text, peer).ok_or(Refusal::Unknown)?, now)
+    }
+
     fn role(tokens: &Tokens, text: &str) -> Option<Role> {
-        Some(tokens.grant(text, HERE, 9).ok()?.role())
+        Some(granted(tokens, text, HERE, 9).ok()?.role())
     }
 
     #[test]
@@ -328,13 +351,13 @@ mod tests {
             ..Bounds::default()
         };
         let (_, secret) = tokens.create(Role::Write, "", bounds, made).unwrap();
-        let at = |now| tokens.grant(secret.text(), HERE, now).map(|it| it.role());
+        let at = |now| granted(&tokens, secret.text(), HERE, now).map(|it| it.role());
         assert_eq!(at(made + 59), Ok(Role::Write));
         assert_eq!(at(made + 60), Err(Refusal::Expired));
         assert_eq!(at(made - CLOCK_SLACK), Ok(Role::Write));
         assert_eq!(at(0), Err(Refusal::Expired), "a clock without a battery");
         let wrong = secret.text().replace("azud_", "azud_0");
-        let wrong = tokens.grant(&wrong, HERE, made + 60);
+        let wrong = granted(&tokens, &wrong, HERE, made + 60);
         assert_eq!(wrong.unwrap_err(), Refusal::Unknown, "nothing is told");
     }
 
@@ -348,7 +371,7 @@ mod tests {
             expires: None,
         };
         let (_, secret) = tokens.create(Role::Read, "", bounds, 0).unwrap();
-        let from = |peer: &str| tokens.grant(secret.text(), peer.parse().unwrap(), 0);
+        let from = |peer: &str| granted(&tokens, secret.text(), peer.parse().unwrap(), 0);
         assert_eq!(from("192.168.0.1").unwrap_err(), Refusal::Elsewhere);
         assert!(from("fd00::1").is_ok());
         let grant = from("::ffff:10.2.3.4").unwrap();

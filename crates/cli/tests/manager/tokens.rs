@@ -2,12 +2,14 @@
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
+use std::thread::sleep;
+use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
 use serde_json::{Value, json};
 
 use crate::kit::{program, text};
-use crate::raw::{Line, bearer};
+use crate::raw::{Head, Line, Raw, bearer};
 use crate::server::{Manager, Room, refusal};
 use crate::{MIB, bytes, image, noise, same};
 
@@ -26,6 +28,10 @@ fn token(room: &Room, args: &[&str]) -> Result<Value> {
 
 fn secret(made: &Value) -> Result<&str> {
     made["token"].as_str().context("a token")
+}
+
+fn id(made: &Value) -> Result<&str> {
+    made["id"].as_str().context("an id")
 }
 
 /// Changes what the manager has written down of a token.
@@ -158,6 +164,56 @@ fn a_token_ends_while_it_is_in_use() -> Result<()> {
     refusal(&room.run(&copy)?, "repo/token-expired")?;
     let listed = room.done(&["token", "list"])?;
     ensure!(listed["tokens"].as_array().map(Vec::len) == Some(2));
+    Ok(())
+}
+
+/// What comes of an answer until it ends, in a time that is long enough for a sign of life.
+fn to_its_end(mut answer: Raw) -> Result<Vec<u8>> {
+    let (tell, told) = std::sync::mpsc::channel();
+    std::thread::spawn(move || tell.send(answer.rest()));
+    let ended = told.recv_timeout(Duration::from_secs(40));
+    ended.context("it goes on")?
+}
+
+#[test]
+fn an_answer_that_is_under_way_breaks_off_when_its_token_is_no_good_any_more() -> Result<()> {
+    let room = Room::new()?;
+    image(&room, "win.img", &noise(39, 48 * MIB))?;
+    let manager = room.serve()?;
+    let line = Line::to(&room, &manager)?;
+    let begin = |path: &str| -> Result<(Value, Raw, Head)> {
+        let made = token(&room, &["--role", "write", "--expires", "8h"])?;
+        let mut answer = line.connect()?;
+        answer.ask(path, &[("Authorization", &bearer(secret(&made)?))])?;
+        let head = answer.head()?;
+        ensure!(head.status == 200, "{head:?}");
+        Ok((made, answer, head))
+    };
+    let events: [fn(&mut Value); 2] = [
+        |token| token["bounds"]["expires"] = json!(1),
+        // It is good still, but not for all of that.
+        |token| token["bounds"]["images"] = json!(["aula1/*"]),
+    ];
+    let mut streams = Vec::new();
+    for change in events {
+        let (made, answer, _) = begin("/v1/events")?;
+        rewrite(&room, &made, change)?;
+        streams.push(answer);
+    }
+    let (made, answer, _) = begin("/v1/events")?;
+    room.done(&["token", "revoke", id(&made)?])?;
+    streams.push(answer);
+    let (made, image, head) = begin("/v1/images/win")?;
+    room.done(&["token", "revoke", id(&made)?])?;
+    // A yes counts for a second.
+    sleep(Duration::from_millis(1500));
+    let len: usize = head.fields["content-length"].parse()?;
+    let came = to_its_end(image)?.len();
+    ensure!(came < len, "all {len} bytes came");
+    for answer in streams {
+        let text = String::from_utf8(to_its_end(answer)?)?;
+        ensure!(text.contains("event: room"), "{text}");
+    }
     Ok(())
 }
 
