@@ -1,7 +1,7 @@
 //! The manager's own certificate authority: made at the first start, pinned by its clients.
 //!
-//! Certificates are valid from 1975 to 4096: a client that was just switched on may have any clock, and what
-//! a client trusts is the pin.
+//! Certificates are valid from 1970 to 4096: a client that was just switched on may have any clock, where nothing
+//! keeps the time that of 1970, and what a client trusts is the pin.
 
 use std::io::ErrorKind;
 use std::net::IpAddr;
@@ -11,7 +11,7 @@ use std::sync::Arc;
 use azud_core::access::MANAGER_NAME;
 use rcgen::{
     BasicConstraints, CertificateParams, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair,
-    KeyUsagePurpose,
+    KeyUsagePurpose, date_time_ymd,
 };
 use rustls::ServerConfig;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer};
@@ -84,16 +84,8 @@ impl Authority {
             .chain(addresses.iter().map(IpAddr::to_string))
             .chain([MANAGER_NAME.to_owned()])
             .collect();
-        let mut params = CertificateParams::new(known)?;
-        params
-            .distinguished_name
-            .push(DnType::CommonName, "Azud manager");
-        params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
-        params.use_authority_key_identifier_extension = true;
-        let key = KeyPair::generate()?;
-        let certificate = params.signed_by(&key, &self.issuer)?;
-        let key = PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(key.serialize_der()));
-        let chain = vec![certificate.der().clone(), self.der.clone()];
+        let (certificate, key) = self.certificate(known)?;
+        let chain = vec![certificate, self.der.clone()];
         let provider = Arc::new(rustls::crypto::ring::default_provider());
         let mut config = ServerConfig::builder_with_provider(provider)
             .with_safe_default_protocol_versions()?
@@ -102,10 +94,34 @@ impl Authority {
         config.alpn_protocols = vec![b"http/1.1".to_vec()];
         Ok(config)
     }
+
+    /// A certificate for these names and addresses, and its key.
+    fn certificate(
+        &self,
+        known: Vec<String>,
+    ) -> Result<(CertificateDer<'static>, PrivateKeyDer<'static>)> {
+        let mut params = lasting(CertificateParams::new(known)?);
+        params
+            .distinguished_name
+            .push(DnType::CommonName, "Azud manager");
+        params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
+        params.use_authority_key_identifier_extension = true;
+        let key = KeyPair::generate()?;
+        let certificate = params.signed_by(&key, &self.issuer)?;
+        let key = PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(key.serialize_der()));
+        Ok((certificate.der().clone(), key))
+    }
+}
+
+/// Good at whatever time a clock can show.
+fn lasting(mut params: CertificateParams) -> CertificateParams {
+    params.not_before = date_time_ymd(1970, 1, 1);
+    params.not_after = date_time_ymd(4096, 1, 1);
+    params
 }
 
 fn params() -> Result<CertificateParams> {
-    let mut params = CertificateParams::new(Vec::new())?;
+    let mut params = lasting(CertificateParams::new(Vec::new())?);
     params
         .distinguished_name
         .push(DnType::CommonName, "Azud authority");
@@ -137,10 +153,63 @@ fn has_key(certificate: &CertificateDer<'_>, key: &KeyPair) -> bool {
 #[cfg(test)]
 mod tests {
     use std::fs;
+    use std::sync::Arc;
+    use std::time::Duration;
 
+    use azud_core::access::MANAGER_NAME;
     use azud_core::code::Code;
+    use rcgen::{KeyPair, date_time_ymd};
+    use rustls::RootCertStore;
+    use rustls::client::WebPkiServerVerifier;
+    use rustls::client::danger::ServerCertVerifier;
+    use rustls::pki_types::{ServerName, UnixTime};
 
-    use super::Authority;
+    use super::{Authority, params};
+
+    const YEAR: u64 = 31_556_952;
+
+    /// Fails unless a client that trusts the authority accepts its manager, whatever year its clock shows.
+    fn is_good_at_any_time(authority: &Authority) {
+        let known = vec![MANAGER_NAME.to_owned()];
+        let (certificate, _) = authority.certificate(known).unwrap();
+        let mut roots = RootCertStore::empty();
+        roots.add(authority.der.clone()).unwrap();
+        let provider = Arc::new(rustls::crypto::ring::default_provider());
+        let client = WebPkiServerVerifier::builder_with_provider(roots.into(), provider)
+            .build()
+            .unwrap();
+        let name = ServerName::try_from(MANAGER_NAME).unwrap();
+        for year in [1970, 1975, 2038, 3000] {
+            let time = Duration::from_secs((year - 1970) * YEAR);
+            let time = UnixTime::since_unix_epoch(time);
+            let chain = [authority.der.clone()];
+            let good = client.verify_server_cert(&certificate, &chain, &name, &[], time);
+            assert!(good.is_ok(), "{year}: {good:?}");
+        }
+    }
+
+    #[test]
+    fn a_client_with_any_clock_accepts_the_manager() {
+        let dir = tempfile::tempdir().unwrap();
+        is_good_at_any_time(&Authority::of(dir.path()).unwrap());
+    }
+
+    /// Clients know an authority by its certificate, which stays as it is.
+    #[test]
+    fn an_authority_of_a_former_version_is_the_same_and_its_manager_accepted() {
+        let dir = tempfile::tempdir().unwrap();
+        let (key, mut former) = (KeyPair::generate().unwrap(), params().unwrap());
+        former.not_before = date_time_ymd(1975, 1, 1);
+        let pem = former.self_signed(&key).unwrap().pem();
+        let write = |name: &str, text: &str| fs::write(dir.path().join(name), text).unwrap();
+        write("ca.key", &key.serialize_pem());
+        write("ca.pem", &pem);
+        let authority = Authority::of(dir.path()).unwrap();
+        assert_eq!(authority.pem(), pem);
+        is_good_at_any_time(&authority);
+        let kept = fs::read_to_string(dir.path().join("ca.pem")).unwrap();
+        assert_eq!(kept, pem);
+    }
 
     #[test]
     fn an_authority_is_made_once() {
