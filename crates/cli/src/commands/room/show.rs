@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use azud_core::code::Code;
 use azud_core::report::{Account, Report, State};
-use azud_core::room::{Failed, Shown};
+use azud_core::room::{Carried, Failed, Shown};
+use azud_store::Identity;
 use serde_json::{Value, json};
 
 use crate::commands::Context;
@@ -78,7 +79,7 @@ fn row(context: &Context, shown: &Shown, all: &[Shown]) -> Vec<String> {
     let when_moving = |text: String| if moving { text } else { none() };
     vec![
         name(shown, all),
-        carries.map_or_else(none, |it| it.image.clone()),
+        carries.map_or_else(none, version),
         work(context, shown),
         when_moving(share.unwrap_or_else(|| bytes(report.done))),
         when_moving(bytes(report.rate) + "/s"),
@@ -87,7 +88,23 @@ fn row(context: &Context, shown: &Shown, all: &[Shown]) -> Vec<String> {
     ]
 }
 
-/// `Restoring REPO:aula1/win`, `failed: image restore REPO:aula1/win`.
+/// The image and, where it is known, which one of that name: `REPO:aula1/win 1f0c2d3e4a5b`.
+fn version(carried: &Carried) -> String {
+    let Some(identity) = &carried.identity else {
+        return carried.image.clone();
+    };
+    format!("{} {}", carried.image, Identity::shortened(identity))
+}
+
+/// Whether the work that is done put there what the computer carries, which stands beside it already.
+fn is_carried(shown: &Shown) -> bool {
+    let report = &shown.computer.report;
+    let carries = shown.computer.carries.as_ref();
+    let is_it = |it: &Carried| it.image == report.image && it.identity == report.identity;
+    report.state == State::Done && report.to.is_none() && carries.is_some_and(is_it)
+}
+
+/// `Restoring REPO:aula1/win`, `failed: image restore REPO:aula1/win`, `done: deploy`.
 fn work(context: &Context, shown: &Shown) -> String {
     let report = &shown.computer.report;
     let job = || report.job.replace('-', " ");
@@ -103,6 +120,10 @@ fn work(context: &Context, shown: &Shown) -> String {
         other => other.as_str(),
     };
     let state = context.catalog.text(&format!("word-{state}"));
+    if is_carried(shown) {
+        // Lines are long enough without it.
+        return format!("{state}: {}", job());
+    }
     let image = image(context, &report.image, report.to.as_ref());
     format!("{state}: {} {image}", job())
 }
@@ -251,6 +272,31 @@ mod tests {
         );
         assert!(spanish.contains("pc2 (hace 17 s):"), "{spanish}");
         assert!(human(&context(Lang::En), &[]).contains("No computer"));
+    }
+
+    #[test]
+    fn who_has_the_old_version_of_an_image_is_told_from_who_has_the_new_one() {
+        let mut room = Room::default();
+        let done = |host, identity: Option<&str>| {
+            let identity = identity.map(|it| it.repeat(32));
+            let report = Report::begun(host, "deploy", "REPO:aula1/win");
+            Report { identity, ..report }.finished()
+        };
+        let all = [("pc1", Some("1f")), ("pc2", Some("c4")), ("pc3", None)];
+        for (host, identity) in all {
+            room.note(done(host, identity), "10.0.0.1", 100).unwrap();
+        }
+        let other = Report::begun("pc1", "cache-update", "REPO:aula2/win").finished();
+        room.note(other, "10.0.0.1", 100).unwrap();
+        let shown: Vec<_> = room.computers().map(|it| it.shown(100)).collect();
+        let text = human(&context(Lang::En), &shown);
+        for line in [
+            "REPO:aula1/win 1f1f1f1f1f1f  done: cache update REPO:aula2/win ",
+            "REPO:aula1/win c4c4c4c4c4c4  done: deploy ",
+            "REPO:aula1/win               done: deploy ",
+        ] {
+            assert!(text.contains(line), "{line}: {text}");
+        }
     }
 
     #[test]
