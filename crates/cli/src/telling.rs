@@ -1,10 +1,11 @@
-//! Telling the manager of this computer's work: the room is visible, and no work waits for that.
+//! Telling the manager of this computer's work: the room is visible, and no work waits for that but at its end.
 //!
 //! A job is told from the first phase of work on that comes after the plan was agreed on. What was refused before is
 //! told where it is of interest to who looks after the room, which a slip of whoever typed the line is not.
 //!
 //! Invariant: `advance` is an addition. A thread of its own looks at the counts from time to time and sends what it
-//! sees; what lies between is nobody's loss. Whether it arrives changes nothing about the work.
+//! sees; what lies between is nobody's loss. Whether it arrives changes nothing about the work, which waits once, when
+//! it is over, until how it ended has arrived: a second at most where the manager heard nothing of it before.
 
 use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -34,7 +35,7 @@ const LULL: Duration = Duration::from_secs(10);
 const LAST_WORDS: Duration = Duration::from_secs(1);
 /// Where it does not arrive, it is sent again after this time,
 const AGAIN: Duration = Duration::from_millis(500);
-/// for this part of the time that the work took,
+/// to a manager that heard of the work for this part of the time that it took,
 const SHARE: u32 = 10;
 /// and never longer than this: a manager that was started anew is back by then.
 const LONGEST_LAST_WORDS: Duration = Duration::from_secs(10);
@@ -79,8 +80,8 @@ struct Now {
     meter: Meter,
     /// The command is over.
     last: bool,
-    /// The last report did not arrive.
-    trouble: bool,
+    /// A report arrived.
+    heard: bool,
     /// Nothing more is sent.
     silent: bool,
 }
@@ -158,7 +159,7 @@ impl Teller {
                 names,
                 meter: Meter::new(0, Duration::ZERO),
                 last: false,
-                trouble: false,
+                heard: false,
                 silent: false,
             }),
             changed: Condvar::new(),
@@ -332,7 +333,7 @@ impl Work {
         now.last = true;
         self.changed.notify_all();
         // Also after one that did not arrive: the manager may be back.
-        let longest = self.last_words(failure);
+        let longest = self.last_words(now.heard, failure);
         let since = Instant::now();
         loop {
             let waited = since.elapsed();
@@ -348,11 +349,12 @@ impl Work {
         self.changed.notify_all();
     }
 
-    /// How long how it ended is worth waiting for: no longer than is not felt after such work.
-    fn last_words(&self, failure: Option<&Failure>) -> Duration {
+    /// How long how it ended is worth waiting for: no longer than is not felt after such work, and but a moment where
+    /// the manager has not heard of it at all.
+    fn last_words(&self, heard: bool, failure: Option<&Failure>) -> Duration {
         let is_hopeless =
             |failure: &Failure| matches!(failure.code, Code::Interrupted | Code::Unreachable);
-        if failure.is_some_and(is_hopeless) {
+        if !heard || failure.is_some_and(is_hopeless) {
             return LAST_WORDS;
         }
         let share = self.begun.elapsed() / SHARE;
@@ -381,17 +383,18 @@ impl Work {
             };
             let sent = send(&report);
             let refused = sent.as_ref().is_err_and(|error| !error.is_temporary());
+            let arrived = sent.is_ok();
             let mut now = self.now();
-            now.trouble = sent.is_err();
-            now.silent |= refused || (last && !now.trouble);
+            now.heard |= arrived;
+            now.silent |= refused || (last && arrived);
             self.changed.notify_all();
             if now.silent {
                 return;
             }
-            let pause = match (last, now.trouble) {
+            let pause = match (last, arrived) {
                 (true, _) => AGAIN,
-                (false, true) => LULL,
-                (false, false) => PACE,
+                (false, true) => PACE,
+                (false, false) => LULL,
             };
             let goes_on = |now: &mut Now| !now.silent && now.last == last;
             drop(self.changed.wait_timeout_while(now, pause, goes_on));
@@ -400,89 +403,4 @@ impl Work {
 }
 
 #[cfg(test)]
-mod tests {
-    use std::sync::atomic::AtomicU64;
-    use std::sync::{Arc, Condvar, Mutex};
-    use std::time::{Duration, Instant};
-
-    use azud_core::code::Code;
-    use azud_core::report::{Report, State};
-    use azud_transport::NetError;
-
-    use super::{Now, Relative, Work};
-    use crate::failure::Failure;
-    use crate::progress::meter::Meter;
-
-    /// No longer than that, however slow this computer is.
-    const SOON: Duration = Duration::from_secs(5);
-
-    fn work(took: Duration) -> Arc<Work> {
-        Arc::new(Work {
-            begun: Instant::now().checked_sub(took).unwrap(),
-            done: AtomicU64::new(0),
-            now: Mutex::new(Now {
-                told: "10.0.0.1".to_owned(),
-                report: Report::begun("pc1", "deploy", "REPO:win"),
-                names: Relative::default(),
-                meter: Meter::new(0, Duration::ZERO),
-                last: false,
-                trouble: false,
-                silent: false,
-            }),
-            changed: Condvar::new(),
-        })
-    }
-
-    fn away() -> NetError {
-        NetError::Unreachable {
-            host: "10.0.0.1".to_owned(),
-            source: std::io::ErrorKind::ConnectionRefused.into(),
-        }
-    }
-
-    /// What a manager hears that is away for a time after the work, which took so long; and how long its end is held.
-    fn heard(
-        took: Duration,
-        gone: Duration,
-        failure: Option<&Failure>,
-    ) -> (Option<State>, Duration) {
-        let work = work(took);
-        let begun = Instant::now();
-        let heard = Arc::new(Mutex::new(None));
-        let (told, hears) = (Arc::clone(&work), Arc::clone(&heard));
-        let thread = std::thread::spawn(move || {
-            told.tell(|report| {
-                if begun.elapsed() < gone {
-                    return Err(away());
-                }
-                *hears.lock().unwrap() = Some(report.state);
-                Ok(())
-            });
-        });
-        work.end(failure);
-        let held = begun.elapsed();
-        thread.join().unwrap();
-        let heard = *heard.lock().unwrap();
-        (heard, held)
-    }
-
-    #[test]
-    fn a_manager_that_is_away_for_a_moment_hears_how_long_work_ended() {
-        let (long, gone) = (Duration::from_mins(1), Duration::from_secs(2));
-        let (state, held) = heard(long, gone, None);
-        assert_eq!(state, Some(State::Done));
-        assert!(held < SOON, "{held:?}");
-    }
-
-    #[test]
-    fn short_work_and_work_that_was_stopped_is_not_held_up() {
-        let gone = Duration::from_mins(1);
-        let stopped = Failure::new(Code::Interrupted, "");
-        let short = (Duration::from_secs(3), None);
-        for (took, failure) in [short, (Duration::from_secs(90), Some(&stopped))] {
-            let (state, held) = heard(took, gone, failure);
-            assert_eq!(state, None);
-            assert!(held < SOON, "{held:?}");
-        }
-    }
-}
+mod tests;

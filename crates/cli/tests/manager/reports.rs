@@ -2,9 +2,10 @@
 
 use std::fs;
 use std::io::{BufRead, BufReader, Write};
+use std::net::{Ipv4Addr, TcpListener};
 use std::process::Stdio;
 use std::thread::sleep;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
 use serde_json::Value;
@@ -396,6 +397,28 @@ fn work_goes_on_when_nobody_takes_reports() -> Result<()> {
     let image = room.images().join("win.img");
     room.done(&["image", "restore", text(&image), text(&disk), "--yes"])?;
     refusal(&room.run(&["room", "status"])?, "repo/unreachable")
+}
+
+#[test]
+fn a_manager_that_takes_the_connection_and_says_nothing_neither_slows_work_nor_fails_it()
+-> Result<()> {
+    let room = Room::new()?;
+    image(&room, "win.img", &noise(16, MIB))?;
+    let manager = room.serve()?;
+    room.know(&manager)?;
+    let port = manager.port;
+    drop(manager);
+    // The kernel takes connections, and nobody reads.
+    let silent = TcpListener::bind((Ipv4Addr::LOCALHOST, port))?;
+    let (disk, image) = (room.dir().join("disk"), room.images().join("win.img"));
+    let begun = Instant::now();
+    room.done(&["image", "restore", text(&image), text(&disk), "--yes"])?;
+    let took = begun.elapsed();
+    silent.set_nonblocking(true)?;
+    silent.accept().context("it was not told")?;
+    // A report is given five seconds.
+    ensure!(took < Duration::from_secs(5), "{took:?}");
+    Ok(())
 }
 
 #[test]
