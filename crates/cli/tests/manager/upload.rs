@@ -2,8 +2,10 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::sync::Barrier;
+use std::thread;
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result, anyhow, bail, ensure};
 use serde_json::{Value, json};
 
 use crate::kit::{self, text, whole};
@@ -189,6 +191,58 @@ fn an_image_that_somebody_writes_is_locked() -> Result<()> {
     fs::remove_file(room.images().join("win.img.lock"))?;
     room.done(&copy)?;
     Ok(())
+}
+
+/// How often they may miss each other.
+const ROUNDS: usize = 10;
+
+#[test]
+fn of_two_who_send_one_name_at_once_one_wins_and_the_other_hears_of_it() -> Result<()> {
+    let (room, _manager) = room()?;
+    let mut images = Vec::new();
+    for seed in [47, 48] {
+        let from = volume(&room, &noise(seed, 24 * MIB))?;
+        let image = room.dir().join(format!("{seed}.img"));
+        kit::done(&["image", "create", text(&from), text(&image), "--yes"])?;
+        images.push(image);
+    }
+    for round in 0..ROUNDS {
+        let name = format!("round{round}/win");
+        let (to, start) = (format!("REPO:{name}"), Barrier::new(images.len()));
+        let send = |image: &Path| {
+            start.wait();
+            room.run(&["image", "copy", text(image), &to, "--yes"])
+        };
+        let said = thread::scope(|scope| {
+            let both = [0, 1].map(|one: usize| {
+                let (send, image) = (&send, &images[one]);
+                scope.spawn(move || send(image))
+            });
+            both.map(|one| one.join().map_err(|_| anyhow!("it panicked"))?)
+        });
+        let [first, second] = said;
+        let said = [first?, second?];
+        let there = room.images().join(format!("{name}.img"));
+        whole(&there)?;
+        tidy(&room.images().join(format!("round{round}")), "win.img")?;
+        let Some(loser) = said.iter().position(|one| one.status != Some(0)) else {
+            // One came after the other.
+            continue;
+        };
+        let winner = 1 - loser;
+        said[winner].done()?;
+        same(&images[winner], &there)?;
+        refusal(&said[loser], "image/locked")?;
+        let message = said[loser].last()["error"]["message"].to_string();
+        let host = fs::read_to_string("/proc/sys/kernel/hostname")?;
+        let sender = format!("{} (127.0.0.1)", host.trim());
+        ensure!(message.contains(&sender), "{sender}: {message}");
+        // It is sent when its turn has come.
+        let again = ["image", "copy", text(&images[loser]), &to, "--yes"];
+        ensure!(room.done(&again)?["replaced"] == true);
+        return same(&images[loser], &there);
+    }
+    bail!("they never met")
 }
 
 #[test]
