@@ -3,13 +3,16 @@
 
 use std::fs::File;
 use std::io;
+use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use azud_core::access::{NamePattern, Subnet};
 use serde::{Deserialize, Serialize};
 
+use crate::grant::Refusal;
 use crate::state;
-use crate::token::Role;
+use crate::token::{Role, is_within};
 
 /// How long a code is good.
 pub const CODE_LASTS: Duration = Duration::from_mins(5);
@@ -29,6 +32,10 @@ pub struct Promise {
     pub role: Role,
     /// How long the token is good.
     pub lasts: Duration,
+    /// Where its bearer has to be, who types the code as well; anywhere if there is none.
+    pub subnets: Vec<Subnet>,
+    /// Which images there are for its bearer; all if there is none.
+    pub images: Vec<NamePattern>,
     /// What whoever made the code wrote on it.
     pub note: String,
 }
@@ -40,6 +47,11 @@ struct Kept {
     hash: String,
     role: Role,
     lasts: u64,
+    /// A manager of a former version takes no code with these, and gives no token without them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    subnets: Vec<Subnet>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    images: Vec<NamePattern>,
     note: String,
     made: u64,
     wrong: u32,
@@ -77,6 +89,8 @@ impl Codes {
             hash: hash(&code),
             role: promise.role,
             lasts: promise.lasts.as_secs(),
+            subnets: promise.subnets.clone(),
+            images: promise.images.clone(),
             note: promise.note.clone(),
             made: now,
             wrong: 0,
@@ -85,11 +99,16 @@ impl Codes {
         Ok(format!("{}-{}", &code[..LENGTH / 2], &code[LENGTH / 2..]))
     }
 
-    /// Takes a code; it is gone then. `None` when it is not good, which counts against all that are.
+    /// Takes a code that somebody typed at an address; it is gone then, unless it is for other addresses. One that is
+    /// not good counts against all that are.
     ///
     /// # Errors
     /// What the system says.
-    pub(crate) fn redeem(&self, text: &str, now: u64) -> io::Result<Option<Promise>> {
+    pub(crate) fn redeem(
+        &self,
+        (text, peer): (&str, IpAddr),
+        now: u64,
+    ) -> io::Result<Result<Promise, Refusal>> {
         let _alone = self.alone()?;
         let mut kept = self.good(now)?;
         let given = blake3::Hash::from_hex(hash(&plain(text))).map_err(io::Error::other)?;
@@ -98,22 +117,28 @@ impl Codes {
             let expected = blake3::Hash::from_hex(&kept.hash);
             expected.is_ok_and(|expected| expected == given)
         };
-        let found = kept.iter().position(is_it).map(|at| kept.remove(at));
-        if kept.is_empty() && found.is_none() {
-            return Ok(None);
-        }
-        if found.is_none() {
-            for code in &mut kept {
-                code.wrong += 1;
+        let Some(at) = kept.iter().position(is_it) else {
+            if !kept.is_empty() {
+                for code in &mut kept {
+                    code.wrong += 1;
+                }
+                kept.retain(|code| code.wrong < WRONG);
+                self.write(&kept)?;
             }
-            kept.retain(|code| code.wrong < WRONG);
+            return Ok(Err(Refusal::Unknown));
+        };
+        if !is_within(&kept[at].subnets, peer) {
+            return Ok(Err(Refusal::Elsewhere));
         }
+        let found = kept.remove(at);
         // Only what is written down as gone may be taken.
         self.write(&kept)?;
-        Ok(found.map(|kept| Promise {
-            role: kept.role,
-            lasts: Duration::from_secs(kept.lasts),
-            note: kept.note,
+        Ok(Ok(Promise {
+            role: found.role,
+            lasts: Duration::from_secs(found.lasts),
+            subnets: found.subnets,
+            images: found.images,
+            note: found.note,
         }))
     }
 
@@ -153,15 +178,24 @@ fn hash(code: &str) -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::net::{IpAddr, Ipv4Addr};
     use std::time::Duration;
 
     use super::{CODE_LASTS, Codes, MOST, Promise, WRONG};
+    use crate::grant::Refusal;
     use crate::token::Role;
+
+    fn redeemed(codes: &Codes, text: &str, now: u64) -> Result<Promise, Refusal> {
+        let here = IpAddr::V4(Ipv4Addr::LOCALHOST);
+        codes.redeem((text, here), now).unwrap()
+    }
 
     fn promise() -> Promise {
         Promise {
             role: Role::Write,
             lasts: Duration::from_hours(8),
+            subnets: Vec::new(),
+            images: vec!["aula1/*".parse().unwrap()],
             note: "ana".to_owned(),
         }
     }
@@ -173,13 +207,47 @@ mod tests {
         let code = codes.create(&promise(), 100).unwrap();
         let other = codes.create(&promise(), 100).unwrap();
         assert_eq!(code.len(), 9, "{code}");
-        assert_eq!(codes.redeem("AAAA-AAAA", 101).unwrap(), None);
+        let none = Err(Refusal::Unknown);
+        assert_eq!(redeemed(&codes, "AAAA-AAAA", 101), none);
         let typed = code.to_lowercase().replace('-', " ");
-        assert_eq!(codes.redeem(&typed, 101).unwrap(), Some(promise()));
-        assert_eq!(codes.redeem(&code, 101).unwrap(), None);
-        assert_eq!(codes.redeem(&other, 101).unwrap(), Some(promise()));
+        assert_eq!(redeemed(&codes, &typed, 101), Ok(promise()));
+        assert_eq!(redeemed(&codes, &code, 101), none);
+        assert_eq!(redeemed(&codes, &other, 101), Ok(promise()));
         let text = std::fs::read_to_string(dir.path().join("codes.json")).unwrap();
         assert!(!text.contains(&other), "{text}");
+    }
+
+    #[test]
+    fn a_code_that_is_typed_elsewhere_stays_good() {
+        let dir = tempfile::tempdir().unwrap();
+        let codes = Codes::in_dir(dir.path());
+        let bound = Promise {
+            subnets: vec!["10.0.0.0/8".parse().unwrap()],
+            ..promise()
+        };
+        let code = codes.create(&bound, 100).unwrap();
+        let there = "10.2.3.4".parse().unwrap();
+        for _ in 0..2 * WRONG {
+            let refused = redeemed(&codes, &code, 101);
+            assert_eq!(refused, Err(Refusal::Elsewhere));
+        }
+        let wrong = codes.redeem(("AAAA-AAAA", there), 101).unwrap();
+        assert_eq!(wrong, Err(Refusal::Unknown), "nothing is told");
+        assert_eq!(codes.redeem((&code, there), 101).unwrap(), Ok(bound));
+    }
+
+    /// Codes outlive the program that made them, for minutes.
+    #[test]
+    fn codes_of_a_former_version_are_understood() {
+        let dir = tempfile::tempdir().unwrap();
+        let codes = Codes::in_dir(dir.path());
+        let hash = super::hash("AAAAAAAA");
+        let text = format!(
+            r#"[{{"hash":"{hash}","role":"write","lasts":60,"note":"","made":1,"wrong":0}}]"#
+        );
+        std::fs::write(dir.path().join("codes.json"), text).unwrap();
+        let promise = redeemed(&codes, "AAAA-AAAA", 2).unwrap();
+        assert!(promise.subnets.is_empty() && promise.images.is_empty());
     }
 
     #[test]
@@ -188,15 +256,12 @@ mod tests {
         let codes = Codes::in_dir(dir.path());
         let code = codes.create(&promise(), 1000).unwrap();
         let late = 1000 + CODE_LASTS.as_secs();
-        assert_eq!(
-            codes.redeem(&code, 999).unwrap(),
-            None,
-            "before it was made"
-        );
+        let early = redeemed(&codes, &code, 999);
+        assert_eq!(early, Err(Refusal::Unknown), "before it was made");
         let code = codes.create(&promise(), 1000).unwrap();
-        assert_eq!(codes.redeem(&code, late).unwrap(), None);
+        assert!(redeemed(&codes, &code, late).is_err());
         let code = codes.create(&promise(), 1000).unwrap();
-        assert!(codes.redeem(&code, late - 1).unwrap().is_some());
+        assert!(redeemed(&codes, &code, late - 1).is_ok());
     }
 
     #[test]
@@ -205,9 +270,9 @@ mod tests {
         let codes = Codes::in_dir(dir.path());
         let code = codes.create(&promise(), 0).unwrap();
         for _ in 0..WRONG {
-            assert_eq!(codes.redeem("WRONG", 0).unwrap(), None);
+            assert!(redeemed(&codes, "WRONG", 0).is_err());
         }
-        assert_eq!(codes.redeem(&code, 0).unwrap(), None);
+        assert!(redeemed(&codes, &code, 0).is_err());
         for _ in 0..2 * MOST {
             codes.create(&promise(), 0).unwrap();
         }

@@ -19,6 +19,7 @@ use utoipa_axum::routes;
 use crate::audit::Changed;
 use crate::codes::{Codes, Promise};
 use crate::gate::now;
+use crate::grant::Refusal;
 use crate::limits::Peer;
 use crate::problem::Problem;
 use crate::routes::{Shared, blocking};
@@ -59,6 +60,10 @@ struct LoggedIn {
     token: String,
     /// How long it is good, in seconds.
     lasts: u64,
+    /// Where it is good; everywhere if there is none.
+    subnets: Vec<String>,
+    /// The images that there are for it, as patterns; all if there is none.
+    images: Vec<String>,
 }
 
 pub(crate) fn routes() -> OpenApiRouter<Arc<Shared>> {
@@ -97,8 +102,14 @@ async fn login(
         role: token.role,
         token: secret.text().to_owned(),
         lasts: lasts.as_secs(),
+        subnets: texts(&token.bounds.subnets),
+        images: texts(&token.bounds.images),
     });
     Ok((made, logged_in))
+}
+
+fn texts<T: ToString>(bounds: &[T]) -> Vec<String> {
+    bounds.iter().map(ToString::to_string).collect()
 }
 
 /// Takes the code and makes the token.
@@ -112,27 +123,36 @@ fn exchange(
         Problem::new(status, azud_core::code::of_io(&error), error.to_string())
     };
     let now = now();
-    let promise = Codes::in_dir(&shared.state)
-        .redeem(&login.code, now)
+    let redeemed = Codes::in_dir(&shared.state)
+        .redeem((&login.code, peer), now)
         .map_err(failed)?;
-    let Some(Promise { role, lasts, note }) = promise else {
-        let detail = "the code is not good";
-        return Err(Problem::new(
-            StatusCode::UNAUTHORIZED,
-            Code::BadLogin,
-            detail,
-        ));
-    };
+    let Promise {
+        role,
+        lasts,
+        subnets,
+        images,
+        note,
+    } = redeemed.map_err(refused)?;
     let printable = login.note.chars().filter(|letter| !letter.is_control());
     let who: String = printable.take(NOTE).collect();
     let note = [note.as_str(), who.as_str(), &peer.to_string()].join(" ");
     let bounds = Bounds {
         expires: Some(now.saturating_add(lasts.as_secs())),
-        ..Bounds::default()
+        subnets,
+        images,
     };
     let made = shared.tokens.create(role, note.trim(), bounds, now);
     let (token, secret) = made.map_err(failed)?;
     Ok((token, secret, lasts))
+}
+
+fn refused(refusal: Refusal) -> Problem {
+    if refusal == Refusal::Elsewhere {
+        let detail = "the code is not good at this address";
+        return Problem::new(StatusCode::FORBIDDEN, Code::TokenElsewhere, detail);
+    }
+    let detail = "the code is not good";
+    Problem::new(StatusCode::UNAUTHORIZED, Code::BadLogin, detail)
 }
 
 impl Attempts {

@@ -222,7 +222,7 @@ impl Tokens {
         if expires.is_some_and(|end| now >= end || now + CLOCK_SLACK < token.created) {
             return Err(Refusal::Expired);
         }
-        if !subnets.is_empty() && !subnets.iter().any(|it| it.contains(pass.address)) {
+        if !is_within(subnets, pass.address) {
             return Err(Refusal::Elsewhere);
         }
         Ok(Grant::new(token.role, images))
@@ -254,6 +254,11 @@ impl Tokens {
     fn alone(&self) -> io::Result<File> {
         state::lock(&self.file.with_extension("lock"))
     }
+}
+
+/// Whether an address is in one of these subnets; everybody is where there is none.
+pub(crate) fn is_within(subnets: &[Subnet], peer: IpAddr) -> bool {
+    subnets.is_empty() || subnets.iter().any(|subnet| subnet.contains(peer))
 }
 
 #[cfg(test)]

@@ -85,15 +85,23 @@ pub struct Create {
     /// How long it is good.
     #[arg(long, value_name = "DURATION", value_parser = duration)]
     expires: Option<Duration>,
+    /// What it is bound to.
+    #[command(flatten)]
+    reach: Reach,
+    /// The manager's state.
+    #[command(flatten)]
+    state: State,
+}
+
+/// What a token is bound to.
+#[derive(Debug, clap::Args)]
+struct Reach {
     /// Where it is good.
     #[arg(long, value_name = "SUBNET", value_parser = subnet)]
     subnet: Vec<Subnet>,
     /// Which images there are for it.
     #[arg(long, value_name = "PATTERN", value_parser = pattern)]
     images: Vec<NamePattern>,
-    /// The manager's state.
-    #[command(flatten)]
-    state: State,
 }
 
 fn subnet(text: &str) -> Result<Subnet, BadValue> {
@@ -119,8 +127,8 @@ impl Create {
         let seconds = seconds(now());
         let bounds = Bounds {
             expires: self.expires.map(|it| seconds + it.as_secs()),
-            subnets: self.subnet.clone(),
-            images: self.images.clone(),
+            subnets: self.reach.subnet.clone(),
+            images: self.reach.images.clone(),
         };
         let made = Tokens::in_dir(&dir).create(self.role.into(), &self.note, bounds, seconds);
         let (token, secret) = made.map_err(|error| failed(&dir, &error))?;
@@ -141,6 +149,9 @@ pub struct MakeCode {
     /// How long that token is good.
     #[arg(long, value_name = "DURATION", default_value = "8h", value_parser = duration)]
     expires: Duration,
+    /// What that token is bound to.
+    #[command(flatten)]
+    reach: Reach,
     /// A note to oneself.
     #[arg(
         long,
@@ -161,6 +172,8 @@ impl MakeCode {
         let promise = Promise {
             role: self.role.into(),
             lasts: self.expires,
+            subnets: self.reach.subnet.clone(),
+            images: self.reach.images.clone(),
             note: self.note.clone(),
         };
         let made = Codes::in_dir(&dir).create(&promise, seconds(now()));
@@ -170,8 +183,17 @@ impl MakeCode {
             "code": code,
             "role": promise.role,
             "lasts": CODE_LASTS.as_secs(),
+            "subnets": promise.subnets,
+            "images": promise.images,
         });
         answer(context, &value, (&code, "token-code-once"));
+        let bounds = only_for(&promise.subnets, &promise.images);
+        if !bounds.is_empty() && !context.output.mode().quiet {
+            let bounds = [("bounds", bounds.into())];
+            context
+                .output
+                .note(&context.catalog.fmt("token-code-bounds", &bounds));
+        }
         Ok(())
     }
 }
@@ -213,7 +235,7 @@ impl List {
                     token.role.as_str().to_owned(),
                     when(token.created),
                     until(context, token, now),
-                    only_for(&token.bounds),
+                    only_for(&token.bounds.subnets, &token.bounds.images),
                     token.note.clone(),
                 ]
             };
@@ -303,9 +325,9 @@ fn until(context: &Context, token: &Token, now: u64) -> String {
 }
 
 /// What a token is bound to, in one cell.
-fn only_for(bounds: &Bounds) -> String {
-    let subnets = bounds.subnets.iter().map(ToString::to_string);
-    let images = bounds.images.iter().map(ToString::to_string);
+pub(super) fn only_for(subnets: &[impl ToString], images: &[impl ToString]) -> String {
+    let subnets = subnets.iter().map(ToString::to_string);
+    let images = images.iter().map(ToString::to_string);
     subnets.chain(images).collect::<Vec<_>>().join(", ")
 }
 

@@ -100,6 +100,48 @@ fn a_person_gets_write_access_for_a_while_with_a_code() -> Result<()> {
 }
 
 #[test]
+fn a_login_is_bound_as_its_code_says() -> Result<()> {
+    let room = Room::new()?;
+    image(&room, "aula1/win.img", &noise(65, MIB))?;
+    image(&room, "aula2/win.img", &noise(66, MIB))?;
+    let manager = room.serve()?;
+    room.know(&manager)?;
+    let bounds = ["--images", "aula1/*", "--images", "lab/*"];
+    let made = room.done(&[&["token", "code", "--subnet", "10.0.0.0/8"], &bounds[..]].concat())?;
+    ensure!(made["subnets"] == json!(["10.0.0.0/8"]), "{made}");
+    ensure!(made["images"] == json!(["aula1/*", "lab/*"]), "{made}");
+    let elsewhere = made["code"].as_str().context("a code")?;
+    for _ in 0..2 {
+        let said = login(&room, elsewhere, &[])?;
+        refusal(&said, "repo/token-elsewhere")?;
+        let hint = said.last()["error"]["hint"].to_string();
+        ensure!(hint.contains("token code --subnet"), "{hint}");
+    }
+    ensure!(!kept(&room).exists());
+    let here = ["--subnet", "127.0.0.1", "--subnet", "fd00::/8"];
+    let said = login(&room, &code(&room, &[&here[..], &bounds].concat())?, &[])?;
+    let told = said.done()?;
+    ensure!(
+        told["subnets"] == json!(["127.0.0.1/32", "fd00::/8"]),
+        "{told}"
+    );
+    ensure!(told["images"] == json!(["aula1/*", "lab/*"]), "{told}");
+    let listed = room.done(&["token", "list"])?["tokens"][2].clone();
+    for key in ["subnets", "images"] {
+        ensure!(listed[key] == told[key], "{key}: {listed}");
+    }
+    // It may write what it is for, and sees nothing else.
+    let one = room.images().join("aula1/win.img");
+    let send = |to: &str| room.run(&["image", "copy", text(&one), to, "--yes"]);
+    send("REPO:lab/new")?.done()?;
+    ensure!(room.images().join("lab/new.img").exists());
+    refusal(&send("REPO:aula2/new")?, "repo/not-allowed")?;
+    let list = room.done(&["image", "list", "REPO:"])?;
+    ensure!(!list.to_string().contains("aula2"), "{list}");
+    Ok(())
+}
+
+#[test]
 fn regression_who_is_introduced_anew_is_not_asked_with_an_old_login() -> Result<()> {
     let room = Room::new()?;
     image(&room, "one.img", &noise(64, MIB))?;

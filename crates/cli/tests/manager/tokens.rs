@@ -57,6 +57,9 @@ fn a_secret_that_goes_into_a_file_goes_alone() -> Result<()> {
         };
         ensure!(lines(&["-q"])? == (1, 0), "{what}: more than the secret");
         ensure!(lines(&[])? == (1, 1), "{what}: people are told what it is");
+        // Of a code they do not see it in the list.
+        let notes = if what == "code" { 2 } else { 1 };
+        ensure!(lines(&["--images", "aula1/*"])? == (1, notes), "{what}");
     }
     Ok(())
 }
@@ -406,12 +409,13 @@ fn bounds_that_are_not_understood_are_refused() -> Result<()> {
         ["--expires", "0d"],
         ["--expires", "soon"],
     ] {
-        let said = room.run(&[&["token", "create"][..], &args].concat())?;
-        ensure!(said.status == Some(2), "{args:?}: {}", said.last());
+        for what in ["create", "code"] {
+            let said = room.run(&[&["token", what][..], &args].concat())?;
+            ensure!(said.status == Some(2), "{what} {args:?}: {}", said.last());
+        }
     }
-    ensure!(
-        !room.state().join("tokens.json").exists(),
-        "nothing is made"
-    );
+    for file in ["tokens.json", "codes.json"] {
+        ensure!(!room.state().join(file).exists(), "{file} is made");
+    }
     Ok(())
 }

@@ -23,6 +23,12 @@ pub struct Login {
     pub token: String,
     /// How long it is good, in seconds: the clocks of both may differ.
     lasts: u64,
+    /// Where it is good; everywhere if there is none.
+    #[serde(default)]
+    pub subnets: Vec<String>,
+    /// The images that there are for it; all if there is none.
+    #[serde(default)]
+    pub images: Vec<String>,
 }
 
 impl Login {
@@ -43,7 +49,7 @@ impl std::fmt::Debug for Login {
 /// Exchanges a code. `note` says in the manager's list who it was.
 ///
 /// # Errors
-/// [`NetError::BadLogin`](crate::NetError::BadLogin), and what keeps the manager from answering.
+/// [`NetError::BadLogin`](crate::NetError::BadLogin), [`NetError::TokenElsewhere`](crate::NetError::TokenElsewhere), and what keeps the manager from answering.
 pub fn login(client: &Client, code: &str, note: &str) -> Result<Login> {
     let body = json!({ "code": code, "note": note }).to_string();
     let response = client.send(Method::Post, "/v1/login", body.as_bytes(), "login")?;

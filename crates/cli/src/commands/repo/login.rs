@@ -4,6 +4,7 @@ use std::io::{BufRead, IsTerminal, Read};
 use std::path::PathBuf;
 
 use azud_core::code::Code;
+use azud_transport::NetError;
 use azud_transport::http::{Client, Login, Manager, login};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
@@ -18,6 +19,7 @@ use crate::args::Writing;
 use crate::args::size::pin;
 use crate::commands::Context;
 use crate::commands::serve::PORT;
+use crate::commands::token::only_for;
 use crate::confirm::{Step, settle};
 use crate::failure::Failure;
 use crate::opened::{host, moment, now, rfc3339, seconds};
@@ -85,7 +87,8 @@ impl Args {
             token: String::new(),
         };
         let code = code(context)?;
-        let login = login(&Client::new(&manager)?, &code, &note())?;
+        let login = login(&Client::new(&manager)?, &code, &note());
+        let login = login.map_err(|error| refused(context, error))?;
         self.remember(&manager, port)?;
         let until = keep(&host, &login)?;
         let value = json!({
@@ -94,13 +97,19 @@ impl Args {
             "id": login.id,
             "role": login.role,
             "until": until,
+            "subnets": login.subnets,
+            "images": login.images,
         });
         context.output.result(&value, || {
             let label = |key: &str| context.catalog.text(&format!("label-{key}"));
-            let rows = [
+            let mut rows = vec![
                 (label("role"), login.role.clone()),
                 (label("token-until"), until.clone()),
             ];
+            let bounds = only_for(&login.subnets, &login.images);
+            if !bounds.is_empty() {
+                rows.push((label("token-bounds"), bounds));
+            }
             let done = context.catalog.text("result-login");
             format!("{done}\n{}", table::rows(&rows))
         });
@@ -157,6 +166,15 @@ impl Args {
         context.output.result(&value, done);
         Ok(())
     }
+}
+
+/// A code that is for other addresses is good still.
+fn refused(context: &Context, error: NetError) -> Failure {
+    let failure = Failure::from(error);
+    if failure.code == Code::TokenElsewhere {
+        return failure.with_hint(context.catalog.text("hint-code-elsewhere"));
+    }
+    failure
 }
 
 /// The token of a login that has not ended. Of one that has its end is kept, and no secret.
