@@ -1118,6 +1118,7 @@ label-images-unread = Known when they are read
 label-images-replaced = In the place of another
 label-images-older = Older than what is here
 label-images-newer = Stay, for they are newer
+label-images-own = Left out, for they are in that folder
 label-newer-here = Newer here
 label-images-names = They are called
 label-images = Images

@@ -1118,6 +1118,7 @@ label-images-unread = Se sabrá al leerlas
 label-images-replaced = En lugar de otra
 label-images-older = Más antiguas que lo que hay aquí
 label-images-newer = Quedan por ser más nuevas
+label-images-own = Se omiten por estar en esa carpeta
 label-newer-here = Más nuevas aquí
 label-images-names = Se llaman
 label-images = Imágenes

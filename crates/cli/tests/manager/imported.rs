@@ -1,12 +1,13 @@
 //! Repositories that are imported.
 
 use std::fs;
+use std::os::unix::fs::symlink;
 
 use anyhow::{Result, ensure};
 use serde_json::{Value, json};
 
-use crate::kit::{self, text, whole};
-use crate::server::refusal;
+use crate::kit::{self, Said, text, whole};
+use crate::server::{Room, refusal};
 use crate::upload::{image_of, room};
 use crate::{MIB, bytes, noise, same};
 
@@ -205,5 +206,54 @@ fn the_plan_of_an_import_tells_what_is_replaced_and_what_is_older() -> Result<()
     let done = room.done(&[&import[..], &["--update", "--yes"]].concat())?;
     ensure!(done["brought"][0]["image"] == "win.img", "{done}");
     ensure!(done["newer"] == json!([]), "{done}");
+    Ok(())
+}
+
+/// However source and folder are called: what came before does not come again, one folder deeper.
+#[test]
+fn a_folder_within_the_source_is_not_brought_into_itself() -> Result<()> {
+    let room = Room::new()?;
+    let images = room.images();
+    fs::create_dir(images.join("aula1"))?;
+    fs::write(images.join("old.img"), noise(24, MIB))?;
+    fs::write(images.join("aula1/win.img"), noise(25, MIB))?;
+    symlink(&images, room.dir().join("link"))?;
+    let (link, direct) = (room.dir().join("link"), images.join("other"));
+    let by_link = link.join("other");
+    for (from, to) in [
+        (text(&images), text(&direct)),
+        (text(&images), text(&by_link)),
+        (text(&link), text(&direct)),
+        ("REPO:", "REPO:other"),
+        ("REPO:", text(&by_link)),
+    ] {
+        let import = || -> Result<Said> {
+            let mut command = room.command(&["repo", "import", from, to, "--yes"]);
+            let command = command.env("AZUD_SERVING", "true");
+            Said::of(&command.env("AZUD_IMAGES", &images).output()?)
+        };
+        let first = import()?;
+        let brought = first.done()?["brought"].as_array().map(Vec::len);
+        ensure!(brought == Some(2), "{from}: {}", first.last());
+        let rows = &first.plan()["rows"];
+        ensure!(rows["images_own"].is_null(), "{from}: {rows}");
+        let again = import()?;
+        let (rows, done) = (&again.plan()["rows"], again.done()?);
+        ensure!(done["brought"] == json!([]), "{from}: {done}");
+        ensure!(done["unchanged"] == 2, "{from}: {done}");
+        ensure!(
+            rows["images"] == 2 && rows["images_own"] == 2,
+            "{from}: {rows}"
+        );
+        ensure!(!direct.join("other").exists(), "{from}: one folder deeper");
+        same(&images.join("aula1/win.img"), &direct.join("aula1/win.img"))?;
+        fs::remove_dir_all(&direct)?;
+    }
+    // Nor does anything come to where it lies.
+    let said = room.run(&["repo", "import", text(&images), text(&link), "--yes"])?;
+    let (rows, done) = (&said.plan()["rows"], said.done()?);
+    ensure!(rows["images"] == 0 && rows["images_own"] == 2, "{rows}");
+    ensure!(done["brought"] == json!([]), "{done}");
+    ensure!(!images.join(".azud-trash").exists(), "replaced by itself");
     Ok(())
 }

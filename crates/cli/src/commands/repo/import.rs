@@ -1,6 +1,7 @@
 //! `azud repo import FROM TO`: the images of another repository, each at the same place below a folder.
 
 mod outlook;
+mod own;
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -62,15 +63,17 @@ struct Item {
 }
 
 /// Where they go.
-struct Target<'a> {
-    tree: &'a Tree,
+struct Target {
+    tree: Tree,
     /// The beginning of names of images there.
-    below: &'a str,
+    below: String,
+    /// Their folder, if it is there.
+    folder: Option<PathBuf>,
     /// Whether what is newer there stays.
     update: bool,
 }
 
-impl Target<'_> {
+impl Target {
     fn name(&self, item: &Item) -> Result<SubPath, Failure> {
         Ok(SubPath::parse(&format!("{}{}", self.below, item.name))?)
     }
@@ -94,20 +97,20 @@ impl Args {
     /// When the repository cannot be listed, or an image cannot be brought; the others are brought all the same.
     pub fn run(&self, context: &Context) -> Result<(), Failure> {
         let begun = Instant::now();
-        let mut items = self.items(context)?;
+        let (mut items, from) = self.items(context)?;
         // A manager goes on making indexes meanwhile.
         items.sort_by_key(|item| item.is_unread);
-        let (tree, below) = self.target(context)?;
-        let plan = Plan::new("repo-import")
+        let target = self.target(context)?;
+        let both = from.as_deref().zip(target.folder.as_deref());
+        let own = both.map_or(0, |(from, to)| own::leave_out(&mut items, from, to));
+        let mut plan = Plan::new("repo-import")
             .text("source", self.src.display().to_string())
             .text("images-at", self.dst.display().to_string())
             .row("images", Value::Count(items.len() as u64))
             .bytes("file-size", items.iter().map(|item| item.size).sum());
-        let target = Target {
-            tree: &tree,
-            below: &below,
-            update: self.update,
-        };
+        if own > 0 {
+            plan = plan.row("images-own", Value::Count(own));
+        }
         let plan = Outlook::of(context, &items, &target)?.rows(context, plan);
         if settle(context, &plan, self.writing) == Step::Stop {
             return Ok(());
@@ -129,11 +132,12 @@ impl Args {
         self.show(context, &tally, begun)
     }
 
-    fn items(&self, context: &Context) -> Result<Vec<Item>, Failure> {
+    /// The images, and the folder that they lie in, if it is one of this computer.
+    fn items(&self, context: &Context) -> Result<(Vec<Item>, Option<PathBuf>), Failure> {
         match place::folder(context, &self.src) {
-            Ok(dir) => of_tree(context, &dir),
+            Ok(dir) => Ok((of_tree(context, &dir)?, Some(dir))),
             Err(failure) if failure.code == Code::PlaceNotMounted => {
-                self.of_manager(context)?.ok_or(failure)
+                Ok((self.of_manager(context)?.ok_or(failure)?, None))
             }
             Err(failure) => Err(failure),
         }
@@ -169,20 +173,34 @@ impl Args {
     }
 
     /// The tree that gets them, and the folder in it.
-    fn target(&self, context: &Context) -> Result<(Tree, String), Failure> {
+    fn target(&self, context: &Context) -> Result<Target, Failure> {
+        let update = self.update;
         match FolderRef::parse(&self.dst)? {
             FolderRef::Path(path) => {
                 // A folder that is missing is made with the first image.
-                let (top, below) = missing(&path).unwrap_or((&path, String::new()));
+                let missing = missing(&path);
+                let is_there = missing.is_none();
+                let (top, below) = missing.unwrap_or((&path, String::new()));
                 place::answers(top)?;
-                Ok((Tree::open(top, Path::new(""))?, below))
+                Ok(Target {
+                    tree: Tree::open(top, Path::new(""))?,
+                    below,
+                    folder: is_there.then(|| path.clone()),
+                    update,
+                })
             }
             FolderRef::Placed { place, folder } => {
                 let mut below = folder.components().join("/");
                 if !below.is_empty() {
                     below.push('/');
                 }
-                Ok((place::open(context, &place)?, below))
+                let tree = place::open(context, &place)?;
+                Ok(Target {
+                    folder: tree.folder(&folder).ok(),
+                    tree,
+                    below,
+                    update,
+                })
             }
         }
     }
@@ -282,7 +300,7 @@ fn of_tree(context: &Context, dir: &Path) -> Result<Vec<Item>, Failure> {
 }
 
 /// Brings an image, unless what is newer stays; what an earlier run or another image here has is not read again.
-fn bring(context: &Context, item: &Item, target: &Target<'_>) -> Result<Option<Report>, Failure> {
+fn bring(context: &Context, item: &Item, target: &Target) -> Result<Option<Report>, Failure> {
     let name = target.name(item)?;
     let origin = Origin::named(context, &item.from)?;
     origin.refuse_unfit(context)?;

@@ -121,11 +121,7 @@ impl Outlook {
     ///
     /// # Errors
     /// When the source does not answer any more. What is wrong with one image is told when it is its turn.
-    pub(super) fn of(
-        context: &Context,
-        items: &[Item],
-        target: &Target<'_>,
-    ) -> Result<Self, Failure> {
+    pub(super) fn of(context: &Context, items: &[Item], target: &Target) -> Result<Self, Failure> {
         let mut outlook = Self::default();
         for item in items {
             if outlook.room == 0 {
@@ -258,7 +254,7 @@ pub(super) fn is_newer(image: &ImageFile, wanted: &Layout) -> bool {
     Over::of((stored.is_some(), here.as_ref()), Some(wanted)) == Over::Newer
 }
 
-fn standing(context: &Context, item: &Item, target: &Target<'_>) -> Result<Standing, Failure> {
+fn standing(context: &Context, item: &Item, target: &Target) -> Result<Standing, Failure> {
     let image = target.tree.spot(&target.name(item)?)?.image;
     let stored = Stored::open(&image.path()).ok();
     let layout = stored.as_ref().and_then(known_layout);
@@ -314,7 +310,7 @@ fn frame(piece: &Piece) -> (u64, u32) {
 }
 
 /// What is free where an image goes.
-fn room(item: &Item, target: &Target<'_>) -> Result<u64, Failure> {
+fn room(item: &Item, target: &Target) -> Result<u64, Failure> {
     let spot = target.tree.spot(&target.name(item)?)?;
     Ok(Room::of(spot.image.dir())?.free)
 }
