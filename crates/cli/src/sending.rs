@@ -139,12 +139,13 @@ impl Sending<'_> {
         if all {
             lacking.extend(0..layout.pieces().len());
         }
+        let identity = Identity(*layout.identity()).to_string();
         for _ in 0..ROUNDS {
             let pieces = lacking.iter().filter_map(|n| layout.pieces().get(*n));
             progress.begin(Phase::Send, pieces.map(|one| u64::from(one.len)).sum());
             send(upload, self.from.source(), (layout, &lacking), progress)?;
             progress.end();
-            match upload.finish(layout.description(), progress)? {
+            match upload.finish((layout.description(), &identity), progress)? {
                 Ok(published) => return Ok(published),
                 Err(still) => lacking = still,
             }

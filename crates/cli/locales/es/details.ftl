@@ -362,6 +362,7 @@ term-an-answer-that-is-not-understood = una respuesta que no se entiende
 term-a-record-of-no-piece = un registro que no es de ningún trozo
 term-an-end-that-is-none = un final que no lo es
 term-an-image-that-is-forgotten = una imagen que se ha olvidado
+term-the-end-of-another-image = el final de otra imagen
 term-a-name-that-cannot-be-told = un nombre que no se puede decir
 detail-signature-malformed = no es una firma de minisign
 detail-signature-unknown-key = se hizo con una clave que no es de confianza

@@ -23,7 +23,7 @@ use crate::server::{Manager, Room, refusal};
 use crate::{MIB, image, noise, same};
 
 /// A number for each event: the same for the same seed.
-fn draw(seed: u64, number: u64) -> Random {
+pub(crate) fn draw(seed: u64, number: u64) -> Random {
     let mut random = Random(seed ^ number.wrapping_mul(0x9E37_79B9_7F4A_7C15));
     random.next();
     random
@@ -35,8 +35,12 @@ pub(crate) fn address(manager: &Manager) -> SocketAddr {
 
 /// What becomes of a connection, at random: most of them do not live long.
 fn harm_of_bytes(seed: u64, number: u64) -> Harm {
-    let mut random = draw(seed, number);
-    let place = random.below(3 * MIB as u64);
+    harm_within(&mut draw(seed, number), 3 * MIB as u64)
+}
+
+/// The same for bytes that go one way, among so many first ones.
+pub(crate) fn harm_within(random: &mut Random, bytes: u64) -> Harm {
+    let place = random.below(bytes);
     match random.below(8) {
         0..=2 => Harm::Cut(place),
         3 | 4 => Harm::Corrupt(place),
@@ -47,7 +51,7 @@ fn harm_of_bytes(seed: u64, number: u64) -> Harm {
 }
 
 /// What becomes of an answer, at random.
-fn harm_of_answers(seed: u64, number: u64) -> Answer {
+pub(crate) fn harm_of_answers(seed: u64, number: u64) -> Answer {
     let mut random = draw(seed, number);
     match random.below(16) {
         0 => Answer::CutShort,

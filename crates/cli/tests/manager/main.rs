@@ -33,6 +33,7 @@ mod restarted;
 mod resumed;
 mod rollback;
 mod secluded;
+mod sent;
 mod server;
 mod service;
 mod shaped;

@@ -24,6 +24,8 @@ pub enum Answer {
     Late(Duration),
     /// It breaks off in the middle of its body.
     CutShort,
+    /// It does not come: the connection is cut when the server has given it.
+    Lost,
     /// A bit of its body is another.
     Corrupt,
     /// Its body is shorter, and it says so.
@@ -76,7 +78,27 @@ impl Proxy {
         identity: &Identity,
         harm: impl Fn(u64, &str) -> Answer + Send + Sync + 'static,
     ) -> Result<Self> {
-        let lines = Arc::new(Lines::new(server, identity, Box::new(harm))?);
+        Self::of_lines(Lines::new(server, identity, Box::new(harm))?)
+    }
+
+    /// The same for answers without content, too.
+    ///
+    /// # Errors
+    /// As [`Proxy::of_answers`].
+    pub fn of_all_requests(
+        server: SocketAddr,
+        identity: &Identity,
+        harm: impl Fn(u64, &str) -> Answer + Send + Sync + 'static,
+    ) -> Result<Self> {
+        let lines = Lines::new(server, identity, Box::new(harm))?;
+        Self::of_lines(Lines {
+            bare_too: true,
+            ..lines
+        })
+    }
+
+    fn of_lines(lines: Lines) -> Result<Self> {
+        let lines = Arc::new(lines);
         Self::start(move |client, _, proxy| {
             let (lines, proxy) = (Arc::clone(&lines), proxy.clone());
             thread::spawn(move || {
@@ -95,6 +117,8 @@ struct Lines {
     towards_clients: Arc<ServerConfig>,
     towards_server: Arc<ClientConfig>,
     harm: Box<Harm>,
+    /// Whether harm is done to answers without content, too.
+    bare_too: bool,
     number: AtomicU64,
     former: Mutex<Vec<u8>>,
 }
@@ -125,6 +149,7 @@ impl Lines {
             towards_clients: Arc::new(towards_clients),
             towards_server: Arc::new(towards_server),
             harm,
+            bare_too: false,
             number: AtomicU64::new(0),
             former: Mutex::default(),
         })
@@ -157,7 +182,7 @@ impl Lines {
     /// Sends an answer, harmed or not; whether the connection lives on.
     fn answer(&self, (request, answer): (&str, &Whole), to: &mut impl Write) -> Result<bool> {
         let right = [answer.head.as_bytes(), &answer.body].concat();
-        let harm = if answer.body.is_empty() {
+        let harm = if answer.body.is_empty() && !self.bare_too {
             Answer::Right
         } else {
             (self.harm)(self.number.fetch_add(1, Ordering::Relaxed), request)
@@ -171,7 +196,7 @@ impl Lines {
         }
         to.write_all(&bytes)?;
         to.flush()?;
-        Ok(harm != Answer::CutShort)
+        Ok(!matches!(harm, Answer::CutShort | Answer::Lost))
     }
 }
 
@@ -179,7 +204,10 @@ fn harmed(answer: &Whole, right: &[u8], harm: Answer, former: &[u8]) -> Vec<u8> 
     let Whole { head, body } = answer;
     match harm {
         Answer::Right | Answer::Late(_) => right.to_vec(),
+        // What has no content has nothing that could be another.
+        Answer::Corrupt | Answer::Shorter if body.is_empty() => right.to_vec(),
         Answer::CutShort => right[..head.len() + body.len() / 2].to_vec(),
+        Answer::Lost => Vec::new(),
         Answer::Corrupt => {
             let mut bytes = right.to_vec();
             bytes[head.len() + body.len() / 3] ^= 4;

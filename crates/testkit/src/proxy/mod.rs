@@ -18,7 +18,7 @@ use anyhow::Result;
 pub use answers::{Answer, Identity};
 pub use tunnels::Asked;
 
-/// What is done to the bytes that come from the server on one connection.
+/// What is done to the bytes that go one way on one connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Harm {
     /// Nothing.
@@ -31,6 +31,22 @@ pub enum Harm {
     Slow(Duration),
     /// A bit of the byte at this place is another.
     Corrupt(u64),
+}
+
+/// What is done to the bytes on one connection.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Harms {
+    /// To those that come from the server.
+    pub from_server: Harm,
+    /// To those that go to it.
+    pub to_server: Harm,
+}
+
+impl Harms {
+    const NONE: Self = Self {
+        from_server: Harm::None,
+        to_server: Harm::None,
+    };
 }
 
 /// How often a thread looks whether the proxy has ended.
@@ -46,13 +62,27 @@ pub struct Proxy {
 }
 
 impl Proxy {
-    /// Stands before a server; `harm` says what becomes of each connection, by its number.
+    /// Stands before a server; `harm` says what becomes of the bytes that come from it on each connection, by its number.
     ///
     /// # Errors
     /// When nobody can listen.
     pub fn of_bytes(
         server: SocketAddr,
         harm: impl Fn(u64) -> Harm + Send + Sync + 'static,
+    ) -> Result<Self> {
+        Self::of_both_ways(server, move |number| Harms {
+            from_server: harm(number),
+            ..Harms::NONE
+        })
+    }
+
+    /// The same for the bytes that go to the server, too.
+    ///
+    /// # Errors
+    /// As [`Proxy::of_bytes`].
+    pub fn of_both_ways(
+        server: SocketAddr,
+        harm: impl Fn(u64) -> Harms + Send + Sync + 'static,
     ) -> Result<Self> {
         let harm = Arc::new(harm);
         Self::start(move |client, number, proxy| {
@@ -125,7 +155,7 @@ struct Shared {
     bytes: Arc<AtomicU64>,
 }
 
-fn pass(client: &TcpStream, server: SocketAddr, harm: Harm, proxy: &Shared) -> Result<()> {
+fn pass(client: &TcpStream, server: SocketAddr, harms: Harms, proxy: &Shared) -> Result<()> {
     let upstream = TcpStream::connect(server)?;
     for stream in [client, &upstream] {
         stream.set_read_timeout(Some(NAP))?;
@@ -134,9 +164,9 @@ fn pass(client: &TcpStream, server: SocketAddr, harm: Harm, proxy: &Shared) -> R
     let there = (client.try_clone()?, upstream.try_clone()?);
     let asking = proxy.clone();
     thread::spawn(move || {
-        copy(&there.0, &there.1, Harm::None, (&asking, false));
+        copy(&there.0, &there.1, harms.to_server, (&asking, false));
     });
-    copy(&upstream, client, harm, (proxy, true));
+    copy(&upstream, client, harms.from_server, (proxy, true));
     Ok(())
 }
 

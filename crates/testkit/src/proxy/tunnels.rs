@@ -8,7 +8,7 @@ use std::thread;
 use anyhow::Result;
 
 use super::answers::head;
-use super::{Harm, Proxy, Shared, pass};
+use super::{Harms, Proxy, Shared, pass};
 
 /// The longest head of a request that is read.
 const LONGEST: u64 = 8 << 10;
@@ -43,5 +43,5 @@ fn lead(mut client: TcpStream, server: SocketAddr, list: &Asked, proxy: &Shared)
         .unwrap_or_else(PoisonError::into_inner)
         .push(line);
     client.write_all(b"HTTP/1.1 200 OK\r\n\r\n")?;
-    pass(&client, server, Harm::None, proxy)
+    pass(&client, server, Harms::NONE, proxy)
 }

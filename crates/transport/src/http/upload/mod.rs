@@ -90,11 +90,14 @@ impl Upload {
         let begun = Instant::now();
         let opened = loop {
             match begin(&client, &opening) {
+                // It is our own where the answer to it was lost.
                 Err(NetError::Said {
                     code: Code::Locked,
                     sender: Some(sender),
                     ..
-                }) if opening.instead_of.is_none() && is_dead(&sender) => {
+                }) if opening.instead_of.as_ref() != Some(&sender)
+                    && (sender == opening.sender || is_dead(&sender)) =>
+                {
                     opening.instead_of = Some(sender);
                 }
                 // The manager still puts together what the dead one had sent.
@@ -255,14 +258,14 @@ impl Upload {
         })
     }
 
-    /// Says what the image is, and waits until it is published. `Err` with pieces, by number, that are still to be
-    /// sent before that.
+    /// Says what the image is, by its description and in short, and waits until it is published. `Err` with pieces, by number,
+    /// that are still to be sent before that.
     ///
     /// # Errors
     /// What the manager says; [`NetError::Interrupted`].
     pub fn finish(
         &self,
-        description: &[u8],
+        (description, identity): (&[u8], &str),
         progress: &dyn Progress,
     ) -> Result<std::result::Result<Published, Vec<usize>>> {
         let name = &self.opening.name;
@@ -273,7 +276,7 @@ impl Upload {
             }
             let path = path(id, "/image");
             self.client.send(Method::Post, &path, description, name)?;
-            self.wait(id, progress)
+            self.wait((id, identity), progress)
         })?;
         self.sent
             .fetch_add(description.len() as u64, Ordering::Relaxed);
@@ -312,7 +315,7 @@ impl Upload {
     }
 
     /// Until the manager is at an end.
-    fn wait(&self, id: &str, progress: &dyn Progress) -> Result<State> {
+    fn wait(&self, (id, wanted): (&str, &str), progress: &dyn Progress) -> Result<State> {
         let mut followed = Followed::new(Phase::Assemble, progress);
         loop {
             let response = self.client.get(&path(id, ""), &[], &self.opening.name)?;
@@ -322,6 +325,9 @@ impl Upload {
                     thread::sleep(POLL);
                 }
                 State::Receiving => return Err(self.client.protocol("an image that is forgotten")),
+                State::Done { identity, .. } if identity != wanted => {
+                    return Err(self.client.protocol("the end of another image"));
+                }
                 other => {
                     if matches!(other, State::Done { .. }) {
                         followed.end();

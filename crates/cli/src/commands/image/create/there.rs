@@ -202,7 +202,8 @@ impl Args {
         let (captured, ending) = made?;
         progress.end();
         source.unchanged()?;
-        match upload.finish(&ending, &progress)? {
+        let identity = Identity(captured.identity).to_string();
+        match upload.finish((&ending, &identity), &progress)? {
             Ok(published) => Ok((captured, published)),
             Err(lacking) => {
                 let frames = lacking.iter().filter_map(|n| captured.index.frames.get(*n));
