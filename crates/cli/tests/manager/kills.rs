@@ -1,4 +1,4 @@
-//! `kill -9` of a client that sends, and of the manager that receives, at random moments: the former image stays
+//! `kill -9` of a client that sends or imports, and of the manager that receives, at random moments: the former image stays
 //! whole until the new one is, the same command again comes to its end, and nothing is left lying about.
 //!
 //! 10 moments, 200 with `AZUD_SOAK`; `AZUD_SEED` repeats a run as far as time allows.
@@ -61,7 +61,7 @@ fn stress_whoever_is_killed_the_image_is_whole() -> Result<()> {
             client.kill()?;
             client.wait()?;
             // Every frame is right. The manager may be publishing: the sums beside may be another image's just now.
-            restored(&room).with_context(case)?;
+            restored(&room, &there, SIZE).with_context(case)?;
             room.done(args).with_context(case)?;
         } else {
             manager.kill()?;
@@ -71,7 +71,8 @@ fn stress_whoever_is_killed_the_image_is_whole() -> Result<()> {
             ended_well(&room, client, args).with_context(case)?;
         }
         whole(&there).with_context(case)?;
-        ensure!(restored(&room)? == content, "{}: another volume", case());
+        let volume = restored(&room, &there, SIZE).with_context(case)?;
+        ensure!(volume == content, "{}: another volume", case());
         tidy(&room.images().join("aula1"), "win.img").with_context(case)?;
     }
     kills.judge("came in time")
@@ -81,6 +82,55 @@ fn start(room: &Room, args: &[&str]) -> Result<Child> {
     let mut command = room.command(args);
     command.stdout(Stdio::piped()).stderr(Stdio::piped());
     Ok(command.spawn()?)
+}
+
+/// Kills a run of this command after a time; whether it had not ended by then.
+fn killed(room: &Room, args: &[&str], after: Duration) -> Result<bool> {
+    let mut client = start(room, args)?;
+    std::thread::sleep(after);
+    client.kill()?;
+    Ok(client.wait()?.code().is_none())
+}
+
+/// There is no former image, nor another that has any of it.
+#[test]
+fn stress_a_first_capture_that_is_killed_is_whole_or_not_there() -> Result<()> {
+    const NEW: usize = 24 * MIB;
+    let room = Room::new()?;
+    let manager = room.serve()?;
+    room.know_as(&manager, "write")?;
+    let volume = room.dir().join("volume");
+    fs::write(&volume, noise(95, NEW))?;
+    let (dir, create) = (
+        room.images().join("new"),
+        ["image", "create", text(&volume), "REPO:new/win"],
+    );
+    let there = dir.join("win.img");
+    let begun = Instant::now();
+    room.done(&create)?;
+    let mut kills = Kills::of(begun.elapsed(), 43);
+    while let Some((_, after)) = kills.next() {
+        fs::remove_dir_all(&dir)?;
+        let content = noise(kills.random.next(), NEW);
+        fs::write(&volume, &content)?;
+        let running = killed(&room, &create, after)?;
+        kills.note(running, running && dir.exists());
+        let case = || kills.case();
+        let is_volume = || -> Result<()> {
+            let restored = restored(&room, &there, NEW).with_context(case)?;
+            ensure!(restored == content, "{}: another volume", case());
+            Ok(())
+        };
+        if there.exists() {
+            is_volume()?;
+        }
+        let again = room.done(&create).with_context(case)?;
+        let identity = whole(&there).with_context(case)?;
+        ensure!(again["identity"] == identity.as_str(), "{again}");
+        is_volume()?;
+        tidy(&dir, "win.img").with_context(case)?;
+    }
+    kills.judge("had begun to send")
 }
 
 /// There is no former image to take anything from: what the dead one had sent is all that there is.
@@ -178,6 +228,61 @@ fn an_import_that_was_killed_fetches_the_rest_alone() -> Result<()> {
     Ok(())
 }
 
+/// What came before it was killed is whole, and comes no more.
+#[test]
+fn stress_an_import_that_is_killed_goes_on() -> Result<()> {
+    const IMAGES: [(&str, &str, usize); 3] = [
+        ("aula1", "first.img", 4),
+        ("aula2", "win.img", 40),
+        ("aula3", "other.img", 8),
+    ];
+    let room = Room::new()?;
+    for (number, (folder, name, mib)) in (96..).zip(IMAGES) {
+        let name = format!("{folder}/{name}");
+        crate::image(&room, &name, &noise(number, mib * MIB))?;
+    }
+    let manager = room.serve()?;
+    room.know(&manager)?;
+    let mirror = room.dir().join("mirror");
+    let import = ["repo", "import", "REPO:", text(&mirror), "--yes"];
+    let begun = Instant::now();
+    room.done(&import)?;
+    let mut kills = Kills::of(begun.elapsed(), 44);
+    while let Some((_, after)) = kills.next() {
+        fs::remove_dir_all(&mirror)?;
+        let running = killed(&room, &import, after)?;
+        kills.note(running, running && mirror.exists());
+        let case = || kills.case();
+        let (mut came, mut lacking) = (0, 0);
+        for (folder, name, _) in IMAGES {
+            let there = room.images().join(folder).join(name);
+            let here = mirror.join(folder).join(name);
+            if here.exists() {
+                same(&there, &here).with_context(case)?;
+                came += 1;
+            } else {
+                lacking += fs::metadata(&there)?.len();
+            }
+        }
+        let again = room.done(&import).with_context(case)?;
+        // One more may have been about to be seen.
+        let unchanged = bytes(&again, "unchanged")?;
+        ensure!(unchanged >= came, "{}: {came}: {again}", case());
+        ensure!(
+            bytes(&again, "from_source")? <= lacking,
+            "{}: {lacking}: {again}",
+            case()
+        );
+        for (folder, name, _) in IMAGES {
+            let dir = mirror.join(folder);
+            same(&room.images().join(folder).join(name), &dir.join(name)).with_context(case)?;
+            whole(&dir.join(name)).with_context(case)?;
+            tidy(&dir, name).with_context(case)?;
+        }
+    }
+    kills.judge("had begun to fetch")
+}
+
 /// A client whose manager came back.
 fn ended_well(room: &Room, client: Child, args: &[&str]) -> Result<()> {
     let said = Said::of(&client.wait_with_output()?)?;
@@ -190,13 +295,10 @@ fn ended_well(room: &Room, client: Child, args: &[&str]) -> Result<()> {
     said.done().map(drop)
 }
 
-/// What the manager's image makes of a volume.
-fn restored(room: &Room) -> Result<Vec<u8>> {
-    let (image, target) = (
-        room.images().join("aula1/win.img"),
-        room.dir().join("target"),
-    );
-    fs::write(&target, vec![0; SIZE])?;
-    kit::done(&["image", "restore", text(&image), text(&target), "--yes"])?;
+/// What an image makes of a volume of this size.
+fn restored(room: &Room, image: &Path, size: usize) -> Result<Vec<u8>> {
+    let target = room.dir().join("target");
+    fs::write(&target, vec![0; size])?;
+    kit::done(&["image", "restore", text(image), text(&target), "--yes"])?;
     Ok(fs::read(&target)?)
 }
