@@ -211,6 +211,38 @@ fn programs_read_the_images_of_a_manager_by_their_paths() -> Result<()> {
 }
 
 #[test]
+fn the_cache_of_a_neighbour_is_read_like_any_other() -> Result<()> {
+    if cannot() {
+        return Ok(());
+    }
+    let client = Client::new()?;
+    let (room, at) = (&client.room, client.at());
+    let cache = room.dir().join("root/localhost/opt/opengnsys/images");
+    fs::create_dir_all(&cache)?;
+    image(room, "aula1/win.img", &noise(209, 24 * MIB))?;
+    let cached = cache.join("aula1");
+    fs::rename(room.images().join("aula1"), &cached)?;
+    let neighbour = room.serve_bare(&["--read-only"])?;
+    room.know(&neighbour)?;
+    let told = room.done(&["repo", "mount", "REPO", "--protocol", "http", "--yes"])?;
+    ensure!(told["at"] == text(&at), "{told}");
+    ensure!(
+        told["protocol"] == "http" && told["read_only"] == true,
+        "{told}"
+    );
+    let before = kit::names(&cached)?;
+    for ending in ["", ".full.sum", ".info", ".sum"] {
+        let name = format!("win.img{ending}");
+        same(&cached.join(&name), &at.join("aula1").join(&name))?;
+    }
+    refuses_writes(&at)?;
+    ensure!(kit::names(&cached)? == before, "something was written");
+    room.done(&["repo", "unmount", "REPO", "--yes"])?;
+    ensure!(!client.is_mounted()?, "still mounted");
+    until("the process ends", || Ok(client.processes()?.is_empty()))
+}
+
+#[test]
 fn what_is_sent_to_a_manager_goes_past_its_view() -> Result<()> {
     if cannot() {
         return Ok(());
