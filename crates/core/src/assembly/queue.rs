@@ -135,23 +135,26 @@ mod tests {
     }
 
     proptest! {
-        /// Whatever is waited for in between: each piece is begun once, and with what its run has.
+        /// Whatever is waited for in between: each piece is begun once, and with what its run has; what nobody waits for, in its
+        /// order.
         #[test]
         fn proptest_each_piece_is_begun_once(
             new in image(), old in image(), asked in prop::collection::vec((any::<bool>(), 0usize..40, 1usize..4), 0..60),
         ) {
             let wanted = &new.layout;
             let (plan, mut queue) = all_of(wanted, &[&old.layout]);
-            let mut begun = Vec::new();
+            let (mut begun, mut unasked) = (Vec::new(), Vec::new());
             for (is_first, from, count) in asked {
                 let run = if is_first { queue.first(wanted) } else { queue.of_these(&(from..from + count), wanted) };
                 if let Some(run) = run {
                     let local = run.origin != Origin::Source;
                     prop_assert!(is_first || local || (from <= run.first && run.pieces().end <= from + count));
                     begun.push(run);
+                    unasked.extend(is_first.then_some(run));
                 }
             }
-            begun.extend(std::iter::from_fn(|| queue.first(wanted)));
+            unasked.extend(std::iter::from_fn(|| queue.first(wanted)).inspect(|run| begun.push(*run)));
+            prop_assert!(unasked.is_sorted_by_key(|run| run.first), "{unasked:?}");
             begun.sort_by_key(|run| run.first);
             for run in &begun {
                 let pieces = &wanted.pieces()[run.pieces()];
