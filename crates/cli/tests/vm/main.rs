@@ -12,6 +12,7 @@ mod copies;
 mod disks;
 mod pulled;
 mod recorded;
+mod served;
 mod servers;
 mod shares;
 #[allow(dead_code, reason = "what finds the disk afterwards uses the rest")]

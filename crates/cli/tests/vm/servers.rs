@@ -20,7 +20,7 @@ fn network() -> Result<()> {
 }
 
 /// A server; it ends with its handle.
-pub(crate) struct Server(Child);
+pub(crate) struct Server(pub(crate) Child);
 
 impl Drop for Server {
     fn drop(&mut self) {
