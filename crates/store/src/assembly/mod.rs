@@ -34,6 +34,7 @@ use azud_core::progress::Progress;
 use crate::durable;
 use crate::error::Result;
 use crate::publish::Staging;
+use crate::recover::recover_for_reading;
 use crate::side::Carried;
 use crate::stage;
 use crate::stored::Stored;
@@ -217,6 +218,8 @@ impl<'a> Assembly<'a> {
         if let Some(stored) = self.here(facts)
             && !durable::is_dir(&stage::assembly(self.image))
         {
+            // Whoever brought it may have been killed with the lock in his hands.
+            recover_for_reading(self.image.dir(), facts.now);
             return self.nothing(stored);
         }
         match self.begin(facts) {

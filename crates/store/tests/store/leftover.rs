@@ -6,6 +6,8 @@ use std::time::{Duration, SystemTime};
 use azud_store::leftover::{Standing, leftovers};
 use azud_store::recover::recover;
 
+use crate::common::{ended, owner};
+
 #[test]
 fn what_lies_about_is_told_by_how_it_stands() {
     let tree = tempfile::tempdir().unwrap();
@@ -16,16 +18,10 @@ fn what_lies_about_is_told_by_how_it_stands() {
             fs::write(dir.join(name), text).unwrap();
         }
     };
-    let mut child = crate::gate::start(&mut std::process::Command::new("true"));
-    let pid = child.id();
-    child.wait().unwrap();
-    let line = |path: &str| fs::read_to_string(path).unwrap().trim().to_owned();
-    let owner = |pid: u32| {
-        let host = line("/proc/sys/kernel/hostname");
-        let boot = line("/proc/sys/kernel/random/boot_id");
-        format!(r#"{{"host":"{host}","pid":{pid},"boot_id":"{boot}","started":0}}"#)
-    };
-    let (dead, alive) = (owner(pid), owner(std::process::id()));
+    let (dead, alive) = (
+        owner(ended()).to_string(),
+        owner(std::process::id()).to_string(),
+    );
     stage("aula1/.azud-stage-a", &[("owner", &dead)]);
     stage("aula1/deep/.azud-stage-b", &[("owner", &alive)]);
     stage(".azud-stage-c", &[("ready", "{}"), ("owner", &dead)]);

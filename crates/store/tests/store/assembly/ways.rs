@@ -19,7 +19,7 @@ use tempfile::TempDir;
 use super::kit::{
     Memory, absent, dir_with_old, frame, moment, native, new, old, read_all, receive,
 };
-use crate::common::{at, image, names};
+use crate::common::{at, ended, image, names, owner};
 use crate::gate::with_locks;
 
 #[test]
@@ -49,9 +49,15 @@ fn what_is_here_is_not_read_from_the_source() {
                 .iter()
                 .any(|name| name.contains("assembly"))
         );
-        // And once more: there is nothing to do.
+        // And once more: there is nothing to do, but what somebody left who was killed when it was there.
+        let lock = image.beside(".lock");
+        let mut left = owner(ended());
+        left["token"] = "d0".into();
+        left["since"] = 0.into();
+        fs::write(&lock, left.to_string()).unwrap();
         let again = receive(&image, &source, moving).unwrap();
         assert_eq!((again.way, source.bytes_read()), (Way::Nothing, absent()));
+        assert!(!lock.exists(), "it is locked still");
     }
 }
 
