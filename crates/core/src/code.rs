@@ -184,6 +184,8 @@ codes! {
     NotAllowed = "repo/not-allowed",
     /// The manager only reads out what it has, whoever asks.
     OnlyReadOut = "repo/read-only",
+    /// The manager may not read what it has.
+    CannotRead = "repo/cannot-read",
     /// The manager may not, or cannot, write where the image goes.
     CannotStore = "repo/cannot-store",
     /// The server's answer is not what was asked for.

@@ -66,7 +66,7 @@ impl Problem {
     /// The same of what is to be changed here: where this computer may not write, who asked for it is not to blame, nor is
     /// the one who wrote this program.
     pub(crate) fn of_change(self) -> Self {
-        if !matches!(self.code, Code::Permission | Code::ReadOnly) {
+        if !matches!(self.code, Code::CannotRead | Code::ReadOnly) {
             return self;
         }
         Self {
@@ -112,7 +112,11 @@ impl Problem {
 
 impl From<StoreError> for Problem {
     fn from(error: StoreError) -> Self {
-        let code = error.code();
+        let code = match error.code() {
+            // Of this computer's files, not of whoever asks for them.
+            Code::Permission => Code::CannotRead,
+            code => code,
+        };
         let status = match code {
             Code::NotFound | Code::NoSuchVersion => StatusCode::NOT_FOUND,
             Code::BadName | Code::BadPlace => StatusCode::BAD_REQUEST,
@@ -245,9 +249,9 @@ mod tests {
     use super::{Problem, with_folder};
 
     #[test]
-    fn where_the_manager_may_not_write_who_sends_is_told_so() {
+    fn where_the_manager_may_not_read_or_write_whoever_asks_is_told_so() {
         let path = || PathBuf::from("/srv/images/aula1");
-        let not_allowed = StoreError::Io {
+        let not_allowed = || StoreError::Io {
             op: "write into",
             path: path(),
             source: ErrorKind::PermissionDenied.into(),
@@ -260,8 +264,10 @@ mod tests {
             path: path(),
             source: ErrorKind::StorageFull.into(),
         };
+        let problem = Problem::from(not_allowed());
+        assert_eq!(problem.code, Code::CannotRead);
         for (error, code) in [
-            (not_allowed, Code::CannotStore),
+            (not_allowed(), Code::CannotStore),
             (read_only, Code::CannotStore),
             (full, Code::NoSpace),
         ] {

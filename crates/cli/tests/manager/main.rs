@@ -1,5 +1,6 @@
 //! The manager and its clients, through the real program over real TLS on loopback.
 
+mod accounts;
 mod asked;
 mod audit;
 mod broken;

@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::io::{BufRead, BufReader};
-use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
+use std::os::unix::fs::{OpenOptionsExt, PermissionsExt, chown};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
@@ -136,9 +136,37 @@ impl Room {
         self.start_on(&format!("{}:{port}", self.host()), more)
     }
 
+    /// Starts one that may do no more than nobody may.
+    pub(crate) fn serve_as_nobody(&self) -> Result<Manager> {
+        const NOBODY: u32 = 65534;
+        let (ours, images) = (self.dir().join("azud"), self.images());
+        // The way to the one that was built may be closed to others.
+        fs::copy(program(), &ours)?;
+        fs::create_dir_all(self.state())?;
+        chown(self.state(), Some(NOBODY), Some(NOBODY))?;
+        fs::set_permissions(self.dir(), fs::Permissions::from_mode(0o755))?;
+        let mut command = Command::new("setpriv");
+        command.args(["--reuid=65534", "--regid=65534", "--clear-groups"]);
+        command.arg(ours);
+        let args = [
+            "serve",
+            "--listen",
+            "127.0.0.1:0",
+            "--images",
+            text(&images),
+        ];
+        let mut serve = over(command, &args);
+        self.settings(&mut serve);
+        Self::started(serve)
+    }
+
     fn start_on(&self, listen: &str, more: &[&str]) -> Result<Manager> {
         let mut serve = self.command(&["serve", "--listen", listen]);
         serve.args(more).current_dir(self.dir());
+        Self::started(serve)
+    }
+
+    fn started(mut serve: Command) -> Result<Manager> {
         let mut child = serve.stdout(Stdio::piped()).spawn()?;
         let mut line = String::new();
         let out = child.stdout.take().context("a pipe")?;

@@ -367,7 +367,7 @@ impl Client {
                 after,
                 code,
             },
-            status if let Some(code) = code.filter(|_| says(status)) => NetError::Said {
+            status if let Some(code) = code.filter(|code| says(status, *code)) => NetError::Said {
                 host,
                 code,
                 detail,
@@ -457,9 +457,10 @@ pub(super) fn failed(host: &str, error: ureq::Error) -> NetError {
 }
 
 /// Whether a refusal is about what was asked for, and not about the manager's health.
-fn says(status: StatusCode) -> bool {
+fn says(status: StatusCode, code: Code) -> bool {
     let other = [StatusCode::INSUFFICIENT_STORAGE, StatusCode::BAD_GATEWAY];
-    status.is_client_error() || other.contains(&status)
+    // Waiting does not help against this one.
+    status.is_client_error() || other.contains(&status) || code == Code::CannotRead
 }
 
 /// Whether it is not the image that is not there, but what it would be in, or a version of it.
