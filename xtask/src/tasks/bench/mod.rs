@@ -16,6 +16,7 @@ mod ntfs;
 mod options;
 mod peers;
 mod report;
+mod served;
 mod site;
 mod table;
 mod update;

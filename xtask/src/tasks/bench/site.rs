@@ -4,14 +4,14 @@ use std::fs;
 use std::io::{BufRead, BufReader};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Command, Stdio};
 
 use anyhow::{Context, Result, ensure};
-use azud_testkit::tools::run;
 use serde_json::Value;
 
 use super::disks::{Lab, text};
 use super::measure::peak_of;
+use super::served::Served;
 
 /// What both keep outside the images.
 pub(super) struct Site {
@@ -21,13 +21,12 @@ pub(super) struct Site {
 
 /// A manager that listens; it ends with this.
 pub(super) struct Manager {
-    child: Child,
+    child: Served,
 }
 
-/// How a script runs a command of the client's, whose site is `$5`: `client "$1" …`. It has not the manager's state: who
-/// serves the images itself reads them without asking.
+/// How a script begins that runs commands of the client's, whose site is `$5`. It has not the manager's state: who serves
+/// the images itself reads them without asking.
 pub(super) const CLIENT: &str = r#"export AZUD_CONFIG="$5/etc/azud.toml" AZUD_ROOT="$5/root"
-client() { "$@"; }
 "#;
 
 impl Site {
@@ -76,7 +75,9 @@ impl Site {
         ];
         let mut child = self.command(&args).stdout(Stdio::piped()).spawn()?;
         let out = child.stdout.take().context("a pipe")?;
-        let manager = Manager { child };
+        let manager = Manager {
+            child: Served(child),
+        };
         let mut line = String::new();
         BufReader::new(out).read_line(&mut line)?;
         let said: Value = serde_json::from_str(&line).with_context(|| line.clone())?;
@@ -97,16 +98,6 @@ impl Site {
 impl Manager {
     /// The most memory that it ever had, in bytes.
     pub(super) fn peak(&self) -> Result<u64> {
-        peak_of(self.child.id())
-    }
-}
-
-impl Drop for Manager {
-    fn drop(&mut self) {
-        let pid = self.child.id().to_string();
-        if run("kill", &["-TERM", &pid]).is_err() {
-            let _ = self.child.kill();
-        }
-        let _ = self.child.wait();
+        peak_of(self.child.0.id())
     }
 }

@@ -12,13 +12,13 @@ use anyhow::{Context, Result, ensure};
 use azud_testkit::loops::Mount;
 use azud_testkit::tools::{run, run_any, sh};
 
-use super::absent::Absent;
+use super::absent::{Absent, Versions};
 use super::can;
-use super::change::{Spread, changed};
+use super::change::Spread;
 use super::data;
 use super::disks::{Disk, Lab, Origin, text, warm};
 use super::measure::measure;
-use super::peers::{self, OURS, image};
+use super::peers::{self, OURS};
 use super::site::{CLIENT, Manager, Site};
 use super::table::{Side, Table, Turn, mb};
 use server::Server;
@@ -103,14 +103,13 @@ pub(super) fn tables(lab: &Lab) -> Result<Vec<Table>> {
 
 impl Pair {
     fn make(lab: &Lab, origin: &Origin, spread: Spread) -> Result<Self> {
-        let file = changed(lab, &origin.file, "changed.ext4", (CHANGED, spread))?;
-        let now = Origin::open(&file)?;
-        let old = image(lab, OURS);
-        peers::create(lab, &now, "newer", Some(&old))?;
-        let new = image(lab, "newer");
-        let absent = Absent::of((&old, &new), (origin, &now))?;
-        drop(now);
-        fs::remove_file(&file)?;
+        let Versions {
+            old,
+            new,
+            volume,
+            absent,
+        } = Versions::make(lab, origin, (CHANGED, spread))?;
+        fs::remove_file(volume)?;
         let store = lab.fresh_dir("casync")?;
         let script = r#"cd "$3"; casync make --store=old.castr old.caibx "$1"; casync make --store=new.castr new.caibx "$2"
 cd new.castr; find . -name '*.cacnk' | while read -r chunk; do test -e "../old.castr/$chunk" || stat -c %s "$chunk"; done | awk '{ sum += $1 } END { print sum + 0 }'"#;
@@ -182,10 +181,8 @@ struct Way<'a> {
 /// Reads from statistics what a side was sent.
 type Fetched<'a> = Box<dyn Fn(&str) -> Option<u64> + 'a>;
 
-const AZUD: &str =
-    r#"client "$1" --json cache update --yes "$2" --from REPO:volume >"$4"; sync -f "$2""#;
-const AZUD_FILE: &str =
-    r#"client "$1" --json cache update --yes "$2" --from "$3" >"$4"; sync -f "$2""#;
+const AZUD: &str = r#""$1" --json cache update --yes "$2" --from REPO:volume >"$4"; sync -f "$2""#;
+const AZUD_FILE: &str = r#""$1" --json cache update --yes "$2" --from "$3" >"$4"; sync -f "$2""#;
 const RSYNC: &str = r#"rsync --inplace --no-whole-file --stats "$3" "$2" >"$4"; sync -f "$2""#;
 const CASYNC: &str = r#"casync extract --store="$5/new.castr" --seed="$2" "$5/new.caibx" "$2.new" 2>"$4"
 mv "$2.new" "$2"; sync -f "$2""#;

@@ -5,19 +5,19 @@
 
 use std::cell::Cell;
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use anyhow::{Context, Result};
 use azud_testkit::loops::Mount;
 use azud_testkit::tools::run;
 
-use super::absent::Absent;
+use super::absent::Versions;
 use super::can;
-use super::change::{Spread, changed};
+use super::change::Spread;
 use super::data;
 use super::disks::{Lab, Origin, text, warm};
 use super::measure::measure;
-use super::peers::{self, OURS, image};
+use super::peers::{self, OURS};
 use super::site::{CLIENT, Site};
 use super::table::{Side, Table, Turn, mb};
 use super::update::{last_line, number_after};
@@ -26,19 +26,10 @@ use super::update::{last_line, number_after};
 const CHANGED: u32 = 2;
 
 /// Arguments: program, image on the server, newer image, statistics, the client's site, newer volume.
-const COPY: &str = r#"client "$1" --json image copy --yes "$3" REPO:volume >"$4"; sync -f "$2""#;
+const COPY: &str = r#""$1" --json image copy --yes "$3" REPO:volume >"$4"; sync -f "$2""#;
 const RSYNC: &str = r#"rsync --inplace --no-whole-file --stats "$3" "$2" >"$4"; sync -f "$2""#;
-const CREATE: &str =
-    r#"client "$1" --json image create --yes "$6" REPO:volume >"$4"; sync -f "$2""#;
+const CREATE: &str = r#""$1" --json image create --yes "$6" REPO:volume >"$4"; sync -f "$2""#;
 const CREATE_RSYNC: &str = r#""$1" --quiet image create --yes --base "$7" "$6" "$8"; rsync --inplace --no-whole-file --stats "$8" "$2" >"$4"; sync -f "$2""#;
-
-/// The pair of images, and the volume of the newer one.
-struct Pair {
-    old: PathBuf,
-    new: PathBuf,
-    volume: PathBuf,
-    absent: Absent,
-}
 
 /// A side: its name, its script, and how its statistics tell what travelled.
 struct Way {
@@ -66,7 +57,7 @@ pub(super) fn tables(lab: &Lab) -> Result<Vec<Table>> {
     peers::create(lab, &origin, OURS, None)?;
     let mut tables = Vec::new();
     for spread in Spread::ALL {
-        let pair = Pair::make(lab, &origin, spread)?;
+        let pair = Versions::make(lab, &origin, (CHANGED, spread))?;
         let ways = [
             ("image copy to the manager", ways(false)),
             ("capture to the manager", ways(true)),
@@ -105,24 +96,7 @@ fn ways(capture: bool) -> [Way; 2] {
     }
 }
 
-impl Pair {
-    fn make(lab: &Lab, origin: &Origin, spread: Spread) -> Result<Self> {
-        let volume = changed(lab, &origin.file, "changed.ext4", (CHANGED, spread))?;
-        let now = Origin::open(&volume)?;
-        let old = image(lab, OURS);
-        peers::create(lab, &now, "newer", Some(&old))?;
-        let new = image(lab, "newer");
-        let absent = Absent::of((&old, &new), (origin, &now))?;
-        Ok(Self {
-            old,
-            new,
-            volume,
-            absent,
-        })
-    }
-}
-
-fn table(lab: &Lab, pair: &Pair, title: String, ways: &[Way]) -> Result<Table> {
+fn table(lab: &Lab, pair: &Versions, title: String, ways: &[Way]) -> Result<Table> {
     let seen: Vec<_> = ways.iter().map(|_| Cell::new(0)).collect();
     let manager = &Cell::new(0);
     let size = fs::metadata(&pair.new)?.len();
@@ -153,7 +127,7 @@ fn table(lab: &Lab, pair: &Pair, title: String, ways: &[Way]) -> Result<Table> {
 }
 
 /// What a turn cost, how much was sent, and the most memory that the manager had.
-fn turn(lab: &Lab, pair: &Pair, way: &Way) -> Result<(Turn, u64, u64)> {
+fn turn(lab: &Lab, pair: &Versions, way: &Way) -> Result<(Turn, u64, u64)> {
     const MIB: u64 = 1 << 20;
     let larger = fs::metadata(&pair.old)?
         .len()

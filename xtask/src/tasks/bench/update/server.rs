@@ -3,7 +3,7 @@
 use std::fs;
 use std::net::{TcpListener, TcpStream};
 use std::path::Path;
-use std::process::{Child, Command, Stdio};
+use std::process::{Command, Stdio};
 use std::thread::sleep;
 use std::time::Duration;
 
@@ -11,10 +11,11 @@ use anyhow::{Context, Result, bail};
 use azud_testkit::tools::run;
 
 use super::super::disks::text;
+use super::super::served::Served;
 
 /// A running server; it ends with this.
 pub(super) struct Server {
-    child: Child,
+    child: Served,
     port: u16,
 }
 
@@ -42,12 +43,15 @@ impl Server {
             .stdin(Stdio::null())
             .spawn()
             .context("starting nginx")?;
-        let mut server = Self { child, port };
+        let mut server = Self {
+            child: Served(child),
+            port,
+        };
         for _ in 0..100 {
             if TcpStream::connect(("127.0.0.1", port)).is_ok() {
                 return Ok(server);
             }
-            if let Some(status) = server.child.try_wait()? {
+            if let Some(status) = server.child.0.try_wait()? {
                 bail!("nginx ended: {status}");
             }
             sleep(Duration::from_millis(50));
@@ -58,16 +62,5 @@ impl Server {
     /// Where the sums are.
     pub(super) fn url(&self) -> String {
         format!("http://127.0.0.1:{}/new.img.zsync", self.port)
-    }
-}
-
-impl Drop for Server {
-    fn drop(&mut self) {
-        // Its worker ends with it when it is told to, not when it is killed.
-        let pid = self.child.id().to_string();
-        if run("kill", &["-TERM", &pid]).is_err() {
-            let _ = self.child.kill();
-        }
-        let _ = self.child.wait();
     }
 }

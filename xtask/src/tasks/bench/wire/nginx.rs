@@ -2,19 +2,20 @@
 
 use std::fs;
 use std::path::Path;
-use std::process::{Child, Stdio};
+use std::process::Stdio;
 use std::thread::sleep;
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
 use azud_testkit::cable::{Cable, Side};
-use azud_testkit::tools::{run, run_any, sh};
+use azud_testkit::tools::{run_any, sh};
 
 use super::super::disks::text;
+use super::super::served::Served;
 
 /// A server that runs on the server's side; it ends with this.
 pub(super) struct Nginx {
-    child: Child,
+    child: Served,
 }
 
 impl Nginx {
@@ -42,29 +43,20 @@ impl Nginx {
             .stdin(Stdio::null())
             .spawn()
             .context("starting nginx")?;
-        let mut server = Self { child };
+        let mut server = Self {
+            child: Served(child),
+        };
         for _ in 0..100 {
             let (client, url) = (cable.name(Side::Client), format!("http://{address}/"));
             let asked = run_any("ip", &["netns", "exec", client, "curl", "-sI", &url])?;
             if asked.status.success() {
                 return Ok(server);
             }
-            if let Some(status) = server.child.try_wait()? {
+            if let Some(status) = server.child.0.try_wait()? {
                 bail!("nginx ended: {status}");
             }
             sleep(Duration::from_millis(50));
         }
         bail!("nginx does not answer")
-    }
-}
-
-impl Drop for Nginx {
-    fn drop(&mut self) {
-        // Its workers end with it when it is told to, not when it is killed.
-        let pid = self.child.id().to_string();
-        if run("kill", &["-TERM", &pid]).is_err() {
-            let _ = self.child.kill();
-        }
-        let _ = self.child.wait();
     }
 }

@@ -3,7 +3,7 @@
 use std::fs;
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Command, Stdio};
 
 use anyhow::{Context, Result, ensure};
 use azud_testkit::cable::{Cable, Side};
@@ -12,13 +12,14 @@ use serde_json::Value;
 
 use super::super::disks::{Lab, text};
 use super::super::measure::peak_of;
+use super::super::served::Served;
 use super::nginx::Nginx;
 
 /// A cable, a manager at one end of it, settings for clients at the other.
 pub(super) struct Room {
     dir: PathBuf,
     azud: String,
-    manager: Child,
+    manager: Served,
     _nginx: Nginx,
     pub(super) cable: Cable,
 }
@@ -37,9 +38,10 @@ impl Room {
         let mut serve = cable.command(Side::Server, &lab.azud);
         serve.args(["serve", "--json", "--listen", Cable::SERVER, "--images"]);
         serve.arg(images);
-        let mut manager = settings(&mut serve, &dir).stdout(Stdio::piped()).spawn()?;
+        let manager = settings(&mut serve, &dir).stdout(Stdio::piped()).spawn()?;
+        let mut manager = Served(manager);
         let mut line = String::new();
-        let said = manager.stdout.take().context("a pipe")?;
+        let said = manager.0.stdout.take().context("a pipe")?;
         BufReader::new(said).read_line(&mut line)?;
         let room = Self {
             dir,
@@ -81,7 +83,7 @@ impl Room {
 
     /// The most memory that the manager ever had, in bytes.
     pub(super) fn manager_peak(&self) -> Result<u64> {
-        peak_of(self.manager.id())
+        peak_of(self.manager.0.id())
     }
 
     /// The certificate that curl is to believe.
@@ -101,13 +103,4 @@ fn settings<'a>(command: &'a mut Command, dir: &Path) -> &'a mut Command {
         .env("AZUD_ROOT", dir.join("root"))
         .env("AZUD_STATE", dir.join("state"))
         .stdin(Stdio::null())
-}
-
-impl Drop for Room {
-    fn drop(&mut self) {
-        if let Ok(None) = self.manager.try_wait() {
-            let _ = run("kill", &["-TERM", &self.manager.id().to_string()]);
-        }
-        let _ = self.manager.wait();
-    }
 }
