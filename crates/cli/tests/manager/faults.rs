@@ -190,14 +190,7 @@ impl Harmed {
             if said.status == Some(0) {
                 done += 1;
             } else {
-                let code = said.refused().with_context(case)?;
-                // An answer of before may be the one that there is no signature: nothing is there, then.
-                let known = ["image/corrupt", "image/not-found"];
-                ensure!(
-                    code.starts_with("repo/") || known.contains(&code),
-                    "{}",
-                    case()
-                );
+                comes_of_harm(&said).with_context(case)?;
                 self.run(turn)?.done().with_context(case)?;
             }
             self.check(turn).with_context(case)?;
@@ -205,6 +198,15 @@ impl Harmed {
         println!("{done} of {count} came through the harm");
         Ok(())
     }
+}
+
+/// Fails unless a run was refused for what harm can do.
+pub(crate) fn comes_of_harm(said: &Said) -> Result<()> {
+    let code = said.refused()?;
+    // An answer of before may be about something else: that there is no signature, and then nothing is there.
+    let known = ["image/corrupt", "image/not-found"];
+    ensure!(code.starts_with("repo/") || known.contains(&code), "{code}");
+    Ok(())
 }
 
 fn turns() -> u64 {

@@ -16,7 +16,7 @@ use anyhow::{Context, Result, ensure};
 use azud_testkit::proxy::{Answer, Harm, Harms, Proxy};
 use serde_json::Value;
 
-use crate::faults::{address, draw, harm_of_answers, harm_within, identity};
+use crate::faults::{address, comes_of_harm, draw, harm_of_answers, harm_within, identity};
 use crate::kit::{self, Random, Said, soak, text, whole};
 use crate::server::{Manager, Room, refusal};
 use crate::upload::tidy;
@@ -136,14 +136,7 @@ impl Sender {
                 self.check(turn, said.last(), &content).with_context(case)?;
                 continue;
             }
-            let code = said.refused().with_context(case)?;
-            // An answer of before may be one about something else.
-            let known = ["image/corrupt", "image/not-found"];
-            ensure!(
-                code.starts_with("repo/") || known.contains(&code),
-                "{}",
-                case()
-            );
+            comes_of_harm(&said).with_context(case)?;
             let there = self.restored(SIZE).with_context(case)?;
             let is_new = there.as_deref() == Some(&content[..]);
             ensure!(is_new || there == former, "{}: neither of them", case());
