@@ -8,7 +8,7 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 
 use anyhow::{Context, Result, ensure};
-use azud_testkit::tools::{have, run, sh};
+use azud_testkit::tools::{have, sh};
 use serde_json::Value;
 
 use crate::in_vm;
@@ -96,13 +96,12 @@ fn vm_an_nfs_export_reaches_the_clients_of_the_manager() -> Result<()> {
         return Ok(());
     }
     let room = Room::new()?;
-    nfs(&room)?;
+    let server = nfs(&room)?;
     let export = room.path("export");
     image(&room, &export)?;
     room.done(&["repo", "mount", ADDRESS, "--path", "/"])?;
     reaches_clients(&room, &export)?;
     room.done(&["repo", "unmount", ADDRESS])?;
-    run("rpc.nfsd", &["0"])?;
-    run("umount", &["--lazy", text(&export)])?;
+    server.end()?;
     room.tidy()
 }

@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::io::Write;
+use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
@@ -66,13 +67,18 @@ pub(crate) fn samba(room: &Room) -> Result<Server> {
 }
 
 fn wait_for(port: u16) -> Result<()> {
+    let listens = || std::net::TcpStream::connect((ADDRESS, port)).is_ok();
+    until(listens).with_context(|| format!("nobody listens on {port}"))
+}
+
+fn until(so: impl Fn() -> bool) -> Result<()> {
     for _ in 0..300 {
-        if std::net::TcpStream::connect((ADDRESS, port)).is_ok() {
+        if so() {
             return Ok(());
         }
-        std::thread::sleep(std::time::Duration::from_millis(200));
+        std::thread::sleep(Duration::from_millis(200));
     }
-    anyhow::bail!("nobody listens on {port}")
+    anyhow::bail!("a minute has passed")
 }
 
 /// Runs the program with a line for its standard input.
@@ -176,22 +182,58 @@ fn vm_a_samba_server_refuses_and_dies() -> Result<()> {
     room.tidy()
 }
 
+/// The kernel's server of NFS, and who answers its questions; both end with their handle, so that no former one answers for the next:
+/// it would take the next list of exports for its own, which has the same inode of another tmpfs.
+pub(crate) struct Nfs {
+    mountd: Server,
+    export: PathBuf,
+}
+
+impl Nfs {
+    pub(crate) fn end(self) -> Result<()> {
+        drop(self.mountd);
+        run("rpc.nfsd", &["0"])?;
+        run("exportfs", &["-au"])?;
+        run("exportfs", &["-f"])?;
+        run("umount", &["--lazy", text(&self.export)])?;
+        run("umount", &["--lazy", "/var/lib/nfs"]).map(drop)
+    }
+}
+
 /// Exports a directory by NFS 4 alone, as the server's root: those above it, on the layer of the machine, cannot be
 /// exported.
-pub(crate) fn nfs(room: &Room) -> Result<()> {
+pub(crate) fn nfs(room: &Room) -> Result<Nfs> {
     network()?;
     let export = room.path("export");
     fs::create_dir(&export)?;
-    let script = r#"mount -t tmpfs export "$1"; mkdir "$1/aula1"; echo -n "an image" >"$1/aula1/win.img"
+    let before = r#"mount -t tmpfs export "$1"; mkdir "$1/aula1"; echo -n "an image" >"$1/aula1/win.img"
         modprobe nfsd; mountpoint -q /proc/fs/nfsd || mount -t nfsd nfsd /proc/fs/nfsd
-        mkdir -p /var/lib/nfs/rpc_pipefs /var/lib/nfs/v4recovery; mount -t tmpfs state /var/lib/nfs
-        mkdir -p /var/lib/nfs/rpc_pipefs /var/lib/nfs/v4recovery; touch /var/lib/nfs/etab /var/lib/nfs/rmtab
-        rpc.mountd --no-nfs-version 2 --no-nfs-version 3
-        exportfs -o rw,no_root_squash,insecure,no_subtree_check,fsid=0 "*:$1"
+        mount -t tmpfs state /var/lib/nfs
+        mkdir -p /var/lib/nfs/rpc_pipefs /var/lib/nfs/v4recovery; touch /var/lib/nfs/etab /var/lib/nfs/rmtab"#;
+    sh(before, &[text(&export)])?;
+    let versions = ["--no-nfs-version", "2", "--no-nfs-version", "3"];
+    let mountd = Command::new("rpc.mountd")
+        .arg("--foreground")
+        .args(versions)
+        .stdin(Stdio::null())
+        .spawn()?;
+    let mountd = Server(mountd);
+    // The kernel asks nobody who is not there yet: what it was asked would not exist.
+    until(|| listens_to_the_kernel(mountd.0.id())).context("rpc.mountd")?;
+    let after = r#"exportfs -o rw,no_root_squash,insecure,no_subtree_check,fsid=0 "*:$1"
         rpc.nfsd --no-nfs-version 3 --nfs-version 4 2
         echo Y >/proc/fs/nfsd/v4_end_grace || true"#;
-    sh(script, &[text(&export)])?;
-    wait_for(2049)
+    sh(after, &[text(&export)])?;
+    wait_for(2049)?;
+    Ok(Nfs { mountd, export })
+}
+
+fn listens_to_the_kernel(process: u32) -> bool {
+    let open = fs::read_dir(format!("/proc/{process}/fd"));
+    let mut files = open.into_iter().flatten().flatten();
+    files.any(|file| {
+        fs::read_link(file.path()).is_ok_and(|at| at.ends_with("net/rpc/nfsd.fh/channel"))
+    })
 }
 
 #[test]
@@ -200,7 +242,7 @@ fn vm_an_nfs_server_is_mounted() -> Result<()> {
         return Ok(());
     }
     let room = Room::new()?;
-    nfs(&room)?;
+    let server = nfs(&room)?;
     let export = room.path("export");
     let path = text(&export);
     let told = room.done(&["repo", "mount", ADDRESS, "--path", "/", "--write"])?;
@@ -238,7 +280,7 @@ fn vm_an_nfs_server_is_mounted() -> Result<()> {
     run("rpc.nfsd", &["0"])?;
     assert_ne!(room.state(ADDRESS)?, "mounted");
     room.done(&["repo", "unmount", ADDRESS])?;
-    run("umount", &["--lazy", path])?;
+    server.end()?;
     room.tidy()
 }
 
@@ -249,7 +291,7 @@ fn vm_an_nfs_server_that_falls_silent_holds_nobody() -> Result<()> {
         return Ok(());
     }
     let room = Room::new()?;
-    nfs(&room)?;
+    let server = nfs(&room)?;
     // Mounted to be written, so the kernel waits for ever.
     room.done(&["repo", "mount", ADDRESS, "--path", "/", "--write"])?;
     room.mount("nas", &[])?;
@@ -293,6 +335,6 @@ fn vm_an_nfs_server_that_falls_silent_holds_nobody() -> Result<()> {
     ensure!(timed(&["image", "list", "10.9.9.9:"])?.refused()? == "place/not-answering");
     timed(&["repo", "unmount", ADDRESS])?.done()?;
     room.done(&["repo", "unmount", "nas"])?;
-    run("umount", &["--lazy", text(&room.path("export"))])?;
+    server.end()?;
     room.tidy()
 }
