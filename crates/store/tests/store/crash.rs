@@ -5,7 +5,6 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
-use std::process::Command;
 
 use azud_core::code::Code;
 use azud_store::StoreError;
@@ -15,13 +14,11 @@ use azud_store::retention::{Retention, apply, trashed};
 use azud_store::trash::{Which, remove, rollback};
 
 use crate::common::{at, identify, image, publish, tree};
-use crate::gate::output;
+use crate::killed::{kill, killed_at, told};
+
+const CHILD: &str = "crash::child";
 
 type Tree = BTreeMap<PathBuf, Option<Vec<u8>>>;
-
-const DIR: &str = "AZUD_STORE_TEST_DIR";
-const SCENE: &str = "AZUD_STORE_TEST_SCENE";
-const STEP: &str = "AZUD_STORE_TEST_STEP";
 
 /// What is done, after what; and whether the file system has hard links.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -116,39 +113,9 @@ fn from_step(scene: Scene, nth: usize, mut act: impl FnMut() -> io::Result<()> +
 /// What the killed process does; in the test's own process, nothing.
 #[test]
 fn child() {
-    let Ok(name) = std::env::var(SCENE) else {
-        return;
-    };
-    let scene = *SCENES
-        .iter()
-        .find(|scene| format!("{scene:?}") == name)
-        .expect("a scene");
-    let nth = std::env::var(STEP).unwrap().parse().unwrap();
-    from_step(scene, nth, || {
-        let _ =
-            rustix::process::kill_process(rustix::process::getpid(), rustix::process::Signal::KILL);
-        unreachable!("killed")
-    });
-    scene.play(Path::new(&std::env::var(DIR).unwrap())).unwrap();
-}
-
-/// Plays a scene in a process of its own; whether it was killed before the end.
-fn killed_at(scene: Scene, dir: &Path, nth: usize) -> bool {
-    use std::os::unix::process::ExitStatusExt;
-    let mut command = Command::new(std::env::current_exe().unwrap());
-    command
-        .args(["--exact", "crash::child", "--test-threads=1", "--nocapture"])
-        .env(DIR, dir)
-        .env(SCENE, format!("{scene:?}"))
-        .env(STEP, nth.to_string());
-    let output = output(&mut command);
-    match output.status.signal() {
-        Some(9) => true,
-        _ if output.status.success() => false,
-        _ => panic!(
-            "{scene:?} at {nth}: {}",
-            String::from_utf8_lossy(&output.stdout)
-        ),
+    if let Some((scene, dir, nth)) = told(&SCENES) {
+        from_step(scene, nth, || kill());
+        scene.play(&dir).unwrap();
     }
 }
 
@@ -158,7 +125,7 @@ fn kill_everywhere(scene: Scene) {
     for nth in 0.. {
         let dir = tempfile::tempdir().unwrap();
         scene.prepare(dir.path());
-        let killed = killed_at(scene, dir.path(), nth);
+        let killed = killed_at(CHILD, scene, dir.path(), nth);
         let raw = tree(dir.path());
         // With hard links, replacing never leaves a moment without an image under the name.
         if current(&before).is_some() && current(&after).is_some() && scene != AgainWithoutLinks {

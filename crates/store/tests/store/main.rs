@@ -10,6 +10,7 @@ mod cache;
 mod common;
 mod crash;
 mod gate;
+mod killed;
 mod leftover;
 mod links;
 mod list;

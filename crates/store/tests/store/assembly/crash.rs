@@ -1,8 +1,6 @@
 //! Killed after every single durable step: the old image can be read, and the next run comes to the end.
 
 use std::fs;
-use std::path::Path;
-use std::process::Command;
 
 use azud_core::name::ImageFile;
 use azud_store::assembly::Moving;
@@ -14,11 +12,9 @@ use super::kit::{
     Memory, absent, dir_with_old, frame, moment, native, new, old, read_all, receive,
 };
 use crate::common::{image, tree};
-use crate::gate::output;
+use crate::killed::{kill, killed_at, told};
 
-const DIR: &str = "AZUD_STORE_ASSEMBLY_DIR";
-const SCENE: &str = "AZUD_STORE_ASSEMBLY_SCENE";
-const STEP: &str = "AZUD_STORE_ASSEMBLY_STEP";
+const CHILD: &str = "assembly::crash::child";
 
 /// What is received, after what.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -60,45 +56,15 @@ impl Scene {
 /// What the killed process does; in the test's own process, nothing.
 #[test]
 fn child() {
-    let Ok(name) = std::env::var(SCENE) else {
+    let Some((scene, dir, nth)) = told(&SCENES) else {
         return;
     };
-    let scene = SCENES.iter().find(|scene| format!("{scene:?}") == name);
-    let nth: usize = std::env::var(STEP).unwrap().parse().unwrap();
     let mut count = 0;
     set_hook(Some(Box::new(move |_| {
         count += 1;
-        if count > nth {
-            let this = rustix::process::getpid();
-            let _ = rustix::process::kill_process(this, rustix::process::Signal::KILL);
-            unreachable!("killed");
-        }
-        Ok(())
+        if count > nth { kill() } else { Ok(()) }
     })));
-    let dir = std::env::var(DIR).unwrap();
-    let scene = scene.unwrap();
-    scene.play(&image(Path::new(&dir)), &scene.source());
-}
-
-/// Receives in a process of its own; whether it was killed before the end.
-fn killed_at(scene: Scene, dir: &Path, nth: usize) -> bool {
-    use std::os::unix::process::ExitStatusExt;
-    let test = "assembly::crash::child";
-    let mut command = Command::new(std::env::current_exe().unwrap());
-    command
-        .args(["--exact", test, "--test-threads=1", "--nocapture"])
-        .env(DIR, dir)
-        .env(SCENE, format!("{scene:?}"))
-        .env(STEP, nth.to_string());
-    let output = output(&mut command);
-    match output.status.signal() {
-        Some(9) => true,
-        _ if output.status.success() => false,
-        _ => panic!(
-            "{scene:?} at {nth}: {}",
-            String::from_utf8_lossy(&output.stdout)
-        ),
-    }
+    scene.play(&image(&dir), &scene.source());
 }
 
 fn kill_everywhere(scene: Scene) {
@@ -118,7 +84,7 @@ fn kill_everywhere(scene: Scene) {
     let (mut holes, mut saved) = (0, 0);
     for nth in 0.. {
         let (dir, image) = scene.prepare();
-        let killed = killed_at(scene, dir.path(), nth);
+        let killed = killed_at(CHILD, scene, dir.path(), nth);
         let plain = fs::read(image.path()).unwrap();
         holes += usize::from(plain != old() && plain != wanted);
         let whole = |seen: Vec<u8>| seen == old() || seen == wanted;
