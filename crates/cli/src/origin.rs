@@ -422,6 +422,7 @@ pub(crate) fn patience(context: &Context, host: &str) -> Patience {
         let key = match error {
             _ if moment == Moment::Silent => "warn-no-sign",
             _ if error.code() == Code::IndexInMaking => "warn-index-in-making",
+            _ if error.code() == Code::DiskFails => "warn-disk-fails",
             NetError::Later { .. } => "warn-preparing",
             _ => "warn-waiting",
         };

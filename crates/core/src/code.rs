@@ -188,6 +188,8 @@ codes! {
     CannotRead = "repo/cannot-read",
     /// The manager may not, or cannot, write where the image goes.
     CannotStore = "repo/cannot-store",
+    /// A disk of the manager's computer fails.
+    DiskFails = "repo/disk-fails",
     /// The server's answer is not what was asked for.
     BadAnswer = "repo/bad-answer",
     /// The index of a foreign image is being made.

@@ -143,7 +143,7 @@ impl Indexes {
         if held(&self.unreadable).remove(path) == Some(stamp) {
             // Who waits for an index would wait for ever.
             let text = format!("{name} cannot be read to its end");
-            return Err(Problem::new(StatusCode::BAD_GATEWAY, Code::Io, text));
+            return Err(Problem::new(StatusCode::BAD_GATEWAY, Code::DiskFails, text));
         }
         self.make_for_somebody(path);
         // One of a small image is there before somebody has asked again.

@@ -1,5 +1,8 @@
 //! Errors as clients read them: `application/problem+json` (RFC 9457) with the stable code.
 
+use std::error::Error;
+use std::io;
+use std::iter::successors;
 use std::path::{Path, PathBuf};
 
 use axum::http::{HeaderValue, StatusCode, header};
@@ -8,6 +11,7 @@ use azud_core::assembly::SourceError;
 use azud_core::code::Code;
 use azud_core::reference::SubPath;
 use azud_store::{StoreError, is_in_making};
+use rustix::io::Errno;
 use serde_json::json;
 
 use crate::mounts::placed;
@@ -101,6 +105,16 @@ impl Problem {
         }
     }
 
+    /// Of bytes of an image that cannot be read.
+    pub(crate) fn of_reading(name: &str, error: &io::Error) -> Self {
+        let text = format!("cannot read {name}: {error}");
+        if is_of_a_disk(error) {
+            Self::new(StatusCode::SERVICE_UNAVAILABLE, Code::DiskFails, text)
+        } else {
+            Self::new(StatusCode::INTERNAL_SERVER_ERROR, Code::Io, text)
+        }
+    }
+
     /// Tells when to ask again, in seconds.
     pub(crate) fn retry_after(self, seconds: u32) -> Self {
         Self {
@@ -115,6 +129,7 @@ impl From<StoreError> for Problem {
         let code = match error.code() {
             // Of this computer's files, not of whoever asks for them.
             Code::Permission => Code::CannotRead,
+            Code::Io if is_of_a_disk(&error) => Code::DiskFails,
             code => code,
         };
         let status = match code {
@@ -126,6 +141,7 @@ impl From<StoreError> for Problem {
             Code::NoSpace | Code::TooLittleRoom | Code::FileTooLarge => {
                 StatusCode::INSUFFICIENT_STORAGE
             }
+            Code::DiskFails => StatusCode::SERVICE_UNAVAILABLE,
             _ => StatusCode::INTERNAL_SERVER_ERROR,
         };
         let problem = Self::of_store(status, code, &error);
@@ -139,6 +155,15 @@ impl From<StoreError> for Problem {
             ..problem
         }
     }
+}
+
+/// Whether the system says that a disk fails. A share that was away for a moment gives the same error, so whoever meets it may ask
+/// again.
+fn is_of_a_disk(error: &(dyn Error + 'static)) -> bool {
+    successors(Some(error), |&error| error.source()).any(|error| {
+        let error = error.downcast_ref::<io::Error>();
+        error.is_some_and(|error| error.raw_os_error() == Some(Errno::IO.raw_os_error()))
+    })
 }
 
 /// What the store says about an image that somebody asked for, without the folders of this computer.

@@ -278,7 +278,7 @@ async fn file(
     method: Method,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
-    let found = found(&shared, name, Meant::of(&headers)).await?;
+    let found = found(&shared, name.clone(), Meant::of(&headers)).await?;
     let (tag, secluded) = (etag(&found), secluded(&found));
     let size = found.stored.len();
     let range = match method {
@@ -292,7 +292,9 @@ async fn file(
     let mut response = Response::new(if method == Method::HEAD {
         Body::empty()
     } else {
-        body(found.stored, part.clone(), (peer, shared.bodies.begin()))
+        let sent = shared.bodies.begin();
+        let body = body(found.stored, part.clone(), (peer, sent)).await;
+        body.map_err(|error| Problem::of_reading(&name, &error))?
     });
     *response.status_mut() = status;
     let out = response.headers_mut();
@@ -311,15 +313,22 @@ async fn file(
     Ok(response)
 }
 
-/// A part of a file, read as fast as the client takes it and as it is the client's turn.
-fn body(stored: Arc<Stored>, part: Range<u64>, (peer, sent): (Peer, Sent)) -> Body {
+/// A part of a file, read as fast as the client takes it and as it is the client's turn. Of what cannot be read from its beginning on,
+/// that is still to be told.
+async fn body(
+    stored: Arc<Stored>,
+    part: Range<u64>,
+    (peer, sent): (Peer, Sent),
+) -> io::Result<Body> {
     let pieces = stream::unfold(part.start, move |start| {
         let len = (part.end - start).min(sent.piece());
         let piece = piece(Arc::clone(&stored), (start, len), peer.clone());
         future::ready((len > 0).then_some((piece, start + len)))
     });
     let under_way = usize::try_from(PIECES).expect("a few");
-    Body::from_stream(pieces.buffered(under_way))
+    let mut pieces = Box::pin(pieces.buffered(under_way));
+    let first = pieces.next().await.transpose()?;
+    Ok(Body::from_stream(stream::iter(first.map(Ok)).chain(pieces)))
 }
 
 async fn piece(stored: Arc<Stored>, (start, len): (u64, u64), peer: Peer) -> io::Result<Bytes> {

@@ -75,6 +75,7 @@ const fn meanings(code: Code) -> &'static [Status] {
         | Code::Denied
         | Code::NoShare
         | Code::WrongProtocol
+        | Code::DiskFails
         | Code::UnknownRepo => &[Repo, NotFound],
         Code::NoCache | Code::SeveralCaches | Code::CacheUnformatted => &[NotCache, Partition],
         Code::Locked => &[Locked],

@@ -8,6 +8,7 @@ mod cut_off;
 mod damaged;
 mod deploy;
 mod deployed;
+mod failing;
 mod faults;
 mod foreign;
 mod full;
