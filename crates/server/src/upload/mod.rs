@@ -7,10 +7,10 @@ mod receive;
 mod routes;
 mod session;
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::{Duration, SystemTime};
 
 use axum::http::StatusCode;
@@ -58,6 +58,8 @@ const LAPSE: Duration = Duration::from_mins(2);
 const SWEEP: Duration = Duration::from_secs(5);
 /// When to try again, in seconds, while the manager is busy with what is asked for.
 const AGAIN: u32 = 1;
+/// For so long, another request that begins with the same image is waited for.
+const SHORT_WAIT: Duration = Duration::from_secs(2);
 /// The longest word of a client about itself.
 const MAX_SENDER: usize = 512;
 const ID_BYTES: usize = 16;
@@ -69,6 +71,9 @@ pub(crate) struct Uploads {
     /// For how long former versions stay.
     rules: Arc<Rules>,
     sessions: Mutex<HashMap<String, Arc<Session>>>,
+    /// The images of which a request is beginning one.
+    beginning: Mutex<HashSet<SubPath>>,
+    begun: Condvar,
     budget: Arc<Budget>,
     /// For where pieces lie in images.
     lookups: Arc<Budget>,
@@ -89,6 +94,8 @@ impl Uploads {
             root,
             rules: Arc::new(rules),
             sessions: Mutex::default(),
+            beginning: Mutex::default(),
+            begun: Condvar::new(),
             budget: Budget::of(MEMORY),
             lookups: Budget::of(LOOKUPS),
             looking: Arc::new(Semaphore::new(LOOKING)),
@@ -97,6 +104,28 @@ impl Uploads {
         let weak = Arc::downgrade(&uploads);
         std::thread::spawn(move || sweep(&weak));
         uploads
+    }
+
+    fn beginning(&self) -> MutexGuard<'_, HashSet<SubPath>> {
+        self.beginning
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Keeps others from beginning with an image until this request has. They may be of the same client, which heard nothing of the
+    /// first one: who is in their way can be told in a moment.
+    fn begin(&self, name: &SubPath) -> Result<Beginning<'_>, Problem> {
+        let is_held = |names: &mut HashSet<SubPath>| names.contains(name);
+        let waited = self
+            .begun
+            .wait_timeout_while(self.beginning(), SHORT_WAIT, is_held);
+        let (mut names, _) = waited.unwrap_or_else(PoisonError::into_inner);
+        if names.insert(name.clone()) {
+            return Ok(Beginning(self, name.clone()));
+        }
+        let status = StatusCode::SERVICE_UNAVAILABLE;
+        let text = format!("another request is beginning with {name}");
+        Err(Problem::new(status, Code::Locked, text).retry_after(AGAIN))
     }
 
     fn sessions(&self) -> MutexGuard<'_, HashMap<String, Arc<Session>>> {
@@ -121,7 +150,7 @@ impl Uploads {
         let mut purges = Vec::new();
         if !spot.missing {
             // The lock of one that is sent may be its own sender's, who comes again.
-            if !self.is_sent(&name) {
+            if !self.is_sent(&name) && !self.beginning().contains(&name) {
                 check_assembling(&spot.image, now)?;
             }
             let sees = |other: &str| grant.sees_beside(&name, other);
@@ -148,6 +177,7 @@ impl Uploads {
         address: Option<IpAddr>,
     ) -> Result<Opened, Problem> {
         let (name, info) = understood(opening)?;
+        let _beginning = self.begin(&name)?;
         self.make_way(&name, opening)?;
         let (tree, mut spot) = self.admit(&name, opening.bytes)?;
         if spot.missing {
@@ -299,6 +329,16 @@ impl Uploads {
         self.sessions().remove(id);
         session.give_up();
         Ok(())
+    }
+}
+
+/// An image with which a request is beginning.
+struct Beginning<'a>(&'a Uploads, SubPath);
+
+impl Drop for Beginning<'_> {
+    fn drop(&mut self) {
+        self.0.beginning().remove(&self.1);
+        self.0.begun.notify_all();
     }
 }
 

@@ -14,6 +14,7 @@ use axum::http::{Request, StatusCode};
 use azud_core::assembly::Piece;
 use azud_core::format::ranges::RangeIndex;
 use azud_core::progress::Progress;
+use azud_core::reference::SubPath;
 use azud_core::upload::{MAX_BATCH, encode};
 use azud_store::retention::{Retention, trashed};
 use serde_json::{Value, json};
@@ -381,6 +382,17 @@ async fn an_upload_is_its_senders_alone() {
     let (status, _) = site.ask("POST /v1/uploads", body.to_string().into()).await;
     assert_eq!(status, StatusCode::CREATED, "the first one is dead");
     refused(&site.ask(&get, Vec::new()).await, 404, "repo/no-upload");
+}
+
+#[tokio::test]
+async fn a_request_that_comes_again_while_the_first_one_works_is_to_wait() {
+    let site = Site::new();
+    let first = site.uploads.begin(&SubPath::parse("x").unwrap()).unwrap();
+    refused(&site.open("x", 2 << 20).await, 503, "image/locked");
+    site.id("y", 2 << 20).await;
+    drop(first);
+    site.id("x", 2 << 20).await;
+    refused(&site.open("x", 2 << 20).await, 409, "image/locked");
 }
 
 #[tokio::test]

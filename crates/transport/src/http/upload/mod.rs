@@ -100,10 +100,11 @@ impl Upload {
                 {
                     opening.instead_of = Some(sender);
                 }
-                // The manager still puts together what the dead one had sent.
-                Err(NetError::Later { .. })
-                    if opening.instead_of.is_some() && begun.elapsed() < TAKING_OVER =>
-                {
+                // The manager still begins with another request of ours, or puts together what the dead one had sent.
+                Err(NetError::Later {
+                    code: Some(Code::Locked),
+                    ..
+                }) if begun.elapsed() < TAKING_OVER => {
                     thread::sleep(PAUSE);
                 }
                 // It answered a moment ago.
