@@ -275,6 +275,26 @@ fn a_fingerprint_that_nobody_compared_is_said_how() -> Result<()> {
 }
 
 #[test]
+fn regression_a_manager_that_nobody_compared_gets_no_token() -> Result<()> {
+    let (room, manager) = room()?;
+    let (file, port) = (room.dir().join("token"), manager.port.to_string());
+    // One that it would not take, by which it shows whether it got it.
+    let token = format!("azud_00000000_{}", "0".repeat(64));
+    fs::write(&file, token)?;
+    fs::set_permissions(&file, fs::Permissions::from_mode(0o600))?;
+    let before = settings(&room)?;
+    let add = ["repo", "add", "REPO", "--port", &port];
+    let add = |more: &[&str]| room.run(&[&add[..], &["--token-file", text(&file)], more].concat());
+    refusal(&add(&[])?, "cli/not-confirmed")?;
+    add(&["--dry-run"])?.done()?;
+    for sure in [&["--yes"][..], &["--pin", &manager.pin, "--dry-run"]] {
+        refusal(&add(sure)?, "repo/unauthorised")?;
+    }
+    ensure!(settings(&room)? == before, "something is kept");
+    Ok(())
+}
+
+#[test]
 fn a_manager_that_nobody_introduced_is_told_to_be() -> Result<()> {
     let (room, _manager) = room()?;
     let to = room.dir().join("win.img");

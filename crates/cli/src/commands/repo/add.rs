@@ -106,6 +106,11 @@ impl Args {
     /// Remembers a manager, once it has shown who it is and taken the token.
     fn add_manager(&self, context: &Context, host: &str) -> Result<(), Failure> {
         let introduced = self.way.introduce(host)?;
+        // Who was not compared yet gets no token.
+        let is_sure = self.way.pin.is_some() || introduced.is_kept();
+        if is_sure {
+            introduced.check()?;
+        }
         let known = known(host, self.way.port);
         let mut retired: Vec<PathBuf> = introduced.retired().into_iter().collect();
         retired.extend(Register::read()?.find(host).and_then(password));
@@ -138,6 +143,9 @@ impl Args {
         };
         if step == Step::Stop {
             return Ok(());
+        }
+        if !is_sure {
+            introduced.check()?;
         }
         introduced.keep()?;
         let mut register = Register::read()?;

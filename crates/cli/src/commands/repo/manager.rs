@@ -50,8 +50,7 @@ pub(super) struct Introduced {
 }
 
 impl Way {
-    /// Asks a manager for its authority, and holds it against the pin, if one was said; then whether it takes
-    /// the token.
+    /// Asks a manager for its authority, and holds it against the pin, if one was said. The token is sent to nobody yet.
     pub(super) fn introduce(&self, host: &str) -> Result<Introduced, Failure> {
         let port = self.port.unwrap_or(PORT);
         let missing = || {
@@ -67,17 +66,6 @@ impl Way {
             authority,
             token,
         };
-        Client::new(&manager)?.check().map_err(|error| {
-            let failure = Failure::of(&error);
-            // The token that was said is meant, whoever is logged in.
-            match error {
-                NetError::Unauthorised { host } => Failure {
-                    code: Code::Unauthorised,
-                    ..failure.in_words("net-unauthorised", [("host", host)])
-                },
-                _ => failure,
-            }
-        })?;
         Ok(Introduced { manager, pin })
     }
 
@@ -87,7 +75,9 @@ impl Way {
             if self.pin.is_none() {
                 return Err(Failure::new(Code::Usage, "--pin PIN"));
             }
-            return Ok(self.introduce(host)?.manager);
+            let introduced = self.introduce(host)?;
+            introduced.check()?;
+            return Ok(introduced.manager);
         }
         let mut manager = kept(host)?.ok_or_else(|| Failure::new(Code::UnknownRepo, host))?;
         manager.port = self.port.unwrap_or(manager.port);
@@ -134,6 +124,27 @@ pub(super) fn meet(
 }
 
 impl Introduced {
+    /// Whether it takes the token, which is sent to it.
+    pub(super) fn check(&self) -> Result<(), Failure> {
+        Client::new(&self.manager)?.check().map_err(|error| {
+            let failure = Failure::of(&error);
+            // The token that was said is meant, whoever is logged in.
+            match error {
+                NetError::Unauthorised { host } => Failure {
+                    code: Code::Unauthorised,
+                    ..failure.in_words("net-unauthorised", [("host", host)])
+                },
+                _ => failure,
+            }
+        })
+    }
+
+    /// Whether it is the one that is kept under this name.
+    pub(super) fn is_kept(&self) -> bool {
+        let kept = read_authority(&files(&self.manager.host).0);
+        kept.is_ok_and(|kept| kept == self.manager.authority)
+    }
+
     /// Secrets that are kept for the manager and go, for this one is to be used.
     pub(super) fn retired(&self) -> Option<PathBuf> {
         let login = login::file(&self.manager.host);
