@@ -82,7 +82,7 @@ impl Owner {
             host: line("/proc/sys/kernel/hostname"),
             pid: pid.as_raw_nonzero().get(),
             boot_id: line("/proc/sys/kernel/random/boot_id"),
-            started: started(pid).unwrap_or(0),
+            started: Seen::of(pid).map_or(0, |seen| seen.started),
         }
     }
 }
@@ -174,20 +174,37 @@ fn is_running(owner: &Owner) -> bool {
     else {
         return false;
     };
-    match started(pid) {
-        Some(ticks) => ticks == owner.started || owner.started == 0,
+    match Seen::of(pid) {
+        Some(seen) => !seen.has_ended && (seen.started == owner.started || owner.started == 0),
         // Without /proc, or in one that hides others' processes, a signal tells.
         None => !matches!(test_kill_process(pid), Err(rustix::io::Errno::SRCH)),
     }
 }
 
-/// The start time of a process: field 22 of its `stat`, counted after the name, which may hold anything.
-fn started(pid: Pid) -> Option<u64> {
-    let stat = fs::read(format!("/proc/{}/stat", pid.as_raw_nonzero())).ok()?;
-    let after_name = &stat[stat.iter().rposition(|b| *b == b')')? + 1..];
-    let text = std::str::from_utf8(after_name).ok()?;
-    // Field 3 is the first one after the name.
-    text.split_ascii_whitespace().nth(22 - 3)?.parse().ok()
+/// What the kernel shows of a process (`proc_pid_stat(5)`).
+struct Seen {
+    /// It works no more, though whoever started it has not asked yet how it ended. One of several threads may still be
+    /// writing while the first one has ended.
+    has_ended: bool,
+    /// When it started, in the kernel's ticks.
+    started: u64,
+}
+
+impl Seen {
+    fn of(pid: Pid) -> Option<Self> {
+        let stat = fs::read(format!("/proc/{}/stat", pid.as_raw_nonzero())).ok()?;
+        // The name may hold anything.
+        let after_name = &stat[stat.iter().rposition(|b| *b == b')')? + 1..];
+        let text = std::str::from_utf8(after_name).ok()?;
+        // Field 3 is the first one after the name.
+        let fields: Vec<&str> = text.split_ascii_whitespace().collect();
+        let field = |number: usize| fields.get(number - 3).copied();
+        let threads: u32 = field(20)?.parse().ok()?;
+        Some(Self {
+            has_ended: matches!(field(3)?, "Z" | "X") && threads <= 1,
+            started: field(22)?.parse().ok()?,
+        })
+    }
 }
 
 fn booted_at() -> Option<SystemTime> {
@@ -218,7 +235,8 @@ pub(crate) fn last_write(stage: &Path) -> Option<SystemTime> {
 
 #[cfg(test)]
 mod tests {
-    use super::{OWNER, Owner, STRANGERS, is_gone, sign};
+    use super::{OWNER, Owner, STRANGERS, Seen, Standing, is_gone, sign};
+    use rustix::process::Pid;
     use std::fs::{self, File};
     use std::path::Path;
     use std::time::{Duration, SystemTime};
@@ -274,6 +292,30 @@ mod tests {
             is_gone(stage(&recycled).path(), now),
             "the id was given to another process"
         );
+    }
+
+    #[test]
+    fn regression_a_process_that_nobody_waits_for_is_gone() {
+        let mut child = std::process::Command::new("sleep")
+            .arg("60")
+            .spawn()
+            .unwrap();
+        let pid = i32::try_from(child.id()).unwrap();
+        let seen = Seen::of(Pid::from_raw(pid).unwrap()).unwrap();
+        let owner = Owner {
+            pid,
+            started: seen.started,
+            ..Owner::this()
+        };
+        assert_eq!(owner.standing(), Standing::Running);
+        child.kill().unwrap();
+        // Nobody asks how it ended until this has been seen.
+        let ended = (0..1000).any(|_| {
+            std::thread::sleep(Duration::from_millis(10));
+            owner.standing() == Standing::Gone
+        });
+        let reaped = child.wait().unwrap();
+        assert!(ended && !reaped.success());
     }
 
     #[test]
