@@ -115,17 +115,17 @@ impl Sending<'_> {
         for one in carried {
             upload = upload.with(one.ending, one.content.clone());
         }
-        let resumed = upload.arrived();
         let progress = context.progress();
         let done = self.deliver(&upload, layout, (all, &progress));
         drop(progress);
         if done.is_err() {
             upload.give_up();
         }
+        let published = done?;
         Ok(Sent {
-            published: done?,
             wire: upload.sent(),
-            resumed,
+            resumed: upload.resumed(&published),
+            published,
         })
     }
 

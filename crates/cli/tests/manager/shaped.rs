@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::io::{BufRead, BufReader};
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, ExitStatus, Stdio};
 use std::thread;
@@ -376,13 +377,37 @@ fn loop_a_stopped_upload_ends_at_once_and_keeps_what_came() -> Result<()> {
     let before = cable.received(Side::Server)?;
     let args = ["image", "create", text(&volume), "REPO:aula2/ubuntu"];
     stopped(&lab, &args, MIDST)?;
+    let held = held(&lab.room.images().join("aula2"))?;
+    ensure!((MIB as u64..20 << 20).contains(&held), "{held} are held");
     let rest = lab.room.done(&args)?;
     let came = cable.received(Side::Server)? - before;
     let there = lab.room.images().join("aula2/ubuntu.img");
     let size = fs::metadata(&there)?.len();
     ensure!(rest["identity"] == kit::whole(&there)?.as_str(), "{rest}");
     ensure!(came < size + size / 6, "{came} for {size}: {rest}");
+    ensure!(bytes(&rest, "resumed")? > MIB as u64, "{rest}");
+    // What is left of one image is of no use to another.
+    let args = ["image", "create", text(&volume), "REPO:aula2/other"];
+    fs::write(&volume, crate::noise(80, 40 * MIB))?;
+    stopped(&lab, &args, MIDST)?;
+    fs::write(&volume, crate::noise(81, 40 * MIB))?;
+    let rest = lab.room.done(&args)?;
+    ensure!(rest["resumed"] == 0, "{rest}");
     Ok(())
+}
+
+/// Bytes that files take on the medium, as the room in it that others do not get.
+fn held(dir: &Path) -> Result<u64> {
+    let mut sum = 0;
+    for entry in fs::read_dir(dir)? {
+        let (entry, meta) = entry.and_then(|entry| Ok((entry.path(), entry.metadata()?)))?;
+        sum += if meta.is_dir() {
+            held(&entry)?
+        } else {
+            meta.blocks() * 512
+        };
+    }
+    Ok(sum)
 }
 
 #[test]

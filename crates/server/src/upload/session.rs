@@ -235,7 +235,10 @@ impl Session {
     /// Unlocks the image, and keeps nothing in memory but how it stands; waits for bytes that are just written.
     pub(super) fn give_up(&self) {
         let mut inbox = self.inbox.write().unwrap_or_else(PoisonError::into_inner);
-        *inbox = None;
+        if let Some(inbox) = inbox.take() {
+            // What cannot be given back is room for the next one.
+            let _ = inbox.leave();
+        }
         held(&self.carried).clear();
         *held(&self.left) = Bytes::new();
         *held(&self.lookup) = None;

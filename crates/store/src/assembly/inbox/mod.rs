@@ -5,6 +5,7 @@
 
 mod held;
 mod kept;
+mod leaving;
 
 use std::collections::BTreeMap;
 use std::fs::{File, OpenOptions};
@@ -27,6 +28,7 @@ use self::kept::{
     ARRIVED, SENDER, SPARE, SPARE_ARRIVED, begun, by_offset, forget_spare, goes_on, logged, mark,
     set_aside, write_log,
 };
+use self::leaving::set_room_aside;
 use super::around::Around;
 use super::arrivals::Arrivals;
 use super::look::{self, Asked, View};
@@ -133,6 +135,7 @@ impl Inbox {
             let pieces = begun(&staging)?;
             let records = write_log(&dir.join(ARRIVED), pieces.iter())?;
             let (file, log) = (reopen(&path, false)?, reopen(&dir.join(ARRIVED), true)?);
+            set_room_aside(image, (&file, &path), limit)?;
             let held = Held::new(pieces, log, records);
             return Ok(Self::new((image, staging), limit, file, held));
         }

@@ -1,6 +1,7 @@
 //! Pieces that are sent: what arrived outlives its sender, as far as it is right.
 
 use std::fs;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
@@ -10,6 +11,8 @@ use azud_core::format::ranges::RangeIndex;
 use azud_core::name::ImageFile;
 use azud_core::progress::Silent;
 use azud_store::assembly::{Around, Facts, Inbox};
+
+use crate::common::tree;
 
 const RANGE: usize = 1 << 20;
 const LIMIT: u64 = 16 << 20;
@@ -225,6 +228,32 @@ fn what_comes_while_it_is_said_what_the_image_is_comes_again() {
     assert!(inbox.begin(first).is_err(), "it is coming");
     drop(again);
     send_all(&inbox, &bytes, layout.pieces());
+    assert_eq!(inbox.lacking(&layout).unwrap(), []);
+    publish(inbox, &layout);
+    check(&place.image.path(), &bytes);
+}
+
+#[test]
+fn room_for_what_did_not_come_is_given_back() {
+    let place = Place::new();
+    place.open("one").leave().unwrap();
+    assert_eq!(tree(place.dir.path()).len(), 0, "of nothing, nothing stays");
+
+    let (bytes, layout) = image(&[1, 2, 3, 4, 5, 6]);
+    let inbox = place.open("one");
+    send_all(&inbox, &bytes, &layout.pieces()[..2]);
+    let file = place.stage().join("x.img");
+    let held = || fs::metadata(&file).unwrap().blocks() * 512;
+    assert!(held() >= LIMIT, "set aside");
+    inbox.leave().unwrap();
+    assert_eq!(held(), 2 * RANGE as u64);
+    let mut inbox = place.open("one");
+    assert!(held() >= LIMIT, "set aside again");
+    assert_eq!(inbox.lacking(&layout).unwrap(), [2..6]);
+    inbox.leave().unwrap();
+    // Another one begins in a file of its own.
+    let mut inbox = place.open("two");
+    send_all(&inbox, &bytes, &layout.pieces()[2..]);
     assert_eq!(inbox.lacking(&layout).unwrap(), []);
     publish(inbox, &layout);
     check(&place.image.path(), &bytes);

@@ -151,9 +151,11 @@ impl Upload {
         self.sent.load(Ordering::Relaxed)
     }
 
-    /// Bytes that an earlier upload had left.
-    pub fn arrived(&self) -> u64 {
-        self.arrived
+    /// Of an image of so many bytes, about those that an earlier upload had left and that were of use: what was neither
+    /// sent nor in images of the manager.
+    pub fn resumed(&self, published: &Published) -> u64 {
+        let otherwise = self.sent().saturating_add(published.held);
+        published.size.saturating_sub(otherwise).min(self.arrived)
     }
 
     /// Does something with the upload, again where the connection or the manager broke down meanwhile.

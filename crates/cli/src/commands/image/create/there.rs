@@ -224,6 +224,7 @@ fn show(
 ) {
     let used = found.volume.used_bytes();
     let identity = Identity(captured.identity).to_string();
+    let resumed = upload.resumed(published);
     let value = json!({
         "action": "image-create",
         "image": to.shown(),
@@ -233,7 +234,7 @@ fn show(
         "frames": captured.index.frames.len(),
         "reused_frames": captured.reused_frames,
         "reused_bytes": captured.reused_bytes,
-        "resumed": upload.arrived(),
+        "resumed": resumed,
         "from_there": published.held,
         "sent": upload.sent(),
         "replaced": published.replaced,
@@ -253,8 +254,8 @@ fn show(
             let share = human::percent(captured.reused_bytes, captured.file_len);
             rows.push((label("reused"), share));
         }
-        if upload.arrived() > 0 {
-            rows.push((label("resumed-there"), human::bytes(upload.arrived())));
+        if resumed > 0 {
+            rows.push((label("resumed-there"), human::bytes(resumed)));
         }
         rows.extend([
             (label("there"), human::bytes(published.held)),
