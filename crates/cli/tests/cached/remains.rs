@@ -4,8 +4,11 @@
 use std::fs;
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
+use std::time::SystemTime;
 
 use anyhow::{Context, Result, ensure};
+use azud_core::name::ImageFile;
+use azud_store::lease::Lease;
 use azud_testkit::tools::have;
 
 use crate::half::{Scene, TOOLS};
@@ -71,14 +74,15 @@ fn what_a_damaged_source_left_goes_as_doctor_says() -> Result<()> {
     let remedy = remedy.context("no remedy")?;
     let line = remedy
         .lines()
-        .find_map(|line| line.split("sudo azud image rm ").nth(1));
+        .find_map(|line| line.split("sudo azud image rm --unfinished ").nth(1));
     let named = line.with_context(|| remedy.to_owned())?;
     // As a shell reads it.
     let named = azud_testkit::tools::sh(&format!("printf %s {named}"), &[])?;
     let named = String::from_utf8(named.stdout)?;
     ensure!(named == text(&copy), "{named}");
 
-    let plan = azud(&["image", "rm", &named, "--dry-run"])?;
+    let clear = ["image", "rm", "--unfinished", &named];
+    let plan = azud(&[&clear[..], &["--dry-run"]].concat())?;
     plan.done()?;
     ensure!(
         plan.plan()["rows"]["remains"].as_u64() > Some(0),
@@ -86,9 +90,9 @@ fn what_a_damaged_source_left_goes_as_doctor_says() -> Result<()> {
         plan.plan()
     );
     ensure!(assemblies(&tree)?.len() == 1, "it was a dry run");
-    done(&["image", "rm", &named])?;
+    done(&clear)?;
     ensure!(names(&tree)?.is_empty(), "{:?}", names(&tree)?);
-    ensure!(refused(&["image", "rm", &named])? == "image/not-found");
+    ensure!(refused(&clear)? == "image/not-found");
     Ok(())
 }
 
@@ -127,5 +131,72 @@ fn an_update_back_takes_back_what_had_moved() -> Result<()> {
     ensure!(assemblies(dir)?.is_empty(), "{:?}", names(dir)?);
     ensure!(fs::read(&image)? == fs::read(&older)?, "other bytes");
     whole(&image)?;
+    Ok(())
+}
+
+/// Everything that lies in a folder, but for what is assembled.
+fn picture(dir: &Path) -> Result<Vec<(String, Vec<u8>)>> {
+    let mut names = names(dir)?;
+    names.retain(|name| !name.starts_with('.'));
+    let files = names.into_iter();
+    files
+        .map(|name| Ok((name.clone(), fs::read(dir.join(name))?)))
+        .collect()
+}
+
+#[test]
+fn what_was_left_unfinished_goes_and_the_image_stays() -> Result<()> {
+    if !have(&TOOLS) {
+        return Ok(());
+    }
+    let dir = tempfile::tempdir()?;
+    let bad = damaged(dir.path())?;
+    let folder = dir.path().join("cache");
+    fs::create_dir(&folder)?;
+    let (volume, image) = (dir.path().join("good"), folder.join("a.img"));
+    ext4(&volume, 32, 12)?;
+    done(&["image", "create", text(&volume), text(&image)])?;
+    let before = picture(&folder)?;
+    let clear = ["image", "rm", "--unfinished", text(&image)];
+    ensure!(done(&clear)?["remains"].is_null(), "there was nothing yet");
+    let update = ["cache", "update", text(&image), "--from", text(&bad)];
+    ensure!(refused(&update)? == "image/corrupt");
+    let left = assemblies(&folder)?;
+    ensure!(left.len() == 1, "{left:?}");
+
+    // Somebody is at work: this very process.
+    let work = Lease::take(&ImageFile::parse(&image)?, SystemTime::now())?;
+    ensure!(refused(&clear)? == "image/locked");
+    ensure!(assemblies(&folder)? == left);
+    drop(work);
+
+    let plan = azud(&[&clear[..], &["--dry-run"]].concat())?;
+    plan.done()?;
+    let rows = &plan.plan()["rows"];
+    ensure!(rows["remains"].as_u64() > Some(0), "{rows}");
+    ensure!(rows["file-size"].is_null(), "the image is no part: {rows}");
+    ensure!(assemblies(&folder)? == left, "it was a dry run");
+    let said = done(&clear)?;
+    ensure!(said["trash"].is_null() && said["remains"] == rows["remains"]);
+    ensure!(assemblies(&folder)?.is_empty(), "{:?}", names(&folder)?);
+    ensure!(picture(&folder)? == before, "the image was touched");
+    whole(&image)?;
+    Ok(())
+}
+
+#[test]
+fn a_half_moved_image_is_not_left_unfinished() -> Result<()> {
+    if !have(&TOOLS) {
+        return Ok(());
+    }
+    let scene = Scene::new()?;
+    let image = scene.image();
+    let dir = image.parent().context("a folder")?;
+    let (left, before) = (assemblies(dir)?, fs::read(&image)?);
+    for step in ["--dry-run", "--yes"] {
+        let clear = ["image", "rm", "--unfinished", text(&image), step];
+        ensure!(refused(&clear)? == "store/half-moved");
+    }
+    ensure!(assemblies(dir)? == left && fs::read(&image)? == before);
     Ok(())
 }

@@ -275,6 +275,12 @@ fn a_manager_tells_what_it_has_and_puts_it_away() -> Result<()> {
         info["identity"] == own["identity"] && info["used"] == own["used"],
         "{info}"
     );
+    // What was left unfinished is cleared away where it lies.
+    let said = room.run(&["image", "rm", "--unfinished", "REPO:aula1/win"])?;
+    let error = &said.last()["error"];
+    ensure!(said.status == Some(2), "{error}");
+    let hint = error["hint"].as_str().unwrap_or_default();
+    ensure!(hint.contains("azud doctor"), "{hint}");
     let said = room.run(&["image", "rm", "REPO:aula1/none"])?;
     refusal(&said, "image/not-found")?;
     let hint = said.last()["error"]["hint"].to_string();

@@ -52,7 +52,7 @@ pub use inbox::{Inbox, Incoming};
 pub use local::{FileSource, INDEX, identity, known_layout};
 pub use lookup::Lookup;
 pub use reader::Reader;
-pub use remains::{clear as clear_remains, of as remains};
+pub use remains::{check as check_remains, clear as clear_remains, of as remains};
 pub use report::{Facts, Moving, Prospect, Report, Way};
 pub use several::{Given, Several, Shared, Wait};
 

@@ -8,7 +8,8 @@ use super::is_half_moved;
 use crate::durable;
 use crate::error::{Result, StoreError};
 use crate::owner;
-use crate::publish::Staging;
+use crate::plan::READY;
+use crate::publish::{Staging, check_assembling};
 use crate::room::on_medium;
 use crate::stage::assembly;
 
@@ -23,6 +24,25 @@ pub fn of(image: &ImageFile, now: SystemTime) -> Option<u64> {
     Some(metas.map(|meta| on_medium(&meta)).sum())
 }
 
+/// What [`clear`] clears away, and nothing else that belongs to the image: the bytes of [`of`]. What is whole already
+/// is none of it.
+///
+/// # Errors
+/// As [`clear`].
+pub fn check(image: &ImageFile, now: SystemTime) -> Result<Option<u64>> {
+    check_assembling(image, now)?;
+    let stage = assembly(image);
+    let is_whole = matches!(durable::file_size(&stage.join(READY)), Ok(Some(_)));
+    if !durable::is_dir(&stage) || is_whole {
+        return Ok(None);
+    }
+    refuse_half_moved(image)?;
+    match of(image, now) {
+        None => Err(StoreError::Locked(image.path())),
+        bytes => Ok(bytes),
+    }
+}
+
 /// Clears it away for good.
 ///
 /// # Errors
@@ -33,8 +53,15 @@ pub fn clear(image: &ImageFile, now: SystemTime) -> Result<()> {
         return Ok(());
     }
     let staging = Staging::resume(image, now)?;
-    if is_half_moved(image) && std::fs::symlink_metadata(image.path()).is_ok() {
+    refuse_half_moved(image)?;
+    staging.abandon()
+}
+
+/// The part that lies here is the only copy of it.
+fn refuse_half_moved(image: &ImageFile) -> Result<()> {
+    let is_here = std::fs::symlink_metadata(image.path()).is_ok();
+    if is_here && is_half_moved(image) {
         return Err(StoreError::HalfMoved(image.path()));
     }
-    staging.abandon()
+    Ok(())
 }

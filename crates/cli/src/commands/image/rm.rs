@@ -3,8 +3,9 @@
 use std::path::PathBuf;
 
 use azud_core::cache::last_copies;
+use azud_core::code::Code;
 use azud_core::name::ImageFile;
-use azud_store::assembly::{clear_remains, remains};
+use azud_store::assembly::{check_remains, clear_remains, remains};
 use azud_store::cache::Cache;
 use azud_store::trash::remove;
 use azud_store::{StoreError, publish};
@@ -25,6 +26,9 @@ use crate::failure::{Failure, Hint};
 pub struct Args {
     /// The image.
     pub image: PathBuf,
+    /// Clear away what was left unfinished of it, and leave the image as it is.
+    #[arg(long)]
+    pub unfinished: bool,
     /// Plan and consent.
     #[command(flatten)]
     pub writing: Writing,
@@ -38,8 +42,15 @@ impl Args {
     pub fn run(&self, context: &Context) -> Result<(), Failure> {
         let image = match Destination::named(context, &self.image)? {
             Destination::Here(located) => located.image,
+            Destination::There(_) if self.unfinished => {
+                let hint = Hint::of("hint-remains-there");
+                return Err(Failure::new(Code::Usage, "--unfinished").with_hint(hint));
+            }
             Destination::There(remote) => return self.there(context, &remote),
         };
+        if self.unfinished {
+            return self.clear(context, &image);
+        }
         let size = publish::check(&image, now())?;
         let remains = remains(&image, now());
         if size.is_none() && remains.is_none() {
@@ -68,6 +79,37 @@ impl Args {
             "remains": remains,
         });
         let result = slot.map_or("result-remains-rm", |_| "result-image-rm");
+        context
+            .output
+            .result(&value, || context.catalog.text(result));
+        Ok(())
+    }
+
+    /// Clears away what was left unfinished of an image, which stays as it is.
+    fn clear(&self, context: &Context, image: &ImageFile) -> Result<(), Failure> {
+        let remains = check_remains(image, now())?;
+        let is_here = std::fs::symlink_metadata(image.path()).is_ok();
+        if let Some(bytes) = remains {
+            let action = if is_here {
+                "unfinished-rm"
+            } else {
+                "remains-rm"
+            };
+            let plan = Plan::new(action).text("image", image.path().display().to_string());
+            if settle(context, &plan.bytes("remains", bytes), self.writing) == Step::Stop {
+                return Ok(());
+            }
+            clear_remains(image, now())?;
+        } else if !is_here {
+            return Err(StoreError::NotFound(image.path()).into());
+        }
+        let value = json!({
+            "action": "image-rm",
+            "image": image.path(),
+            "trash": null,
+            "remains": remains,
+        });
+        let result = remains.map_or("result-no-remains", |_| "result-remains-rm");
         context
             .output
             .result(&value, || context.catalog.text(result));
