@@ -166,12 +166,17 @@ impl Namespace {
         }
     }
 
+    /// Whether this computer has an address or a name.
+    pub fn is_own(&self, host: &Host) -> bool {
+        match host {
+            Host::Address(address) => self.facts.addresses.contains(address),
+            Host::Name(_) => self.facts.hostname.as_ref() == Some(host),
+        }
+    }
+
     fn meaning_of_host(&self, host: &Host) -> Where {
         let facts = &self.facts;
-        let own = match host {
-            Host::Address(address) => facts.addresses.contains(address),
-            Host::Name(_) => facts.hostname.as_ref() == Some(host),
-        };
+        let own = self.is_own(host);
         if facts.manager.contains(host) || (own && facts.serving.is_some()) {
             Where::Manager
         } else if own {

@@ -785,8 +785,9 @@ help-login = Come to a manager as a person, with a code that “azud token code�
     .address = The manager; else REPO
     .out = Forget the login that there is
 help-room = Look after the computers that the manager knows of
-help-room-status = Show every computer: its image, how far its work is, what failed and what to do
+help-room-status = Show every computer: its image, how far its work is, what failed and what to do. On the manager’s own computer that is its room; elsewhere that of the manager that is set (“manager =”), also where a cache is served
     .watch = Show it anew whenever it changes, until stopped
+    .state = Show the room of the manager whose state this is, here, whatever manager is set; else AZUD_STATE, /var/lib/azud
 help-storage = Mount and list USB sticks and discs
 help-storage-list = List what is plugged in, with the images of what is mounted
 help-storage-mount = Mount a medium, or all that are not mounted

@@ -785,8 +785,9 @@ help-login = Entrar en un gestor como persona, con un código que muestra allí 
     .address = El gestor; si no, REPO
     .out = Olvidar la sesión que haya
 help-room = Vigilar los equipos que el gestor conoce
-help-room-status = Mostrar cada equipo: su imagen, cuánto lleva, qué falló y qué hacer
+help-room-status = Mostrar cada equipo: su imagen, cuánto lleva, qué falló y qué hacer. En el propio equipo del gestor, su sala; en otro, la del gestor configurado («manager =»), también donde se sirve una caché
     .watch = Mostrarlo de nuevo cuando cambie, hasta que se detenga
+    .state = Mostrar la sala del gestor de este estado, aquí, sea cual sea el gestor configurado; si no, AZUD_STATE, /var/lib/azud
 help-storage = Montar y listar memorias USB y discos ópticos
 help-storage-list = Listar lo conectado, con las imágenes de lo que está montado
 help-storage-mount = Montar un medio, o todos los que no lo estén

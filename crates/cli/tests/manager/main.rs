@@ -25,6 +25,7 @@ mod login;
 mod mended;
 mod mounted;
 mod named;
+mod own_room;
 mod own_state;
 mod power;
 mod pressure;

@@ -192,6 +192,15 @@ impl Goal {
 }
 
 /// What places mean on this computer, whatever is mounted.
+/// Whether a manager is named, and it is another computer than this one.
+pub(crate) fn is_elsewhere(site: &Site) -> Result<bool, Failure> {
+    let namespace = names(site)?;
+    let is_loopback = |name: &Host| matches!(name, Host::Address(it) if it.is_loopback());
+    let is_here = |name: &Host| is_loopback(name) || namespace.is_own(name);
+    let here = site.serving || site.manager.iter().any(is_here);
+    Ok(!here && !site.manager.is_empty())
+}
+
 fn names(site: &Site) -> Result<Namespace, Failure> {
     Ok(Namespace::new(Facts {
         layout: site.layout.clone(),

@@ -18,6 +18,7 @@ use crate::commands::{Context, repo};
 use crate::failure::Failure;
 use crate::interrupt;
 use crate::opened::{now, seconds};
+use crate::site::Site;
 
 /// How often it is looked again.
 const INTERVAL: Duration = Duration::from_secs(1);
@@ -74,26 +75,35 @@ impl Args {
         watch(context, &source, computers)
     }
 
-    /// The manager that is known; on a computer where none is, that whose state lies here.
+    /// What is written down here, on the manager's own computer; elsewhere the manager is asked. Where none is named, one
+    /// whose state lies here is meant.
     fn source(&self, context: &Context) -> Result<Source, Failure> {
-        if self.state.is_said() {
-            return Ok(Source::Here(self.state.of_manager(context)?));
+        let here = || Ok(Source::Here(self.state.of_manager(context)?));
+        let site = Site::load(&context.site)?;
+        if self.state.is_said() || site.serving {
+            return here();
         }
-        let known = repo::manager(context, &Where::Manager);
-        if let Ok(Some(client)) = known {
-            return Ok(Source::Manager(client));
+        let failure = match repo::manager(context, &Where::Manager) {
+            Ok(Some(client)) => return Ok(Source::Manager(client)),
+            Ok(None) => unknown(context),
+            Err(failure) => failure,
+        };
+        // Who serves a cache alone has a state as well, and another computer's room is meant.
+        if repo::is_elsewhere(&site)? {
+            return Err(failure);
         }
-        let here = self.state.dir().ok();
-        match here.filter(|dir| dir.join(ROOM_FILE).exists()) {
-            Some(dir) => Ok(Source::Here(dir)),
-            None => Err(known.err().unwrap_or_else(|| {
-                let failure = Failure::new(Code::UnknownRepo, Where::Manager.to_string());
-                match repo::known_otherwise(context, &Where::Manager) {
-                    Some(hint) => failure.with_hint(hint),
-                    None => failure,
-                }
-            })),
-        }
+        here().map_err(|error| match error.code {
+            Code::NoState => failure,
+            _ => error,
+        })
+    }
+}
+
+fn unknown(context: &Context) -> Failure {
+    let failure = Failure::new(Code::UnknownRepo, Where::Manager.to_string());
+    match repo::known_otherwise(context, &Where::Manager) {
+        Some(hint) => failure.with_hint(hint),
+        None => failure,
     }
 }
 
