@@ -30,6 +30,9 @@ pub struct Facts {
     pub manager: Vec<Host>,
     /// What is there to be used.
     pub present: Vec<Present>,
+    /// Views of managers that are mounted: links and variables, which are for other programs, name them, and no place
+    /// is looked for there.
+    pub viewed: Vec<Present>,
     /// What is mounted and of no use; none of it is among `present`.
     pub dead: Vec<Dead>,
 }
@@ -325,6 +328,17 @@ impl Namespace {
         places.dedup();
         let found = places.iter().map(|place| self.resolve(place));
         found.filter_map(Result::ok).collect()
+    }
+
+    /// As [`Namespace::trees`], for other programs: where there is nothing but a view of a manager, that.
+    fn trees_for_others(&self) -> Vec<Tree> {
+        let mut trees = self.trees();
+        for tree in self.facts.viewed.iter().map(|viewed| self.tree(viewed)) {
+            if !trees.iter().any(|other| other.place == tree.place) {
+                trees.push(tree);
+            }
+        }
+        trees
     }
 
     /// The tree that holds a path of this machine, and the rest of the path; the deepest, should one lie in

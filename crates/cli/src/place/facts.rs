@@ -48,6 +48,7 @@ pub(super) fn gather(site: &Site) -> Result<Facts, Failure> {
         serving,
         manager: site.manager.clone(),
         present,
+        viewed: look.viewed(),
         dead: look.dead(),
     })
 }
@@ -64,7 +65,7 @@ struct Look<'a> {
     site: &'a Site,
     mounts: BTreeMap<PathBuf, Mounted>,
     /// Where views are mounted. They are names for other programs; what they show is asked of its manager.
-    views: Vec<PathBuf>,
+    views: BTreeMap<PathBuf, State>,
     /// Directories of the layout on whose way something does not answer.
     silent: Vec<PathBuf>,
 }
@@ -91,18 +92,21 @@ impl<'a> Look<'a> {
             found.extend(mounted_at(&real).map(|facts| (dir.to_owned(), facts)));
         }
         found.extend(former_cache(layout));
-        let (views, found): (Vec<_>, Vec<_>) =
-            found.into_iter().partition(|(_, facts)| facts.is_view());
         let places: Vec<PathBuf> = found.iter().map(|(_, facts)| facts.at.clone()).collect();
         let states = states(&places);
-        let mounts = found.into_iter().zip(states).map(|((at, facts), state)| {
-            let fs_type = facts.fs_type;
-            (at, Mounted { fs_type, state })
-        });
+        let (mut mounts, mut views) = (BTreeMap::new(), BTreeMap::new());
+        for ((at, facts), state) in found.into_iter().zip(states) {
+            if facts.is_view() {
+                views.insert(at, state);
+            } else {
+                let fs_type = facts.fs_type;
+                mounts.insert(at, Mounted { fs_type, state });
+            }
+        }
         Self {
             site,
-            mounts: mounts.collect(),
-            views: views.into_iter().map(|(at, _)| at).collect(),
+            mounts,
+            views,
             silent,
         }
     }
@@ -129,6 +133,27 @@ impl<'a> Look<'a> {
     fn is_there(&self, at: &Path) -> bool {
         let filled = || std::fs::read_dir(at).is_ok_and(|mut names| names.next().is_some());
         self.is_usable(at) && (self.is_mounted(at) || filled())
+    }
+
+    /// The views for which somebody answers, be it to others than this user.
+    fn viewed(&self) -> Vec<Present> {
+        let layout = self.layout();
+        let answers = |state: &State| matches!(state, State::Mounted | State::Refused);
+        let views = self.views.iter().filter(|(_, state)| answers(state));
+        let place = |at: &Path| {
+            let first = self.site.manager.first();
+            if at == layout.root() || first.is_some_and(|host| layout.host_mount(host) == at) {
+                return Some(Where::Manager);
+            }
+            let place = Where::parse(at.file_name()?.to_str()?).ok()?;
+            matches!(place, Where::Host(_)).then_some(place)
+        };
+        let viewed = views.filter_map(|(at, _)| {
+            let (place, at) = (place(at)?, at.clone());
+            let inner = false;
+            Some(Present { place, at, inner })
+        });
+        viewed.collect()
     }
 
     /// What is mounted in the places of repositories and cannot be used.
@@ -248,7 +273,7 @@ impl<'a> Look<'a> {
         }
         let entries = std::fs::read_dir(dir).into_iter().flatten().flatten();
         let mut found: Vec<(String, PathBuf)> = entries
-            .filter(|entry| !self.views.contains(&dir.join(entry.file_name())))
+            .filter(|entry| !self.views.contains_key(&dir.join(entry.file_name())))
             .filter(|entry| {
                 let mounted = self.is_mounted(&dir.join(entry.file_name()));
                 mounted || entry.file_type().is_ok_and(|kind| kind.is_dir())

@@ -443,3 +443,29 @@ fn a_view_is_no_place_for_images() -> Result<()> {
     ensure!(room.images().join("aula1/new.img").exists());
     Ok(())
 }
+
+#[test]
+fn scripts_find_the_images_of_a_view_by_the_variables() -> Result<()> {
+    if cannot() {
+        return Ok(());
+    }
+    let (client, _manager) = known(204, MIB)?;
+    let room = &client.room;
+    let variables = || Ok::<_, anyhow::Error>(room.done(&["env"])?["variables"].clone());
+    ensure!(variables()?["REPO"].is_null(), "nothing is mounted yet");
+    client.mount()?;
+    let env = variables()?;
+    let value = |name: &str| env[name].as_str().context("a value");
+    let there = room.images().join("aula1/win.img");
+    let path = [value("REPO")?, value("REPOMAN")?, "/aula1/win.img"].concat();
+    ensure!(path.starts_with('/'), "{path}");
+    same(&there, Path::new(&path))?;
+    same(&there, &room.dir().join("root/REPO/aula1/win.img"))?;
+    client.kill()?;
+    ensure!(variables()?["REPO"].is_null(), "nobody answers for it");
+    room.done(&["repo", "unmount", "REPO", "--yes"])?;
+    ensure!(variables()?["REPO"].is_null());
+    let links = kit::names(&room.dir().join("root"))?;
+    ensure!(!links.iter().any(|name| name == "REPO"), "{links:?}");
+    client.gone()
+}

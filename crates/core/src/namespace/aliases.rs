@@ -56,7 +56,7 @@ impl Namespace {
 
     /// The trees that are there, and those whose servers may come back.
     fn trees_that_stay(&self) -> Vec<Tree> {
-        let mut trees = self.trees();
+        let mut trees = self.trees_for_others();
         for dead in self.facts.dead.iter().filter(|dead| !dead.gone) {
             let place = self.meaning(&dead.place);
             if !trees.iter().any(|tree| tree.place == place) {

@@ -28,7 +28,7 @@ impl Namespace {
     /// As [`Namespace::environment`], where only some of the views are there: what would lead through another has no
     /// value.
     pub fn environment_where(&self, stands: &dyn Fn(&View) -> bool) -> Vec<Variable> {
-        let trees = self.trees();
+        let trees = self.trees_for_others();
         let mut list = List::default();
         let value_of = |wanted: &dyn Fn(&Where) -> bool| {
             let tree = trees.iter().find(|tree| wanted(&tree.place));

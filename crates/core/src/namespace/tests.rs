@@ -36,6 +36,7 @@ fn client() -> Facts {
             present("10.0.0.9", "/opt/opengnsys/images/10.0.0.9", true),
             present("USB-Tools", "/mnt/USB-Tools", false),
         ],
+        viewed: Vec::new(),
         dead: Vec::new(),
     }
 }
@@ -368,4 +369,41 @@ fn a_dead_repository_is_told_and_the_others_go_on() {
     }
     paths(&facts, &["USB-b"], "/mnt/USB-b");
     assert!(Namespace::new(facts).check_base().is_err());
+}
+
+#[test]
+fn a_view_of_a_manager_is_named_for_other_programs_alone() {
+    let mut facts = client();
+    let view = facts.present.remove(0);
+    let nas = present("10.0.0.8", "/opt/opengnsys/images/10.0.0.8", false);
+    facts.viewed = vec![view, nas];
+    let namespace = Namespace::new(facts.clone());
+    for name in ["REPO", "10.0.0.1", "10.0.0.8"] {
+        let error = path(&facts, name).unwrap_err();
+        assert_eq!(error.code(), Code::PlaceNotMounted, "{name}");
+    }
+    let variables = namespace.environment();
+    let value = |name: &str| {
+        let found = variables.iter().find(|variable| variable.name == name);
+        found.and_then(|variable| variable.value.clone())
+    };
+    let views = "/opt/opengnsys/images/.azud-view";
+    assert_eq!(value("REPO"), Some(format!("{views}/REPO/")));
+    assert_eq!(value("REPO_10_0_0_8"), Some(format!("{views}/10.0.0.8/")));
+    let leads = namespace
+        .views()
+        .into_iter()
+        .find(|view| view.dir.ends_with("REPO") && view.target.ends_with("images/10.0.0.1"));
+    assert!(leads.is_some(), "{:?}", namespace.views());
+    let aliases = namespace.aliases();
+    let repo = aliases.iter().find(|alias| alias.name == "REPO");
+    assert_eq!(
+        repo.map(|alias| alias.target.as_path()),
+        Some(Path::new("10.0.0.1"))
+    );
+    // What is mounted as files goes first.
+    facts.present.push(present("ogserver", "/mnt/og", false));
+    let files = Namespace::new(facts).views();
+    assert!(files.iter().any(|view| view.target == Path::new("/mnt/og")));
+    assert!(!files.iter().any(|view| view.target.ends_with("10.0.0.1")));
 }

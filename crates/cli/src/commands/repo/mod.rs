@@ -212,6 +212,7 @@ fn names(site: &Site) -> Result<Namespace, Failure> {
         }),
         manager: site.manager.clone(),
         present: Vec::new(),
+        viewed: Vec::new(),
         dead: Vec::new(),
     }))
 }
