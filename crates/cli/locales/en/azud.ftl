@@ -783,7 +783,7 @@ help-token-revoke = Take a token back
     .id = Which one, as the list shows it
 help-login = Come to a manager as a person, with a code that “azud token code” shows there
     .address = The manager; else REPO
-    .out = Forget the login that there is
+    .out = Forget the login that there is; at the manager its token stays good until it ends
 help-room = Look after the computers that the manager knows of
 help-room-status = Show every computer: its image, how far its work is, what failed and what to do. On the manager’s own computer that is its room; elsewhere that of the manager that is set (“manager =”), also where a cache is served
     .watch = Show it anew whenever it changes, until stopped
@@ -839,6 +839,7 @@ plan-image-restore = Restore an image
 plan-image-rollback = Bring a former version back
 plan-image-copy = Copy an image
 plan-login = Log in at a manager
+plan-logout = Forget a login
 plan-image-sign = Sign an image
 plan-deploy = Deploy an image
 plan-cache-update = Bring an image up to date
@@ -1420,7 +1421,7 @@ label-token-until = Good until
 result-image-sign = Signed
 result-login = Logged in
 result-no-login = Nobody is logged in at { $host } here
-result-logout = The login is forgotten
+result-logout = The login is forgotten here
 login-prompt = Type the code that “azud token code” shows on the manager:
 token-code-once = It is good once, within five minutes. At the client: azud login
 token-code-bounds = Only for: { $bounds }
@@ -1437,6 +1438,8 @@ token-ended = { $end } (ended)
 token-once = It is shown this once.
 result-token-revoke = Revoked
 warn-not-pinned = No --pin was said: compare the fingerprint with the one that the manager shows at its start.
+warn-login-outlives = The login at { $host } is forgotten here alone: its token stays good there until { $until }. “azud token revoke { $id }” on the manager ends it at once.
+warn-login-replaced = The login at { $host } is forgotten: from now on the token that is said here counts. The token of the login stays good there until { $until }; “azud token revoke { $id }” on the manager ends it at once.
 warn-lesser-token = The token that is kept for { $address } is for { $before ->
     [admin] managing
    *[write] writing

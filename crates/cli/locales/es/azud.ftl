@@ -783,7 +783,7 @@ help-token-revoke = Revocar un token
     .id = Cuál, como lo muestra la lista
 help-login = Entrar en un gestor como persona, con un código que muestra allí «azud token code»
     .address = El gestor; si no, REPO
-    .out = Olvidar la sesión que haya
+    .out = Olvidar la sesión que haya; en el gestor su token vale hasta su fin
 help-room = Vigilar los equipos que el gestor conoce
 help-room-status = Mostrar cada equipo: su imagen, cuánto lleva, qué falló y qué hacer. En el propio equipo del gestor, su sala; en otro, la del gestor configurado («manager =»), también donde se sirve una caché
     .watch = Mostrarlo de nuevo cuando cambie, hasta que se detenga
@@ -839,6 +839,7 @@ plan-image-restore = Restaurar una imagen
 plan-image-rollback = Recuperar una versión anterior
 plan-image-copy = Copiar una imagen
 plan-login = Iniciar sesión en un gestor
+plan-logout = Olvidar una sesión
 plan-image-sign = Firmar una imagen
 plan-deploy = Desplegar una imagen
 plan-cache-update = Poner al día una imagen
@@ -1419,7 +1420,7 @@ label-token-until = Vale hasta
 result-image-sign = Firmada
 result-login = Sesión iniciada
 result-no-login = Aquí nadie tiene una sesión iniciada en { $host }
-result-logout = La sesión queda olvidada
+result-logout = La sesión queda olvidada aquí
 login-prompt = Escriba el código que muestra «azud token code» en el gestor:
 token-code-once = Vale una vez, durante cinco minutos. En el cliente: azud login
 token-code-bounds = Solo para: { $bounds }
@@ -1437,6 +1438,8 @@ token-ended = { $end } (caducado)
 token-once = Solo se muestra esta vez.
 result-token-revoke = Revocado
 warn-not-pinned = No se ha dicho --pin: compare la huella con la que muestra el gestor al arrancar.
+warn-login-outlives = La sesión en { $host } se olvida solo aquí: su token sigue valiendo allí hasta { $until }. «azud token revoke { $id }», en el gestor, lo retira enseguida.
+warn-login-replaced = La sesión en { $host } se olvida: desde ahora cuenta el token que se da aquí. El de la sesión sigue valiendo allí hasta { $until }; «azud token revoke { $id }», en el gestor, lo retira enseguida.
 warn-lesser-token = El token que se guarda para { $address } es para { $before ->
     [admin] administrar
    *[write] escribir

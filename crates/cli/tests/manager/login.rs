@@ -319,3 +319,54 @@ fn only_people_make_codes(room: &Room, manager: &Manager) -> Result<()> {
     }
     Ok(())
 }
+
+/// Plans by which a login is forgotten, of which the manager hears nothing, say so.
+#[test]
+fn a_login_that_is_forgotten_is_told_to_be_good_at_the_manager() -> Result<()> {
+    let room = Room::new()?;
+    image(&room, "one.img", &noise(67, MIB))?;
+    let manager = room.serve()?;
+    room.know(&manager)?;
+    let lines: [(&[&str], &str); 3] = [
+        (&["login", "--out", "--yes"], "login-outlives"),
+        (&["repo", "add"], "login-replaced"),
+        (&["repo", "forget", "REPO", "--yes"], "login-outlives"),
+    ];
+    for (line, word) in lines {
+        let said = login(&room, &code(&room, &[])?, &[])?;
+        let said = said.done()?;
+        let (id, until) = (said["id"].as_str(), said["until"].as_str());
+        let (id, until) = (id.context("an id")?, until.context("a time")?);
+        let secret: Value = serde_json::from_slice(&fs::read(kept(&room))?)?;
+        let token = secret["token"].as_str().context("a token")?.to_owned();
+        let said = if line[1] == "add" {
+            let made = room.done(&["token", "create"])?;
+            room.introduce(
+                &manager,
+                &manager.pin,
+                made["token"].as_str().context("it")?,
+            )?
+        } else {
+            room.run(line)?
+        };
+        let done = said.done()?;
+        if line[0] == "login" {
+            ensure!(done["good_there_until"] == until, "{done}");
+        }
+        ensure!(!kept(&room).exists(), "{line:?}");
+        let warnings = said.plan()["warnings"].to_string();
+        ensure!(warnings.contains(word), "{line:?}: {warnings}");
+        for part in [until, &format!("azud token revoke {id}")] {
+            ensure!(warnings.contains(part), "{part}: {warnings}");
+        }
+        // It is what it is told to be, until it is ended as told.
+        room.introduce(&manager, &manager.pin, &token)?.done()?;
+        room.done(&["token", "revoke", id])?;
+        let said = room.introduce(&manager, &manager.pin, &token)?;
+        refusal(&said, "repo/unauthorised")?;
+    }
+    room.know(&manager)?;
+    let out = room.done(&["login", "--out"])?;
+    ensure!(out["good_there_until"].is_null(), "{out}");
+    Ok(())
+}

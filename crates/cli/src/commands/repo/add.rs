@@ -10,6 +10,7 @@ use super::Goal;
 use super::access::{Access, How};
 use super::forget::{of_manager, password, password_file, removing};
 use super::known::Register;
+use super::login::outlives;
 use super::manager::{Way, known, remove};
 use crate::args::Writing;
 use crate::commands::Context;
@@ -117,7 +118,8 @@ impl Args {
         let plan = known
             .rows(Plan::new("repo-add"))
             .text("pin", &introduced.pin);
-        let mut plan = removing(plan, &retired);
+        let plan = removing(plan, &retired);
+        let mut plan = outlives(context, plan, (host, "login-replaced"));
         if self.way.pin.is_none() {
             plan = plan.warning(&context.catalog, "not-pinned", &[]);
         }

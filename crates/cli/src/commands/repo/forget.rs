@@ -49,7 +49,8 @@ impl Args {
         if let Some(goal) = goal.filter(Goal::is_mounted) {
             return Err(goal.taken(context));
         }
-        if settle(context, &kept.plan(), self.writing) == Step::Stop {
+        let plan = login::outlives(context, kept.plan(), (&kept.address, "login-outlives"));
+        if settle(context, &plan, self.writing) == Step::Stop {
             return Ok(());
         }
         kept.forget()?;

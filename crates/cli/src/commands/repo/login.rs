@@ -3,6 +3,7 @@
 use std::io::{BufRead, IsTerminal, Read};
 use std::path::PathBuf;
 
+use azud_core::access::token_parts;
 use azud_core::code::Code;
 use azud_transport::NetError;
 use azud_transport::http::{Client, Login, Manager, login};
@@ -59,9 +60,12 @@ struct Kept {
 }
 
 impl Kept {
+    fn is_good(&self) -> bool {
+        self.until > seconds(now()) && !self.token.is_empty()
+    }
+
     fn good(self) -> Option<String> {
-        let Self { token, until } = self;
-        (until > seconds(now()) && !token.is_empty()).then_some(token)
+        self.is_good().then_some(self.token)
     }
 }
 
@@ -72,10 +76,10 @@ impl Args {
     /// When the manager is not known or does not take the code.
     pub fn run(&self, context: &Context) -> Result<(), Failure> {
         let host = Goal::of(context, &self.address)?.host.to_string();
-        let plan = Plan::new("login").text("address", host.as_str());
         if self.out {
-            return self.forget(context, &plan, &host);
+            return self.forget(context, &host);
         }
+        let plan = Plan::new("login").text("address", host.as_str());
         let (authority, port) = self.authority(&host)?;
         if settle(context, &plan, self.writing) == Step::Stop {
             return Ok(());
@@ -142,7 +146,7 @@ impl Args {
         register.write()
     }
 
-    fn forget(&self, context: &Context, plan: &Plan, host: &str) -> Result<(), Failure> {
+    fn forget(&self, context: &Context, host: &str) -> Result<(), Failure> {
         let login = file(host);
         let is_any = login
             .try_exists()
@@ -151,11 +155,19 @@ impl Args {
             let hint = context.catalog.text("hint-not-known");
             return Err(Failure::new(Code::UnknownRepo, host).with_hint(hint));
         }
-        if is_any && settle(context, plan, self.writing) == Step::Stop {
+        let plan = Plan::new("logout").text("address", host);
+        let plan = outlives(context, plan, (host, "login-outlives"));
+        if is_any && settle(context, &plan, self.writing) == Step::Stop {
             return Ok(());
         }
+        let running = running(host);
         remove(&login)?;
-        let value = json!({ "action": "logout", "address": host, "was_logged_in": is_any });
+        let value = json!({
+            "action": "logout",
+            "address": host,
+            "was_logged_in": is_any,
+            "good_there_until": running.map(|kept| rfc3339(moment(kept.until))),
+        });
         let done = || {
             if is_any {
                 return context.catalog.text("result-logout");
@@ -166,6 +178,26 @@ impl Args {
         context.output.result(&value, done);
         Ok(())
     }
+}
+
+/// A login that has not ended. What cannot be read is no reason to keep it.
+fn running(host: &str) -> Option<Kept> {
+    let kept = read(host).ok().flatten();
+    kept.filter(Kept::is_good)
+}
+
+/// Says in a plan by which a login is forgotten that its token stays good at the manager, and until when.
+pub(super) fn outlives(context: &Context, plan: Plan, (host, key): (&str, &'static str)) -> Plan {
+    let Some(Kept { token, until }) = running(host) else {
+        return plan;
+    };
+    let id = token_parts(&token).map_or("ID", |(id, _)| id).to_owned();
+    let values = [
+        ("host", host.to_owned().into()),
+        ("until", rfc3339(moment(until)).into()),
+        ("id", id.into()),
+    ];
+    plan.warning(&context.catalog, key, &values)
 }
 
 /// A code that is for other addresses is good still.
