@@ -158,7 +158,7 @@ impl InUse {
         let place = file.and_then(|file| Cache::around(file).or_else(|| inside(context, file)));
         let lease = place.as_ref().and_then(|(cache, path)| {
             tell(context, cache.mark_used(path, now()));
-            tell(context, cache.lease(path))
+            tell(context, cache.lease(path, now()))
         });
         Self {
             place,
@@ -170,7 +170,7 @@ impl InUse {
     /// noted of its use comes once it is there: see [`InUse::used`].
     pub(crate) fn updating(context: &Context, place: Option<(Cache, PathBuf)>) -> Self {
         let lease = place.as_ref();
-        let lease = lease.and_then(|(cache, path)| tell(context, cache.lease(path)));
+        let lease = lease.and_then(|(cache, path)| tell(context, cache.lease(path, now())));
         Self {
             place,
             _lease: lease,

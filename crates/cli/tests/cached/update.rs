@@ -9,7 +9,7 @@ use std::fs;
 use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use anyhow::{Context, Result, ensure};
 use azud_store::Stored;
@@ -274,7 +274,7 @@ fn who_is_at_work_is_heeded() -> Result<()> {
     let image = foreign(root, "aula/x.img", 1, MIB)?;
     cache(root, "pin", &["aula/x"])?;
     cache(root, "unpin", &["aula/x"])?;
-    let lease = Cache::open(root)?.lease(Path::new("aula/x.img"))?;
+    let lease = Cache::open(root)?.lease(Path::new("aula/x.img"), SystemTime::now())?;
     assert_eq!(
         refusal(root, "evict", &["--yes", "aula/x"])?,
         "cache/in-use"

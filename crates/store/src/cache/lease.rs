@@ -29,13 +29,15 @@ pub struct Lease {
 }
 
 impl Cache {
-    /// Keeps an image from going for as long as the lease lives.
+    /// Keeps an image from going for as long as the lease lives. What the dead left of theirs is taken away.
     ///
     /// # Errors
     /// [`crate::StoreError::ReadOnly`] (where nothing can go either), [`crate::StoreError::NoSpace`], or
     /// what the system says.
-    pub fn lease(&self, image: &Path) -> Result<Lease> {
+    pub fn lease(&self, image: &Path, now: SystemTime) -> Result<Lease> {
         let lock = self.lock()?;
+        // What cannot be looked at now keeps nobody from working.
+        let _ = self.leased(now, true);
         self.sign(image, &lock)
     }
 

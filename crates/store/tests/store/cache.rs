@@ -122,7 +122,9 @@ fn pinned_leased_and_last_copies_stay_and_say_why() {
     let scene = Scene::new();
     let (cache, old) = (&scene.cache, Path::new("aula/old.img"));
     assert!(cache.pin(old).unwrap() && !cache.pin(old).unwrap());
-    let lease = cache.lease(Path::new("mid.img")).unwrap();
+    let lease = cache
+        .lease(Path::new("mid.img"), SystemTime::now())
+        .unwrap();
     cache.mark_installed("partuuid=1", id(3), at(5)).unwrap();
     assert_eq!(why(scene.evict("aula/old.img")), Stays::Pinned);
     assert_eq!(why(scene.evict("mid.img")), Stays::InUse);
@@ -192,10 +194,12 @@ fn what_somebody_has_open_stays_and_is_not_counted_on() {
     looker.join().unwrap();
 }
 
-#[test]
-fn a_lease_of_a_process_that_died_holds_nothing() {
-    let scene = Scene::new();
-    let lease = scene.cache.lease(Path::new("mid.img")).unwrap();
+/// What a process left that was killed at work with an image.
+fn killed_at_work(scene: &Scene) -> PathBuf {
+    let lease = scene
+        .cache
+        .lease(Path::new("mid.img"), SystemTime::now())
+        .unwrap();
     let leases = scene.root().join(".azud-cache/leases");
     let dir = fs::read_dir(&leases).unwrap().next().unwrap().unwrap();
     // As if it had been killed: the lock is gone, and a process of another start has its number.
@@ -206,9 +210,29 @@ fn a_lease_of_a_process_that_died_holds_nothing() {
     let other = text.replace(started, "  \"started\": 1");
     fs::remove_file(&owner).unwrap();
     fs::write(&owner, other).unwrap();
+    dir.path()
+}
+
+#[test]
+fn a_lease_of_a_process_that_died_holds_nothing() {
+    let scene = Scene::new();
+    let left = killed_at_work(&scene);
     assert!(!scene.of("mid.img").in_use);
     scene.evict("mid.img").unwrap();
-    assert!(!dir.path().exists(), "it is cleared away");
+    assert!(!left.exists(), "it is cleared away");
+}
+
+#[test]
+fn who_works_takes_away_what_the_dead_left_and_no_lease_of_the_living() {
+    let scene = Scene::new();
+    let left = killed_at_work(&scene);
+    let now = SystemTime::now();
+    let first = scene.cache.lease(Path::new("aula/old.img"), now).unwrap();
+    assert!(!left.exists(), "it is cleared away");
+    let second = scene.cache.lease(Path::new("aula/new.img"), now).unwrap();
+    assert_eq!(why(scene.evict("aula/old.img")), Stays::InUse);
+    drop((first, second));
+    assert_eq!(names(&scene.root().join(".azud-cache/leases")), [""; 0]);
 }
 
 #[test]

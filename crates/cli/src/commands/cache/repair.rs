@@ -107,7 +107,7 @@ impl Args {
             return Ok(());
         }
         // Nobody takes the image away while it is being put right.
-        let lease = cache.lease(&path)?;
+        let lease = cache.lease(&path, now())?;
         let done = if damage.is_none() {
             Ok(Repaired::default())
         } else {
