@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 
 use azud_core::assembly::Layout;
 use azud_core::code::Code;
-use azud_core::reference::ImageRef;
+use azud_core::reference::{ImageRef, Where};
 use azud_image::signature::{Claim, MAX_SIGNATURE, SignatureError, TrustedKey, check};
 use azud_store::assembly::FileSource;
 
@@ -16,6 +16,7 @@ use crate::commands::Context;
 use crate::commands::serve::State;
 use crate::failure::Failure;
 use crate::origin::Origin;
+use crate::place;
 use crate::restorable::Restorable;
 use crate::site::Site;
 
@@ -102,6 +103,37 @@ pub(crate) fn origin(
     };
     let signature = carried(origin)?;
     trust.check(named, &layout, signature.as_deref()).map(Some)
+}
+
+/// Refuses an image that may not be copied to where a user says. What goes to another place, not to files of this
+/// computer, is sent: whoever takes it there asks for signatures.
+pub(crate) fn copied(
+    context: &Context,
+    (from, to): (&Path, &Path),
+    image: &Origin,
+) -> Result<Option<Trusted>, Failure> {
+    match taken_as(context, from, to)? {
+        Some(named) => origin(context, named, (image, None)),
+        None => Ok(None),
+    }
+}
+
+/// By which name an image is taken: what comes into the cache, or into what is served here, is asked for by the name that
+/// it gets there.
+fn taken_as<'a>(
+    context: &Context,
+    from: &'a Path,
+    to: &'a Path,
+) -> Result<Option<&'a Path>, Failure> {
+    let ImageRef::Placed { place, .. } = ImageRef::parse(to)? else {
+        return Ok(Some(from));
+    };
+    let is_ours = match place::namespace(context)?.meaning(&place) {
+        Where::Cache => true,
+        Where::Manager => Site::load(&context.site)?.serving,
+        Where::Host(_) | Where::Removable(_) => false,
+    };
+    Ok(is_ours.then_some(to))
 }
 
 /// The signature that goes along with an image, if there is one.

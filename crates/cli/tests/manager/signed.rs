@@ -8,7 +8,7 @@ use anyhow::{Context, Result, ensure};
 use azud_testkit::tools::{have, run};
 use serde_json::{Value, json};
 
-use crate::kit::text;
+use crate::kit::{Said, text};
 use crate::server::{Room, refusal};
 use crate::{MIB, image, noise, update};
 
@@ -167,6 +167,96 @@ fn restores(room: &Room, image: &Path) -> Result<()> {
     restore(text(image))?.done()?;
     ensure!(disk.exists(), "it is restored");
     Ok(())
+}
+
+/// Whatever takes an image into the cache or a file asks the same.
+#[test]
+fn regression_copies_exports_and_imports_are_signed_too() -> Result<()> {
+    if !have(&["minisign"]) {
+        return Ok(());
+    }
+    let room = Room::new()?;
+    image(&room, "aula1/win.img", &noise(79, MIB))?;
+    let win = room.images().join("aula1/win.img");
+    let old = room.dir().join("old.img");
+    room.done(&[
+        "image",
+        "export",
+        text(&win),
+        text(&old),
+        "--to",
+        "partclone",
+    ])?;
+    let ((key, public), (other, _)) = (keys(&room, "ana")?, keys(&room, "eva")?);
+    let manager = room.serve()?;
+    room.know_as(&manager, "write")?;
+    trust(&room, &[&public])?;
+    let cache = room.dir().join("cache");
+    let out = room.dir().join("out");
+    fs::create_dir(&cache)?;
+    fs::create_dir(&out)?;
+    let to = |name: &str| text(&out.join(name)).to_owned();
+    let (plain, disk, aula) = (to("win.img"), to("disk"), room.images().join("aula1"));
+    let takes = [
+        vec!["image", "copy", "REPO:aula1/win", &plain],
+        vec!["image", "copy", text(&win), &plain],
+        vec!["image", "copy", "REPO:aula1/win", "CACHE:"],
+        vec!["image", "export", "REPO:aula1/win", &disk, "--to", "raw"],
+        vec!["image", "export", text(&win), &disk, "--to", "partclone"],
+        vec!["repo", "import", "REPO:aula1", text(&out)],
+        vec!["repo", "import", text(&aula), text(&out)],
+    ];
+    let run = |take: &[&str]| {
+        let mut command = room.command(&[take, &["--yes"]].concat());
+        Said::of(&command.env("AZUD_CACHE", &cache).output()?)
+    };
+    let all = |code: &str| {
+        for take in &takes {
+            refusal(&run(take)?, code).with_context(|| format!("{take:?}"))?;
+        }
+        ensure!(fs::read_dir(&cache)?.count() == 0, "nothing came");
+        ensure!(fs::read_dir(&out)?.count() == 0, "nothing was written");
+        Ok::<_, anyhow::Error>(())
+    };
+    all("trust/unsigned")?;
+    sign(&room, &win, &other, "aula1/win")?;
+    all("trust/bad-signature")?;
+    sign(&room, &win, &key, "aula1/lin")?;
+    all("trust/other-image")?;
+    // What is sent is not taken, and may be signed where it is.
+    let sent = room.dir().join("sent.img");
+    fs::copy(&win, &sent)?;
+    room.done(&["image", "copy", text(&sent), "REPO:", "--yes"])?;
+    imports(&room, &old, &key)?;
+    sign(&room, &win, &key, "aula1/win")?;
+    for take in &takes {
+        run(take)?.done().with_context(|| format!("{take:?}"))?;
+    }
+    renamed(&room, &cache)
+}
+
+/// An image of another program is signed before one of Azud is made of it.
+fn imports(room: &Room, old: &Path, key: &Path) -> Result<()> {
+    let new = room.dir().join("new.img");
+    let import = ["image", "import", text(old), text(&new), "--yes"];
+    refusal(&room.run(&import)?, "trust/unsigned")?;
+    ensure!(!new.exists(), "nothing was made");
+    sign(room, old, key, "old")?;
+    room.done(&import)?;
+    Ok(())
+}
+
+/// In the cache an image is asked for by the name that it has there.
+fn renamed(room: &Room, cache: &Path) -> Result<()> {
+    let copy = [
+        "image",
+        "copy",
+        "REPO:aula1/win",
+        "CACHE:aula1/other",
+        "--yes",
+    ];
+    let said = Said::of(&room.command(&copy).env("AZUD_CACHE", cache).output()?)?;
+    refusal(&said, "trust/other-image")
 }
 
 #[test]

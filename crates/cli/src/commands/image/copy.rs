@@ -15,6 +15,7 @@ use crate::place;
 use crate::receive::{Receiving, Terms};
 use crate::remote::Destination;
 use crate::sending::Sending;
+use crate::trust;
 
 /// Arguments.
 #[derive(Debug, clap::Args)]
@@ -51,8 +52,11 @@ impl Args {
             (None, Some(name)) if self.dst.is_dir() => self.dst.join(name),
             _ => self.dst.clone(),
         };
-        let to = match Destination::named(context, &to)? {
-            Destination::Here(located) => located,
+        let (to, trusted) = match Destination::named(context, &to)? {
+            Destination::Here(located) => {
+                let trusted = trust::copied(context, (&self.src, &to), &from)?;
+                (located, trusted)
+            }
             Destination::There(remote) => {
                 let sending = Sending {
                     from: &from,
@@ -69,7 +73,7 @@ impl Args {
             to: &to,
             native: None,
             terms: self.terms,
-            trusted: None,
+            trusted,
         };
         receiving.run(context)
     }

@@ -21,6 +21,7 @@ use crate::opened::{now, spare_images};
 use crate::place;
 use crate::plan::{Plan, Value};
 use crate::restorable::Restorable;
+use crate::trust;
 
 use clap::ValueEnum;
 
@@ -155,6 +156,7 @@ impl Args {
         {
             refuse_certain(&image, now())?;
         }
+        let trusted = trust::native(context, &self.image, (Some(&opened), None))?;
         let out = self.out.display().to_string();
         let plan = self.plan(&opened, &out);
         let plan = self
@@ -174,6 +176,7 @@ impl Args {
         if step == Step::Stop {
             return Ok(());
         }
+        trust::remember(trusted.as_ref())?;
         let progress = context.progress();
         self.convert(&opened, export, &progress)?;
         drop(progress);

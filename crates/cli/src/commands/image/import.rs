@@ -15,6 +15,7 @@ use crate::opened::{Opened, host, identify, timestamp};
 use crate::place;
 use crate::plan::{Plan, Value};
 use crate::publish::{Made, Making};
+use crate::trust;
 
 use crate::args::Writing;
 use crate::args::size::level;
@@ -47,6 +48,7 @@ impl Args {
         located.check()?;
         let foreign = place::existing(context, &self.foreign)?;
         refuse_native(&foreign)?;
+        let trusted = trust::foreign(context, &self.foreign, &foreign)?;
         let reader = crate::foreign::open(&foreign)?;
         let volume = reader.volume().clone();
         let is_summed = reader.is_summed();
@@ -83,6 +85,7 @@ impl Args {
         if settle(context, &plan, self.writing) == Step::Stop {
             return Ok(());
         }
+        trust::remember(trusted.as_ref())?;
         // Once it is ours, nobody can tell any more that it was damaged.
         if !is_summed && is_told {
             crate::foreign::check(context, &foreign)?;

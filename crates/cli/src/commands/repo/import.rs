@@ -31,6 +31,7 @@ use crate::place;
 use crate::plan::{Plan, Value};
 use crate::receive::with_begun;
 use crate::table;
+use crate::trust;
 
 /// Arguments.
 #[derive(Debug, clap::Args)]
@@ -117,7 +118,7 @@ impl Args {
         }
         let mut tally = Tally::default();
         for item in &items {
-            match bring(context, item, &target) {
+            match self.bring(context, item, &target) {
                 Ok(Some(report)) => tally.count(item, &report),
                 Ok(None) => tally.newer.push(item.name.clone()),
                 Err(failure) if failure.code == Code::Interrupted => return Err(failure),
@@ -130,6 +131,41 @@ impl Args {
             }
         }
         self.show(context, &tally, begun)
+    }
+
+    /// Brings an image, unless what is newer stays; what an earlier run or another image here has is not read again.
+    fn bring(
+        &self,
+        context: &Context,
+        item: &Item,
+        target: &Target,
+    ) -> Result<Option<Report>, Failure> {
+        let name = target.name(item)?;
+        let origin = Origin::named(context, &item.from)?;
+        origin.refuse_unfit(context)?;
+        let (from, to) = (named(&self.src, item)?, named(&self.dst, item)?);
+        let trusted = trust::copied(context, (&from, &to), &origin)?;
+        let spot = target.tree.spot(&name)?;
+        let assembly = Assembly::plan(&spot.image, origin.source(), Moving::Never)?;
+        if target.update && is_newer(&spot.image, assembly.wanted()) {
+            return Ok(None);
+        }
+        trust::remember(trusted.as_ref())?;
+        let info = origin.info(assembly.wanted().is_native())?;
+        let facts = Facts {
+            info: info.or_else(|| item.info.clone()),
+            carried: origin.carried()?,
+            now: now(),
+        };
+        // An image that is refused leaves no empty folder.
+        if spot.missing {
+            target.tree.make_folder(name.folder())?;
+        }
+        let progress = context.progress();
+        let report = assembly.run(&facts, &progress);
+        drop(progress);
+        let report = report.map_err(|error| with_begun(&spot.image, error.into()))?;
+        Ok(Some(report))
     }
 
     /// The images, and the folder that they lie in, if it is one of this computer.
@@ -299,29 +335,14 @@ fn of_tree(context: &Context, dir: &Path) -> Result<Vec<Item>, Failure> {
         .collect())
 }
 
-/// Brings an image, unless what is newer stays; what an earlier run or another image here has is not read again.
-fn bring(context: &Context, item: &Item, target: &Target) -> Result<Option<Report>, Failure> {
-    let name = target.name(item)?;
-    let origin = Origin::named(context, &item.from)?;
-    origin.refuse_unfit(context)?;
-    let spot = target.tree.spot(&name)?;
-    let assembly = Assembly::plan(&spot.image, origin.source(), Moving::Never)?;
-    if target.update && is_newer(&spot.image, assembly.wanted()) {
-        return Ok(None);
-    }
-    let info = origin.info(assembly.wanted().is_native())?;
-    let facts = Facts {
-        info: info.or_else(|| item.info.clone()),
-        carried: origin.carried()?,
-        now: now(),
-    };
-    // An image that is refused leaves no empty folder.
-    if spot.missing {
-        target.tree.make_folder(name.folder())?;
-    }
-    let progress = context.progress();
-    let report = assembly.run(&facts, &progress);
-    drop(progress);
-    let report = report.map_err(|error| with_begun(&spot.image, error.into()))?;
-    Ok(Some(report))
+/// What an image of a folder is called.
+fn named(folder: &Path, item: &Item) -> Result<PathBuf, Failure> {
+    Ok(match FolderRef::parse(folder)? {
+        FolderRef::Path(path) => path.join(&item.name),
+        FolderRef::Placed { place, folder } => {
+            let below = folder.components().iter().map(String::as_str);
+            let parts: Vec<&str> = below.chain([item.name.as_str()]).collect();
+            format!("{place}:{}", parts.join("/")).into()
+        }
+    })
 }
