@@ -1,16 +1,18 @@
 //! The target of a restore, between the command line and its opening: looked at, refused, compared with the plan.
 
+use std::os::unix::fs::FileTypeExt;
 use std::path::Path;
 
 use azud_core::code::Code;
 use azud_core::name::folder_of;
+use azud_core::reference::{RefError, is_nearly_a_device};
 use azud_disk::target::check_folder;
 use azud_disk::{DeviceFacts, DiskError, Kind, holds};
 use azud_store::room::Room;
 
 use crate::commands::Context;
 use crate::estimate::Estimate;
-use crate::failure::Failure;
+use crate::failure::{Failure, Hint};
 use crate::opened::spare_images;
 use crate::plan::Plan;
 use crate::restorable::Restorable;
@@ -24,10 +26,30 @@ pub(crate) fn existing(path: &Path) -> Result<Option<DeviceFacts>, Failure> {
             Err(DiskError::ReadOnly { path }.into())
         }
         Ok(facts) => Ok(Some(facts)),
+        Err(DiskError::NotFound { .. }) if is_slip(path) => Err(slip(path)),
         // A mistyped device must not become a file in /dev.
         Err(DiskError::NotFound { .. }) if !in_dev(path) => new_file(path).map(|()| None),
         Err(error) => Err(error.into()),
     }
+}
+
+/// Whether a name that is none of a file here was meant as a device: one that is there, or would be one with what was left
+/// out. With a directory before it, it is what it says.
+fn is_slip(path: &Path) -> bool {
+    let name = path.as_os_str().to_str().filter(|name| !name.contains('/'));
+    let is_there = |name: &str| {
+        let meta = std::fs::metadata(Path::new("/dev").join(name));
+        meta.is_ok_and(|meta| meta.file_type().is_block_device())
+    };
+    name.is_some_and(|name| is_nearly_a_device(name) || is_there(name))
+}
+
+/// Says how a device is written, and how a file of that name.
+fn slip(path: &Path) -> Failure {
+    let text = path.display().to_string();
+    let hint = Hint::with("hint-nearly-a-device", [("name", text.clone())]);
+    let reason = "neither a device nor a file that is there";
+    Failure::from(RefError::Device { text, reason }).with_hint(hint)
 }
 
 /// Refuses a file that cannot be made: without its directory, or where a link leads nowhere.
@@ -85,9 +107,7 @@ pub(crate) fn tell_room(
 /// Whether a path leads into `/dev`, however it is written.
 fn in_dev(path: &Path) -> bool {
     let dir = std::fs::canonicalize(folder_of(path));
-    // `sdb2` where /dev/sdb2 exists means the device.
-    let forgotten = path.components().count() == 1 && Path::new("/dev").join(path).exists();
-    forgotten || path.starts_with("/dev") || dir.is_ok_and(|dir| dir.starts_with("/dev"))
+    path.starts_with("/dev") || dir.is_ok_and(|dir| dir.starts_with("/dev"))
 }
 
 /// While somebody read the plan, another stick may have got the device's name, or a file come into being.

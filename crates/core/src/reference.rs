@@ -17,7 +17,7 @@ use crate::code::Code;
 use crate::layout::is_reserved;
 use crate::name::{EXTENSION, NameError, check_component, complete};
 
-pub use device::DeviceRef;
+pub use device::{DeviceRef, is_nearly_a_device};
 pub(crate) use place::address;
 pub use place::{Host, Media, Removable, Where};
 

@@ -1261,6 +1261,7 @@ result-repo-mounted = Ya está montado, en { $at }
 repo-taken = { $source } ya está en { $at }, también para escribir
 repo-taken-read-only = { $source } ya está en { $at }, solo para leer
 hint-repo-taken = Desmóntelo antes: sudo azud repo unmount { $address }
+hint-nearly-a-device = Un dispositivo se escribe con su directorio (/dev/sda2) o con los números de disco y partición (1:2); un fichero nuevo de ese nombre es ./{ $name }.
 hint-not-known = «azud repo list» muestra las direcciones conocidas.
 hint-other-states = Puede ser uno de estos, dicho con --state: { $states }. «azud serve» hace uno nuevo.
 hint-known-otherwise = El gestor se conoce aquí como { $known }, pero se busca por el primero de sus nombres en azud.toml, que es { $first }. Ponga { $known } el primero, o delo a conocer también como { $first }: azud repo add { $first } --protocol http --pin HUELLA --token-file FICHERO

@@ -242,6 +242,7 @@ term-making-a-file = al crear un fichero
 term-making-the-directory = al crear el directorio
 term-more-than-was-asked-for = más de lo pedido
 term-mounting = al montar
+term-neither-a-device-nor-a-file-that-is-there = no es ningún dispositivo ni un fichero que exista
 term-names-that-begin-with-are-hidden-files = los nombres que empiezan por «.» son ficheros ocultos
 term-no-certificate-of-an-authority = algo que no es el certificado de una autoridad
 term-no-computer-has-that-address = ningún equipo tiene esa dirección

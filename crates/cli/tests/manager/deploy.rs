@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::PathBuf;
 
-use anyhow::{Result, ensure};
+use anyhow::{Context, Result, ensure};
 
 use crate::kit::{Said, text};
 use crate::server::{Room, refusal};
@@ -180,5 +180,38 @@ fn what_cannot_be_deployed_is_refused_before_anything_is_written() -> Result<()>
         fs::read_dir(&cache)?.next().is_none(),
         "the cache was written"
     );
+    Ok(())
+}
+
+#[test]
+fn regression_a_device_with_something_left_out_becomes_no_file() -> Result<()> {
+    let room = Room::new()?;
+    image(&room, "win.img", &noise(190, MIB))?;
+    let win = room.images().join("win.img");
+    let here = tempfile::tempdir()?;
+    let run = |verb: &[&str], to: &str| {
+        let args = [verb, &[text(&win), to, "--yes"]].concat();
+        let mut command = room.command(&args);
+        Said::of(&command.current_dir(here.path()).output()?)
+    };
+    for verb in [&["deploy"][..], &["image", "restore"]] {
+        for name in ["sda2", "nvme7n1p2", "mmcblk9p1", "vdz", "1", "1:"] {
+            let said = run(verb, name)?;
+            refusal(&said, "disk/bad-name").with_context(|| format!("{verb:?} {name}"))?;
+        }
+        let said = run(verb, "sda9")?;
+        let hint = said.last()["error"]["hint"].as_str().unwrap_or_default();
+        let told = ["/dev/sda2", "1:2", "./sda9"];
+        ensure!(told.iter().all(|it| hint.contains(it)), "{hint}");
+        ensure!(fs::read_dir(here.path())?.count() == 0, "nothing was made");
+        // What is said to be a file is one, and so is what is there.
+        run(verb, "./1")?.done()?;
+        fs::rename(here.path().join("1"), here.path().join("sda2"))?;
+        run(verb, "sda2")?.done()?;
+        run(verb, "disk.img")?.done()?;
+        for made in ["sda2", "disk.img"] {
+            fs::remove_file(here.path().join(made))?;
+        }
+    }
     Ok(())
 }

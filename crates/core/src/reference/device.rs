@@ -78,6 +78,30 @@ impl DeviceRef {
     }
 }
 
+/// Whether a bare name is most likely a device's with something left out: `sda2` without its directory, `1` without
+/// its partition.
+pub fn is_nearly_a_device(name: &str) -> bool {
+    let digits = |text: &str| text.bytes().all(|byte| byte.is_ascii_digit());
+    let counted = |before: &str| {
+        let number = name.strip_prefix(before);
+        number.is_some_and(|rest| rest.starts_with(|first: char| first.is_ascii_digit()))
+    };
+    // `sda`, `vdb1`, `sdaa12`; not `sdcard`.
+    let lettered = |before: &str| {
+        name.strip_prefix(before).is_some_and(|rest| {
+            let disk = rest.trim_end_matches(|last: char| last.is_ascii_digit());
+            matches!(disk.len(), 1 | 2) && disk.bytes().all(|byte| byte.is_ascii_lowercase())
+        })
+    };
+    // `nvme0n1p2`, `mmcblk0p1`, `loop0`, `dm-0`: a number, and perhaps more letters and numbers.
+    let plain = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
+    let numbered = ["nvme", "mmcblk", "loop", "md", "dm-", "nbd", "sr"];
+    !name.is_empty()
+        && (digits(name)
+            || ["sd", "hd", "vd", "xvd"].into_iter().any(lettered)
+            || (numbered.into_iter().any(counted) && name.bytes().all(plain)))
+}
+
 const NUMBERS: &str = "disks and partitions are counted from 1";
 
 /// A number from 1, without signs or leading zeros.
@@ -98,7 +122,7 @@ impl fmt::Display for DeviceRef {
 
 #[cfg(test)]
 mod tests {
-    use super::DeviceRef;
+    use super::{DeviceRef, is_nearly_a_device};
     use crate::code::Code;
     use proptest::prelude::*;
 
@@ -140,6 +164,36 @@ mod tests {
         ] {
             let error = DeviceRef::parse(text).expect_err(text);
             assert_eq!(error.code(), Code::BadDevice, "{text:?}");
+        }
+    }
+
+    #[test]
+    fn a_name_with_something_left_out_is_nearly_a_device() {
+        for name in [
+            "sda",
+            "sda2",
+            "sdaa12",
+            "hdb1",
+            "vda",
+            "xvdb2",
+            "nvme0n1",
+            "nvme0n1p2",
+            "mmcblk0p1",
+            "loop7",
+            "md127",
+            "dm-0",
+            "nbd0p1",
+            "sr0",
+            "1",
+            "12",
+        ] {
+            assert!(is_nearly_a_device(name), "{name}");
+        }
+        for name in [
+            "", "disk", "disk.img", "sdcard", "sda2.img", "1.img", "loop", "nvme", "md5.sum",
+            "SDA", "./sda2", "sd", "1a", "mdata",
+        ] {
+            assert!(!is_nearly_a_device(name), "{name}");
         }
     }
 
