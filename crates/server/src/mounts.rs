@@ -7,6 +7,7 @@ use axum::http::StatusCode;
 use azud_core::access::NamePattern;
 use azud_core::namespace::{self, PlaceError};
 use azud_core::reference::{Folder, Host, ImageRef, SubPath, Where};
+use azud_store::StoreError;
 use azud_store::tree::Tree;
 
 use crate::problem::Problem;
@@ -65,7 +66,14 @@ pub(crate) fn means(patterns: &[NamePattern], host: Option<&Host>, image: &SubPa
 /// The tree of another computer's repository.
 pub(crate) fn tree(mounts: &dyn Mounts, host: &Host) -> Result<Tree, Problem> {
     let found = mounts.find(host)?;
-    Ok(Tree::open(&found.mount, &found.inner)?)
+    match Tree::open(&found.mount, &found.inner) {
+        // It was unmounted a moment ago: what is mounted is not looked at for every request.
+        Err(StoreError::NotFound(_)) if !found.mount.is_dir() => {
+            let place = Where::Host(host.clone());
+            Err(PlaceError::NotMounted { place, at: None }.into())
+        }
+        opened => Ok(opened?),
+    }
 }
 
 /// The directory of its images.

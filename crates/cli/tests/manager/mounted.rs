@@ -232,3 +232,32 @@ fn what_is_not_done_through_a_manager_is_no_matter_of_mounting_it() -> Result<()
     ensure!(hint.contains("on the manager's computer"), "{hint}");
     Ok(())
 }
+
+#[test]
+fn regression_what_was_unmounted_just_now_is_told_as_not_mounted() -> Result<()> {
+    let room = Room::new()?;
+    let (_manager, nas) = with_a_nas(&room)?;
+    image(&room, "win.img", &noise(68, MIB))?;
+    fs::copy(room.images().join("win.img"), nas.join("win.img"))?;
+    room.done(&["image", "list", "10.0.0.9:"])?;
+    fs::remove_dir_all(&nas)?;
+    for ask in [
+        &["image", "list", "10.0.0.9:"][..],
+        &["image", "info", "10.0.0.9:win"],
+        &[
+            "image",
+            "copy",
+            "10.0.0.9:win",
+            text(&room.dir().join("x.img")),
+        ],
+    ] {
+        let said = room.run(ask)?;
+        refusal(&said, "place/not-mounted").with_context(|| format!("{ask:?}"))?;
+        ensure!(
+            hint(&said).contains("on the computer of that manager"),
+            "{ask:?}: {}",
+            hint(&said)
+        );
+    }
+    Ok(())
+}
