@@ -1263,6 +1263,7 @@ repo-taken-read-only = { $source } is at { $at } already, read-only
 hint-repo-taken = First take it away: sudo azud repo unmount { $address }
 hint-nearly-a-device = A device is written with its directory (/dev/sda2), or by the numbers of disk and partition (1:2); a new file of that name is ./{ $name }.
 hint-not-known = “azud repo list” shows the addresses that are known.
+hint-login-unknown = Say how it is recognised, “azud login { $host } --pin PIN” (“azud serve” shows the fingerprint at its start), or make it known first: azud repo add { $host } --protocol http --pin PIN --token-file FILE
 hint-other-states = It may be one of these, said with --state: { $states }. “azud serve” makes a new one.
 hint-known-otherwise = The manager is known here as { $known }, but the first of its names in azud.toml is the one it is looked for by, and that is { $first }. Put { $known } first, or make it known as { $first } too: azud repo add { $first } --protocol http --pin PIN --token-file FILE
 hint-code-elsewhere = The code is for other addresses, and still good: type it at a computer that has one of these, or have another made on the manager for this computer's, “azud token code --subnet SUBNET”.

@@ -1263,6 +1263,7 @@ repo-taken-read-only = { $source } ya está en { $at }, solo para leer
 hint-repo-taken = Desmóntelo antes: sudo azud repo unmount { $address }
 hint-nearly-a-device = Un dispositivo se escribe con su directorio (/dev/sda2) o con los números de disco y partición (1:2); un fichero nuevo de ese nombre es ./{ $name }.
 hint-not-known = «azud repo list» muestra las direcciones conocidas.
+hint-login-unknown = Diga cómo se le reconoce, «azud login { $host } --pin HUELLA» («azud serve» muestra la huella al arrancar), o délo a conocer antes: azud repo add { $host } --protocol http --pin HUELLA --token-file FICHERO
 hint-other-states = Puede ser uno de estos, dicho con --state: { $states }. «azud serve» hace uno nuevo.
 hint-known-otherwise = El gestor se conoce aquí como { $known }, pero se busca por el primero de sus nombres en azud.toml, que es { $first }. Ponga { $known } el primero, o delo a conocer también como { $first }: azud repo add { $first } --protocol http --pin HUELLA --token-file FICHERO
 hint-code-elsewhere = El código es para otras direcciones y sigue valiendo: escríbalo en un equipo que tenga una de ellas, o pida en el gestor otro para la de este equipo, «azud token code --subnet SUBRED».

@@ -53,7 +53,13 @@ fn a_person_gets_write_access_for_a_while_with_a_code() -> Result<()> {
     let room = Room::new()?;
     image(&room, "one.img", &noise(61, MIB))?;
     let manager = room.serve()?;
-    refusal(&login(&room, "AAAA-AAAA", &[])?, "repo/unknown")?;
+    let said = login(&room, "AAAA-AAAA", &[])?;
+    refusal(&said, "repo/unknown")?;
+    let hint = said.last()["error"]["hint"].as_str().unwrap_or_default();
+    ensure!(
+        hint.contains("azud login 127.0.0.1 --pin") && !hint.contains("--path"),
+        "{hint}"
+    );
     room.know(&manager)?;
     let one = room.images().join("one.img");
     let send = ["image", "copy", text(&one), "REPO:new", "--yes"];

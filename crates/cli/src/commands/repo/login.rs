@@ -22,7 +22,7 @@ use crate::commands::Context;
 use crate::commands::serve::PORT;
 use crate::commands::token::only_for;
 use crate::confirm::{Step, settle};
-use crate::failure::Failure;
+use crate::failure::{Failure, Hint};
 use crate::opened::{host, moment, now, rfc3339, seconds};
 use crate::plan::Plan;
 use crate::table;
@@ -129,7 +129,8 @@ impl Args {
         let register = Register::read()?;
         let found = register.find(host);
         let Some(known) = found.filter(|known| known.protocol == How::Http) else {
-            return Err(Failure::new(Code::UnknownRepo, host));
+            let hint = Hint::with("hint-login-unknown", [("host", host.to_owned())]);
+            return Err(Failure::new(Code::UnknownRepo, host).with_hint(hint));
         };
         let authority = read_authority(&files(host).0)?;
         Ok((authority, self.port.or(known.port)))
