@@ -201,6 +201,13 @@ fn a_view_whose_manager_is_gone_is_not_called_mounted_for_a_moment() -> Result<(
         "{row}"
     );
     ensure!(said.told().contains("azud serve"), "{}", said.told());
+    // The kernel may go on knowing names for a while.
+    ensure!(
+        said.told().contains("at most what was seen"),
+        "{}",
+        said.told()
+    );
+    ensure!(fs::read(client.at().join("aula1/win.img")).is_err());
     let mut list = Command::new(program());
     list.args(["repo", "list", "--lang", "en"]);
     let output = client.room.settings(&mut list).output()?;
