@@ -117,7 +117,9 @@ fn of_one_that_is_restored_and_has_a_bad_sector() -> Result<()> {
     ensure!(bad(&medium)? == 0);
     let disk = dir.path().join("disk");
     let deploy = ["deploy", text(&sound), text(&disk), "--cache"];
-    done(&[&deploy[..], &[text(medium.path()), "--yes"]].concat())?;
+    let told = done(&[&deploy[..], &[text(medium.path()), "--yes"]].concat())?;
+    let fetched = told["from_source"].as_u64();
+    ensure!(told["way"] == "nothing" && fetched > Some(0), "{told}");
     ensure!(fs::read(&disk)? == fs::read(dir.path().join("volume"))?);
     ensure!(OF_A_PAGE.contains(&bad(&medium)?), "of one page");
     // What is known to be damaged is fetched.

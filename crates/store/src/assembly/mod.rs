@@ -26,6 +26,7 @@ mod work;
 use std::ops::Range;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
 
 use azud_core::assembly::{Layout, Piece, RECORD_BYTES, Source};
 use azud_core::name::ImageFile;
@@ -183,6 +184,7 @@ impl<'a> Assembly<'a> {
             arrivals: Arc::clone(&self.arrivals),
             hurts: Arc::clone(&self.hurts),
             source: self.source,
+            fetched: AtomicU64::new(0),
         }
     }
 

@@ -2,6 +2,7 @@
 
 use std::io;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use azud_core::assembly::Source;
 use azud_core::io::ReadAt;
@@ -17,6 +18,8 @@ pub struct Reader<'a> {
     pub(super) arrivals: Arc<Arrivals>,
     pub(super) hurts: Arc<Hurts>,
     pub(super) source: &'a dyn Source,
+    /// What came from it in the place of what is damaged here.
+    pub(super) fetched: AtomicU64,
 }
 
 impl std::fmt::Debug for Reader<'_> {
@@ -26,6 +29,11 @@ impl std::fmt::Debug for Reader<'_> {
 }
 
 impl Reader<'_> {
+    /// Bytes that the source gave in the place of what is damaged here, beside those that the assembly asked it for.
+    pub fn fetched(&self) -> u64 {
+        self.fetched.load(Ordering::Relaxed)
+    }
+
     /// Bytes of pieces.
     fn read(&self, buf: &mut [u8], offset: u64) -> io::Result<()> {
         let wanted = self.arrivals.wanted();
@@ -38,10 +46,16 @@ impl Reader<'_> {
         if tells_damage(&read) {
             self.note(&came, (read.is_ok(), buf), offset);
         }
-        fetch(self.source, offset, buf)?;
+        self.fetch(buf, offset)?;
         if !wanted.fits(offset, buf) {
-            fetch(self.source, offset, buf)?;
+            self.fetch(buf, offset)?;
         }
+        Ok(())
+    }
+
+    fn fetch(&self, buf: &mut [u8], offset: u64) -> io::Result<()> {
+        fetch(self.source, offset, buf)?;
+        self.fetched.fetch_add(buf.len() as u64, Ordering::Relaxed);
         Ok(())
     }
 

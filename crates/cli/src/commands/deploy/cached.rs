@@ -133,6 +133,10 @@ fn one_pass(
             behind.come_forward();
         }
         let report = receiver.join().unwrap_or_else(|panic| resume_unwind(panic));
+        let report = report.map(|report| Report {
+            source: report.source + reader.fetched(),
+            ..report
+        });
         (report.map_err(Failure::from), done)
     })
 }
