@@ -192,6 +192,8 @@ codes! {
     DiskFails = "repo/disk-fails",
     /// The server's answer is not what was asked for.
     BadAnswer = "repo/bad-answer",
+    /// What was asked for is nothing that a manager does.
+    BadRequest = "repo/bad-request",
     /// The index of a foreign image is being made.
     IndexInMaking = "repo/index-in-making",
     /// A range of bytes that cannot be served.

@@ -21,6 +21,7 @@ use crate::lasting::while_granted;
 use crate::limits::Peer;
 use crate::metrics::named;
 use crate::problem::{Problem, Veiled};
+use crate::refusal::as_problem;
 use crate::routes::Shared;
 use crate::token::{Pass, Role};
 
@@ -49,7 +50,7 @@ impl Gate {
         let whole = |routes: Router| {
             named(routes.route_layer(from_fn(only_own_images)))
                 .fallback(nothing_there)
-                .method_not_allowed_fallback(nothing_there)
+                .method_not_allowed_fallback(no_such_method)
         };
         Self {
             shared,
@@ -185,4 +186,9 @@ pub(crate) async fn takes_nothing(_: Request, _: Next) -> Problem {
 
 async fn nothing_there(request: Request) -> Problem {
     Problem::new(StatusCode::NOT_FOUND, Code::NotFound, request.uri().path())
+}
+
+/// What is there is asked for in another way; which ways there are is told in `Allow`.
+async fn no_such_method(_: Request) -> Response {
+    as_problem(StatusCode::METHOD_NOT_ALLOWED.into_response()).await
 }

@@ -27,6 +27,7 @@ mod mounts;
 mod openapi;
 mod patience;
 mod problem;
+mod refusal;
 mod reports;
 mod rollback;
 mod routes;

@@ -22,6 +22,7 @@ use crate::gate::now;
 use crate::grant::Refusal;
 use crate::limits::Peer;
 use crate::problem::Problem;
+use crate::refusal::{not_taken, not_understood};
 use crate::routes::{Shared, blocking};
 use crate::token::{Bounds, Role, Secret, Token};
 
@@ -93,8 +94,9 @@ async fn login(
         );
     }
     let bad = |text: String| Problem::new(StatusCode::BAD_REQUEST, Code::BadLogin, text);
-    let body = body.map_err(|error| bad(error.body_text()))?;
-    let login: Login = serde_json::from_slice(&body).map_err(|error| bad(error.to_string()))?;
+    let body = body.map_err(|error| not_taken(&error, Code::BadLogin))?;
+    let login: Login =
+        serde_json::from_slice(&body).map_err(|error| bad(not_understood(&error)))?;
     let (token, secret, lasts) = blocking(move || exchange(&shared, &login, peer.address)).await?;
     let made = Extension(Changed::tokens("token-made"));
     let logged_in = Json(LoggedIn {

@@ -16,6 +16,9 @@ use serde_json::json;
 
 use crate::mounts::placed;
 
+/// The media type of all of them.
+pub(crate) const MEDIA_TYPE: &str = "application/problem+json";
+
 /// An answer that is an error.
 #[derive(Debug)]
 pub(crate) struct Problem {
@@ -247,10 +250,7 @@ impl IntoResponse for Problem {
             response.extensions_mut().insert(Veiled(veiled.body()));
         }
         let headers = response.headers_mut();
-        headers.insert(
-            header::CONTENT_TYPE,
-            HeaderValue::from_static("application/problem+json"),
-        );
+        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(MEDIA_TYPE));
         if let Some(seconds) = self.retry_after {
             headers.insert(header::RETRY_AFTER, seconds.into());
         }

@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use axum::Extension;
 use axum::body::Bytes;
+use axum::extract::rejection::BytesRejection;
 use axum::extract::{DefaultBodyLimit, FromRef, State};
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
@@ -26,6 +27,7 @@ use crate::gate;
 use crate::grant::Grant;
 use crate::limits::Peer;
 use crate::problem::Problem;
+use crate::refusal::{not_taken, not_understood};
 use crate::routes::blocking;
 use crate::state;
 
@@ -210,10 +212,12 @@ struct Whole {
 async fn tell(
     State(AllReports(reports)): State<AllReports>,
     Extension(peer): Extension<Peer>,
-    body: Bytes,
+    body: Result<Bytes, BytesRejection>,
 ) -> Result<StatusCode, Problem> {
     let bad = |text: String| Problem::new(StatusCode::BAD_REQUEST, Code::BadReport, text);
-    let report: Report = serde_json::from_slice(&body).map_err(|error| bad(error.to_string()))?;
+    let body = body.map_err(|error| not_taken(&error, Code::BadReport))?;
+    let report: Report =
+        serde_json::from_slice(&body).map_err(|error| bad(not_understood(&error)))?;
     report.check().map_err(|error| bad(error.to_string()))?;
     reports.take(report, &peer.address.to_string(), gate::now())?;
     Ok(StatusCode::NO_CONTENT)

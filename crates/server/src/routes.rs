@@ -10,7 +10,7 @@ use std::sync::Arc;
 use axum::body::{Body, Bytes};
 use axum::extract::{Extension, FromRef, Path, Query, Request, State};
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
-use axum::middleware::from_fn;
+use axum::middleware::{from_fn, map_response};
 use axum::response::{IntoResponse, Response};
 use axum::{Json, Router};
 use azud_core::access::HTTPS_ONLY_HEADER;
@@ -36,6 +36,7 @@ use crate::login::{self, Attempts};
 use crate::metrics::{self, Metrics, counted, named};
 use crate::openapi::{self, Octets};
 use crate::problem::Problem;
+use crate::refusal::as_problem;
 use crate::reports::{self, AllReports, Reports};
 use crate::rollback::{self, Rollbacks};
 use crate::side;
@@ -123,7 +124,8 @@ pub(crate) fn api(shared: Shared) -> Router {
     let metrics = Arc::clone(&shared.metrics);
     let api = named(open.into())
         .fallback(move |request: Request| gate.pass(request))
-        .with_state(shared);
+        .with_state(shared)
+        .layer(map_response(as_problem));
     counted(api, &metrics)
 }
 

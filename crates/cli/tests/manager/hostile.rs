@@ -179,3 +179,65 @@ fn one_range_is_served_and_several_are_not() -> Result<()> {
     }
     Ok(())
 }
+
+/// Whoever is refused reads a problem with a code, also where no route made it.
+#[test]
+fn every_refusal_is_a_problem() -> Result<()> {
+    let (_room, manager, line) = room()?;
+    let bearer = bearer(&manager.admin);
+    let long = "x".repeat(9000);
+    for (what, body, status, code) in [
+        ("POST /v1/reports", long.as_str(), 413, "repo/bad-report"),
+        ("POST /v1/login", long.as_str(), 413, "repo/bad-login"),
+        ("POST /v1/reports", "[]", 400, "repo/bad-report"),
+        ("POST /v1/uploads", "[]", 400, "repo/bad-upload"),
+        ("POST /v1/uploads", "nothing", 400, "repo/bad-upload"),
+        (
+            "POST /v1/uploads",
+            r#"{"name":"new","bytes":0,"sender":"s"}"#,
+            400,
+            "repo/bad-upload",
+        ),
+        ("POST /health", "", 405, "repo/bad-request"),
+        ("DELETE /v1/ca", "", 405, "repo/bad-request"),
+        ("GET /v1/login", "", 405, "repo/bad-request"),
+        ("POST /v1/images", "", 405, "repo/bad-request"),
+        ("GET /v1/uploads", "", 405, "repo/bad-request"),
+        ("GET /v1/reports", "", 405, "repo/bad-request"),
+        ("POST /v1/token", "", 405, "repo/bad-request"),
+        ("GET /v1/nothing", "", 404, "image/not-found"),
+        ("GET /v1/images/%ff", "", 400, "repo/bad-request"),
+        (
+            "GET /v1/images?address=%ff&address=2",
+            "",
+            400,
+            "repo/bad-request",
+        ),
+    ] {
+        let mut raw = line.connect()?;
+        let len = body.len().to_string();
+        let fields = [("Authorization", bearer.as_str()), ("Content-Length", &len)];
+        raw.begin(what, &fields)?;
+        raw.say(body.as_bytes())?;
+        let (head, body) = raw.answer().context(what)?;
+        let case = || format!("{what}: {head:?} {}", String::from_utf8_lossy(&body));
+        ensure!(head.status == status, "{}", case());
+        let kind = head.fields.get("content-type").map(String::as_str);
+        ensure!(kind == Some("application/problem+json"), "{}", case());
+        let problem: Value = serde_json::from_slice(&body).with_context(case)?;
+        ensure!(problem["code"] == code, "{}", case());
+        ensure!(problem["status"] == status, "{}", case());
+        ensure!(
+            (status == 405) == head.fields.contains_key("allow"),
+            "{}",
+            case()
+        );
+        let detail = problem["detail"].as_str().context("no detail")?;
+        ensure!(
+            !detail.is_empty() && !detail.contains("struct"),
+            "{}",
+            case()
+        );
+    }
+    healthy(&line)
+}

@@ -373,6 +373,9 @@ fn understood(opening: &Opening) -> Result<(SubPath, Option<InfoLine>), Problem>
         let text = format!("{} is in another repository", opening.name);
         return Err(bad(Code::BadName, text));
     }
+    if opening.bytes == 0 {
+        return Err(bad(Code::BadUpload, "no image has no bytes".to_owned()));
+    }
     if opening.sender.len() > MAX_SENDER {
         return Err(bad(Code::BadUpload, "its sender is too long".to_owned()));
     }

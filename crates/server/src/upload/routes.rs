@@ -28,6 +28,7 @@ use crate::limits::Peer;
 use crate::listen::HEAD;
 use crate::openapi::Octets;
 use crate::problem::Problem;
+use crate::refusal::not_understood;
 use crate::routes::{Shared, about, blocking, changing};
 
 /// The most bytes of what an upload begins with.
@@ -147,7 +148,8 @@ async fn open(
     let address = request.extensions().get().map(|peer: &Peer| peer.address);
     let (body, share) = (request.into_body(), shared.uploads.budget.share());
     let (body, _) = whole((body, MAX_OPENING), PATIENCE, share, |_| ()).await?;
-    let opening: Opening = serde_json::from_slice(&body).map_err(|error| bad(error.to_string()))?;
+    let opening: Opening =
+        serde_json::from_slice(&body).map_err(|error| bad(not_understood(&error)))?;
     // What a token is not for is not there for it, to be made neither.
     if !grant.sees(&opening.name) {
         let (status, name) = (StatusCode::NOT_FOUND, opening.name);
