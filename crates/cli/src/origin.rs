@@ -421,9 +421,11 @@ pub(crate) fn patience(context: &Context, host: &str) -> Patience {
         let mut said = said.lock().unwrap_or_else(PoisonError::into_inner);
         let key = match error {
             _ if moment == Moment::Silent => "warn-no-sign",
+            _ if matches!(moment, Moment::Unheard(_)) => "warn-no-answer-yet",
             _ if error.code() == Code::IndexInMaking => "warn-index-in-making",
             _ if error.code() == Code::DiskFails => "warn-disk-fails",
             NetError::Later { .. } => "warn-preparing",
+            NetError::Protocol { .. } | NetError::Refused { .. } => "warn-other-answer",
             _ => "warn-waiting",
         };
         let is_time = said.is_none_or(|said| said.elapsed() >= WORDS);
@@ -431,6 +433,7 @@ pub(crate) fn patience(context: &Context, host: &str) -> Patience {
             // Who is silent is not given up before it was silent for a while.
             let seconds = match moment {
                 Moment::Silent => lasts.max(SILENCE),
+                Moment::Unheard(first) => first,
                 _ => lasts,
             };
             let values = [

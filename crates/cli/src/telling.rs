@@ -352,8 +352,12 @@ impl Work {
     /// How long how it ended is worth waiting for: no longer than is not felt after such work, and but a moment where
     /// the manager has not heard of it at all.
     fn last_words(&self, heard: bool, failure: Option<&Failure>) -> Duration {
-        let is_hopeless =
-            |failure: &Failure| matches!(failure.code, Code::Interrupted | Code::Unreachable);
+        let is_hopeless = |failure: &Failure| {
+            matches!(
+                failure.code,
+                Code::Interrupted | Code::Unreachable | Code::TooBusy
+            )
+        };
         if !heard || failure.is_some_and(is_hopeless) {
             return LAST_WORDS;
         }

@@ -192,6 +192,8 @@ codes! {
     DiskFails = "repo/disk-fails",
     /// The server's answer is not what was asked for.
     BadAnswer = "repo/bad-answer",
+    /// A server answers, and has too much to do for more.
+    TooBusy = "repo/too-busy",
     /// What was asked for is nothing that a manager does.
     BadRequest = "repo/bad-request",
     /// The index of a foreign image is being made.

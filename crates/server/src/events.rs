@@ -80,7 +80,7 @@ impl Events {
         let permit = Arc::clone(&self.watchers).try_acquire_owned();
         let permit = permit.map_err(|_| {
             let text = "too many watch already";
-            Problem::new(StatusCode::SERVICE_UNAVAILABLE, Code::Unreachable, text)
+            Problem::new(StatusCode::SERVICE_UNAVAILABLE, Code::TooBusy, text)
                 .retry_after(AGAIN_AFTER)
         })?;
         let events = stream(self.told.subscribe(), view, permit);

@@ -217,7 +217,7 @@ impl Bodies {
         let held = of_peer.as_mut().map_or(Ok(()), |of| of.hold(bytes));
         if held.and_then(|()| share.hold(bytes)).is_err() {
             let text = "other answers take all the memory that there is for them";
-            let problem = Problem::new(StatusCode::SERVICE_UNAVAILABLE, Code::Unreachable, text);
+            let problem = Problem::new(StatusCode::SERVICE_UNAVAILABLE, Code::TooBusy, text);
             return problem.retry_after(AGAIN).into_response();
         }
         let (parts, body) = response.into_parts();

@@ -158,7 +158,7 @@ async fn speaks_tls(mut stream: TcpStream) -> Option<TcpStream> {
 
 fn come_later() -> axum::response::Response {
     let detail = "this address has too many connections";
-    let mut response = Problem::new(StatusCode::TOO_MANY_REQUESTS, Code::Unreachable, detail)
+    let mut response = Problem::new(StatusCode::TOO_MANY_REQUESTS, Code::TooBusy, detail)
         .retry_after(LATER)
         .into_response();
     let close = HeaderValue::from_static("close");

@@ -90,7 +90,7 @@ impl Reports {
             Ok(computer) => computer.shown(now),
             Err(full) => {
                 let status = StatusCode::TOO_MANY_REQUESTS;
-                let problem = Problem::new(status, Code::Unreachable, full.to_string());
+                let problem = Problem::new(status, Code::TooBusy, full.to_string());
                 return Err(problem.retry_after(AGAIN_AFTER));
             }
         };

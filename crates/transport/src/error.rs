@@ -182,7 +182,10 @@ impl NetError {
     pub fn code(&self) -> Code {
         match self {
             Self::Unreachable { .. } | Self::Nameless { .. } => Code::Unreachable,
-            Self::Later { code, .. } => code.unwrap_or(Code::Unreachable),
+            // An older manager calls itself unreachable then.
+            Self::Later { code, .. } => code
+                .filter(|code| *code != Code::Unreachable)
+                .unwrap_or(Code::TooBusy),
             Self::Untrusted { .. } | Self::WrongPin { .. } => Code::Untrusted,
             Self::Unauthorised { .. } => Code::Unauthorised,
             Self::BadLogin { .. } => Code::BadLogin,

@@ -71,6 +71,7 @@ const fn meanings(code: Code) -> &'static [Status] {
         | Code::PlaceGone
         | Code::AmbiguousPlace
         | Code::Unreachable
+        | Code::TooBusy
         | Code::IndexInMaking
         | Code::Denied
         | Code::NoShare

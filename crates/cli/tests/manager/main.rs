@@ -49,6 +49,7 @@ mod upload;
 mod vanished;
 mod view;
 mod viewers;
+mod waited;
 
 use std::fs;
 use std::path::Path;

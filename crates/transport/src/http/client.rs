@@ -150,6 +150,11 @@ impl Client {
         &self.host
     }
 
+    /// It has so long to take a connection.
+    pub(super) fn longest_connecting(&self) -> Duration {
+        self.times.connect
+    }
+
     /// No index is taken that is longer.
     pub(super) fn longest_index(&self) -> u64 {
         self.times.longest_index

@@ -182,7 +182,7 @@ impl RemoteImage {
                 return Err(Interrupted.into());
             }
             let len = match body.read(rest) {
-                Ok(0) => return Err(self.client.broken(io::ErrorKind::UnexpectedEof.into())),
+                Ok(0) => return Err(self.client.protocol("less than was asked for")),
                 Ok(len) => len,
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
                 Err(error) => return Err(self.client.broken(error)),

@@ -37,6 +37,8 @@ pub enum Moment {
     Lasts,
     /// Nothing moves between here and there, and what was asked for is waited for all the same.
     Silent,
+    /// Nothing came yet since the first word to it: for that it has so long, and is not asked again.
+    Unheard(Duration),
 }
 
 /// Asks again what may succeed later. What is shared between threads is one outage for all of them.
@@ -126,8 +128,8 @@ impl Patience {
     pub(super) fn with_pulse_of(self, client: &Client) -> Self {
         let pulse = Arc::clone(client.pulse());
         let (told, state, ends) = (Arc::clone(&self.told), Arc::clone(&self.state), self.ends);
-        let host = client.host().to_owned();
-        pulse.is_heard_by(move || {
+        let (host, first) = (client.host().to_owned(), client.longest_connecting());
+        pulse.is_heard_by(move |has_come| {
             let mut state = state.lock().unwrap_or_else(PoisonError::into_inner);
             if state.since.is_some() || ends.now() {
                 return;
@@ -135,7 +137,12 @@ impl Patience {
             state.told = Some(Instant::now());
             drop(state);
             let (host, source) = (host.clone(), io::ErrorKind::TimedOut.into());
-            told(&NetError::Unreachable { host, source }, Moment::Silent);
+            let moment = if has_come {
+                Moment::Silent
+            } else {
+                Moment::Unheard(first)
+            };
+            told(&NetError::Unreachable { host, source }, moment);
         });
         let pulse = Some(pulse);
         Self { pulse, ..self }

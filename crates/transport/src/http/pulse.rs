@@ -1,7 +1,7 @@
 //! When something moved last on the connections to a manager, and who hears that nothing does any more.
 
 use std::fmt;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -10,13 +10,15 @@ const STILL: Duration = Duration::from_secs(5);
 /// No time at all.
 const NEVER: u64 = u64::MAX;
 
-type Hears = Arc<dyn Fn() + Send + Sync>;
+/// Is told whether anything ever came.
+type Hears = Arc<dyn Fn(bool) + Send + Sync>;
 
 /// What moves on all connections of a client.
 pub(super) struct Pulse {
     begun: Instant,
     /// In milliseconds since then.
     last: AtomicU64,
+    has_come: AtomicBool,
     /// Of which silence was told: the time of the last move before it.
     told: AtomicU64,
     /// So many wait for an answer with patience.
@@ -29,6 +31,7 @@ impl Default for Pulse {
         Self {
             begun: Instant::now(),
             last: AtomicU64::new(0),
+            has_come: AtomicBool::new(false),
             told: AtomicU64::new(NEVER),
             waiting: AtomicUsize::new(0),
             hears: Mutex::default(),
@@ -59,6 +62,11 @@ impl Pulse {
         self.last.store(now, Ordering::Relaxed);
     }
 
+    /// Something came.
+    pub(super) fn hear(&self) {
+        self.has_come.store(true, Ordering::Relaxed);
+    }
+
     /// When something did last.
     pub(super) fn last(&self) -> Instant {
         self.begun + Duration::from_millis(self.last.load(Ordering::Relaxed))
@@ -71,7 +79,7 @@ impl Pulse {
     }
 
     /// Whoever hears of each silence, once.
-    pub(super) fn is_heard_by(&self, hears: impl Fn() + Send + Sync + 'static) {
+    pub(super) fn is_heard_by(&self, hears: impl Fn(bool) + Send + Sync + 'static) {
         *self.hears.lock().unwrap_or_else(PoisonError::into_inner) = Some(Arc::new(hears));
     }
 
@@ -88,7 +96,7 @@ impl Pulse {
         let hears = self.hears.lock();
         let hears = hears.unwrap_or_else(PoisonError::into_inner).clone();
         if let Some(hears) = hears {
-            hears();
+            hears(self.has_come.load(Ordering::Relaxed));
         }
     }
 }

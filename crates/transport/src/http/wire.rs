@@ -154,6 +154,7 @@ impl Transport for Wire {
             }
             stream.read(input)
         })?;
+        self.pulse.hear();
         self.buffers.input_appended(amount);
         Ok(amount > 0)
     }

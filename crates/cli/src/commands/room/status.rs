@@ -133,7 +133,7 @@ fn watch(context: &Context, source: &Source, first: Vec<Shown>) -> Result<(), Fa
                     shown = None;
                 }
             }
-            Err(failure) if failure.code == Code::Unreachable => {
+            Err(failure) if matches!(failure.code, Code::Unreachable | Code::TooBusy) => {
                 if !told {
                     let summary = context.catalog.summary(failure.code);
                     context.output.warn(&context.catalog, &summary);

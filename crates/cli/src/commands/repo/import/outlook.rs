@@ -129,7 +129,9 @@ impl Outlook {
                 outlook.room = room(item, target).unwrap_or(0);
             }
             let standing = match standing(context, item, target) {
-                Err(failure) if failure.code == Code::Unreachable => return Err(failure),
+                Err(failure) if matches!(failure.code, Code::Unreachable | Code::TooBusy) => {
+                    return Err(failure);
+                }
                 other => other.unwrap_or(Standing::Unread),
             };
             match standing {
