@@ -222,6 +222,15 @@ impl NetError {
         source.kind() == io::ErrorKind::TimedOut || matches!(inner, Some(ureq::Error::Timeout(_)))
     }
 
+    /// Whether somebody is there and broke the connection off.
+    pub(crate) fn is_broken_off(&self) -> bool {
+        use io::ErrorKind as Kind;
+        matches!(self, Self::Unreachable { source, .. } if matches!(
+            source.kind(),
+            Kind::ConnectionReset | Kind::ConnectionAborted | Kind::BrokenPipe | Kind::UnexpectedEof
+        ))
+    }
+
     /// Whether the same request may succeed later.
     pub fn is_temporary(&self) -> bool {
         match self {

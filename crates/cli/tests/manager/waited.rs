@@ -6,14 +6,14 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
-use azud_testkit::proxy::{Answer, Proxy};
+use azud_testkit::proxy::{Answer, Harm, Proxy};
 use azud_testkit::tools::run;
 
 use crate::faults::{address, identity};
 use crate::kit::{Said, text};
 use crate::raw::Line;
 use crate::server::{Manager, Room, refusal};
-use crate::{MIB, image, noise};
+use crate::{MIB, image, noise, same};
 
 /// Connections of one address, and so many more that are told to come later.
 const OF_A_PEER: usize = 192;
@@ -97,5 +97,36 @@ fn who_never_answered_is_waited_for_as_long_as_is_said() -> Result<()> {
     ensure!(!warned(&said, "60 seconds"), "{}", case());
     let [least, most] = [9, 16].map(Duration::from_secs);
     ensure!((least..most).contains(&took), "{}", case());
+    Ok(())
+}
+
+#[test]
+fn a_first_connection_that_is_broken_off_is_made_again() -> Result<()> {
+    let (room, manager) = room(334)?;
+    let left = Arc::new(AtomicU64::new(0));
+    let harmed = Arc::clone(&left);
+    let proxy = Proxy::of_bytes(address(&manager), move |_| {
+        let before = harmed.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |left| {
+            Some(left.saturating_sub(1))
+        });
+        if before == Ok(0) {
+            Harm::None
+        } else {
+            Harm::Cut(0)
+        }
+    })?;
+    room.know_at(proxy.port(), &manager.pin, "read")?;
+    left.store(3, Ordering::Relaxed);
+    copied(&room, "10")?.0.done()?;
+    same(
+        &room.images().join("aula1/win.img"),
+        &room.dir().join("here.img"),
+    )?;
+    // One that does so for ever is given up.
+    left.store(u64::MAX, Ordering::Relaxed);
+    std::fs::remove_file(room.dir().join("here.img"))?;
+    let (said, took) = copied(&room, "10")?;
+    refusal(&said, "repo/unreachable")?;
+    ensure!(took < Duration::from_secs(20), "{took:?}");
     Ok(())
 }

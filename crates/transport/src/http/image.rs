@@ -15,6 +15,9 @@ use super::gather::Gather;
 use super::{Client, Patience};
 use crate::error::{NetError, Result};
 
+/// A manager that breaks the first connection off is tried so often, and so long lies between.
+const FIRST_TRIES: u32 = 5;
+const PAUSE: Duration = Duration::from_millis(750);
 /// What does not match its hash is asked for so often.
 const TRIES: u32 = 3;
 
@@ -201,9 +204,18 @@ fn first_layout(
     (path, name): (&str, &str),
     patience: &Patience,
 ) -> Result<(Layout, bool)> {
-    let mut answered = false;
+    let (mut answered, mut tries) = (false, 1);
     patience.within(|left| {
-        let asked = layout(client, path, (name, left));
+        let asked = loop {
+            match layout(client, path, (name, left)) {
+                // Who takes a connection and drops it has too many at the moment, or is just being started.
+                Err(error) if !answered && error.is_broken_off() && tries < FIRST_TRIES => {
+                    tries += 1;
+                    patience.pause(PAUSE);
+                }
+                other => break other,
+            }
+        };
         answered |= matches!(asked, Err(NetError::Later { .. }));
         match asked {
             Err(error) if !answered => Ok(Err(error)),

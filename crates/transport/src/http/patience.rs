@@ -160,6 +160,11 @@ impl Patience {
         self.ends.now()
     }
 
+    /// Waits for a moment, unless the work is to end.
+    pub(super) fn pause(&self, time: Duration) {
+        self.ends.pause(time);
+    }
+
     /// Waits so long for an index that is being made.
     #[must_use]
     pub fn for_indexes(self, making: Duration) -> Self {
