@@ -287,18 +287,17 @@ pub(crate) fn told<E: Coded>(catalog: &Catalog, error: &E) -> String {
 
 /// What failed in this case, in the user's language.
 pub(crate) fn detail(catalog: &Catalog, failure: &Failure) -> String {
-    let about = failure.words.as_ref().and_then(|words| words.about.clone());
-    let said = failure
-        .words
-        .as_ref()
-        .and_then(|words| in_words(catalog, words));
-    let (about, detail) = match said {
-        Some(said) => (about, said),
-        None => (None, catalog.term(&failure.detail)),
-    };
-    let parts = [about, Some(detail)];
+    let words = failure.words.as_ref();
+    let said = words.and_then(|words| about_it(catalog, words));
+    said.unwrap_or_else(|| catalog.term(&failure.detail))
+}
+
+/// The same message, and what it is said of.
+fn about_it(catalog: &Catalog, words: &Words) -> Option<String> {
+    let said = in_words(catalog, words)?;
+    let parts = [words.about.clone(), Some(said)];
     let parts = parts.into_iter().flatten().filter(|part| !part.is_empty());
-    parts.collect::<Vec<_>>().join(": ")
+    Some(parts.collect::<Vec<_>>().join(": "))
 }
 
 /// The message of the catalogue, if the language has it.
@@ -313,7 +312,7 @@ pub(crate) fn causes(catalog: &Catalog, failure: &Failure) -> Vec<String> {
     let words = words.chain(std::iter::repeat(None));
     let both = failure.causes.iter().zip(words);
     both.map(|(text, words)| {
-        let said = words.and_then(|words| in_words(catalog, words));
+        let said = words.and_then(|words| about_it(catalog, words));
         said.unwrap_or_else(|| catalog.term(text))
     })
     .collect()

@@ -104,7 +104,7 @@ pub enum NetError {
         name: String,
     },
     /// It has to prepare first, or has too much to do.
-    #[error("{host} asks to try again later: {detail}")]
+    #[error("{host} asks to try again later{}", tail(.detail))]
     Later {
         /// Which.
         host: String,
@@ -116,7 +116,7 @@ pub enum NetError {
         code: Option<Code>,
     },
     /// It refuses for a reason of its own.
-    #[error("{host} answers {status}: {detail}")]
+    #[error("{host} answers {status}{}", tail(.detail))]
     Refused {
         /// Which.
         host: String,
@@ -175,6 +175,14 @@ pub enum NetError {
     /// A certificate that is none.
     #[error("no certificate")]
     BadCertificate,
+}
+
+/// What is added in the other side's words, if it says any.
+fn tail(detail: &str) -> String {
+    match detail {
+        "" => String::new(),
+        detail => format!(": {detail}"),
+    }
 }
 
 impl NetError {

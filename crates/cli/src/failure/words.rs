@@ -10,6 +10,7 @@ use azud_core::format::partclone::HeaderError;
 use azud_core::layout::LayoutError;
 use azud_core::name::{NameError, beside};
 use azud_core::namespace::PlaceError;
+use azud_core::progress::Interrupted;
 use azud_core::reference::{RefError, Where};
 use azud_image::ImageError;
 use azud_image::foreign::ForeignError;
@@ -313,6 +314,11 @@ fn not_a_file(path: &Path, what: &str) -> Words {
     of(key, path).term("what", what)
 }
 
+/// Of an image, or of what was sent of it, which is no name.
+fn bad_piece(name: &str, offset: &str) -> Words {
+    Words::new("bad-piece", [("offset", offset.to_owned())]).term("name", name)
+}
+
 fn no_room((needed, could): (u64, u64)) -> Words {
     let needed = ("needed", needed.to_string());
     match could {
@@ -366,10 +372,7 @@ pub(super) fn store(error: &StoreError) -> Words {
         StoreError::HalfMoved(path) => Words::new("half-moved", [("image", shown(path))]),
         StoreError::Source { name, .. } => Words::new("source", [("name", name.clone())]),
         StoreError::Silent(names) => Words::new("silent", [("names", names.clone())]),
-        StoreError::BadPiece { name, offset } => Words::new(
-            "bad-piece",
-            [("name", name.clone()), ("offset", offset.to_string())],
-        ),
+        StoreError::BadPiece { name, offset } => bad_piece(name, &offset.to_string()),
         StoreError::BadUpload { .. } | StoreError::Coming(_) => upload(error),
         StoreError::Interrupted(_) => interrupted(),
         StoreError::Io { op, path, .. } => of("store-io", path).term("op", op),
@@ -392,6 +395,9 @@ pub(super) fn cause(error: &(dyn std::error::Error + 'static)) -> Option<Words> 
     let found = found.or_else(|| error.downcast_ref().map(store));
     let found = found.or_else(|| error.downcast_ref().map(disk));
     let found = found.or_else(|| error.downcast_ref().map(image));
+    let found = found.or_else(|| error.downcast_ref().map(net));
+    let found = found.or_else(|| error.downcast_ref().map(signature));
+    let found = found.or_else(|| error.downcast_ref().map(|Interrupted| interrupted()));
     found.or_else(|| error.downcast_ref().map(foreign))
 }
 

@@ -1,5 +1,7 @@
 //! The words for what devices, mounts and partition tables are refused for.
 
+use std::path::Path;
+
 use azud_disk::DiskError;
 use azud_disk::partition::PlanRefusal;
 
@@ -29,6 +31,17 @@ fn no_such_disk(name: &str, reason: &str) -> Words {
     Words::new("no-such-disk", [name]).term("reason", reason)
 }
 
+/// Who uses a device, and which one where it is another: the disk around a partition, for instance.
+fn busy(path: &Path, by: &str) -> Words {
+    let device = by
+        .strip_prefix("another program, which has ")
+        .and_then(|by| by.strip_suffix(" to itself"));
+    match device {
+        Some(device) => of("busy-exclusive", path).with("device", device.to_owned()),
+        None => of("busy", path).term("by", by),
+    }
+}
+
 pub(in crate::failure) fn disk(error: &DiskError) -> Words {
     match error {
         DiskError::NotFound { path } => of("no-device", path),
@@ -38,7 +51,7 @@ pub(in crate::failure) fn disk(error: &DiskError) -> Words {
         }
         DiskError::NotADevice { path } => of("not-a-device", path),
         DiskError::Mounted { path, at } => of("mounted", path).with("at", shown(at)),
-        DiskError::Busy { path, by } => of("busy", path).term("by", by),
+        DiskError::Busy { path, by } => busy(path, by),
         DiskError::Changed { path, what } => of("device-changed", path).term("what", what),
         DiskError::ReadOnly { path } => of("write-protected", path),
         DiskError::Permission { path, op } => of("permission", path).term("op", op),

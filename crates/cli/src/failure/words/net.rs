@@ -5,7 +5,7 @@ use azud_server::ServerError;
 use azud_store::StoreError;
 use azud_transport::NetError;
 
-use super::{Words, interrupted, of, plain, store};
+use super::{Words, bad_piece, interrupted, of, plain, store};
 use crate::commands::repo::{is_logged_in, login_has_ended};
 
 /// Of what a client sends.
@@ -59,14 +59,12 @@ pub(in crate::failure) fn net(error: &NetError) -> Words {
         NetError::Changed { name } => named("net-changed", name),
         NetError::Later {
             host: it, detail, ..
-        } => host("net-later", it).term("detail", detail),
+        } => later(it, detail),
         NetError::Refused {
             host: it,
             status,
             detail,
-        } => host("net-refused", it)
-            .with("status", status.to_string())
-            .with("detail", detail.clone()),
+        } => refused(it, *status, detail),
         NetError::Said {
             host: it,
             code,
@@ -81,6 +79,23 @@ pub(in crate::failure) fn net(error: &NetError) -> Words {
         }
         NetError::Protocol { host: it, what } => host("net-protocol", it).term("what", what),
         NetError::BadCertificate => plain("net-bad-certificate"),
+    }
+}
+
+fn later(host: &str, detail: &str) -> Words {
+    let host = [("host", host.to_owned())];
+    match detail {
+        "" => Words::new("net-later-bare", host),
+        detail => Words::new("net-later", host).term("detail", detail),
+    }
+}
+
+/// Somebody between here and a manager may answer without a word.
+fn refused(host: &str, status: u16, detail: &str) -> Words {
+    let values = [("host", host.to_owned()), ("status", status.to_string())];
+    match detail {
+        "" => Words::new("net-refused-bare", values),
+        detail => Words::new("net-refused", values).term("detail", detail),
     }
 }
 
@@ -128,6 +143,12 @@ fn of_store(code: Code, detail: &str) -> Option<Words> {
             words("read-only", path)
         }
         Code::NotFound => words("not-found", detail.strip_prefix("there is no ")?),
+        Code::CaseTwin => case_twin(detail.strip_prefix("there is no ")?)?,
+        Code::NotAFile => not_a_file(detail)?,
+        Code::Corrupt => {
+            let (name, offset) = detail.split_once(" is damaged at offset ")?;
+            bad_piece(name, offset)
+        }
         Code::Locked => locked(detail)?,
         Code::HalfMoved => {
             let image = detail.strip_prefix("a part of ")?;
@@ -150,6 +171,51 @@ fn of_store(code: Code, detail: &str) -> Option<Words> {
     })
 }
 
+fn case_twin(detail: &str) -> Option<Words> {
+    let words = |key, wanted: &str| Words::new(key, [("wanted", wanted.to_owned())]);
+    if let Some(wanted) = detail.strip_suffix(", but one in another case") {
+        return Some(words("case-twin-hidden", wanted));
+    }
+    let (wanted, there) = detail.strip_suffix(" is there")?.split_once(", but ")?;
+    let there = there.trim_matches('"').to_owned();
+    Some(words("case-twin", wanted).with("there", there))
+}
+
+/// What stands where an image, or a folder on its way, should be.
+fn not_a_file(detail: &str) -> Option<Words> {
+    let words =
+        |key, path: &str, what| Words::new(key, [("path", path.to_owned())]).term("what", what);
+    if let Some(said) = detail.strip_suffix(", not the file of an image") {
+        let (path, what) = said.rsplit_once(" is ")?;
+        return Some(words("not-a-file", path, what));
+    }
+    let at = detail.rfind(" is not a directory")?;
+    let what = detail[at..].strip_prefix(" is ")?;
+    Some(words("not-a-directory", &detail[..at], what))
+}
+
+/// The lock of an image that an Azud has, the manager or another program beside it.
+fn held(detail: &str) -> Option<Words> {
+    let (image, by) = detail.split_once(" is locked by azud on ")?;
+    let (host, by) = by.split_once(", process ")?;
+    let (pid, since) = by.split_once(", since ")?;
+    let (key, since, sender) = match since.split_once(", to which ") {
+        Some((since, sender)) => ("held-sent", since, sender.strip_suffix(" sends it")?),
+        None => ("held-azud", since, ""),
+    };
+    let values = [
+        ("image", image),
+        ("host", host),
+        ("pid", pid),
+        ("since", since),
+        ("sender", sender),
+    ];
+    Some(Words::new(
+        key,
+        values.map(|(name, text)| (name, text.to_owned())),
+    ))
+}
+
 /// Who works with an image of a manager.
 fn locked(detail: &str) -> Option<Words> {
     let words = |key, image: &str, sender: &str| {
@@ -157,6 +223,9 @@ fn locked(detail: &str) -> Option<Words> {
     };
     if let Some(path) = detail.strip_prefix("somebody else is changing ") {
         return Some(Words::new("locked", [("path", path.to_owned())]));
+    }
+    if let Some(words) = held(detail) {
+        return Some(words);
     }
     if let Some(said) = detail.strip_suffix(" and is being put together") {
         let (image, sender) = said.split_once(" came from ")?;

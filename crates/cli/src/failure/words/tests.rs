@@ -1,13 +1,17 @@
 use std::collections::BTreeSet;
 use std::io;
 use std::path::Path;
+use std::time::Duration;
 
+use azud_core::assembly::SourceError;
 use azud_core::code::Code;
 use azud_core::name::ImageFile;
+use azud_core::progress::Interrupted;
 use azud_core::reference::{DeviceRef, Where};
 use azud_disk::DiskError;
 use azud_image::ImageError;
 use azud_store::StoreError;
+use azud_store::lease::Holder;
 use azud_transport::NetError;
 
 use crate::failure::Failure;
@@ -189,8 +193,22 @@ fn regression_no_english_behind_the_colon() {
     }
 }
 
+fn held(sender: Option<&str>) -> StoreError {
+    let by = Holder::Azud {
+        host: "vm".to_owned(),
+        pid: 77,
+        since: 1_600_000_000,
+        sender: sender.map(str::to_owned),
+        here: true,
+    };
+    StoreError::Held {
+        image: "aula1/win.img".into(),
+        by: Box::new(by),
+    }
+}
+
 /// What a manager says of its store.
-fn of_a_store() -> [StoreError; 9] {
+fn of_a_store() -> [StoreError; 15] {
     let path = || std::path::PathBuf::from("aula1/win.img");
     let source = || io::Error::from_raw_os_error(28);
     [
@@ -220,6 +238,24 @@ fn of_a_store() -> [StoreError; 9] {
             path: path(),
             reason: "two pieces are to be at the same place",
         },
+        StoreError::CaseTwin {
+            wanted: path(),
+            there: "WIN.img".to_owned(),
+        },
+        StoreError::NotAFile {
+            path: path(),
+            what: "a directory",
+        },
+        StoreError::NotAFile {
+            path: path(),
+            what: "not a directory all the way",
+        },
+        StoreError::BadPiece {
+            name: "aula1/win.img".to_owned(),
+            offset: 4096,
+        },
+        held(None),
+        held(Some("pc9 (10.0.0.9)")),
     ]
 }
 
@@ -315,4 +351,95 @@ fn what_a_manager_says_of_its_images_is_in_spanish() {
             );
         }
     }
+}
+
+/// What went wrong on the way is wrapped in errors of reading, more than once.
+#[test]
+fn causes_from_the_way_to_a_manager_are_in_spanish() {
+    let host = || "10.77.1.1".to_owned();
+    let later = |detail: &str| NetError::Later {
+        host: host(),
+        detail: detail.to_owned(),
+        after: Duration::from_secs(1),
+        code: None,
+    };
+    let refused = |detail: &str| NetError::Refused {
+        host: host(),
+        status: 500,
+        detail: detail.to_owned(),
+    };
+    let protocol = |what| NetError::Protocol { host: host(), what };
+    for (error, [english, wanted]) in [
+        (
+            NetError::Unauthorised { host: host() },
+            ["10.77.1.1 does not accept the token", "no acepta el token"],
+        ),
+        (
+            protocol("another range than was asked for"),
+            ["another range than", "otro intervalo que el pedido"],
+        ),
+        (
+            protocol("less than was asked for"),
+            ["less than", "menos de lo pedido"],
+        ),
+        (refused(""), ["answers 500", "10.77.1.1 responde 500"]),
+        (later(""), ["asks to try again later", "más tarde"]),
+        (
+            later("this address has too many connections"),
+            ["too many connections", "demasiadas conexiones"],
+        ),
+        (
+            Interrupted.into(),
+            ["stopped half-way", "detenido a medias"],
+        ),
+        (
+            NetError::Unreachable {
+                host: host(),
+                source: io::Error::new(io::ErrorKind::UnexpectedEof, "Peer disconnected"),
+            },
+            ["does not answer", "cortó la conexión"],
+        ),
+    ] {
+        let failure = Failure::from(StoreError::Source {
+            name: "10.77.1.1:aula1/win".to_owned(),
+            source: SourceError::Permanent(io::Error::other(io::Error::other(error))),
+        });
+        let [said_en, said_es] = [Lang::En, Lang::Es].map(|lang| said(&failure, lang));
+        assert!(said_en.contains(english), "{said_en}");
+        assert!(said_es.contains(wanted), "{said_es}");
+        assert!(!said_es.contains(english), "{said_es}");
+        for text in [said_en, said_es] {
+            let mut lines = text.lines();
+            let is_cut = lines.any(|line| line.trim_end().ends_with(':'));
+            assert!(!is_cut && !text.contains(": :"), "{text}");
+        }
+    }
+}
+
+#[test]
+fn fixed_words_of_others_are_terms() {
+    let spanish = Catalog::new(Lang::Es);
+    for text in [
+        "Peer disconnected",
+        "timeout: connect",
+        "timeout: receive response",
+        "there is no key",
+        "a key is no public key of minisign",
+        "not a directory all the way",
+        "what was sent",
+        "it is no JSON, at line 1, column 3",
+    ] {
+        assert_ne!(spanish.term(text), text);
+    }
+    let busy = DiskError::Busy {
+        path: "/dev/loop0p1".into(),
+        by: "another program, which has /dev/loop0 to itself".to_owned(),
+    };
+    let failure = Failure::from(busy);
+    let [english, spanish] = [Lang::En, Lang::Es].map(|lang| said(&failure, lang));
+    assert!(english.contains(&failure.detail), "{english}");
+    assert!(
+        spanish.contains("otro programa, que tiene /dev/loop0"),
+        "{spanish}"
+    );
 }
