@@ -33,6 +33,9 @@ pub trait Coded: Error {
     }
 }
 
+/// The variable that stands for `DEVICE` in a remedy.
+const DEVICE: &str = "on";
+
 /// A message of the catalogue and its variables.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Words {
@@ -64,6 +67,13 @@ impl Words {
     fn with(mut self, name: &'static str, value: String) -> Self {
         self.values.push((name, value));
         self
+    }
+
+    /// The device that steps are to be taken on, as shells read it.
+    pub(crate) fn device(&self) -> Option<&str> {
+        let mut values = self.values.iter();
+        let device = values.find(|(name, _)| *name == DEVICE);
+        device.map(|(_, device)| device.as_str())
     }
 
     /// One more variable, which is a term.
@@ -317,6 +327,16 @@ impl Failure {
             words: Some(Box::new(Words::new(key, values))),
             ..self
         }
+    }
+
+    /// The same failure of a device: what to do is said with its name.
+    #[must_use]
+    pub(crate) fn on(mut self, device: &Path) -> Self {
+        let device = crate::human::shell_word(device);
+        if let Some(words) = &mut self.words {
+            words.values.push((DEVICE, device));
+        }
+        self
     }
 
     /// The same failure with a better hint.

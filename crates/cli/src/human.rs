@@ -150,6 +150,16 @@ fn turns(c: char) -> bool {
     )
 }
 
+/// A path as shells read it.
+pub(crate) fn shell_word(path: &std::path::Path) -> String {
+    let text = path.display().to_string();
+    let is_plain = |sign: char| sign.is_ascii_alphanumeric() || "/._-+:".contains(sign);
+    if !text.is_empty() && text.chars().all(is_plain) {
+        return text;
+    }
+    format!("'{}'", text.replace('\'', r"'\''"))
+}
+
 #[cfg(test)]
 mod tests {
     use std::time::Duration;

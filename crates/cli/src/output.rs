@@ -336,10 +336,17 @@ pub(crate) fn hint(catalog: &Catalog, failure: &Failure) -> String {
     let usual = || catalog.hint(failure.code);
     let hint = hint.or_else(|| failure.remedy.is_none().then(usual));
     let remedy = failure.remedy.iter().flat_map(|remedy| remedy.lines());
-    let steps = remedy.map(|line| catalog.term(line.trim()));
+    let steps = remedy.map(|line| on_device(&catalog.term(line.trim()), failure));
     let beside = failure.beside.iter().map(|hint| hint.said(catalog));
     let lines: Vec<String> = hint.into_iter().chain(steps).chain(beside).collect();
     lines.join("\n")
+}
+
+/// A step with the device's own name, where that is known.
+fn on_device(step: &str, failure: &Failure) -> String {
+    let device = failure.words.as_ref().and_then(|words| words.device());
+    let named = |word| device.filter(|_| word == "DEVICE").unwrap_or(word);
+    step.split(' ').map(named).collect::<Vec<_>>().join(" ")
 }
 
 /// Streams that tests read back.

@@ -181,7 +181,11 @@ impl Remote {
 
 /// A manager's failure to take an image: room is made there, not here.
 pub(crate) fn told(error: NetError) -> Failure {
-    let failure = Failure::from(error);
+    there(error.into())
+}
+
+/// The same where it came to be more than that.
+pub(crate) fn there(failure: Failure) -> Failure {
     match failure.code {
         Code::TooLittleRoom | Code::NoSpace => failure.with_hint(Hint::of("hint-room-there")),
         Code::FileTooLarge => failure.with_hint(Hint::of("hint-file-system-there")),

@@ -101,8 +101,9 @@ pub(crate) fn origin(
         Some(layout) => layout.clone(),
         None => origin.layout()?,
     };
-    let signature = carried(origin)?;
-    trust.check(named, &layout, signature.as_deref()).map(Some)
+    // What is not signed lies there, and under its name here there may be nothing at all.
+    let signature = carried(origin)?.ok_or_else(|| Failure::new(Code::Unsigned, origin.name()))?;
+    trust.check(named, &layout, Some(&signature)).map(Some)
 }
 
 /// Refuses an image that may not be copied to where a user says. What goes to another place, not to files of this

@@ -107,7 +107,7 @@ pub(crate) fn find(source: &mut Source, choices: Choices) -> Result<Found, Failu
         {
             whole(source, &signatures(source)?, Some(error.to_string()))
         }
-        Err(error) => Err(error.into()),
+        Err(error) => Err(Failure::from(error).on(source.path())),
     }
 }
 

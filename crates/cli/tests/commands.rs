@@ -59,6 +59,26 @@ debugfs -w -R "rm a/noise1" "$1" 2>/dev/null; debugfs -w -R "write $f a/noise1" 
 }
 
 #[test]
+fn what_is_to_be_done_about_a_volume_is_said_with_its_name() -> Result<()> {
+    if !have(&["mke2fs", "debugfs"]) {
+        return Ok(());
+    }
+    let dir = tempfile::tempdir()?;
+    for (name, word) in [("volume", ""), ("a volume", "'")] {
+        let volume = dir.path().join(name);
+        kit::ext4(&volume, 16, 2)?;
+        run("debugfs", &["-w", "-R", "feature needs_recovery", text(&volume)])?;
+        let image = dir.path().join("x.img");
+        let said = azud(&["image", "create", text(&volume), text(&image)])?;
+        assert_eq!(said.refused()?, "fs/dirty");
+        let hint = said.last()["error"]["hint"].as_str().context("a hint")?;
+        let step = format!("e2fsck -p {word}{}{word}", text(&volume));
+        ensure!(hint.contains(&step) && !hint.contains("DEVICE"), "{hint}");
+    }
+    Ok(())
+}
+
+#[test]
 fn an_image_is_made_replaced_compared_brought_back_and_removed() -> Result<()> {
     if !have(&["mke2fs", "e2fsck", "debugfs", "md5sum"]) {
         return Ok(());

@@ -157,10 +157,8 @@ fn a_remedy_is_told_in_the_language_of_the_user() -> Result<()> {
             ensure!(!ours.contains(english), "{ours}");
         }
     }
-    ensure!(
-        word(&spanish, "hint")?.contains("e2fsck -p DEVICE"),
-        "{spanish}"
-    );
+    let step = format!("e2fsck -p {}", text(&volume));
+    ensure!(word(&spanish, "hint")?.contains(&step), "{spanish}");
     Ok(())
 }
 

@@ -997,6 +997,7 @@ hint-remains-there = What a capture or copy that was broken off left of it there
 hint-on-the-manager = Through the manager images are read, sent, removed and brought back to former versions. For this, work on the manager's computer itself.
 hint-damaged-there = See on { $host } what is damaged (there: “azud image verify { $image }”), or take the image from somebody else who has it (--from).
 hint-damaged-below = See on { $host } what is damaged (there: “azud image verify DIR/{ $image }”, where DIR is the directory of its images), or take the image from somebody else who has it (--from).
+hint-evict = Leave out --no-evict: the plan then names what would go, and asks. Or make room yourself: “azud cache list” shows what there is, azud cache evict NAME removes it.
 hint-room-there = Make room on the manager: remove what nobody needs there; how long former versions stay, “azud serve --keep-days N --keep-bytes SIZE” says.
 hint-room-or-move = Remove images or former versions that nobody needs, or leave --move never out: parts of the old image then move over to the new one.
 hint-room-by-way-of-here = By samples the image will have some { $likely }, for which there is room; while it is captured, its size is known only to be at most that of what is used. Capture it to a file here and send that with “azud image copy”, or make room on the manager.

@@ -997,6 +997,7 @@ hint-remains-there = Lo que dejó allí de ella una captura o copia que se inter
 hint-on-the-manager = A través del gestor las imágenes se leen, se envían, se quitan y se devuelven a versiones anteriores. Para esto, trabaje en el propio equipo del gestor.
 hint-damaged-there = Compruebe en { $host } qué está dañado (allí: «azud image verify { $image }»), o tome la imagen de otro que la tenga (--from).
 hint-damaged-below = Compruebe en { $host } qué está dañado (allí: «azud image verify DIR/{ $image }», donde DIR es el directorio de sus imágenes), o tome la imagen de otro que la tenga (--from).
+hint-evict = Quite --no-evict: el plan dirá entonces qué se retiraría, y preguntará. O haga sitio usted: «azud cache list» muestra lo que hay, azud cache evict NOMBRE lo retira.
 hint-room-there = Haga sitio en el gestor: elimine allí lo que nadie necesite; cuánto se guardan las versiones anteriores lo dice «azud serve --keep-days N --keep-bytes TAMAÑO».
 hint-room-or-move = Borre imágenes o versiones anteriores que nadie necesite, o quite --move never: entonces partes de la imagen antigua pasan a la nueva.
 hint-room-by-way-of-here = Según las muestras la imagen tendrá unos { $likely }, y para eso hay sitio; mientras se captura solo se sabe que no pasará de lo usado. Captúrela en un fichero de aquí y envíelo con «azud image copy», o haga sitio en el gestor.

@@ -13,7 +13,7 @@ use crate::cached::stays::{reason, told, word};
 use crate::cached::{holding, policy};
 use crate::commands::Context;
 use crate::confirm::{Step, settle_removal};
-use crate::failure::Failure;
+use crate::failure::{Failure, Hint};
 use crate::human;
 use crate::opened::{identify, now, rfc3339};
 use crate::plan::{Plan, Value};
@@ -204,6 +204,7 @@ impl Making {
         let needed = human::bytes(self.plan.frees);
         let values = [("needed", needed.into())];
         Failure::new(Code::NoRoom, context.catalog.fmt("cache-no-evict", &values))
+            .with_hint(Hint::of("hint-evict"))
     }
 
     /// Adds what goes, and what would go before it but stays, with the reasons.

@@ -96,6 +96,8 @@ fn loop_an_update_evicts_the_least_recently_used_and_never_the_pinned() -> Resul
     assert_eq!(update(&image, &new, &[])?.refused()?, "cli/not-confirmed");
     let kept = update(&image, &new, &["--yes", "--no-evict"])?;
     assert_eq!(kept.refused()?, "cache/no-room");
+    let hint = kept.last()["error"]["hint"].to_string();
+    ensure!(hint.contains("Leave out --no-evict"), "{hint}");
     assert_eq!(full.left()?, before, "nothing went without consent");
 
     let done = update(&image, &new, &["--yes"])?;

@@ -168,6 +168,24 @@ fn loop_a_manager_whose_disk_fills_up_keeps_the_former_image_and_goes_on() -> Re
     tidy(&medium.mount.path().join("aula1"), "win.img")
 }
 
+/// Nothing is written here, so nobody is to make room here.
+#[test]
+fn loop_a_capture_to_a_manager_whose_disk_fills_up_says_where_room_is_to_be_made() -> Result<()> {
+    if !can() {
+        return Ok(());
+    }
+    let room = Room::new()?;
+    let medium = Medium::new(&room, "ext2")?;
+    let (_manager, _) = lab(&room, &medium)?;
+    let volume = room.dir().join("volume");
+    let send = ["image", "create", text(&volume), "REPO:aula1/win", "--yes"];
+    let said = medium.filled_meanwhile(&room, &send)?;
+    refusal(&said, "disk/no-space")?;
+    let hint = said.last()["error"]["hint"].to_string();
+    ensure!(hint.contains("azud serve"), "{hint}");
+    Ok(())
+}
+
 /// What came stays for the next time, out of sight.
 fn only_what_came(error: &anyhow::Error) -> Result<()> {
     let text = format!("{error:#}");

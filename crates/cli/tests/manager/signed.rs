@@ -126,7 +126,11 @@ fn a_computer_with_keys_takes_signed_images_only() -> Result<()> {
     fs::create_dir(&cache)?;
     let here = cache.join("win.img");
     let update = update(&here);
-    refusal(&room.run(&update)?, "trust/unsigned")?;
+    let unsigned = room.run(&update)?;
+    refusal(&unsigned, "trust/unsigned")?;
+    let message = unsigned.last()["error"]["message"].to_string();
+    let is_there = message.contains("127.0.0.1:aula1/win") && !message.contains("cache");
+    ensure!(is_there, "what is not there is not named: {message}");
     sign(&room, &win, &other_key, "aula1/win")?;
     refusal(&room.run(&update)?, "trust/bad-signature")?;
     sign(&room, &win, &key, "aula1/lin")?;

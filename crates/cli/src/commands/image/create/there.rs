@@ -32,7 +32,7 @@ use crate::keeping;
 use crate::opened::{host, is_itself};
 use crate::output::detail;
 use crate::place;
-use crate::remote::{Present, Remote, told};
+use crate::remote::{Present, Remote, there, told};
 use crate::table;
 use crate::volume::Found;
 
@@ -108,7 +108,8 @@ impl Args {
             if done.is_err() {
                 upload.give_up();
             }
-            done.map(|done| (done, upload))
+            // Nothing is written here.
+            done.map(|done| (done, upload)).map_err(there)
         };
         let is_theirs = !matches!(whose, Whose::Ours(_));
         let done = match attempt(whose, true) {
