@@ -2,8 +2,9 @@
 //! for, and none that is older than one it has taken before.
 
 use std::collections::BTreeMap;
-use std::fs;
+use std::fs::{self, DirBuilder};
 use std::io::ErrorKind;
+use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 
 use azud_core::assembly::Layout;
@@ -82,6 +83,10 @@ impl Trusted {
             return Ok(());
         }
         *newest = self.claim.date;
+        let dir = self.seen.parent().unwrap_or(Path::new("/"));
+        // As a manager's state is.
+        let made = DirBuilder::new().recursive(true).mode(0o700).create(dir);
+        made.map_err(|error| Failure::io(dir, &error))?;
         let text = serde_json::to_vec_pretty(&seen).expect("our own types serialise");
         crate::commands::repo::replace(&self.seen, &text, 0o600)
     }

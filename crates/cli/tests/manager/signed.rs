@@ -285,6 +285,8 @@ fn an_older_image_is_not_taken_again() -> Result<()> {
         "--yes",
     ];
     room.done(&update)?;
+    let mode = |path: &Path| Ok::<_, anyhow::Error>(fs::metadata(path)?.permissions().mode());
+    ensure!(mode(&room.state())? & 0o777 == 0o700, "others may look");
     image(&room, "win.img", &noise(77, MIB))?;
     refusal(&room.run(&update)?, "trust/unsigned")?;
     sign(&room, &there, &key, "win")?;
