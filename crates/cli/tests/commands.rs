@@ -67,7 +67,10 @@ fn what_is_to_be_done_about_a_volume_is_said_with_its_name() -> Result<()> {
     for (name, word) in [("volume", ""), ("a volume", "'")] {
         let volume = dir.path().join(name);
         kit::ext4(&volume, 16, 2)?;
-        run("debugfs", &["-w", "-R", "feature needs_recovery", text(&volume)])?;
+        run(
+            "debugfs",
+            &["-w", "-R", "feature needs_recovery", text(&volume)],
+        )?;
         let image = dir.path().join("x.img");
         let said = azud(&["image", "create", text(&volume), text(&image)])?;
         assert_eq!(said.refused()?, "fs/dirty");
