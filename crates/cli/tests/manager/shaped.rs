@@ -176,8 +176,8 @@ fn loop_the_disk_is_written_while_the_image_still_comes() -> Result<()> {
     Ok(())
 }
 
-/// What had come over the cable when a quarter of the disk was done, and in the end.
-fn came_until_a_quarter(lab: &Lab, cache: &Path) -> Result<(u64, u64)> {
+/// What had come over the cable when a tenth of the disk was done, and in the end.
+fn came_until_a_tenth(lab: &Lab, cache: &Path) -> Result<(u64, u64)> {
     let cable = lab.room.cable.as_ref().context("a cable")?;
     let before = cable.received(Side::Client)?;
     let deploy = ["deploy", "REPO:aula1/ubuntu", lab.target.name(), "--yes"];
@@ -188,7 +188,7 @@ fn came_until_a_quarter(lab: &Lab, cache: &Path) -> Result<(u64, u64)> {
     for line in BufReader::new(deploy.stdout.take().context("a pipe")?).lines() {
         let progress = serde_json::from_str::<Value>(&line?)?["progress"].take();
         let is_disk = progress["phase"] == "compare";
-        if is_disk && seen.is_none() && bytes(&progress, "done")? * 4 >= bytes(&progress, "total")?
+        if is_disk && seen.is_none() && bytes(&progress, "done")? * 10 >= bytes(&progress, "total")?
         {
             seen = Some(cable.received(Side::Client)? - before);
         }
@@ -196,7 +196,7 @@ fn came_until_a_quarter(lab: &Lab, cache: &Path) -> Result<(u64, u64)> {
     ensure!(deploy.wait()?.success(), "it failed");
     lab.check()?;
     Ok((
-        seen.context("a quarter")?,
+        seen.context("a tenth")?,
         cable.received(Side::Client)? - before,
     ))
 }
@@ -215,9 +215,9 @@ fn loop_an_older_version_is_written_over_while_the_new_one_comes() -> Result<()>
     lab.renew(&news)?;
     let second = lab.room.dir().join("cache2");
     fs::create_dir(&second)?;
-    let (seen, all) = came_until_a_quarter(&lab, &second)?;
-    // In the order of the file it is nearly all of them.
-    ensure!(seen < all / 3 * 2, "{seen} of {all} had come");
+    let (seen, all) = came_until_a_tenth(&lab, &second)?;
+    // In the order of the file it is nearly all of them, on however slow a computer.
+    ensure!(seen < all / 10 * 9, "{seen} of {all} had come");
     Ok(())
 }
 
