@@ -157,7 +157,12 @@ pub(crate) fn shell_word(path: &std::path::Path) -> String {
     if !text.is_empty() && text.chars().all(is_plain) {
         return text;
     }
-    format!("'{}'", text.replace('\'', r"'\''"))
+    shell_quoted(path)
+}
+
+/// The same in quotes, whatever is in it.
+pub(crate) fn shell_quoted(path: &std::path::Path) -> String {
+    format!("'{}'", path.display().to_string().replace('\'', r"'\''"))
 }
 
 #[cfg(test)]

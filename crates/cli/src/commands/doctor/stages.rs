@@ -1,10 +1,11 @@
 //! What killed runs left in the trees.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use azud_store::leftover::{Leftover, Standing, leftovers};
 
 use super::finding::Finding;
+use crate::human::shell_quoted;
 use crate::opened::now;
 
 /// What lies about in one tree.
@@ -43,13 +44,11 @@ fn judge_one(left: &Leftover) -> Finding {
     };
     finding
         .with("path", left.stage.display())
-        .with("dir", quoted(&left.dir))
-        .with("image", quoted(left.image.as_ref().unwrap_or(&left.stage)))
-}
-
-/// A path as shells read it.
-fn quoted(path: &Path) -> String {
-    format!("'{}'", path.display().to_string().replace('\'', r"'\''"))
+        .with("dir", shell_quoted(&left.dir))
+        .with(
+            "image",
+            shell_quoted(left.image.as_ref().unwrap_or(&left.stage)),
+        )
 }
 
 #[cfg(test)]

@@ -1,6 +1,6 @@
 //! `azud image rm IMAGE`.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use azud_core::cache::last_copies;
 use azud_core::code::Code;
@@ -72,16 +72,7 @@ impl Args {
         if remains.is_some() {
             clear_remains(&image, now())?;
         }
-        let value = json!({
-            "action": "image-rm",
-            "image": image.path(),
-            "trash": slot,
-            "remains": remains,
-        });
-        let result = slot.map_or("result-remains-rm", |_| "result-image-rm");
-        context
-            .output
-            .result(&value, || context.catalog.text(result));
+        show(context, &image, (slot.as_deref(), remains));
         Ok(())
     }
 
@@ -103,16 +94,7 @@ impl Args {
         } else if !is_here {
             return Err(StoreError::NotFound(image.path()).into());
         }
-        let value = json!({
-            "action": "image-rm",
-            "image": image.path(),
-            "trash": null,
-            "remains": remains,
-        });
-        let result = remains.map_or("result-no-remains", |_| "result-remains-rm");
-        context
-            .output
-            .result(&value, || context.catalog.text(result));
+        show(context, image, (None, remains));
         Ok(())
     }
 
@@ -143,6 +125,24 @@ impl Args {
             .result(&value, || context.catalog.text("result-image-rm"));
         Ok(())
     }
+}
+
+/// Says what went: the image, for which there is a slot in the trash, and what was left unfinished of it.
+fn show(context: &Context, image: &ImageFile, (slot, remains): (Option<&Path>, Option<u64>)) {
+    let value = json!({
+        "action": "image-rm",
+        "image": image.path(),
+        "trash": slot,
+        "remains": remains,
+    });
+    let result = match (slot, remains) {
+        (Some(_), _) => "result-image-rm",
+        (None, Some(_)) => "result-remains-rm",
+        (None, None) => "result-no-remains",
+    };
+    context
+        .output
+        .result(&value, || context.catalog.text(result));
 }
 
 /// What goes: the image, and what of it an earlier run left unfinished.

@@ -191,7 +191,6 @@ impl Goal {
     }
 }
 
-/// What places mean on this computer, whatever is mounted.
 /// Whether a manager is named, and it is another computer than this one.
 pub(crate) fn is_elsewhere(site: &Site) -> Result<bool, Failure> {
     let namespace = names(site)?;
@@ -201,6 +200,7 @@ pub(crate) fn is_elsewhere(site: &Site) -> Result<bool, Failure> {
     Ok(!here && !site.manager.is_empty())
 }
 
+/// What places mean on this computer, whatever is mounted.
 fn names(site: &Site) -> Result<Namespace, Failure> {
     Ok(Namespace::new(Facts {
         layout: site.layout.clone(),
