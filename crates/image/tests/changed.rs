@@ -3,7 +3,9 @@
 
 use std::io;
 use std::ops::Range;
-use std::sync::Mutex;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Condvar, Mutex};
+use std::time::Duration;
 
 use azud_core::cut::Lengths;
 use azud_core::format::index::Facts;
@@ -132,6 +134,90 @@ impl Progress for Said {
     fn advance(&self, _: u64) -> Result<(), Interrupted> {
         Ok(())
     }
+}
+
+/// An image of which nothing from `from` on is here before a target has been read from there on.
+struct Arriving<'a> {
+    image: &'a [u8],
+    from: u64,
+    compared: Mutex<bool>,
+    changed: Condvar,
+    /// Reads that nothing ever came for.
+    in_vain: AtomicUsize,
+}
+
+impl ReadAt for Arriving<'_> {
+    fn len(&self) -> u64 {
+        self.image.len() as u64
+    }
+    fn read_exact_at(&self, buf: &mut [u8], offset: u64) -> io::Result<()> {
+        if offset >= self.from {
+            let compared = self.compared.lock().expect("no panic");
+            let long = Duration::from_secs(5);
+            let waits = |compared: &mut bool| !*compared;
+            let waited = self.changed.wait_timeout_while(compared, long, waits);
+            if waited.expect("no panic").1.timed_out() {
+                self.in_vain.fetch_add(1, Ordering::Relaxed);
+            }
+        }
+        self.image.read_exact_at(buf, offset)
+    }
+}
+
+/// Its target.
+struct Compared<'a>(Memory, &'a Arriving<'a>, Range<u64>);
+
+impl ReadAt for Compared<'_> {
+    fn len(&self) -> u64 {
+        self.0.len()
+    }
+    fn read_exact_at(&self, buf: &mut [u8], offset: u64) -> io::Result<()> {
+        if self.2.contains(&offset) {
+            *self.1.compared.lock().expect("no panic") = true;
+            self.1.changed.notify_all();
+        }
+        self.0.read_exact_at(buf, offset)
+    }
+}
+
+impl WriteAt for Compared<'_> {
+    fn write_all_at(&self, buf: &[u8], offset: u64) -> io::Result<()> {
+        self.0.write_all_at(buf, offset)
+    }
+    fn flush(&self) -> io::Result<()> {
+        self.0.flush()
+    }
+    fn discard(&self, offset: u64, len: u64) -> io::Result<()> {
+        self.0.discard(offset, len)
+    }
+    fn zero(&self, offset: u64, len: u64) -> io::Result<()> {
+        self.0.zero(offset, len)
+    }
+}
+
+/// As where a cache is filled from a network: eight frames that differ are not here yet.
+#[test]
+fn frames_that_still_arrive_do_not_keep_the_rest_from_being_compared() {
+    let wanted = noise(1, 16 * MIB);
+    let mut disk = wanted.clone();
+    for frame in 0..8 {
+        flip(&mut disk, 2 * MIB / BLOCK + frame * (MIB / 2 / BLOCK));
+    }
+    let image = image_of(&wanted);
+    let native = Native::open(&image.as_slice()).expect("opens");
+    let arriving = Arriving {
+        image: &image,
+        from: MIB as u64,
+        compared: Mutex::default(),
+        changed: Condvar::new(),
+        in_vain: AtomicUsize::new(0),
+    };
+    let beyond = 6 * MIB as u64..15 * MIB as u64;
+    let target = Compared(Memory::new(disk), &arriving, beyond);
+    let options = changed_only(Writes::Parallel);
+    restore(&native, &arriving, &target, &options, &Silent).expect("restores");
+    assert_eq!(arriving.in_vain.load(Ordering::Relaxed), 0);
+    assert!(target.0.bytes() == wanted);
 }
 
 #[test]

@@ -23,11 +23,20 @@ use touched::Touched;
 const BATCH: usize = 32 << 20;
 
 /// What one worker keeps between frames.
-#[derive(Default)]
 struct Worker {
     loader: Loader,
     content: PageBuf,
     current: PageBuf,
+}
+
+impl Worker {
+    fn new(job: &Job<'_>) -> Self {
+        Self {
+            loader: Loader::new(job.native),
+            content: job.buffer(),
+            current: job.buffer(),
+        }
+    }
 }
 
 /// What differs in a frame.
@@ -113,7 +122,7 @@ impl Pass<'_> {
             job.progress.advance(job.content_len(n))?;
             Ok::<_, ImageError>(())
         };
-        each(job.workers(), work.len(), Worker::default, frame)
+        each(job.comparers(), work.len(), || Worker::new(job), frame)
     }
 
     /// What differs gathers and is written, ascending, while reading rests: the heads of a disk go to and fro once for
@@ -137,7 +146,7 @@ impl Pass<'_> {
         };
         let mut list = work.iter().copied();
         let (mut batch, mut gathered) = (Vec::new(), 0);
-        let threads = job.workers();
+        let threads = job.comparers();
         let pipeline = Pipeline {
             threads,
             depth: 2 * threads,
@@ -153,7 +162,7 @@ impl Pass<'_> {
             job.progress.advance(job.content_len(n))?;
             Ok::<_, ImageError>(())
         };
-        pipeline.run(|| Ok(list.next()), Worker::default, compare, gather)?;
+        pipeline.run(|| Ok(list.next()), || Worker::new(job), compare, gather)?;
         self.write_batch(batch)
     }
 

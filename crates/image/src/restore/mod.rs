@@ -223,17 +223,19 @@ struct Job<'a> {
     starts: Vec<u64>,
 }
 
-/// What reading frames of the image needs, kept between frames.
+/// What reading frames of the image needs, kept between frames. Room for the largest one is taken at once: growing
+/// buffers of many workers would leave holes in memory that are larger than they.
 struct Loader {
     decoder: Decoder,
     compressed: Vec<u8>,
 }
 
-impl Default for Loader {
-    fn default() -> Self {
+impl Loader {
+    fn new(native: &Native) -> Self {
+        let lens = native.frames().iter().map(|frame| frame.compressed_len);
         Self {
             decoder: Decoder::new(),
-            compressed: Vec::new(),
+            compressed: Vec::with_capacity(lens.max().unwrap_or(0) as usize),
         }
     }
 }
@@ -244,8 +246,22 @@ impl Job<'_> {
     fn workers(&self) -> usize {
         match self.options.distance {
             Distance::Near => worker_count(self.native),
-            Distance::Far => far_worker_count(self.native),
+            Distance::Far => waiting_worker_count(self.native),
         }
+    }
+
+    /// How many frames are compared at once: who compares waits for the target most of the time, or for a frame that still
+    /// arrives. A disk that turns is read by few.
+    fn comparers(&self) -> usize {
+        match self.options.writes {
+            Writes::Parallel => waiting_worker_count(self.native),
+            Writes::Ascending => self.workers(),
+        }
+    }
+
+    /// A buffer for the content of any frame.
+    fn buffer(&self) -> PageBuf {
+        PageBuf::zeroed(largest(self.native))
     }
 
     fn block_size(&self) -> u64 {
@@ -302,7 +318,7 @@ impl Job<'_> {
         let total = (0..count).map(|n| self.content_len(n)).sum();
         self.progress.begin(self.options.phase(), total);
         let turnstile = (self.options.writes == Writes::Ascending).then(Turnstile::default);
-        let state = || (Loader::default(), PageBuf::new());
+        let state = || (Loader::new(self.native), self.buffer());
         each(self.workers(), count, state, |state, n| {
             let ticket = turnstile.as_ref().map(|turnstile| turnstile.ticket(n));
             let (loader, content) = state;
@@ -323,8 +339,8 @@ fn worker_count(native: &Native) -> usize {
     ((50 << 20) / largest(native)).clamp(2, (cores() * 2).clamp(4, 16))
 }
 
-/// Workers that wait for a network most of the time, within the same memory.
-fn far_worker_count(native: &Native) -> usize {
+/// Workers that wait most of the time, within the same memory.
+fn waiting_worker_count(native: &Native) -> usize {
     ((50 << 20) / largest(native)).clamp(2, 16)
 }
 

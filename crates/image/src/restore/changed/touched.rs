@@ -47,7 +47,7 @@ pub(super) fn look(job: &Job<'_>, sink: &Sink<'_>, order: &Order) -> Result<Touc
         }
         Ok::<_, ImageError>(())
     };
-    each(job.workers(), list.len(), Worker::default, frame)?;
+    each(job.comparers(), list.len(), || Worker::new(job), frame)?;
     let mut found = found.into_inner().expect("no holder panics");
     found.same.sort_unstable();
     found.different.sort_unstable();
