@@ -5,7 +5,7 @@ use std::time::{Duration, SystemTime};
 
 use azud_core::name::ImageFile;
 
-use crate::assembly::{State, is_half_moved};
+use crate::assembly::{State, is_half_moved, leave_for};
 use crate::durable;
 use crate::error::{Result, StoreError};
 use crate::lock::DirLock;
@@ -159,7 +159,7 @@ fn settle(
         plan.roll_forward(stage, dir)
             .map_err(|error| (Some(name.clone()), error))?;
         recovery.finished.push(name);
-    } else if owner::is_gone(stage, now) && !may_go_on(stage, now) {
+    } else if owner::is_gone(stage, now) && (!may_go_on(stage, now) || holds_nothing(stage)) {
         stage::clear(stage).map_err(|error| (None, error))?;
         recovery.removed += 1;
     } else {
@@ -170,6 +170,12 @@ fn settle(
         });
     }
     Ok(())
+}
+
+/// Whether nothing came of an upload that was broken off. What it set aside is given back before, if that can be: else it
+/// is room for the next one.
+fn holds_nothing(stage: &Path) -> bool {
+    leave_for(stage).unwrap_or(false)
 }
 
 /// Whether somebody may go on with an assembly. One whose image is half moved waits for ever: a part of

@@ -114,6 +114,18 @@ pub(crate) fn assembly(image: &ImageFile) -> PathBuf {
     image.dir().join(name)
 }
 
+/// The file of the image that is assembled in a directory, if it was begun.
+pub(crate) fn file_in_making(stage: &Path) -> Option<PathBuf> {
+    let dir = stage.parent()?;
+    let names = durable::files(stage).ok()?;
+    let is_its = |name: &&str| {
+        let image = ImageFile::in_dir(dir, name);
+        image.is_ok_and(|image| assembly(&image) == stage)
+    };
+    let name = names.iter().filter_map(|name| name.to_str()).find(is_its)?;
+    Some(stage.join(name))
+}
+
 /// Whether a file lies in a stage: it is a part of an image in the making, and has a name that nobody knows.
 pub fn is_in_making(path: &Path) -> bool {
     let stage = path.parent().and_then(Path::file_name);

@@ -43,6 +43,7 @@ use arrivals::{Arrivals, Ending};
 use local::Local;
 use look::{Asked, View};
 
+pub(crate) use inbox::leave_for;
 pub(crate) use state::State;
 pub(crate) use union::Moved;
 

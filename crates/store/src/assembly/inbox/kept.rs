@@ -85,6 +85,14 @@ pub(super) fn logged(log: &Path, file: &Path) -> Vec<Piece> {
     tidy(found)
 }
 
+/// Where the last piece ends that a log speaks of, whether it is right or not.
+pub(super) fn end_of(log: &Path) -> Option<u64> {
+    let content = durable::read_small(log, MAX_LOG).ok()?;
+    let records = content.as_chunks::<RECORD_LEN>().0.iter();
+    let pieces = records.filter_map(|record| decode(record).ok());
+    Some(pieces.map(|piece| piece.end()).max().unwrap_or(0))
+}
+
 /// By offset, and none over another.
 fn tidy(mut pieces: Vec<Piece>) -> Vec<Piece> {
     pieces.sort_by_key(|piece| piece.offset);

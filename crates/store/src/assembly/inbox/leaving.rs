@@ -6,11 +6,13 @@ use std::path::Path;
 use azud_core::assembly::Piece;
 use azud_core::name::ImageFile;
 
+use super::super::state::State;
 use super::Inbox;
-use super::kept::SPARE;
+use super::kept::{ARRIVED, SPARE, end_of};
 use crate::durable;
 use crate::error::{At, Result};
 use crate::room::{Room, on_medium};
+use crate::stage::file_in_making;
 
 impl Inbox {
     /// Leaves what arrived to the next one. Others get the room that was set aside for what did not, and where nothing
@@ -29,6 +31,36 @@ impl Inbox {
         }
         self.file.set_len(end).at("set the length of", &self.path)
     }
+}
+
+/// What does not count as room that is set aside, in bytes: file systems take some for themselves.
+const SLACK: u64 = 1 << 20;
+
+/// As [`Inbox::leave`], for an upload whose process has ended in its midst. The caller holds the lock of the directory
+/// above, so that nobody goes on meanwhile. Returns whether nothing has to stay.
+pub(crate) fn leave_for(stage: &Path) -> Result<bool> {
+    let (Some(path), Some(arrived)) = (file_in_making(stage), end_of(&stage.join(ARRIVED))) else {
+        return Ok(false);
+    };
+    let state = State::read(stage);
+    if state
+        .as_ref()
+        .is_some_and(|state| state.record.moving.is_some())
+    {
+        return Ok(false);
+    }
+    let verified = state.map(|State { wanted, record }| wanted.only(&record.verified));
+    let verified = verified.and_then(|there| there.pieces().last().map(Piece::end));
+    let end = arrived.max(verified.unwrap_or(0));
+    if end == 0 && durable::file_size(&stage.join(SPARE))?.is_none() {
+        return Ok(true);
+    }
+    let meta = std::fs::symlink_metadata(&path).at("look at", &path)?;
+    if on_medium(&meta) > end.saturating_add(SLACK) {
+        let file = File::options().write(true).open(&path).at("open", &path)?;
+        file.set_len(end).at("set the length of", &path)?;
+    }
+    Ok(false)
 }
 
 /// Sets aside again what a broken-off upload gave back.

@@ -28,6 +28,7 @@ use self::kept::{
     ARRIVED, SENDER, SPARE, SPARE_ARRIVED, begun, by_offset, forget_spare, goes_on, logged, mark,
     set_aside, write_log,
 };
+pub(crate) use self::leaving::leave_for;
 use self::leaving::set_room_aside;
 use super::around::Around;
 use super::arrivals::Arrivals;

@@ -259,6 +259,40 @@ fn room_for_what_did_not_come_is_given_back() {
     check(&place.image.path(), &bytes);
 }
 
+/// Who is killed cannot give anything back: the next one who comes by does.
+#[test]
+fn room_that_a_killed_process_set_aside_is_given_back() {
+    let place = Place::new();
+    let recover = || azud_store::recover::recover(place.dir.path(), SystemTime::now()).unwrap();
+    let killed = |inbox: Inbox| drop(inbox);
+    killed(place.open("one"));
+    assert_eq!(recover().removed, 1);
+    assert_eq!(tree(place.dir.path()).len(), 0, "of nothing, nothing stays");
+
+    let (bytes, layout) = image(&[1, 2, 3, 4, 5, 6]);
+    let mut inbox = place.open("one");
+    send_all(&inbox, &bytes, &layout.pieces()[..2]);
+    let file = place.stage().join("x.img");
+    let held = || fs::metadata(&file).unwrap().blocks() * 512;
+    recover();
+    assert!(held() >= LIMIT, "somebody is at work");
+    for said in [false, true] {
+        if said {
+            assert_eq!(inbox.lacking(&layout).unwrap(), [2..6]);
+        }
+        killed(inbox);
+        assert!(held() >= LIMIT, "nobody came by");
+        recover();
+        assert_eq!(held(), 2 * RANGE as u64);
+        inbox = place.open("one");
+        assert!(held() >= LIMIT, "set aside again");
+    }
+    send_all(&inbox, &bytes, &layout.pieces()[2..]);
+    assert_eq!(inbox.lacking(&layout).unwrap(), []);
+    publish(inbox, &layout);
+    check(&place.image.path(), &bytes);
+}
+
 #[test]
 fn an_image_has_no_more_pieces_than_its_bytes_admit() {
     let place = Place::new();
