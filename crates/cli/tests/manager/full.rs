@@ -6,9 +6,11 @@ use std::io::{ErrorKind, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Stdio};
 use std::thread::sleep;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use anyhow::{Context, Result, ensure};
+use azud_core::name::ImageFile;
+use azud_store::assembly::Inbox;
 use azud_testkit::loops::Mount;
 use azud_testkit::tools::{have, have_root, run};
 
@@ -328,4 +330,29 @@ fn loop_what_fits_only_when_its_size_is_known_goes_by_way_of_a_file() -> Result<
     kit::done(&["image", "create", text(&volume), text(&here), "--yes"])?;
     room.done(&["image", "copy", text(&here), "REPO:aula3/deb", "--yes"])?;
     whole(&medium.mount.path().join("aula3/deb.img")).map(drop)
+}
+
+/// Nobody has listed the images since.
+#[test]
+fn loop_room_that_the_killed_set_aside_is_no_reason_to_refuse() -> Result<()> {
+    if !can() {
+        return Ok(());
+    }
+    let room = Room::new()?;
+    let medium = Medium::new(&room, "ext4")?;
+    let (_manager, here) = lab(&room, &medium)?;
+    let dir = medium.mount.path().join("aula1");
+    let killed = |name: &str, bytes| -> Result<()> {
+        let image = ImageFile::in_dir(&dir, name)?;
+        let sender = ("a killed one", "pc7");
+        // Only its manager gives back what an upload set aside.
+        drop(Inbox::open(&image, bytes, sender, SystemTime::now())?);
+        Ok(())
+    };
+    for how in ["--dry-run", "--yes"] {
+        killed("dead.img", 150 << 20)?;
+        room.done(&["image", "copy", text(&here), "REPO:aula3/deb", how])?;
+    }
+    same(&here, &medium.mount.path().join("aula3/deb.img"))?;
+    tidy(&dir, "win.img")
 }

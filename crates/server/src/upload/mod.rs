@@ -20,6 +20,7 @@ use azud_core::reference::SubPath;
 use azud_core::upload::{Going, Opened, Opening};
 use azud_store::assembly::{Around, Inbox};
 use azud_store::lease::computer_of;
+use azud_store::list::list;
 use azud_store::publish::{check, check_assembling};
 use azud_store::retention::due_of_all;
 use azud_store::side::InfoLine;
@@ -229,7 +230,14 @@ impl Uploads {
     fn admit(&self, name: &SubPath, bytes: u64) -> Result<(Tree, Spot), Problem> {
         let tree = Tree::open(&self.root, Path::new("")).map_err(of_root)?;
         let spot = tree.spot(name)?;
-        Inbox::foresee(&spot.image, bytes)?;
+        match Inbox::foresee(&spot.image, bytes) {
+            Err(StoreError::TooLittleRoom { .. }) => {
+                // Managers and others that were killed may have set room aside: whoever lists gives it back.
+                let _ = list(&self.root, SystemTime::now());
+                Inbox::foresee(&spot.image, bytes)?;
+            }
+            foreseen => foreseen?,
+        }
         Ok((tree, spot))
     }
 
