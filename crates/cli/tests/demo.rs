@@ -45,3 +45,18 @@ fn the_whole_story_ends_well_and_tells_what_came_over_the_wire() -> Result<()> {
     ensure!(bytes("delta2")? == change && bytes("again")? == 0);
     Ok(())
 }
+
+#[test]
+fn a_directory_that_is_not_there_is_named_with_what_to_do() -> Result<()> {
+    let dir = tempfile::tempdir()?;
+    let none = dir.path().join("none");
+    let said = Said::of(&command(&["demo", "--dir", kit::text(&none)]).output()?)?;
+    let error = &said.last()["error"];
+    let (message, hint) = (error["message"].to_string(), error["hint"].to_string());
+    ensure!(
+        message.contains("none") && !message.contains("azud-demo-"),
+        "{message}"
+    );
+    ensure!(hint.contains("--dir"), "{hint}");
+    Ok(())
+}

@@ -1227,6 +1227,7 @@ cache-verified = Checked: { $count }, damaged: { $bad }
 ## The demo
 
 label-size = Size
+demo-no-dir = Make the directory, or name another one with --dir: the demo works in one that is there.
 demo-volume = A file system of real files of this computer, in a file
 demo-capture = Capture its used blocks into one image, and check every byte of it
 demo-damage = One flipped bit in a copy is noticed

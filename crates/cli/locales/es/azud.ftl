@@ -1227,6 +1227,7 @@ cache-verified = Comprobadas: { $count }; dañadas: { $bad }
 ## La demostración
 
 label-size = Tamaño
+demo-no-dir = Cree el directorio o indique otro con --dir: la demostración trabaja en uno que ya existe.
 demo-volume = Un sistema de ficheros con archivos reales de este equipo, dentro de un fichero
 demo-capture = Capturar sus bloques en uso en una imagen y comprobarla byte a byte
 demo-damage = Un solo bit cambiado en una copia se detecta

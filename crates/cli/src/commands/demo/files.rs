@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use azud_core::code::Code;
 
-use crate::failure::Failure;
+use crate::failure::{Failure, Hint};
 
 /// A directory that goes away with its guard unless it is kept.
 #[derive(Debug)]
@@ -19,7 +19,10 @@ pub(super) struct Workplace {
 impl Workplace {
     pub(super) fn make(base: &Path, keep: bool) -> Result<Self, Failure> {
         let dir = base.join(format!("azud-demo-{}", std::process::id()));
-        fs::create_dir(&dir).map_err(|error| Failure::io(&dir, &error))?;
+        fs::create_dir(&dir).map_err(|error| match error.kind() {
+            io::ErrorKind::NotFound => Failure::io(base, &error).with_hint(Hint::of("demo-no-dir")),
+            _ => Failure::io(&dir, &error),
+        })?;
         Ok(Self { dir, keep })
     }
 
