@@ -9,7 +9,7 @@
 use std::fs;
 use std::path::PathBuf;
 use std::process::Command;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use anyhow::{Context, Result, ensure};
@@ -299,4 +299,27 @@ fn the_end_of_another_image_is_no_success() -> Result<()> {
         sender.check(turn, again.done()?, &content)?;
     }
     Ok(())
+}
+
+/// An answer of before says once more that somebody is in his own way.
+#[test]
+fn who_hears_twice_of_his_own_upload_goes_on() -> Result<()> {
+    let posts = AtomicUsize::new(0);
+    let sender = Sender::make(|room, manager, armed| {
+        Proxy::of_all_requests(address(manager), &identity(room)?, move |_, head| {
+            if !armed.load(Ordering::Relaxed) || asked(head).as_deref() != Some("POST") {
+                return Answer::Right;
+            }
+            // The first one is a rehearsal.
+            match posts.fetch_add(1, Ordering::Relaxed) {
+                1 => Answer::Lost,
+                3 => Answer::Former,
+                _ => Answer::Right,
+            }
+        })
+    })?;
+    let content = noise(40, 6 * MIB);
+    sender.prepare(&content)?;
+    let said = sender.harmed(0)?;
+    sender.check(0, said.done()?, &content)
 }

@@ -100,6 +100,15 @@ impl Upload {
                 {
                     opening.instead_of = Some(sender);
                 }
+                // Whom we have named already, the manager gives up: this is an answer of before.
+                Err(NetError::Said {
+                    code: Code::Locked,
+                    sender: Some(sender),
+                    ..
+                }) if sender == opening.sender && tries < FIRST_TRIES => {
+                    tries += 1;
+                    thread::sleep(PAUSE);
+                }
                 // The manager still begins with another request of ours, or puts together what the dead one had sent.
                 Err(NetError::Later {
                     code: Some(Code::Locked),
