@@ -133,6 +133,23 @@ pub(crate) fn create(path: &Path) -> Result<File> {
         .at("create", path)
 }
 
+/// How work that goes on opens its files: a link that somebody put into their place is not followed.
+fn again() -> OpenOptions {
+    let mut options = OpenOptions::new();
+    options.read(true).custom_flags(NOFOLLOW);
+    options
+}
+
+/// Opens a file of work that goes on.
+pub(crate) fn reopen(path: &Path) -> Result<File> {
+    again().write(true).open(path).at("open", path)
+}
+
+/// As [`reopen`], for a file that is only added to.
+pub(crate) fn reopen_log(path: &Path) -> Result<File> {
+    again().append(true).open(path).at("open", path)
+}
+
 /// Writes a small file whole, onto the medium; its name is durable after [`sync_dir`]. A link is not followed.
 pub(crate) fn write(path: &Path, content: &[u8]) -> Result<File> {
     let write = || {

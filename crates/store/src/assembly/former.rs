@@ -121,8 +121,7 @@ impl Old {
 
     /// Writes back what was given up; the journal says after each batch what is no longer needed there.
     fn take_back(&self, (from, mut journal): (&Path, Journal), most: u64) -> Result<()> {
-        let new = OpenOptions::new().read(true).write(true).open(from);
-        let new = new.at("open", from)?;
+        let new = durable::reopen(from)?;
         let mut places: HashMap<_, Vec<&Piece>> = HashMap::new();
         for piece in self.layout.pieces() {
             places

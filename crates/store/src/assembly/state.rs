@@ -1,6 +1,6 @@
 //! What an assembly's directory says: which image is wanted, and what of it is there.
 
-use std::fs::{File, OpenOptions};
+use std::fs::File;
 use std::path::{Path, PathBuf};
 
 use azud_core::assembly::{Layout, Tracker, journal};
@@ -8,7 +8,7 @@ use azud_core::format::index::MAX_INDEX;
 use azud_core::format::{Hash, MAX_FRAMES};
 
 use crate::durable;
-use crate::error::{At, Result};
+use crate::error::Result;
 use crate::stage::JOURNAL;
 
 /// The description of the wanted image.
@@ -73,8 +73,7 @@ impl Journal {
     }
 
     fn open(path: PathBuf, tracker: Tracker) -> Result<Self> {
-        let mut options = OpenOptions::new();
-        let file = options.write(true).open(&path).at("open", &path)?;
+        let file = durable::reopen(&path)?;
         Ok(Self {
             file,
             path,

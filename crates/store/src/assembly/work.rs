@@ -1,6 +1,6 @@
 //! The work itself: fetch and copy, record now and then, move what moves, look once more.
 
-use std::fs::{File, OpenOptions};
+use std::fs::File;
 use std::os::unix::fs::FileExt;
 use std::path::PathBuf;
 use std::sync::mpsc::{self, Receiver};
@@ -59,12 +59,7 @@ impl<'a> Work<'a> {
         let path = staging.path();
         let (file, journal) = match view.state.take() {
             Some(state) if path.exists() => {
-                let mut options = OpenOptions::new();
-                let file = options
-                    .read(true)
-                    .write(true)
-                    .open(&path)
-                    .at("open", &path)?;
+                let file = durable::reopen(&path)?;
                 (file, Journal::resume(staging.dir(), state.record)?)
             }
             _ => {

@@ -132,7 +132,7 @@ pub(super) fn goes_on(staging: &Staging, sender: &str) -> Result<bool> {
 /// Takes pieces over from another file, to the same places, as far as these are free; whether there are any. Both lists
 /// are by offset. What cannot be read or written stays where it is, and goes with the other file.
 fn adopt((path, there): (&Path, &mut Vec<Piece>), (other, pieces): (&Path, &[Piece])) -> bool {
-    let into = File::options().write(true).open(path);
+    let into = durable::reopen(path);
     let (Ok(into), Ok(from)) = (into, File::open(other)) else {
         return false;
     };
@@ -166,7 +166,7 @@ pub(super) fn set_aside(staging: &Staging) -> Result<()> {
     if better {
         let path = staging.path();
         adopt((&path, &mut begun), (&dir.join(SPARE), &spare));
-        let file = File::options().write(true).open(&path).at("open", &path)?;
+        let file = durable::reopen(&path)?;
         // What was reserved is room for the next one.
         let end = begun.last().map_or(0, Piece::end);
         file.set_len(end).at("set the length of", &path)?;

@@ -26,11 +26,16 @@ impl Inbox {
             let there = held.pieces.values().filter(|(_, there)| *there);
             there.map(|(piece, _)| Piece::end(piece)).max().unwrap_or(0)
         };
-        if end == 0 && durable::file_size(&self.staging.dir().join(SPARE))?.is_none() {
+        if is_nothing(self.staging.dir(), end)? {
             return self.staging.abandon();
         }
         self.file.set_len(end).at("set the length of", &self.path)
     }
+}
+
+/// Whether nothing came of an upload, the one whose place it took included.
+fn is_nothing(stage: &Path, end: u64) -> Result<bool> {
+    Ok(end == 0 && durable::file_size(&stage.join(SPARE))?.is_none())
 }
 
 /// What does not count as room that is set aside, in bytes: file systems take some for themselves.
@@ -52,12 +57,12 @@ pub(crate) fn leave_for(stage: &Path) -> Result<bool> {
     let verified = state.map(|State { wanted, record }| wanted.only(&record.verified));
     let verified = verified.and_then(|there| there.pieces().last().map(Piece::end));
     let end = arrived.max(verified.unwrap_or(0));
-    if end == 0 && durable::file_size(&stage.join(SPARE))?.is_none() {
+    if is_nothing(stage, end)? {
         return Ok(true);
     }
-    let meta = std::fs::symlink_metadata(&path).at("look at", &path)?;
+    let file = durable::reopen(&path)?;
+    let meta = file.metadata().at("look at", &path)?;
     if on_medium(&meta) > end.saturating_add(SLACK) {
-        let file = File::options().write(true).open(&path).at("open", &path)?;
         file.set_len(end).at("set the length of", &path)?;
     }
     Ok(false)

@@ -8,11 +8,11 @@ mod kept;
 mod leaving;
 
 use std::collections::BTreeMap;
-use std::fs::{File, OpenOptions};
+use std::fs::File;
 use std::io::Write;
 use std::ops::Range;
 use std::os::unix::fs::FileExt;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::SystemTime;
 
@@ -135,7 +135,10 @@ impl Inbox {
         if goes_on(&staging, sender)? {
             let pieces = begun(&staging)?;
             let records = write_log(&dir.join(ARRIVED), pieces.iter())?;
-            let (file, log) = (reopen(&path, false)?, reopen(&dir.join(ARRIVED), true)?);
+            let (file, log) = (
+                durable::reopen(&path)?,
+                durable::reopen_log(&dir.join(ARRIVED))?,
+            );
             set_room_aside(image, (&file, &path), limit)?;
             let held = Held::new(pieces, log, records);
             return Ok(Self::new((image, staging), limit, file, held));
@@ -357,8 +360,8 @@ impl Inbox {
         write_log(&spare_log, pieces.iter())?;
         let records = write_log(&log, spare_pieces.iter())?;
         durable::sync_dir(dir)?;
-        self.file = reopen(&self.path, false)?;
-        let log = reopen(&log, true)?;
+        self.file = durable::reopen(&self.path)?;
+        let log = durable::reopen_log(&log)?;
         let mut held = self.held();
         let round = held.round;
         *held = Held {
@@ -431,12 +434,6 @@ fn asked(around: Option<&Around>) -> Asked<'_> {
         doubt: None,
         around,
     }
-}
-
-fn reopen(path: &Path, append: bool) -> Result<File> {
-    let mut options = OpenOptions::new();
-    let file = options.read(true).write(!append).append(append).open(path);
-    file.at("open", path)
 }
 
 /// There is nobody to ask once the image is put together. Who asks all the same has found a piece damaged that was

@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::io;
+use std::os::unix::fs::symlink;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -48,6 +49,30 @@ pub(super) fn half_move(image: &ImageFile) {
     })));
     receive(image, &Memory::new(new()), Moving::Always).unwrap_err();
     set_hook(None);
+}
+
+/// Who may write beside the images could lead to any file of the computer.
+#[test]
+fn a_link_in_the_place_of_what_was_begun_is_not_followed() {
+    let (dir, image) = dir_with_old();
+    half_copy(&image);
+    let precious = dir.path().join("precious");
+    let names = fs::read_dir(dir.path()).unwrap();
+    let mut paths = names.map(|name| name.unwrap().path());
+    let stage = paths.find(|path| path.is_dir()).unwrap();
+    for name in ["journal", image.name()] {
+        let (file, aside) = (stage.join(name), dir.path().join("aside"));
+        fs::rename(&file, &aside).unwrap();
+        fs::write(&precious, fs::read(&aside).unwrap()).unwrap();
+        symlink(&precious, &file).unwrap();
+        let before = fs::read(&precious).unwrap();
+        let done = receive(&image, &Memory::new(new()), Moving::Never);
+        assert!(fs::read(&precious).unwrap() == before, "{name}: {done:?}");
+        fs::remove_file(&file).unwrap();
+        fs::rename(&aside, &file).unwrap();
+    }
+    receive(&image, &Memory::new(new()), Moving::Never).unwrap();
+    assert!(fs::read(image.path()).unwrap() == new());
 }
 
 #[test]
