@@ -28,6 +28,9 @@ use crate::failure::{Coded, Failure, Words};
 use crate::human::{printable, readable};
 use crate::i18n::Catalog;
 
+/// To the top left, and nothing below.
+const CLEAR: &str = "\u{1b}[H\u{1b}[2J";
+
 /// Who reads, and how much.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Mode {
@@ -153,6 +156,11 @@ impl Output {
         } else {
             self.bytes(format!("{}\n", printable(&human())).as_bytes());
         }
+    }
+
+    /// An answer for people in the place of the one before, on a terminal.
+    pub fn redraw(&self, human: impl FnOnce() -> String) {
+        self.bytes(format!("{CLEAR}{}\n", printable(&human())).as_bytes());
     }
 
     /// One JSON object on a line of its own, in JSON mode only.

@@ -5,7 +5,7 @@ use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
@@ -88,6 +88,26 @@ fn end(program: &OwnedFd) {
 /// Whether a file system is mounted that goes away by itself when its user is done.
 pub fn has_mounts() -> bool {
     MOUNTS.load(Ordering::SeqCst) > 0
+}
+
+/// Whether nobody reads any more what is written there, or stops to within a time.
+///
+/// # Errors
+/// What the system says.
+pub fn is_closed(file: &impl AsFd, within: Duration) -> io::Result<bool> {
+    let begun = Instant::now();
+    loop {
+        let left = within.saturating_sub(begun.elapsed());
+        // That it is gone is told unasked.
+        let mut files = [PollFd::new(file, PollFlags::empty())];
+        let left = Timespec::try_from(left).map_err(io::Error::other)?;
+        match poll(&mut files, Some(&left)) {
+            Ok(0) => return Ok(false),
+            Ok(_) => return Ok(true),
+            Err(rustix::io::Errno::INTR) => {}
+            Err(error) => return Err(error.into()),
+        }
+    }
 }
 
 /// Whether something can be read, its end included, within a time.

@@ -8,6 +8,7 @@ use std::time::Duration;
 use azud_core::code::Code;
 use azud_core::reference::Where;
 use azud_core::room::{Room, Shown};
+use azud_disk::running::is_closed;
 use azud_server::{ROOM_FILE, written_room};
 use azud_transport::http::Client;
 use serde_json::Value;
@@ -22,9 +23,6 @@ use crate::site::Site;
 
 /// How often it is looked again.
 const INTERVAL: Duration = Duration::from_secs(1);
-/// To the top left, and nothing below.
-const CLEAR: &str = "\u{1b}[H\u{1b}[2J";
-
 /// Arguments.
 #[derive(Debug, clap::Args)]
 pub struct Args {
@@ -118,13 +116,17 @@ fn watch(context: &Context, source: &Source, first: Vec<Shown>) -> Result<(), Fa
         let seen = without_age(&json(context, &computers));
         // While the manager is away, that it is stays in sight.
         if redraws && !told || shown.as_ref() != Some(&seen) {
-            let clear = if redraws { CLEAR } else { "" };
-            context.output.answer(&json(context, &computers), || {
-                format!("{clear}{}", human(context, &computers))
-            });
+            let table = || human(context, &computers);
+            if redraws {
+                context.output.redraw(table);
+            } else {
+                context.output.answer(&json(context, &computers), table);
+            }
             shown = Some(seen);
         }
-        sleep(INTERVAL);
+        if !waits_for_reader(INTERVAL) {
+            return Ok(());
+        }
         match source.computers() {
             Ok(new) => {
                 computers = new;
@@ -143,6 +145,16 @@ fn watch(context: &Context, source: &Source, first: Vec<Shown>) -> Result<(), Fa
             Err(failure) => return Err(failure),
         }
     }
+}
+
+/// Waits so long; whether somebody still reads what is shown.
+fn waits_for_reader(time: Duration) -> bool {
+    // Who cannot be asked is there.
+    let closed = is_closed(&std::io::stdout(), time);
+    !closed.unwrap_or_else(|_| {
+        sleep(time);
+        false
+    })
 }
 
 /// That time passes is no change.
