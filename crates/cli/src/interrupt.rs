@@ -5,7 +5,7 @@
 //! or kept to be gone on with. A second one ends the program there and then, as if it were killed.
 
 use std::fs::File;
-use std::io::{self, BufReader, Read};
+use std::io::{self, BufRead, BufReader, Read};
 use std::os::fd::AsFd;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicI32, Ordering};
@@ -173,10 +173,21 @@ fn is_ignored(signal: i32) -> bool {
 ///
 /// # Errors
 /// When there is none.
-pub(crate) fn stdin() -> Result<impl Read + Send, Failure> {
+pub(crate) fn stdin() -> Result<impl BufRead + Send, Failure> {
     let file = io::stdin().as_fd().try_clone_to_owned();
     let file = file.map_err(|error| Failure::io(Path::new("/dev/stdin"), &error))?;
     Ok(BufReader::with_capacity(1 << 16, Patient(File::from(file))))
+}
+
+/// The first line of standard input, of so many bytes at most; waiting for it ends when the work is to end.
+///
+/// # Errors
+/// When it cannot be read, or is no text.
+pub(crate) fn line(longest: u64) -> Result<String, Failure> {
+    let mut line = String::new();
+    let read = stdin()?.take(longest).read_line(&mut line);
+    read.map_err(|error| Failure::io(Path::new("/dev/stdin"), &error))?;
+    Ok(line)
 }
 
 /// A stream that may not come.

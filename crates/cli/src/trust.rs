@@ -14,6 +14,7 @@ use azud_image::signature::{Claim, MAX_SIGNATURE, SignatureError, TrustedKey, ch
 use azud_store::assembly::FileSource;
 
 use crate::commands::Context;
+use crate::commands::repo::{alone, written};
 use crate::commands::serve::State;
 use crate::failure::Failure;
 use crate::origin::Origin;
@@ -77,18 +78,20 @@ impl Trust {
 impl Trusted {
     /// Remembers that it is used, so that no older one is taken afterwards.
     pub(crate) fn remember(&self) -> Result<(), Failure> {
+        let dir = self.seen.parent().unwrap_or(Path::new("/"));
+        // As a manager's state is.
+        let made = DirBuilder::new().recursive(true).mode(0o700).create(dir);
+        made.map_err(|error| Failure::io(dir, &error))?;
+        // Another image may be taken at the same time.
+        let _alone = alone(&self.seen)?;
         let mut seen = read(&self.seen)?;
         let newest = seen.entry(self.claim.name.clone()).or_default();
         if *newest >= self.claim.date {
             return Ok(());
         }
         *newest = self.claim.date;
-        let dir = self.seen.parent().unwrap_or(Path::new("/"));
-        // As a manager's state is.
-        let made = DirBuilder::new().recursive(true).mode(0o700).create(dir);
-        made.map_err(|error| Failure::io(dir, &error))?;
         let text = serde_json::to_vec_pretty(&seen).expect("our own types serialise");
-        crate::commands::repo::replace(&self.seen, &text, 0o600)
+        written(&self.seen, &text, 0o600)
     }
 }
 
@@ -253,7 +256,33 @@ mod tests {
 
     use azud_image::signature::Claim;
 
-    use super::is_named;
+    use super::{Trusted, is_named, read};
+
+    #[test]
+    fn what_is_taken_at_the_same_time_is_remembered() {
+        let dir = tempfile::tempdir().unwrap();
+        let seen = dir.path().join("state/signed.json");
+        let names: Vec<String> = (0..40)
+            .map(|number| format!("aula{number}/win.img"))
+            .collect();
+        std::thread::scope(|scope| {
+            for name in &names {
+                let trusted = Trusted {
+                    seen: seen.clone(),
+                    claim: Claim::new(name, &[0; 32], 7),
+                };
+                scope.spawn(move || trusted.remember().unwrap());
+            }
+        });
+        assert!(
+            read(&seen).unwrap().keys().eq({
+                let mut names = names;
+                names.sort();
+                names
+            }
+            .iter())
+        );
+    }
 
     #[test]
     fn a_signature_is_for_one_name() {

@@ -3,24 +3,25 @@
 use std::fs;
 use std::io::Write;
 use std::os::unix::fs::PermissionsExt;
-use std::process::Stdio;
+use std::process::{Command, Stdio};
 use std::time::Instant;
 
 use anyhow::{Context, Result, bail, ensure};
+use azud_testkit::tools::have_root;
 use serde_json::{Value, json};
 
-use crate::kit::{Said, text};
+use crate::kit::{Said, over, program, text};
 use crate::raw::{Line, bearer};
 use crate::server::{Manager, Room, refusal};
 use crate::{MIB, image, noise};
 
-fn code(room: &Room, args: &[&str]) -> Result<String> {
+pub(crate) fn code(room: &Room, args: &[&str]) -> Result<String> {
     let made = room.done(&[&["token", "code"], args].concat())?;
     Ok(made["code"].as_str().context("a code")?.to_owned())
 }
 
 /// Types a code at a client.
-fn login(room: &Room, code: &str, args: &[&str]) -> Result<Said> {
+pub(crate) fn login(room: &Room, code: &str, args: &[&str]) -> Result<Said> {
     let mut command = room.command(&[&["login"], args].concat());
     let mut child = command
         .stdin(Stdio::piped())
@@ -250,6 +251,35 @@ fn a_computer_without_a_token_can_be_logged_in_at() -> Result<()> {
     login(&room, &code, &["--port", &port, "--pin", &manager.pin])?.done()?;
     let to = room.dir().join("to.img");
     room.done(&["image", "copy", "REPO:one", text(&to), "--yes"])?;
+    Ok(())
+}
+
+/// Who may not write where a login is kept could only burn the code.
+#[test]
+fn a_code_is_not_given_for_a_token_that_cannot_be_kept() -> Result<()> {
+    if !have_root() {
+        return Ok(());
+    }
+    let room = Room::new()?;
+    let manager = room.serve()?;
+    fs::set_permissions(room.dir(), fs::Permissions::from_mode(0o755))?;
+    let code = code(&room, &[])?;
+    let port = manager.port.to_string();
+    let args = ["login", "--port", &port, "--pin", &manager.pin];
+    let nobody = ["--reuid=65534", "--regid=65534", "--clear-groups"];
+    let mut command = Command::new("setpriv");
+    command.args(nobody).arg(program());
+    let mut command = over(command, &args);
+    let mut child = room
+        .settings(&mut command)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()?;
+    let mut input = child.stdin.take().context("a pipe")?;
+    let _ = writeln!(input, "{code}");
+    drop(input);
+    refusal(&Said::of(&child.wait_with_output()?)?, "disk/permission")?;
+    login(&room, &code, &args[1..])?.done()?;
     Ok(())
 }
 

@@ -1,6 +1,5 @@
 //! How a repository is to be reached: what the command line says, over what is remembered.
 
-use std::io::Read;
 use std::path::PathBuf;
 
 use azud_core::code::Code;
@@ -11,6 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use super::known::Known;
 use crate::failure::Failure;
+use crate::interrupt;
 use crate::plan::{Plan, Value};
 
 /// A protocol, or whichever works.
@@ -106,11 +106,7 @@ impl Access {
         let Some(user) = self.user.as_deref().filter(|_| self.password_stdin) else {
             return Ok(None);
         };
-        let mut text = String::new();
-        let input = std::io::stdin().lock().take(MAX_PASSWORD);
-        let mut input = std::io::BufReader::new(input);
-        let read = std::io::BufRead::read_line(&mut input, &mut text);
-        read.map_err(|error| Failure::io("/dev/stdin".as_ref(), &error))?;
+        let text = interrupt::line(MAX_PASSWORD)?;
         Ok(Some((user, text.trim_end_matches(['\r', '\n']).to_owned())))
     }
 }

@@ -44,7 +44,7 @@ impl Args {
         if self.is_manager()? {
             return self.add_manager(context, &host.to_string());
         }
-        let mut register = Register::read()?;
+        let register = Register::read()?;
         let mut known = self.access.over(None, &host);
         let file = password_file(&known.address);
         if self.access.password_stdin {
@@ -76,8 +76,7 @@ impl Args {
         }
         retired.iter().try_for_each(|file| remove(file))?;
         let value = json!({ "action": "repo-add", "repository": known, "removed": retired });
-        register.add(known);
-        register.write()?;
+        Register::change(|register| register.add(known))?;
         let done = || context.catalog.text("result-repo-add");
         context.output.result(&value, done);
         Ok(())
@@ -150,11 +149,9 @@ impl Args {
             introduced.check()?;
         }
         introduced.keep()?;
-        let mut register = Register::read()?;
         retired.iter().try_for_each(|file| remove(file))?;
         let value = json!({ "action": "repo-add", "repository": known, "pin": introduced.pin });
-        register.add(known);
-        register.write()?;
+        Register::change(|register| register.add(known))?;
         context
             .output
             .result(&value, || context.catalog.text("result-repo-add"));

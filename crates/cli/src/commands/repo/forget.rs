@@ -139,9 +139,8 @@ impl Kept {
         for file in &self.files {
             remove(file)?;
         }
-        let mut register = Register::read()?;
-        if register.remove(&self.address) {
-            register.write()?;
+        if self.known.is_some() {
+            Register::change(|register| register.remove(&self.address))?;
         }
         Ok(())
     }

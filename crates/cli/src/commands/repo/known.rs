@@ -70,20 +70,50 @@ impl Register {
         self.known.len() < before
     }
 
-    /// Writes it by one rename.
-    pub(super) fn write(&self) -> Result<(), Failure> {
-        let mut text = serde_json::to_vec_pretty(&self.known).expect("our own types serialise");
+    /// Changes it; whoever else does so meanwhile waits.
+    pub(super) fn change<T>(act: impl FnOnce(&mut Self) -> T) -> Result<T, Failure> {
+        let file = file();
+        let _alone = alone(&file)?;
+        let mut register = Self::read()?;
+        let done = act(&mut register);
+        let mut text = serde_json::to_vec_pretty(&register.known).expect("our own types serialise");
         text.push(b'\n');
-        replace(&file(), &text, 0o600)
+        written(&file, &text, 0o600)?;
+        Ok(done)
     }
 }
 
-/// Writes a file of the settings by one rename. The part is made anew each time, so that it has this mode whatever
-/// a killed run left.
-pub(crate) fn replace(file: &Path, bytes: &[u8], mode: u32) -> Result<(), Failure> {
+/// Waits until nobody else changes a file of the settings, for as long as what is given lives. The directory is locked:
+/// nothing is left there. Where it cannot be, nobody else of this computer can have done so either.
+pub(crate) fn alone(file: &Path) -> Result<fs::File, Failure> {
+    let open = || {
+        let dir = file.parent().ok_or(ErrorKind::InvalidInput)?;
+        fs::create_dir_all(dir)?;
+        let dir = fs::File::open(dir)?;
+        let _ = dir.lock();
+        Ok(dir)
+    };
+    open().map_err(|error: std::io::Error| Failure::io(file, &error))
+}
+
+/// Finds out whether a file of the settings could be written, before something is given up for it. Nothing of it stays.
+pub(super) fn rehearse(file: &Path) -> Result<(), Failure> {
+    let trial = beside(file, ".trial");
+    replace(&trial, &[b'\n'; 4096], 0o600)?;
+    fs::remove_file(&trial).map_err(|error| Failure::io(&trial, &error))
+}
+
+/// Writes a file of the settings by one rename.
+pub(super) fn replace(file: &Path, bytes: &[u8], mode: u32) -> Result<(), Failure> {
+    let _alone = alone(file)?;
+    written(file, bytes, mode)
+}
+
+/// The same for who is [`alone`] with it. The part is made anew each time, so that it has this mode whatever a killed run
+/// left.
+pub(crate) fn written(file: &Path, bytes: &[u8], mode: u32) -> Result<(), Failure> {
     let part = beside(file, ".part");
     let done = || {
-        fs::create_dir_all(file.parent().ok_or(ErrorKind::InvalidInput)?)?;
         match fs::remove_file(&part) {
             Err(error) if error.kind() != ErrorKind::NotFound => return Err(error),
             _ => (),
@@ -96,7 +126,13 @@ pub(crate) fn replace(file: &Path, bytes: &[u8], mode: u32) -> Result<(), Failur
             .open(&part)?;
         out.write_all(bytes)?;
         out.sync_all()?;
-        fs::rename(&part, file)
+        fs::rename(&part, file)?;
+        let dir = file.parent().ok_or(ErrorKind::InvalidInput)?;
+        match fs::File::open(dir)?.sync_all() {
+            // Some file systems know nothing of it.
+            Err(error) if error.kind() == ErrorKind::InvalidInput => Ok(()),
+            done => done,
+        }
     };
     done().map_err(|error| Failure::io(file, &error))
 }

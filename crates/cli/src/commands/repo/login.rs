@@ -1,6 +1,6 @@
 //! `azud login [ADDRESS]`: a person at a client gets a token that is good for hours.
 
-use std::io::{BufRead, IsTerminal, Read};
+use std::io::IsTerminal;
 use std::path::PathBuf;
 
 use azud_core::access::token_parts;
@@ -12,7 +12,7 @@ use serde_json::json;
 
 use super::Goal;
 use super::access::How;
-use super::known::{Register, replace};
+use super::known::{Register, rehearse, replace};
 use super::manager::{
     Secret, files, keep_authority, known, meet, read_authority, remove, secret_in,
 };
@@ -23,6 +23,7 @@ use crate::commands::serve::PORT;
 use crate::commands::token::only_for;
 use crate::confirm::{Step, settle};
 use crate::failure::{Failure, Hint};
+use crate::interrupt;
 use crate::opened::{host, moment, now, rfc3339, seconds};
 use crate::plan::Plan;
 use crate::table;
@@ -90,8 +91,11 @@ impl Args {
             authority,
             token: String::new(),
         };
+        // A code is good once: it is not given for a token that nobody can keep.
+        rehearse(&file(&host))?;
         let code = code(context)?;
-        let login = login(&Client::new(&manager)?, &code, &note());
+        let client = Client::new(&manager)?.until(interrupt::is_asked);
+        let login = login(&client, &code, &note());
         let login = login.map_err(|error| refused(context, error))?;
         self.remember(&manager, port)?;
         let until = keep(&host, &login)?;
@@ -142,9 +146,7 @@ impl Args {
             return Ok(());
         }
         keep_authority(&manager.host, &manager.authority)?;
-        let mut register = Register::read()?;
-        register.add(known(&manager.host, port));
-        register.write()
+        Register::change(|register| register.add(known(&manager.host, port)))
     }
 
     fn forget(&self, context: &Context, host: &str) -> Result<(), Failure> {
@@ -253,13 +255,10 @@ fn keep(host: &str, login: &Login) -> Result<String, Failure> {
 
 /// What somebody types at the terminal, else the first line of standard input; never an argument, which others see.
 fn code(context: &Context) -> Result<String, Failure> {
-    let input = std::io::stdin();
-    if input.is_terminal() {
+    if std::io::stdin().is_terminal() {
         context.output.note(&context.catalog.text("login-prompt"));
     }
-    let mut line = String::new();
-    let read = input.lock().take(LONGEST).read_line(&mut line);
-    read.map_err(|error| Failure::io("-".as_ref(), &error))?;
+    let line = interrupt::line(LONGEST)?;
     let code = line.trim();
     if code.is_empty() {
         return Err(Failure::new(Code::BadLogin, "-"));

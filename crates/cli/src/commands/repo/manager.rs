@@ -84,7 +84,7 @@ impl Way {
         if let Some(wanted) = &self.pin {
             fits(host, wanted, pin_of(&manager.authority)?)?;
         }
-        Client::new(&manager)?.check()?;
+        Client::new(&manager)?.until(interrupt::is_asked).check()?;
         Ok(manager)
     }
 }
@@ -126,7 +126,8 @@ pub(super) fn meet(
 impl Introduced {
     /// Whether it takes the token, which is sent to it.
     pub(super) fn check(&self) -> Result<(), Failure> {
-        Client::new(&self.manager)?.check().map_err(|error| {
+        let client = Client::new(&self.manager)?.until(interrupt::is_asked);
+        client.check().map_err(|error| {
             let failure = Failure::of(&error);
             // The token that was said is meant, whoever is logged in.
             match error {

@@ -27,7 +27,7 @@ use clap::Subcommand;
 
 pub(crate) use asked::{Answer, Asked, PATIENCE, ask_known};
 pub(crate) use giver::giver;
-pub(crate) use known::replace;
+pub(crate) use known::{alone, written};
 pub(crate) use login::{has_ended as login_has_ended, is_kept as is_logged_in};
 pub(crate) use manager::{
     Secret, is_manager, kept, known_otherwise, known_twice, manager, secret_in,
