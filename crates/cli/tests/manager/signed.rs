@@ -308,6 +308,29 @@ fn an_older_image_is_not_taken_again() -> Result<()> {
     Ok(())
 }
 
+/// Each signing is a second after the one before, at least: the clock of these was ahead.
+#[test]
+fn what_is_signed_is_newer_than_every_former_version() -> Result<()> {
+    if !have(&["minisign"]) {
+        return Ok(());
+    }
+    let room = Room::new()?;
+    let there = room.images().join("win.img");
+    let (key, public) = keys(&room, "ana")?;
+    trust(&room, &[&public])?;
+    let here = room.dir().join("win.img");
+    let (to, from) = (text(&here), text(&there));
+    let update = ["cache", "update", to, "--from", from, "--yes"];
+    for (seed, times) in [(76, 30), (77, 1), (78, 1)] {
+        image(&room, "win.img", &noise(seed, MIB))?;
+        for _ in 0..times {
+            sign(&room, &there, &key, "win")?;
+        }
+        room.done(&update)?;
+    }
+    Ok(())
+}
+
 #[test]
 fn a_key_that_is_none_signs_nothing() -> Result<()> {
     let room = Room::new()?;

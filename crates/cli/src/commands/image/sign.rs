@@ -3,20 +3,23 @@
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
+use azud_core::assembly::Layout;
 use azud_core::code::Code;
 use azud_core::name::ImageFile;
 use azud_core::reference::SubPath;
 use azud_image::signature::{Claim, SigningKey, check};
-use azud_store::assembly::FileSource;
-use azud_store::publish;
+use azud_store::assembly::{FileSource, known_layout};
 use azud_store::side::Carried;
+use azud_store::trash::history;
+use azud_store::{Stored, publish};
 use serde_json::json;
 
 use crate::args::Writing;
 use crate::commands::{Context, repo};
 use crate::confirm::{Step, settle};
 use crate::failure::Failure;
-use crate::opened::{now, seconds};
+use crate::interrupt;
+use crate::opened::{identify, now, seconds};
 use crate::plan::Plan;
 use crate::receive::source_file;
 use crate::trust::{self, MINISIG, name_of};
@@ -63,10 +66,9 @@ impl Args {
             return Ok(());
         }
         let key = self.open(&text)?;
-        let described = (layout.description(), layout.identity());
-        let former = former(&path, described, &key)?;
-        // Signing again always makes it the newest, whatever the clock says.
-        let date = seconds(now()).max(former.map_or(0, |former| former.saturating_add(1)));
+        // Signing again always makes it the newest, whatever the clock says, or said before.
+        let signed = newest(&path, &layout, (&name, &key))?;
+        let date = seconds(now()).max(signed.map_or(0, |signed| signed.saturating_add(1)));
         let claim = Claim::new(&name, layout.identity(), date);
         let content = self.sign(&key, layout.description(), &claim)?.into_bytes();
         let carried = Carried {
@@ -110,11 +112,30 @@ impl Args {
     }
 }
 
-/// When the image was signed before with this key, as it stands now.
-fn former(
+/// When the newest of the image and of its former versions was signed with this key for this name.
+fn newest(
     path: &Path,
-    described: (&[u8], &azud_core::format::Hash),
-    key: &SigningKey,
+    layout: &Layout,
+    wanted: (&str, &SigningKey),
+) -> Result<Option<u64>, Failure> {
+    let mut newest = signed(path, layout, wanted)?;
+    let image = ImageFile::parse(path)?;
+    let former = history(&image, now(), &identify)?.into_iter();
+    for version in former.filter(|version| version.slot.is_some()) {
+        // Of what can no longer be read nobody takes anything.
+        let layout = Stored::open(&version.path).ok();
+        if let Some(layout) = layout.and_then(|stored| known_layout(&stored)) {
+            newest = newest.max(signed(&version.path, &layout, wanted)?);
+        }
+    }
+    Ok(newest)
+}
+
+/// When an image was signed with this key for this name, as it stands now.
+fn signed(
+    path: &Path,
+    layout: &Layout,
+    (name, key): (&str, &SigningKey),
 ) -> Result<Option<u64>, Failure> {
     let Some(signature) = trust::beside(path)? else {
         return Ok(None);
@@ -122,15 +143,14 @@ fn former(
     let Ok(public) = key.public() else {
         return Ok(None);
     };
-    Ok(check(described, &signature, &[public])
-        .ok()
-        .map(|claim| claim.date))
+    let described = (layout.description(), layout.identity());
+    let claim = check(described, &signature, &[public]).ok();
+    Ok(claim.filter(|it| it.name == name).map(|it| it.date))
 }
 
 fn password() -> Result<String, Failure> {
     let mut text = String::new();
-    let read = std::io::stdin()
-        .lock()
+    let read = interrupt::stdin()?
         .take(MAX_PASSWORD)
         .read_to_string(&mut text);
     read.map_err(|error| Failure::io("-".as_ref(), &error))?;
