@@ -181,6 +181,7 @@ impl Receiving<'_> {
         }
         let home = Home::of(context, self)?;
         let assembly = self.look(home.as_ref(), self.source())?;
+        trust::same(self.trusted.as_ref(), assembly.wanted())?;
         let prospect = *assembly.prospect();
         if prospect.way != Way::Nothing {
             self.to.check_assembling()?;

@@ -180,12 +180,12 @@ pub(crate) fn native(
 }
 
 /// Refuses the image of another program that may not be restored: all of its bytes are hashed, for an index beside
-/// it says nothing of them.
+/// it says nothing of them. What it consists of is for whoever reads it again.
 pub(crate) fn foreign(
     context: &Context,
     named: &Path,
     path: &Path,
-) -> Result<Option<Trusted>, Failure> {
+) -> Result<Option<(Trusted, Layout)>, Failure> {
     let Some(trust) = Trust::of(context)? else {
         return Ok(None);
     };
@@ -195,7 +195,19 @@ pub(crate) fn foreign(
         return Err(Failure::new(Code::Unsigned, named.display().to_string()));
     }
     let layout = FileSource::open(path)?.hashed()?;
-    trust.check(named, &layout, signature.as_deref()).map(Some)
+    let trusted = trust.check(named, &layout, signature.as_deref())?;
+    Ok(Some((trusted, layout)))
+}
+
+/// Refuses to take another image than the one whose signature was checked, if images have to be signed.
+pub(crate) fn same(trusted: Option<&Trusted>, wanted: &Layout) -> Result<(), Failure> {
+    match trusted {
+        Some(trusted) if !trusted.claim.is_of(wanted.identity()) => {
+            let name = trusted.claim.name.as_str();
+            Err(Failure::new(Code::SourceChanged, name))
+        }
+        _ => Ok(()),
+    }
 }
 
 /// Remembers what was agreed to, if images have to be signed.

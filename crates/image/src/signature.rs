@@ -41,6 +41,11 @@ impl Claim {
             date,
         }
     }
+
+    /// Whether it is of this image.
+    pub fn is_of(&self, identity: &Hash) -> bool {
+        self.identity == hex(identity)
+    }
 }
 
 const VERSION: u32 = 1;

@@ -120,6 +120,7 @@ detail-tool-missing = { $program } no está instalado (paquete { $package } de D
 detail-tool-failed = { $program } falló (estado { $status }): { $said }
 detail-source-silent = el origen no responde
 detail-source-unreadable = no se puede leer el origen
+detail-changed-since = ya no es lo que era hace un momento
 detail-source-changed = el origen cambió durante el trabajo
 detail-plan-room = el mayor hueco tiene { $largest } bytes, hacen falta { $needed } bytes
 detail-plan-taken = los bytes { $start } a { $end } no están libres

@@ -286,6 +286,7 @@ pub(super) fn foreign(error: &ForeignError) -> Words {
             ];
             Words::new("checksum", values)
         }
+        ForeignError::Changed => plain("changed-since"),
         ForeignError::Empty => plain("empty-image"),
         ForeignError::UnknownFormat => plain("unknown-format"),
         ForeignError::Unsupported { what } => plain("unsupported").term("what", what),

@@ -5,7 +5,7 @@ use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use azud_core::assembly::Source;
+use azud_core::assembly::{Layout, Source};
 use azud_core::code::Code;
 use azud_core::name::{ImageFile, folder_of};
 use azud_core::reference::ImageRef;
@@ -21,10 +21,12 @@ use crate::opened::is_itself;
 use crate::place;
 use crate::plan::Value;
 
+mod held;
 mod info;
 mod reading;
 mod verify;
 
+use held::Held;
 pub(crate) use info::{describe, describe_remote, untrue};
 pub(crate) use verify::{
     Decoded, check, check_telling, decode, fit_to_copy, is_told, verify, verify_remote,
@@ -50,11 +52,25 @@ pub(crate) fn file_of(context: &Context, path: &Path) -> Result<PathBuf, Failure
 /// # Errors
 /// `image/locked`, `image/unknown-format` with the remedy that fits what it is, and what reading it says.
 pub(crate) fn open(path: &Path) -> Result<Foreign, Failure> {
+    open_as(path, None)
+}
+
+/// The same of one that was read before: each of its bytes is held against what it consisted of then, if that is said.
+///
+/// # Errors
+/// As [`open`]; `store/source-changed`, also later on.
+pub(crate) fn open_as(path: &Path, layout: Option<&Layout>) -> Result<Foreign, Failure> {
     unlocked(path)?;
     let stored = Stored::open(path)?;
     let found = sniff(&stored).map_err(|error| Failure::io(path, &error))?;
     refuse_others(&found, path)?;
-    let mut again = || Ok(Box::new(File::open(path)?) as Box<dyn Read + Send>);
+    let mut again = || {
+        let file = File::open(path)?;
+        Ok(match layout {
+            Some(layout) => Box::new(Held::of(file, layout.clone())) as Box<dyn Read + Send>,
+            None => Box::new(file),
+        })
+    };
     let about = path.display().to_string();
     Foreign::open(&mut again).map_err(|error| Failure::from(error).about(&about))
 }

@@ -44,6 +44,7 @@ mod signed;
 mod silent;
 mod sources;
 mod spelt;
+mod terminal;
 mod tokens;
 mod upload;
 mod vanished;

@@ -13,7 +13,7 @@ use crate::server::{Room, refusal};
 use crate::{MIB, image, noise, update};
 
 /// A pair of keys of stock minisign, without a password; the public one.
-fn keys(room: &Room, name: &str) -> Result<(PathBuf, String)> {
+pub(crate) fn keys(room: &Room, name: &str) -> Result<(PathBuf, String)> {
     let (secret, public) = (
         room.dir().join(format!("{name}.key")),
         room.dir().join(format!("{name}.pub")),
@@ -29,12 +29,12 @@ fn keys(room: &Room, name: &str) -> Result<(PathBuf, String)> {
 }
 
 /// The client trusts these keys.
-fn trust(room: &Room, keys: &[&str]) -> Result<()> {
+pub(crate) fn trust(room: &Room, keys: &[&str]) -> Result<()> {
     let config = format!("manager = '127.0.0.1'\n[trust]\nkeys = {}\n", json!(keys));
     Ok(fs::write(room.dir().join("etc/azud.toml"), config)?)
 }
 
-fn sign(room: &Room, image: &Path, key: &Path, name: &str) -> Result<Value> {
+pub(crate) fn sign(room: &Room, image: &Path, key: &Path, name: &str) -> Result<Value> {
     let args = ["image", "sign", text(image), "--key", text(key)];
     room.done(&[&args[..], &["--name", name, "--yes"]].concat())
 }

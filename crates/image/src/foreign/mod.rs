@@ -75,6 +75,9 @@ pub enum ForeignError {
         /// How many blocks are under it.
         blocks: u64,
     },
+    /// It was read before, and had other bytes.
+    #[error("it is not any more what it was a moment ago")]
+    Changed,
     /// Nothing at all.
     #[error("there is nothing in it")]
     Empty,
@@ -118,6 +121,7 @@ impl ForeignError {
             | Self::Compressed { .. }
             | Self::Corrupt { .. }
             | Self::Checksum { .. } => Code::Corrupt,
+            Self::Changed => Code::SourceChanged,
             Self::Empty | Self::UnknownFormat | Self::Unsupported { .. } => Code::UnknownFormat,
             Self::Newer { .. } => Code::Newer,
             Self::ForeignEndian => Code::ForeignEndian,

@@ -48,8 +48,9 @@ impl Args {
         located.check()?;
         let foreign = place::existing(context, &self.foreign)?;
         refuse_native(&foreign)?;
-        let trusted = trust::foreign(context, &self.foreign, &foreign)?;
-        let reader = crate::foreign::open(&foreign)?;
+        let checked = trust::foreign(context, &self.foreign, &foreign)?;
+        let (trusted, layout) = checked.unzip();
+        let reader = crate::foreign::open_as(&foreign, layout.as_ref())?;
         let volume = reader.volume().clone();
         let is_summed = reader.is_summed();
         let is_told = crate::foreign::is_told(&foreign);

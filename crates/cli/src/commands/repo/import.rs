@@ -147,6 +147,7 @@ impl Args {
         let trusted = trust::copied(context, (&from, &to), &origin)?;
         let spot = target.tree.spot(&name)?;
         let assembly = Assembly::plan(&spot.image, origin.source(), Moving::Never)?;
+        trust::same(trusted.as_ref(), assembly.wanted())?;
         if target.update && is_newer(&spot.image, assembly.wanted()) {
             return Ok(None);
         }

@@ -52,19 +52,18 @@ impl From {
         }
     }
 
-    fn trusted(&self, context: &Context, named: &Path) -> Result<Option<Trusted>, Failure> {
+    /// Opens it, if it may be used; what is read of it is what was signed.
+    fn open(&self, context: &Context, named: &Path) -> Result<(Foreign, Option<Trusted>), Failure> {
         match self {
-            Self::File(path) => trust::foreign(context, named, path),
-            Self::Manager(image) => {
-                trust::origin(context, named, (&Origin::Manager(Arc::clone(image)), None))
+            Self::File(path) => {
+                let (trusted, layout) = trust::foreign(context, named, path)?.unzip();
+                Ok((foreign::open_as(path, layout.as_ref())?, trusted))
             }
-        }
-    }
-
-    fn open(&self) -> Result<Foreign, Failure> {
-        match self {
-            Self::File(path) => foreign::open(path),
-            Self::Manager(image) => foreign::open_remote(image),
+            Self::Manager(image) => {
+                let origin = Origin::Manager(Arc::clone(image));
+                let trusted = trust::origin(context, named, (&origin, None))?;
+                Ok((foreign::open_remote(image)?, trusted))
+            }
         }
     }
 
@@ -100,8 +99,7 @@ impl Args {
             (None, _) => {}
         }
         spare_images(&device)?;
-        let trusted = from.trusted(context, named)?;
-        let image = from.open()?;
+        let (image, trusted) = from.open(context, named)?;
         let needs = foreign_minimum_size(&image)?;
         if let Some(facts) = &facts {
             refuse_small(facts, needs)?;
