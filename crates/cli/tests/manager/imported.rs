@@ -2,14 +2,18 @@
 
 use std::fs;
 use std::os::unix::fs::symlink;
+use std::process::Stdio;
+use std::thread::sleep;
+use std::time::Duration;
 
 use anyhow::{Result, ensure};
+use azud_testkit::tools::run;
 use serde_json::{Value, json};
 
 use crate::kit::{self, Said, text, whole};
 use crate::server::{Room, refusal};
 use crate::upload::{image_of, room};
-use crate::{MIB, bytes, noise, same};
+use crate::{MIB, bytes, image, noise, same};
 
 #[test]
 fn a_repository_is_imported_below_a_folder() -> Result<()> {
@@ -54,6 +58,31 @@ fn a_repository_is_imported_below_a_folder() -> Result<()> {
     same(&here, &new.join("aula1/win.img"))?;
     let said = room.run(&["repo", "import", "REPO:", text(&lost), "--yes"])?;
     refusal(&said, "image/not-found")
+}
+
+#[test]
+fn an_import_that_is_stopped_tells_what_came() -> Result<()> {
+    let (room, _manager) = room()?;
+    image(&room, "one.img", &noise(18, MIB))?;
+    image(&room, "two.img", &noise(19, 192 * MIB))?;
+    let mirror = room.dir().join("mirror");
+    fs::create_dir(&mirror)?;
+    let mut import = room.command(&["repo", "import", "REPO:", text(&mirror), "--yes"]);
+    let mut child = import.stdout(Stdio::piped()).spawn()?;
+    while !mirror.join("one.img").exists() {
+        ensure!(child.try_wait()?.is_none(), "it ended before");
+        sleep(Duration::from_millis(1));
+    }
+    run("kill", &["-s", "TERM", &child.id().to_string()])?;
+    let said = Said::of(&child.wait_with_output()?)?;
+    let last = said.last();
+    ensure!(last["error"]["code"] == "cli/interrupted", "{last}");
+    let brought = &last["result"]["brought"];
+    ensure!(
+        brought[0]["image"] == "one.img" && brought[1].is_null(),
+        "{brought}"
+    );
+    Ok(())
 }
 
 #[test]

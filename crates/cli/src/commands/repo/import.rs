@@ -121,7 +121,10 @@ impl Args {
             match self.bring(context, item, &target) {
                 Ok(Some(report)) => tally.count(item, &report),
                 Ok(None) => tally.newer.push(item.name.clone()),
-                Err(failure) if failure.code == Code::Interrupted => return Err(failure),
+                // What came stays, and is told.
+                Err(failure) if failure.code == Code::Interrupted => {
+                    return self.show(context, (&tally, Some(&failure)), begun);
+                }
                 Err(failure) => {
                     let said = detail(&context.catalog, &failure);
                     let text = format!("{}: {said}", item.name);
@@ -130,7 +133,7 @@ impl Args {
                 }
             }
         }
-        self.show(context, &tally, begun)
+        self.show(context, (&tally, None), begun)
     }
 
     /// Brings an image, unless what is newer stays; what an earlier run or another image here has is not read again.
@@ -242,8 +245,13 @@ impl Args {
         }
     }
 
-    /// Says what was done; the first failure is that of all.
-    fn show(&self, context: &Context, tally: &Tally, begun: Instant) -> Result<(), Failure> {
+    /// Says what was done; what ended the work is its failure, else the first one of an image.
+    fn show(
+        &self,
+        context: &Context,
+        (tally, ended): (&Tally, Option<&Failure>),
+        begun: Instant,
+    ) -> Result<(), Failure> {
         let time = begun.elapsed();
         let failed: Vec<Json> = tally
             .failed
@@ -280,7 +288,8 @@ impl Args {
             let done = context.catalog.text("result-repo-import");
             format!("{done}\n{}", table::rows(&rows))
         };
-        if let Some((_, failure)) = tally.failed.first() {
+        let first = tally.failed.first().map(|(_, failure)| failure);
+        if let Some(failure) = ended.or(first) {
             return Err(context.output.partly(failure.clone(), value, human));
         }
         context.output.result(&value, human);
