@@ -239,6 +239,11 @@ impl NetError {
         ))
     }
 
+    /// Whether it is an answer that is wrong, and not that there is none.
+    pub(crate) fn is_fault(&self) -> bool {
+        matches!(self, Self::Refused { .. } | Self::Protocol { .. })
+    }
+
     /// Whether the same request may succeed later.
     pub fn is_temporary(&self) -> bool {
         match self {

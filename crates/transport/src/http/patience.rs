@@ -178,6 +178,8 @@ impl Patience {
         mut act: impl FnMut(Option<Duration>) -> Result<T>,
     ) -> Result<T> {
         let mut pause = PAUSE;
+        // Since when this alone is answered, and with a no.
+        let mut refused = None;
         loop {
             if self.is_at_its_end() {
                 return Err(Interrupted.into());
@@ -201,7 +203,15 @@ impl Patience {
             let making = error.code() == Code::IndexInMaking;
             let (outage, is_first, moment) = self.meet(making, asked);
             let left = self.left_of(outage);
-            let over = !is_first && left.is_zero();
+            // A try that took long was on its way meanwhile.
+            refused = refused.filter(|_| asked.elapsed() < self.lasts(making));
+            // What others hear ends an outage, and says nothing of this.
+            let in_vain =
+                refused.is_some_and(|since: Instant| since.elapsed() >= self.lasts(making));
+            if making || error.is_fault() {
+                refused.get_or_insert_with(Instant::now);
+            }
+            let over = in_vain || !is_first && left.is_zero();
             if over || !(self.told)(&error, moment) {
                 return Err(error);
             }
@@ -309,6 +319,38 @@ mod tests {
         });
         assert_eq!(done.unwrap(), 3);
         assert_eq!(*told.lock().unwrap(), [Moment::Begins, Moment::Lasts]);
+    }
+
+    /// Others get what they ask for all the time.
+    #[test]
+    fn what_alone_is_refused_is_not_asked_for_ever() {
+        let fault = || NetError::Refused {
+            host: "h".into(),
+            status: 500,
+            detail: String::new(),
+        };
+        let making = || says(Some(Code::IndexInMaking));
+        for refusal in [&fault as &(dyn Fn() -> NetError + Sync), &making] {
+            let patience = Patience::new(Duration::from_millis(300), |_, _| true);
+            let done = AtomicBool::new(false);
+            let begun = Instant::now();
+            thread::scope(|scope| {
+                scope.spawn(|| {
+                    while !done.load(Ordering::Relaxed) && begun.elapsed() < Duration::from_secs(20)
+                    {
+                        patience.with(|| Ok(())).unwrap();
+                        thread::sleep(Duration::from_millis(1));
+                    }
+                });
+                patience.with(|| Err::<(), _>(refusal())).unwrap_err();
+                done.store(true, Ordering::Relaxed);
+            });
+            assert!(
+                begun.elapsed() < Duration::from_secs(10),
+                "{:?}",
+                begun.elapsed()
+            );
+        }
     }
 
     /// A manager that was killed broke off several requests; some of them get an answer before others fail.
