@@ -426,6 +426,29 @@ fn after<'a>(source: &'a str, words: &str) -> Vec<&'a str> {
     parts.filter_map(|rest| rest.split('"').next()).collect()
 }
 
+/// One thing has one word, and what is quoted stands between quotes of the language.
+#[test]
+fn spanish_is_spelt_in_one_way() -> Result<()> {
+    let dir = Path::new(env!("CARGO_MANIFEST_DIR")).join("locales/es");
+    for entry in std::fs::read_dir(dir)? {
+        let text = std::fs::read_to_string(entry?.path())?;
+        let odd = text.lines().filter(|line| {
+            let is_infinitive = line.starts_with("help-") && {
+                let about = line.split_once(" = ").map_or("", |(_, about)| about);
+                let first = about.split([' ', ',']).next().unwrap_or_default();
+                ["ar", "er", "ir"].iter().any(|end| first.ends_with(end))
+            };
+            is_infinitive
+                || ["“", "”", "archivo", "délo"]
+                    .iter()
+                    .any(|word| line.contains(word))
+        });
+        let odd: Vec<&str> = odd.collect();
+        ensure!(odd.is_empty(), "{odd:#?}");
+    }
+    Ok(())
+}
+
 #[test]
 fn every_plan_and_its_rows_have_words_in_both_languages() -> Result<()> {
     let dir = Path::new(env!("CARGO_MANIFEST_DIR"));
