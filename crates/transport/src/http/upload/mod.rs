@@ -1,30 +1,27 @@
 //! Sending an image to a manager, `docs/formats/upload.md`.
 
+mod beginning;
 mod pieces;
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{PoisonError, RwLock};
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use azud_core::assembly::Piece;
 use azud_core::code::Code;
 use azud_core::format::MAX_FRAMES;
 use azud_core::progress::{Phase, Progress};
-use azud_core::upload::{Going, Held, Opened, Opening, RECORD_LEN, State, decode};
+use azud_core::upload::{Going, Held, Opening, RECORD_LEN, State, decode};
 
 use super::client::Method;
 use super::followed::Followed;
 use super::{Client, Patience};
 use crate::error::{NetError, Result};
+use beginning::{begin, surely};
 
 pub use pieces::{Pieces, send, streaming};
 
-/// At the beginning a manager that restarts is waited for so often and so long.
-const FIRST_TRIES: u32 = 10;
-const PAUSE: Duration = Duration::from_secs(1);
-/// So long a manager may put together what somebody who ended had sent.
-const TAKING_OVER: Duration = Duration::from_mins(1);
 /// A manager that is silent is told for no longer that there is an end.
 const GIVING_UP: Duration = Duration::from_secs(1);
 /// How often it is asked how far it is.
@@ -86,44 +83,7 @@ impl Upload {
         mut opening: Opening,
         is_dead: impl Fn(&str) -> bool,
     ) -> Result<Self> {
-        let mut tries = 1;
-        let begun = Instant::now();
-        let opened = loop {
-            match begin(&client, &opening) {
-                // It is our own where the answer to it was lost.
-                Err(NetError::Said {
-                    code: Code::Locked,
-                    sender: Some(sender),
-                    ..
-                }) if opening.instead_of.as_ref() != Some(&sender)
-                    && (sender == opening.sender || is_dead(&sender)) =>
-                {
-                    opening.instead_of = Some(sender);
-                }
-                // Whom we have named already, the manager gives up: this is an answer of before.
-                Err(NetError::Said {
-                    code: Code::Locked,
-                    sender: Some(sender),
-                    ..
-                }) if sender == opening.sender && tries < FIRST_TRIES => {
-                    tries += 1;
-                    thread::sleep(PAUSE);
-                }
-                // The manager still begins with another request of ours, or puts together what the dead one had sent.
-                Err(NetError::Later {
-                    code: Some(Code::Locked),
-                    ..
-                }) if begun.elapsed() < TAKING_OVER => {
-                    thread::sleep(PAUSE);
-                }
-                // It answered a moment ago.
-                Err(NetError::Unreachable { .. }) if tries < FIRST_TRIES => {
-                    tries += 1;
-                    thread::sleep(PAUSE);
-                }
-                other => break other?,
-            }
-        };
+        let opened = surely(&client, &patience, (&mut opening, &is_dead))?;
         opening.instead_of = Some(opening.sender.clone());
         Ok(Self {
             patience: patience.with_pulse_of(&client),
@@ -382,19 +342,4 @@ impl Client {
             Err(error) => Err(error),
         }
     }
-}
-
-fn begin(client: &Client, opening: &Opening) -> Result<Opened> {
-    let body =
-        serde_json::to_vec(opening).map_err(|_| client.protocol("a name that cannot be told"))?;
-    let answer = client.send(Method::Post, "/v1/uploads", &body, &opening.name);
-    let response = answer.map_err(|error| match error {
-        // What is to be made is missing only where it is not the token's to see.
-        NetError::NotFound { name } => NetError::NotItsImage {
-            host: client.host().to_owned(),
-            name,
-        },
-        other => other,
-    })?;
-    client.json(response, MAX_STATE)
 }
