@@ -152,16 +152,16 @@ impl Old {
         let mut buf = vec![0; place.len as usize];
         let read = self.file.read_exact_at(&mut buf, place.offset);
         read.at("read", &self.path)?;
-        if is(place, &buf) {
-            return Ok(());
-        }
-        new.read_exact_at(&mut buf, piece.offset).at("read", from)?;
         if !is(place, &buf) {
-            return Err(StoreError::corrupt(
-                from,
-                "a piece that had moved is damaged",
-            ));
+            new.read_exact_at(&mut buf, piece.offset).at("read", from)?;
+            if !is(place, &buf) {
+                return Err(StoreError::corrupt(
+                    from,
+                    "a piece that had moved is damaged",
+                ));
+            }
         }
+        // What seems to be there may be in memory alone, if a sync of it failed: then only what is written is synced.
         self.file
             .write_all_at(&buf, place.offset)
             .at("write", &self.path)

@@ -1,6 +1,7 @@
 //! What an assembly's directory says: which image is wanted, and what of it is there.
 
 use std::fs::File;
+use std::io;
 use std::path::{Path, PathBuf};
 
 use azud_core::assembly::{Layout, Tracker, journal};
@@ -8,7 +9,7 @@ use azud_core::format::index::MAX_INDEX;
 use azud_core::format::{Hash, MAX_FRAMES};
 
 use crate::durable;
-use crate::error::Result;
+use crate::error::{At, Result};
 use crate::stage::JOURNAL;
 
 /// The description of the wanted image.
@@ -52,6 +53,10 @@ pub(super) struct Journal {
     file: File,
     path: PathBuf,
     tracker: Tracker,
+    /// Whether a record was written since it was opened. What was read of it may be in memory alone, if a sync failed.
+    sure: bool,
+    /// Whether a sync failed: the system tells of lost bytes once, and afterwards says that all is well.
+    lost: bool,
 }
 
 impl Journal {
@@ -78,6 +83,8 @@ impl Journal {
             file,
             path,
             tracker,
+            sure: false,
+            lost: false,
         })
     }
 
@@ -89,6 +96,11 @@ impl Journal {
         &mut self.tracker
     }
 
+    /// Whether the medium certainly has a record that says that pieces of this image are moving.
+    pub(super) fn surely_moves(&self, image: Hash) -> bool {
+        self.sure && self.tracker.recorded().moving == Some(image)
+    }
+
     /// Takes back that pieces are there, before they are given up.
     pub(super) fn forget(&mut self, pieces: &[usize]) -> Result<()> {
         for piece in pieces {
@@ -98,17 +110,33 @@ impl Journal {
         self.commit(record)
     }
 
-    /// Syncs the image, then says what of it is there.
+    /// Syncs the image, then says what of it is there. After a failure nothing more is said: what was placed before it
+    /// may be lost, whatever a later sync says.
     pub(super) fn record(&mut self, image: (&File, &Path), moving: Option<Hash>) -> Result<()> {
         let record = self.tracker.draw_up(moving);
-        durable::sync_file(image.0, image.1)?;
+        self.refuse_lost(image.1)?;
+        let synced = durable::sync_file(image.0, image.1);
+        self.lost = synced.is_err();
+        synced?;
         self.commit(record)
     }
 
     fn commit(&mut self, record: journal::Record) -> Result<()> {
+        self.refuse_lost(&self.path)?;
         let (offset, slot) = journal::slot(&record);
-        durable::record(&self.file, &self.path, offset, &slot)?;
+        let written = durable::record(&self.file, &self.path, offset, &slot);
+        self.lost = written.is_err();
+        written?;
+        self.sure = true;
         self.tracker.wrote(record);
+        Ok(())
+    }
+
+    fn refuse_lost(&self, path: &Path) -> Result<()> {
+        if self.lost {
+            let lost = "an earlier flush failed: what was written may be lost";
+            return Err(io::Error::other(lost)).at("sync", path);
+        }
         Ok(())
     }
 }

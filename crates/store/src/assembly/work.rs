@@ -301,9 +301,10 @@ impl<'a> Work<'a> {
 
     /// Says in the journal that the old image is no longer whole, then gives up what is recorded.
     fn give_up(&mut self, old: &mut Old, block: u64) -> Result<()> {
-        let moving = Some(old.identity());
-        if self.journal.tracker().recorded().moving != moving {
-            self.journal.record((&self.file, &self.path), moving)?;
+        let moving = old.identity();
+        if !self.journal.surely_moves(moving) {
+            self.journal
+                .record((&self.file, &self.path), Some(moving))?;
         }
         let recorded = &self.journal.tracker().recorded().verified;
         old.give_up(&self.assembly.wanted, recorded, block)

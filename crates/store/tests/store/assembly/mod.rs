@@ -4,6 +4,7 @@ mod crash;
 mod faults;
 mod inbox;
 mod kit;
+mod lost;
 mod reader;
 mod several;
 mod ways;
