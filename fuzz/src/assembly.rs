@@ -61,9 +61,11 @@ pub fn journal(data: &[u8]) {
             seal(&mut bytes, start, body);
         }
     }
+    let may_move = journal::may_move(&bytes);
     let Some(record) = journal::read(&bytes, &IDENTITY, pieces) else {
         return;
     };
+    assert!(may_move || record.moving.is_none());
     assert_eq!(record.identity, IDENTITY);
     assert_eq!(record.verified.len(), pieces as u64);
     assert!(

@@ -5,7 +5,7 @@ use std::time::{Duration, SystemTime};
 
 use azud_core::name::ImageFile;
 
-use crate::assembly::{State, is_half_moved, leave_for};
+use crate::assembly::{is_half_moved, leave_for, may_have_moved};
 use crate::durable;
 use crate::error::{Result, StoreError};
 use crate::lock::DirLock;
@@ -184,8 +184,7 @@ pub(crate) fn may_go_on(stage: &Path, now: SystemTime) -> bool {
     // A clock that went back makes nothing old.
     let old = |last| now.duration_since(last).is_ok_and(|age| age > ABANDONED);
     stage::is_assembling(stage)
-        && (!owner::last_write(stage).is_some_and(old)
-            || State::read(stage).is_some_and(|state| state.record.moving.is_some()))
+        && (!owner::last_write(stage).is_some_and(old) || may_have_moved(stage))
 }
 
 fn has_trash(dir: &Path) -> bool {

@@ -138,11 +138,11 @@ pub(crate) fn is_stage(name: &str) -> bool {
     name.starts_with(PREFIX) || name.starts_with(ASSEMBLY)
 }
 
-/// Whether a directory holds an assembly that can be gone on with.
+/// Whether a directory holds an assembly that can be gone on with, or may: one that cannot be looked at is kept.
 pub(crate) fn is_assembling(stage: &Path) -> bool {
     let name = stage.file_name().and_then(std::ffi::OsStr::to_str);
     name.is_some_and(|name| name.starts_with(ASSEMBLY))
-        && matches!(durable::file_size(&stage.join(JOURNAL)), Ok(Some(_)))
+        && !matches!(durable::file_size(&stage.join(JOURNAL)), Ok(None))
 }
 
 fn name_part(name: &str) -> &str {

@@ -67,6 +67,32 @@ pub fn read(journal: &[u8], identity: &Hash, pieces: usize) -> Option<Record> {
     ours.max_by_key(|record| record.generation)
 }
 
+/// Whether pieces of an old image may have been given up by what a journal says, of whatever image it is: also where that
+/// cannot be told, since what was given up is nowhere else.
+pub fn may_move(journal: &[u8]) -> bool {
+    let align = usize::try_from(ALIGN).expect("small");
+    let at = (0..journal.len()).step_by(align);
+    let slots = at.map(|at| &journal[at..]);
+    let mut told = false;
+    for slot in slots.filter(|slot| slot.starts_with(MAGIC)) {
+        let word = |at: usize| Some(u16::from_le_bytes(slot.get(at..at + 2)?.try_into().ok()?));
+        let newer = word(8) != Some(VERSION) || word(10).is_none_or(|flags| flags & !MOVING != 0);
+        let record = number_of(slot).and_then(|pieces| parse(slot, pieces));
+        if newer || record.as_ref().is_some_and(|it| it.moving.is_some()) {
+            return true;
+        }
+        told |= record.is_some();
+    }
+    // Of two records one may be torn. The first one goes to slot 1, and before the second nothing is given up.
+    let first = journal.len().min(align);
+    !told && journal[..first].iter().any(|byte| *byte != 0)
+}
+
+/// How many pieces a slot says that there are.
+fn number_of(slot: &[u8]) -> Option<usize> {
+    usize::try_from(u64::from_le_bytes(slot.get(24..32)?.try_into().ok()?)).ok()
+}
+
 fn parse(slot: &[u8], pieces: usize) -> Option<Record> {
     let body = HEAD_LEN + pieces.div_ceil(8);
     let (bytes, sum) = (slot.get(..body)?, slot.get(body..body + SUM_LEN)?);
@@ -96,7 +122,7 @@ fn parse(slot: &[u8], pieces: usize) -> Option<Record> {
 
 #[cfg(test)]
 mod tests {
-    use super::{Record, read, slot, slot_len};
+    use super::{Record, may_move, read, slot, slot_len};
     use crate::bitmap::Bitmap;
     use proptest::prelude::*;
 
@@ -154,6 +180,47 @@ mod tests {
         }
     }
 
+    #[test]
+    fn what_cannot_be_told_may_have_moved() {
+        let still = record(1, &vec![true; 40_000]);
+        let moving = Record {
+            generation: 2,
+            moving: Some([6; 32]),
+            ..still.clone()
+        };
+        let end = usize::try_from(2 * slot_len(40_000)).unwrap();
+        let journal = |records: &[&Record]| {
+            let mut journal = vec![0; end];
+            let ranges: Vec<_> = records.iter().map(|it| write(&mut journal, it)).collect();
+            (journal, ranges)
+        };
+        assert!(!may_move(&[]) && !may_move(&vec![0; end]));
+        let (begun, ranges) = journal(&[&still]);
+        assert!(!may_move(&begun));
+        // Torn: the first record, and the one after it, which would have said that something moves.
+        for at in ranges[0].clone().step_by(1000) {
+            let mut torn = begun.clone();
+            torn[at..].fill(0);
+            assert!(!may_move(&torn), "{at}");
+        }
+        let (both, ranges) = journal(&[&still, &moving]);
+        assert!(may_move(&both));
+        let mut torn = both.clone();
+        torn[ranges[1].end - 1] ^= 1;
+        assert!(!may_move(&torn));
+        // Both are damaged, are of a newer version, or say more than is understood.
+        torn[ranges[0].end - 1] ^= 1;
+        assert!(may_move(&torn));
+        for at in [8, 11] {
+            let mut newer = both.clone();
+            for range in &ranges {
+                newer[range.start + at] += 2;
+            }
+            assert!(may_move(&newer), "{at}");
+        }
+        assert!(may_move(b"something else"));
+    }
+
     proptest! {
         /// Whatever of a slot reaches the medium: the record before it is found, or the new one.
         #[test]
@@ -179,6 +246,8 @@ mod tests {
             for at in a.min(b)..a.max(b) {
                 journal[at] = if junk & 1 == 0 { junk } else { before[at] };
             }
+            let found = read(&journal, &[5; 32], bits.len());
+            prop_assert!(found.is_some_and(|it| it.moving.is_none()) || may_move(&journal));
             let found = read(&journal, &[5; 32], bits.len());
             prop_assert!(found == Some(old) || found == Some(new));
         }

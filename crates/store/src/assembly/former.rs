@@ -50,7 +50,8 @@ pub(super) fn settle(
     (wanted, step): (&Layout, u64),
 ) -> Result<()> {
     let dir = staging.dir();
-    let (state, there) = (State::read(dir), durable::file_size(&staging.path())?);
+    let state = State::sure(dir, image)?;
+    let there = durable::file_size(&staging.path())?;
     if there.is_none() && state.as_ref().is_some_and(|it| it.record.moving.is_some()) {
         // A part of the old image was in it, and is nowhere else.
         return Err(StoreError::HalfMoved(image.path()));
@@ -96,8 +97,12 @@ impl Old {
         let Some(moving) = state.record.moving else {
             return Ok(None);
         };
-        let Some(local) = Local::open(&path).filter(|local| *local.layout.identity() == moving)
-        else {
+        let local = match Stored::open(&path) {
+            Err(StoreError::NotFound(_)) => return Ok(None),
+            stored => Local::told(stored?)?,
+        };
+        // Another image is here by now: what had moved is of no use to it.
+        let Some(local) = local.filter(|local| *local.layout.identity() == moving) else {
             return Ok(None);
         };
         if !local.stored.lock_alone() {

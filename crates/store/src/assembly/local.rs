@@ -11,7 +11,7 @@ use azud_core::io::ReadAt;
 use azud_core::name::beside;
 
 use crate::durable;
-use crate::error::{Result, StoreError};
+use crate::error::{At, Result, StoreError};
 use crate::identity::Identity;
 use crate::stored::Stored;
 
@@ -36,6 +36,28 @@ impl Local {
     pub(super) fn of(stored: Stored) -> Option<Self> {
         let layout = known_layout(&stored)?;
         Some(Self { stored, layout })
+    }
+
+    /// As [`Local::of`], where it matters why its pieces are not known: `None` if it is none of ours.
+    pub(super) fn told(stored: Stored) -> Result<Option<Self>> {
+        let path = stored.path().to_owned();
+        let index = beside(&path, INDEX);
+        let layout = match Layout::read_native(&stored) {
+            Ok(layout) => layout,
+            Err(LayoutError::Read { source, .. }) => return Err(source).at("read", &path),
+            Err(LayoutError::Format(_)) if Layout::is_broken(&stored) => {
+                return Err(StoreError::HalfMoved(path));
+            }
+            Err(LayoutError::Format(_)) => match durable::read_small(&index, MAX_INDEX_FILE) {
+                Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+                read => match Layout::parse(read.at("read", &index)?) {
+                    Ok(layout) if !layout.is_native() => layout,
+                    _ => return Err(StoreError::HalfMoved(path)),
+                },
+            },
+        };
+        let fits = layout.size() == stored.len();
+        Ok(fits.then_some(Self { stored, layout }))
     }
 
     /// Looks for nothing in pieces that are damaged.

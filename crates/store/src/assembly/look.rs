@@ -69,8 +69,8 @@ impl View {
             local.leave_out(asked.doubt.unwrap_or_default());
         }
         let stage = assembly(image);
-        let state =
-            State::read(&stage).filter(|state| state.wanted.identity() == wanted.identity());
+        let state = State::sure(&stage, image)?
+            .filter(|state| state.wanted.identity() == wanted.identity());
         let replaces = current.is_some();
         let mut locals: Vec<Local> = current.into_iter().collect();
         let begins = locals.len();

@@ -44,7 +44,7 @@ use local::Local;
 use look::{Asked, View};
 
 pub(crate) use inbox::leave_for;
-pub(crate) use state::State;
+pub(crate) use state::{State, may_have_moved};
 pub(crate) use union::Moved;
 
 pub use around::Around;
@@ -280,8 +280,8 @@ pub fn begun(image: &ImageFile) -> Option<PathBuf> {
     (state.record.verified.count() > 0).then_some(stage)
 }
 
-/// Whether a part of an image lies in an update of it that was broken off. Whoever changes its file then
+/// Whether a part of an image lies in an update of it that was broken off, or may: whoever changes its file then
 /// loses that part.
 pub fn is_half_moved(image: &ImageFile) -> bool {
-    State::read(&stage::assembly(image)).is_some_and(|state| state.record.moving.is_some())
+    may_have_moved(&stage::assembly(image))
 }

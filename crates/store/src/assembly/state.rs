@@ -1,22 +1,30 @@
 //! What an assembly's directory says: which image is wanted, and what of it is there.
 
 use std::fs::File;
-use std::io;
+use std::io::{self, ErrorKind};
 use std::path::{Path, PathBuf};
 
 use azud_core::assembly::{Layout, Tracker, journal};
 use azud_core::format::index::MAX_INDEX;
+use azud_core::format::ranges::{HEAD_LEN, MAX_RANGES};
 use azud_core::format::{Hash, MAX_FRAMES};
+use azud_core::name::ImageFile;
 
 use crate::durable;
-use crate::error::{At, Result};
+use crate::error::{At, Result, StoreError};
 use crate::stage::JOURNAL;
 
 /// The description of the wanted image.
 pub(super) const WANTED: &str = "wanted";
 
-/// The largest description: an index, its trailer and seek table.
-const MAX_WANTED: u64 = MAX_INDEX + 8 * MAX_FRAMES as u64 + 4096;
+/// The largest descriptions: an index with its trailer and seek table, and an index of ranges.
+const MAX_NATIVE: u64 = MAX_INDEX + 8 * MAX_FRAMES as u64 + 4096;
+const MAX_FOREIGN: u64 = HEAD_LEN as u64 + 32 * MAX_RANGES;
+const MAX_WANTED: u64 = if MAX_NATIVE > MAX_FOREIGN {
+    MAX_NATIVE
+} else {
+    MAX_FOREIGN
+};
 const MAX_JOURNAL: u64 = 8 << 20;
 
 /// An assembly that can be gone on with.
@@ -36,14 +44,61 @@ impl State {
 
     pub(super) fn read_from(wanted: &Path, journal: &Path) -> Option<Self> {
         let journal = durable::read_small(journal, MAX_JOURNAL).ok()?;
+        Self::told_by(&journal, wanted)
+    }
+
+    fn told_by(journal: &[u8], wanted: &Path) -> Option<Self> {
         let description = durable::read_small(wanted, MAX_WANTED).ok()?;
         let wanted = Layout::parse(description).ok()?;
-        let record = journal::read(&journal, wanted.identity(), wanted.pieces().len());
+        let record = journal::read(journal, wanted.identity(), wanted.pieces().len());
         // A journal without a record was made just before a crash.
         let pieces = wanted.pieces().len();
         let record =
             record.unwrap_or_else(|| Tracker::new(*wanted.identity(), pieces).recorded().clone());
         Some(Self { wanted, record })
+    }
+
+    /// As [`State::read`], for whoever changes something there.
+    ///
+    /// # Errors
+    /// [`StoreError::HalfMoved`] where pieces of the image that is here may have moved, and it cannot be told which;
+    /// what the system says of the journal.
+    pub(super) fn sure(stage: &Path, image: &ImageFile) -> Result<Option<Self>> {
+        let path = stage.join(JOURNAL);
+        let Some(journal) = journal_in(&path).at("read", &path)? else {
+            return Ok(None);
+        };
+        let state = Self::told_by(&journal, &stage.join(WANTED));
+        let moving = state.as_ref().and_then(|state| state.record.moving);
+        if moving.is_none() && journal::may_move(&journal) {
+            return Err(StoreError::HalfMoved(image.path()));
+        }
+        Ok(state)
+    }
+}
+
+/// Whether pieces of an image that is here may have moved into the directory of an assembly. What cannot be read or
+/// understood says so too: whoever takes it for nothing loses them.
+pub(crate) fn may_have_moved(stage: &Path) -> bool {
+    match journal_in(&stage.join(JOURNAL)) {
+        Ok(journal) => journal.is_some_and(|journal| journal::may_move(&journal)),
+        Err(_) => true,
+    }
+}
+
+/// The content of a journal; `None` where there is none.
+fn journal_in(path: &Path) -> io::Result<Option<Vec<u8>>> {
+    let read = match std::fs::symlink_metadata(path) {
+        Ok(meta) if !meta.is_file() => return Ok(None),
+        Ok(_) => durable::read_small(path, MAX_JOURNAL),
+        Err(error) => Err(error),
+    };
+    match read {
+        Ok(journal) => Ok(Some(journal)),
+        Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => {
+            Ok(None)
+        }
+        Err(error) => Err(error),
     }
 }
 

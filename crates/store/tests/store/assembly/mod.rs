@@ -7,4 +7,5 @@ mod kit;
 mod lost;
 mod reader;
 mod several;
+mod standing;
 mod ways;
