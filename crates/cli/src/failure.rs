@@ -515,6 +515,7 @@ mod tests {
             StoreError::NotFound("x".into()).into(),
             StoreError::Locked("x".into()).into(),
             StoreError::HalfMoved("x".into()).into(),
+            StoreError::SecondName("x".into()).into(),
             locked(Holder::Ownerless).into(),
             locked(Holder::Mounted).into(),
             locked(Holder::Reduced).into(),

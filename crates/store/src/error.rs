@@ -148,6 +148,9 @@ pub enum StoreError {
     /// A part of the image has moved over to an update of it that was broken off.
     #[error("a part of {path} lies in an update of it that was broken off", path = .0.display())]
     HalfMoved(PathBuf),
+    /// The file of the image has another name (a hard link), under which it would lose what is given up.
+    #[error("{path} has a second name (a hard link), which would lose what moves", path = .0.display())]
+    SecondName(PathBuf),
     /// The source of an image does not give it.
     #[error("{name} cannot be read")]
     Source {
@@ -227,6 +230,7 @@ impl StoreError {
             | Self::NoFormerVersion(path)
             | Self::Newer(path)
             | Self::HalfMoved(path)
+            | Self::SecondName(path)
             | Self::Coming(path)
             | Self::Outside { path }
             | Self::CaseTwin { wanted: path, .. }
@@ -259,7 +263,9 @@ impl StoreError {
             Self::NotAFile { .. } => Code::NotAFile,
             Self::NoSpace { .. } => Code::NoSpace,
             Self::ReadOnly { .. } => Code::ReadOnly,
-            Self::Locked(_) | Self::Held { .. } | Self::Coming(_) => Code::Locked,
+            Self::Locked(_) | Self::Held { .. } | Self::Coming(_) | Self::SecondName(_) => {
+                Code::Locked
+            }
             Self::NoFormerVersion(_) | Self::NoSuchVersion { .. } => Code::NoSuchVersion,
             Self::Stays { why, .. } => match why {
                 Stays::Pinned => Code::Pinned,

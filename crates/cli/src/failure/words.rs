@@ -371,6 +371,7 @@ pub(super) fn store(error: &StoreError) -> Words {
             ],
         ),
         StoreError::HalfMoved(path) => Words::new("half-moved", [("image", shown(path))]),
+        StoreError::SecondName(path) => of("second-name", path),
         StoreError::Source { name, .. } => Words::new("source", [("name", name.clone())]),
         StoreError::Silent(names) => Words::new("silent", [("names", names.clone())]),
         StoreError::BadPiece { name, offset } => bad_piece(name, &offset.to_string()),

@@ -2,6 +2,7 @@
 
 use std::collections::HashSet;
 use std::fs::File;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use azud_core::assembly::{Layout, holes};
@@ -25,6 +26,8 @@ impl Old {
     /// Takes it for ourselves.
     pub(super) fn take(local: &Local) -> Result<Self> {
         let path = local.stored.path().to_owned();
+        // By the other name it may be open here as well.
+        refuse_second_name(local.stored.file(), &path)?;
         if !local.stored.lock_alone() {
             return Err(StoreError::Locked(path));
         }
@@ -35,6 +38,11 @@ impl Old {
             free: Bitmap::new(local.layout.pieces().len() as u64),
             layout: local.layout.clone(),
         })
+    }
+
+    /// A backup may give it a second name at any time.
+    pub(super) fn refuse_second_name(&self) -> Result<()> {
+        refuse_second_name(&self.file, &self.path)
     }
 
     pub(super) fn identity(&self) -> Hash {
@@ -66,6 +74,14 @@ impl Old {
         }
         // Some file systems hand out freed blocks only after this.
         durable::sync_file(&self.file, &self.path)
+    }
+}
+
+/// What is given up is missing under every name.
+fn refuse_second_name(file: &File, path: &Path) -> Result<()> {
+    match file.metadata().at("look at", path)?.nlink() {
+        0 | 1 => Ok(()),
+        _ => Err(StoreError::SecondName(path.to_owned())),
     }
 }
 

@@ -301,6 +301,7 @@ impl<'a> Work<'a> {
 
     /// Says in the journal that the old image is no longer whole, then gives up what is recorded.
     fn give_up(&mut self, old: &mut Old, block: u64) -> Result<()> {
+        old.refuse_second_name()?;
         let moving = old.identity();
         if !self.journal.surely_moves(moving) {
             self.journal

@@ -2,19 +2,23 @@
 
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
+use std::sync::Mutex;
 
+use azud_core::assembly::{Layout, Source, SourceError};
 use azud_core::code::Code;
+use azud_core::format::Hash;
 use azud_core::progress::Silent;
 use azud_store::assembly::{
-    Assembly, Facts, Inbox, Moving, clear_remains, identity, is_half_moved,
+    Assembly, Facts, Inbox, Moving, Way, clear_remains, identity, is_half_moved,
 };
+use azud_store::durable::{Op, set_hook};
 use azud_store::publish::check;
 use azud_store::recover::recover;
 use azud_store::trash::remove;
 use rustix::fs::{FlockOperation, flock};
 
 use super::faults::{half_copy, half_move};
-use super::kit::{Memory, dir_with_old, moment, native, new, old, read_all, receive};
+use super::kit::{Memory, absent, dir_with_old, moment, native, new, old, read_all, receive};
 use crate::common::at;
 use crate::gate::with_locks;
 
@@ -125,4 +129,74 @@ fn an_old_image_that_cannot_be_opened_now_gets_its_parts_back_later() {
     assert_eq!(error.code(), Code::Locked, "{error}");
     assert!(fs::read(&journal).unwrap() == before);
     assert!(read_all(&image.path()) == old());
+}
+
+/// Gives the old image a second name in the midst of the work.
+struct BackingUp {
+    inside: Memory,
+    names: Mutex<Option<(PathBuf, PathBuf)>>,
+}
+
+impl Source for BackingUp {
+    fn layout(&self) -> Result<Layout, SourceError> {
+        self.inside.layout()
+    }
+
+    fn read(&self, offset: u64, buf: &mut [u8]) -> Result<(), SourceError> {
+        if let Some((image, backup)) = self.names.lock().unwrap().take() {
+            fs::hard_link(image, backup).unwrap();
+        }
+        self.inside.read(offset, buf)
+    }
+
+    fn identity(&self) -> Result<Hash, SourceError> {
+        self.inside.identity()
+    }
+
+    fn name(&self) -> String {
+        self.inside.name()
+    }
+}
+
+#[test]
+fn a_second_name_that_comes_during_the_work_loses_nothing() {
+    let (_dir, image) = dir_with_old();
+    let other = tempfile::tempdir().unwrap();
+    let backup = other.path().join("deb.img");
+    let source = BackingUp {
+        inside: Memory::new(new()),
+        names: Mutex::new(Some((image.path(), backup.clone()))),
+    };
+    let error = receive(&image, &source, Moving::Always).unwrap_err();
+    assert_eq!(error.code(), Code::Locked, "{error}");
+    assert!(error.to_string().contains("second name"), "{error}");
+    assert!(fs::read(&backup).unwrap() == old());
+    assert!(!is_half_moved(&image), "nothing has moved");
+    // What came is here, and now both images have their room.
+    let report = receive(&image, &source, Moving::Always).unwrap();
+    assert_eq!((report.way, report.source), (Way::Copy, 0));
+    assert_eq!(source.inside.bytes_read(), absent());
+    assert!(fs::read(&backup).unwrap() == old());
+    assert!(fs::read(image.path()).unwrap() == new());
+}
+
+#[test]
+fn a_second_name_that_comes_later_loses_no_more() {
+    let (_dir, image) = dir_with_old();
+    half_move(&image);
+    let other = tempfile::tempdir().unwrap();
+    let backup = other.path().join("deb.img");
+    fs::hard_link(image.path(), &backup).unwrap();
+    let before = fs::read(&backup).unwrap();
+    set_hook(Some(Box::new(|step| {
+        assert_ne!(step.op, Op::Punch, "given up");
+        Ok(())
+    })));
+    let error = receive(&image, &Memory::new(new()), Moving::Auto).unwrap_err();
+    set_hook(None);
+    assert!(error.to_string().contains("second name"), "{error}");
+    assert!(fs::read(&backup).unwrap() == before && read_all(&image.path()) == old());
+    fs::remove_file(&backup).unwrap();
+    receive(&image, &Memory::new(new()), Moving::Auto).unwrap();
+    assert!(fs::read(image.path()).unwrap() == new());
 }
