@@ -15,6 +15,9 @@ const FAT_LIMIT: u64 = (4 << 30) - 1;
 /// What the kernel calls SMB, of the first and of later versions.
 const SMB: [i64; 2] = [0xff53_4d42, 0xfe53_4d42];
 
+/// What the kernel calls NFS.
+const NFS: i64 = 0x6969;
+
 /// Bytes that a file takes.
 pub(crate) fn on_medium(meta: &Metadata) -> u64 {
     meta.blocks().saturating_mul(512)
@@ -94,7 +97,16 @@ pub(crate) fn kind(fs: &StatFs) -> i64 {
 
 /// Whether files are replaced here only while nobody has them open, on whichever computer: so it is with SMB.
 pub(crate) fn replaces_nothing_open(dir: &Path) -> Result<bool> {
-    Ok(SMB.contains(&(kind(&file_system(dir)?) & 0xFFFF_FFFF)))
+    Ok(is_smb(kind(&file_system(dir)?)))
+}
+
+fn is_smb(kind: i64) -> bool {
+    SMB.contains(&(kind & 0xFFFF_FFFF))
+}
+
+/// Whether files lie on another computer.
+pub(crate) fn is_remote(kind: i64) -> bool {
+    kind == NFS || is_smb(kind)
 }
 
 pub(crate) fn file_limit(kind: i64) -> Option<u64> {
@@ -107,12 +119,21 @@ mod tests {
 
     use azud_core::code::Code;
 
-    use super::{FAT, FAT_LIMIT, Room, file_limit};
+    use super::{FAT, FAT_LIMIT, Room, file_limit, is_remote};
 
     #[test]
     fn fat_has_a_limit_and_others_have_none() {
         assert_eq!(file_limit(FAT), Some(FAT_LIMIT));
         assert_eq!(file_limit(0xEF53), None);
+    }
+
+    #[test]
+    fn files_of_other_computers_are_known_by_their_file_system() {
+        // As the kernel says it where its word is of 32 bits and has a sign, too.
+        for kind in [0x6969, 0xFF53_4D42, 0xFE53_4D42, 0xFE53_4D42 - (1 << 32)] {
+            assert!(is_remote(kind), "{kind:x}");
+        }
+        assert!(!is_remote(0xEF53) && !is_remote(FAT));
     }
 
     #[test]

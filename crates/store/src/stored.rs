@@ -4,6 +4,7 @@ use std::fs::{File, FileType, Metadata};
 use std::io;
 use std::os::unix::fs::{FileExt, FileTypeExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
@@ -13,7 +14,8 @@ use rustix::io::Errno;
 
 use crate::assembly::Moved;
 use crate::catalogue::Stamp;
-use crate::error::{Result, StoreError};
+use crate::durable;
+use crate::error::{At, Result, StoreError};
 use crate::lock::try_lock;
 
 /// An image that is replaced while it is being opened is opened again, so often.
@@ -33,6 +35,8 @@ pub struct Stored {
     len: u64,
     /// Where those parts are that moved over to a newer version in the making.
     moved: Option<Moved>,
+    /// Open a second time and locked, where nobody else may open it.
+    alone: OnceLock<File>,
 }
 
 impl Stored {
@@ -82,6 +86,7 @@ impl Stored {
             path: path.to_owned(),
             len: meta.len(),
             moved: None,
+            alone: OnceLock::new(),
         };
         stored.moved = Moved::find(&stored);
         Ok(stored)
@@ -92,21 +97,37 @@ impl Stored {
         &self.file
     }
 
-    /// Keeps all others from opening it until this is dropped; `false` if somebody has it open and keeps it.
-    /// Who only looks is waited for: of two updates that begin together, the one that gives way has it open, too.
-    pub(crate) fn lock_alone(&self) -> bool {
-        let start = Instant::now();
-        while let Err(Errno::WOULDBLOCK) =
-            flock(&self.file, FlockOperation::NonBlockingLockExclusive)
-        {
-            // Who asks for more than it has and is refused has nothing any more.
-            let _ = flock(&self.file, FlockOperation::NonBlockingLockShared);
-            if start.elapsed() > PATIENCE {
-                return false;
-            }
-            sleep(NAP);
+    /// Keeps all others from opening it until this is dropped, and opens it to be written. Who only looks is waited for: of
+    /// two updates that begin together, the one that gives way has it open, too.
+    ///
+    /// # Errors
+    /// [`StoreError::Locked`] if somebody has it open and keeps it, or another file is in its place; what the system says,
+    /// also where nothing can be locked.
+    pub(crate) fn lock_alone(&self) -> Result<File> {
+        // NFS locks exclusively only what is open for writing.
+        let alone = durable::reopen(&self.path)?;
+        let (ours, there) = (
+            self.metadata()?,
+            alone.metadata().at("look at", &self.path)?,
+        );
+        if (ours.dev(), ours.ino()) != (there.dev(), there.ino()) {
+            return Err(StoreError::Locked(self.path.clone()));
         }
-        true
+        let locked = within(PATIENCE, || {
+            // What is open twice is in its own way.
+            let _ = flock(&self.file, FlockOperation::Unlock);
+            let locked = try_lock(&alone);
+            if locked != Ok(true) {
+                let _ = flock(&self.file, FlockOperation::NonBlockingLockShared);
+            }
+            locked
+        });
+        if !locked.at("lock", &self.path)? {
+            return Err(StoreError::Locked(self.path.clone()));
+        }
+        let file = alone.try_clone().at("open", &self.path)?;
+        let _ = self.alone.set(alone);
+        Ok(file)
     }
 
     /// What was opened.
@@ -141,18 +162,31 @@ impl Stored {
 /// Whether somebody has the image in a file open and keeps it: then its bytes stay, whatever becomes of its name. Who
 /// only looks at it is waited for.
 pub(crate) fn is_open(path: &Path) -> bool {
-    // What is gone, or cannot be locked, nobody has.
-    let Ok(file) = open(path) else {
+    // What is gone nobody has. NFS locks exclusively only what is open for writing.
+    let Ok(file) = durable::reopen(path).or_else(|_| open(path)) else {
         return false;
     };
+    is_kept(within(GLANCE, || try_lock(&file)))
+}
+
+/// What came of trying to lock, for so long as it is somebody else's.
+fn within(
+    patience: Duration,
+    mut lock: impl FnMut() -> std::result::Result<bool, Errno>,
+) -> std::result::Result<bool, Errno> {
     let start = Instant::now();
-    while try_lock(&file) == Ok(false) {
-        if start.elapsed() > GLANCE {
-            return true;
+    loop {
+        match lock() {
+            Ok(false) if start.elapsed() <= patience => sleep(NAP),
+            done => return done,
         }
-        sleep(NAP);
     }
-    false
+}
+
+/// Whether somebody has a file of which this came of trying to lock it: also where that cannot be told. Where there are
+/// no locks at all, nobody has one.
+fn is_kept(locked: std::result::Result<bool, Errno>) -> bool {
+    !matches!(locked, Ok(true) | Err(Errno::NOSYS | Errno::OPNOTSUPP))
 }
 
 /// Refuses what is no regular file.
@@ -197,6 +231,34 @@ impl ReadAt for Stored {
         match &self.moved {
             Some(moved) => moved.read(&self.file, buf, offset),
             None => self.file.read_exact_at(buf, offset),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use rustix::io::Errno;
+
+    use super::{is_kept, within};
+
+    /// NFS refuses in this way an exclusive lock of what is open for reading.
+    #[test]
+    fn a_lock_that_is_refused_is_none() {
+        let refused = within(Duration::ZERO, || Err(Errno::BADF));
+        assert_eq!(refused, Err(Errno::BADF));
+        assert!(is_kept(refused), "nobody can tell");
+        let mut tries = 0;
+        let later = within(Duration::from_mins(1), || {
+            tries += 1;
+            Ok(tries == 3)
+        });
+        assert_eq!((later, tries), (Ok(true), 3));
+        assert!(is_kept(within(Duration::ZERO, || Ok(false))));
+        assert!(!is_kept(Ok(true)));
+        for none in [Errno::NOSYS, Errno::OPNOTSUPP] {
+            assert!(!is_kept(Err(none)), "nothing can ever go there");
         }
     }
 }

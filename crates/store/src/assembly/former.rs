@@ -2,7 +2,7 @@
 //! was fetched serves once more.
 
 use std::collections::HashMap;
-use std::fs::{File, OpenOptions};
+use std::fs::File;
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 
@@ -105,17 +105,9 @@ impl Old {
         let Some(local) = local.filter(|local| *local.layout.identity() == moving) else {
             return Ok(None);
         };
-        if !local.stored.lock_alone() {
-            return Err(StoreError::Locked(path));
-        }
-        let mut options = OpenOptions::new();
         let fs = rustix::fs::statfs(&path).at("look at", &path)?;
         Ok(Some(Self {
-            file: options
-                .read(true)
-                .write(true)
-                .open(&path)
-                .at("open", &path)?,
+            file: local.stored.lock_alone()?,
             path,
             layout: local.layout.clone(),
             wanted: state.wanted.clone(),

@@ -14,7 +14,7 @@ use super::{Moving, Prospect, State, Way};
 use super::{former, inbox};
 use crate::error::{Result, StoreError};
 use crate::identity::Identity;
-use crate::room::{block, file_limit, file_system, free, kind, on_medium};
+use crate::room::{block, file_limit, file_system, free, is_remote, kind, on_medium};
 use crate::stage::{assembly, check_target};
 use crate::stored::Stored;
 
@@ -127,7 +127,7 @@ impl View {
         if self.is_half_moved() {
             return Way::Move;
         }
-        let movable = self.replaces && only_name(&image.path());
+        let movable = self.replaces && only_name(&image.path()) && is_ours_alone(image);
         match moving {
             Moving::Always if movable => Way::Move,
             Moving::Auto if movable && self.need.copy > self.medium.available => Way::Move,
@@ -198,6 +198,11 @@ impl View {
 /// open is seen by its lock.)
 fn only_name(path: &Path) -> bool {
     std::fs::symlink_metadata(path).is_ok_and(|meta| meta.nlink() == 1)
+}
+
+/// A server and its other clients do not see all locks of this one.
+fn is_ours_alone(image: &ImageFile) -> bool {
+    file_system(image.dir()).is_ok_and(|fs| !is_remote(kind(&fs)))
 }
 
 fn verified_bytes(wanted: &Layout, verified: &Bitmap) -> u64 {

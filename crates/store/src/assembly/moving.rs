@@ -28,12 +28,8 @@ impl Old {
         let path = local.stored.path().to_owned();
         // By the other name it may be open here as well.
         refuse_second_name(local.stored.file(), &path)?;
-        if !local.stored.lock_alone() {
-            return Err(StoreError::Locked(path));
-        }
-        let file = File::options().write(true).open(&path).at("open", &path)?;
         Ok(Self {
-            file,
+            file: local.stored.lock_alone()?,
             path,
             free: Bitmap::new(local.layout.pieces().len() as u64),
             layout: local.layout.clone(),
