@@ -8,6 +8,7 @@ use std::path::Path;
 use azud_core::assembly::{Layout, Piece};
 use azud_core::format::{Hash, MAX_FRAMES};
 use azud_core::upload::{RECORD_LEN, decode, encode};
+use rustix::fs::{Advice, fadvise};
 
 use super::super::fill::is;
 use super::super::local::Local;
@@ -53,11 +54,11 @@ pub(super) fn by_offset(pieces: Vec<Piece>) -> BTreeMap<u64, (Piece, bool)> {
 }
 
 /// The pieces that a log says to be in a file, by offset. Those that a power cut may have taken are looked at.
-pub(super) fn logged(log: &Path, file: &Path) -> Vec<Piece> {
+pub(super) fn logged(log: &Path, path: &Path) -> Vec<Piece> {
     let Ok(content) = durable::read_small(log, MAX_LOG) else {
         return Vec::new();
     };
-    let Ok(file) = File::open(file) else {
+    let Ok(file) = File::open(path) else {
         return Vec::new();
     };
     let size = file.metadata().map_or(0, |meta| meta.len());
@@ -68,21 +69,30 @@ pub(super) fn logged(log: &Path, file: &Path) -> Vec<Piece> {
     };
     let safe = records.iter().filter_map(marked).max().unwrap_or(0);
     let mut found: Vec<Piece> = Vec::new();
-    let mut buf = Vec::new();
+    let (mut synced, mut buf) = (None, Vec::new());
     for (number, record) in records.iter().enumerate() {
         let Some(piece) = decode(record).ok().filter(|piece| piece.end() <= size) else {
             continue;
         };
         if number >= safe {
             buf.resize(piece.len as usize, 0);
+            let synced = *synced.get_or_insert_with(|| is_synced(&file, path));
             let read = file.read_exact_at(&mut buf, piece.offset);
-            if read.is_err() || !is(&piece, &buf) {
+            if !synced || read.is_err() || !is(&piece, &buf) {
                 continue;
             }
         }
         found.push(piece);
     }
     tidy(found)
+}
+
+/// Whether what a file holds is on its medium, from which it is then read: what a process wrote that was killed, or heard
+/// of a failure, may be in memory alone.
+fn is_synced(file: &File, path: &Path) -> bool {
+    let synced = durable::sync_file(file, path).is_ok();
+    let _ = fadvise(file, 0, None, Advice::DontNeed);
+    synced
 }
 
 /// Where the last piece ends that a log speaks of, whether it is right or not.

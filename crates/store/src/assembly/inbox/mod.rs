@@ -55,6 +55,8 @@ pub struct Inbox {
     file: File,
     path: PathBuf,
     held: Arc<Mutex<Held>>,
+    /// Whether a sync failed: the system tells of lost bytes once. Then only who begins anew knows what is there.
+    lost: Mutex<bool>,
 }
 
 #[derive(Debug)]
@@ -167,6 +169,7 @@ impl Inbox {
             around: None,
             file,
             held: Arc::new(Mutex::new(held)),
+            lost: Mutex::new(false),
         }
     }
 
@@ -273,10 +276,22 @@ impl Inbox {
             held.fresh = 0;
             held.records
         };
-        durable::sync_file(&self.file, &self.path)?;
+        self.sync()?;
         let mut held = self.held();
         held.records += 1;
         held.log.write_all(&mark(synced)).at("write", &log)
+    }
+
+    /// Returns when what came is on the medium.
+    fn sync(&self) -> Result<()> {
+        let mut lost = self.lost.lock().unwrap_or_else(PoisonError::into_inner);
+        if *lost {
+            let lost = "an earlier flush failed: what was written may be lost";
+            return Err(std::io::Error::other(lost)).at("sync", &self.path);
+        }
+        let synced = durable::sync_file(&self.file, &self.path);
+        *lost = synced.is_err();
+        synced
     }
 
     /// How many pieces are there or coming.
@@ -307,6 +322,7 @@ impl Inbox {
             held.pieces.retain(|_, (_, there)| *there);
             held.round += 1;
         }
+        self.sync()?;
         self.choose(wanted)?;
         let dir = self.staging.dir();
         let state = State::read(dir).filter(|state| state.wanted.identity() == wanted.identity());

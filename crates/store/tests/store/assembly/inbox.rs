@@ -1,8 +1,10 @@
 //! Pieces that are sent: what arrived outlives its sender, as far as it is right.
 
+use std::cell::RefCell;
 use std::fs;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
+use std::rc::Rc;
 use std::time::SystemTime;
 
 use azud_core::assembly::{Layout, Piece};
@@ -11,6 +13,8 @@ use azud_core::format::ranges::RangeIndex;
 use azud_core::name::ImageFile;
 use azud_core::progress::Silent;
 use azud_store::assembly::{Around, Facts, Inbox};
+use azud_store::durable::{Op, set_hook};
+use rustix::io::Errno;
 
 use crate::common::tree;
 
@@ -133,6 +137,60 @@ fn a_log_is_believed_as_far_as_bytes_were_synced() {
     assert_eq!(inbox.left(), layout.pieces()[..1]);
     assert_eq!(inbox.lacking(&layout).unwrap(), [1..3]);
     send_all(&inbox, &bytes, &layout.pieces()[1..]);
+    assert_eq!(inbox.lacking(&layout).unwrap(), []);
+    publish(inbox, &layout);
+    check(&place.image.path(), &bytes);
+}
+
+/// What a killed process wrote is looked at in memory; its log must not say more than the medium has.
+#[test]
+fn what_was_not_synced_is_before_a_log_says_so() {
+    let place = Place::new();
+    let (bytes, layout) = image(&[1, 2, 3]);
+    let inbox = place.open("one");
+    send_all(&inbox, &bytes, layout.pieces());
+    drop(inbox);
+    let steps = Rc::new(RefCell::new(Vec::new()));
+    let seen = Rc::clone(&steps);
+    set_hook(Some(Box::new(move |step| {
+        let name = step.path.file_name().unwrap().to_owned();
+        seen.borrow_mut().push((step.op, name));
+        Ok(())
+    })));
+    let mut inbox = place.open("one");
+    set_hook(None);
+    let steps = steps.take();
+    let place_of = |op, name: &str| steps.iter().position(|step| *step == (op, name.into()));
+    let synced = place_of(Op::SyncFile, "x.img").expect("nothing is synced");
+    assert!(
+        synced < place_of(Op::Write, "arrived").unwrap(),
+        "{steps:?}"
+    );
+    assert_eq!(inbox.lacking(&layout).unwrap(), []);
+}
+
+#[test]
+fn after_a_sync_that_failed_only_who_begins_anew_knows_what_is_there() {
+    let place = Place::new();
+    let (bytes, layout) = image(&[1, 2, 3]);
+    let mut inbox = place.open("one");
+    send_all(&inbox, &bytes, layout.pieces());
+    let mut failed = false;
+    set_hook(Some(Box::new(move |step| {
+        let fails = step.op == Op::SyncFile && !std::mem::replace(&mut failed, true);
+        assert!(
+            step.op != Op::Record,
+            "the image is said to be on the medium"
+        );
+        if fails { Err(Errno::IO.into()) } else { Ok(()) }
+    })));
+    for _ in 0..3 {
+        let error = inbox.lacking(&layout).unwrap_err();
+        assert_eq!(error.code(), Code::Io, "{error}");
+    }
+    set_hook(None);
+    drop(inbox);
+    let mut inbox = place.open("one");
     assert_eq!(inbox.lacking(&layout).unwrap(), []);
     publish(inbox, &layout);
     check(&place.image.path(), &bytes);
