@@ -1,11 +1,13 @@
 //! Deploying by way of the cache: frames go to the device as they arrive in the cache.
 
+use std::io;
 use std::panic::resume_unwind;
 use std::sync::mpsc::{self, RecvTimeoutError};
 use std::thread;
 use std::time::Duration;
 
 use azud_core::code::Code;
+use azud_core::io::{ReadAt, WriteAt};
 use azud_disk::target::Target;
 use azud_image::restore::{Distance, Restored, restore};
 use azud_store::assembly::{Assembly, Facts, Report};
@@ -124,7 +126,7 @@ fn one_pass(
             assembly.run(facts, behind)
         });
         let done = job.options(target, Distance::Near).and_then(|options| {
-            let native = &job.image.native;
+            let (native, target) = (&job.image.native, &Heard { target, behind });
             Ok(restore(native, &reader, target, &options, &progress)?)
         });
         if done.is_err() {
@@ -141,6 +143,54 @@ fn one_pass(
     })
 }
 
+/// A target that tells at once that it fails: others of those who write wait for what may come last of all.
+struct Heard<'a> {
+    target: &'a dyn WriteAt,
+    behind: &'a Behind<'a>,
+}
+
+impl Heard<'_> {
+    fn hear(&self, done: io::Result<()>) -> io::Result<()> {
+        // What a device cannot do is not missed.
+        if matches!(&done, Err(error) if error.kind() != io::ErrorKind::Unsupported) {
+            self.behind.stop();
+        }
+        done
+    }
+}
+
+impl ReadAt for Heard<'_> {
+    fn len(&self) -> u64 {
+        self.target.len()
+    }
+
+    fn read_exact_at(&self, buf: &mut [u8], offset: u64) -> io::Result<()> {
+        self.target.read_exact_at(buf, offset)
+    }
+}
+
+impl WriteAt for Heard<'_> {
+    fn write_all_at(&self, buf: &[u8], offset: u64) -> io::Result<()> {
+        self.hear(self.target.write_all_at(buf, offset))
+    }
+
+    fn flush(&self) -> io::Result<()> {
+        self.hear(self.target.flush())
+    }
+
+    fn discard(&self, offset: u64, len: u64) -> io::Result<()> {
+        self.hear(self.target.discard(offset, len))
+    }
+
+    fn forget(&self) -> io::Result<()> {
+        self.target.forget()
+    }
+
+    fn zero(&self, offset: u64, len: u64) -> io::Result<()> {
+        self.hear(self.target.zero(offset, len))
+    }
+}
+
 /// Where the cache lacks room, the image can do without it.
 fn or_without(failure: Failure) -> Failure {
     let lacks = [Code::NoRoom, Code::TooLittleRoom, Code::FileTooLarge];
@@ -152,11 +202,72 @@ fn or_without(failure: Failure) -> Failure {
 
 #[cfg(test)]
 mod tests {
+    use std::io;
+
     use azud_core::code::Code;
+    use azud_core::io::{ReadAt, WriteAt};
+    use azud_core::progress::{Interrupted, Progress, Silent};
     use azud_image::restore::Restored;
 
-    use super::of_target;
+    use super::{Heard, of_target};
     use crate::failure::Failure;
+    use crate::progress::behind::Behind;
+
+    /// A disk that fails from its second half on.
+    struct Failing;
+
+    impl ReadAt for Failing {
+        fn len(&self) -> u64 {
+            100
+        }
+
+        fn read_exact_at(&self, _: &mut [u8], _: u64) -> io::Result<()> {
+            Err(io::ErrorKind::Other.into())
+        }
+    }
+
+    impl WriteAt for Failing {
+        fn write_all_at(&self, _: &[u8], offset: u64) -> io::Result<()> {
+            match offset {
+                0..50 => Ok(()),
+                _ => Err(io::ErrorKind::Other.into()),
+            }
+        }
+
+        fn flush(&self) -> io::Result<()> {
+            Err(io::ErrorKind::Other.into())
+        }
+
+        fn discard(&self, _: u64, _: u64) -> io::Result<()> {
+            Err(io::ErrorKind::Unsupported.into())
+        }
+
+        fn zero(&self, offset: u64, _: u64) -> io::Result<()> {
+            self.write_all_at(&[], offset)
+        }
+    }
+
+    #[test]
+    fn a_disk_that_fails_ends_what_it_waits_for() {
+        for way in 0..3 {
+            let behind = Behind::new(&Silent);
+            let target = Heard {
+                target: &Failing,
+                behind: &behind,
+            };
+            target.write_all_at(&[1], 0).unwrap();
+            target.discard(0, 100).unwrap_err();
+            target.zero(0, 50).unwrap();
+            assert_eq!(behind.advance(1), Ok(()), "the disk is as it should be");
+            let failed = match way {
+                0 => target.write_all_at(&[1], 50),
+                1 => target.zero(50, 50),
+                _ => target.flush(),
+            };
+            failed.unwrap_err();
+            assert_eq!(behind.advance(1), Err(Interrupted));
+        }
+    }
 
     #[test]
     fn whoever_failed_first_says_why() {
