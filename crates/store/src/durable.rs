@@ -194,12 +194,15 @@ pub(crate) fn record(file: &File, path: &Path, offset: u64, content: &[u8]) -> R
         .at("write", path)
 }
 
-/// Reserves space for a part of a file, without making it longer. File systems that cannot are left in
-/// peace.
+/// Reserves space for a part of a file, without making it longer: all of it, or none. Nobody writes the file meanwhile. File
+/// systems that cannot are left in peace.
 pub(crate) fn reserve(file: &File, path: &Path, offset: u64, len: u64) -> Result<()> {
     step(Op::Reserve, path).at("reserve space for", path)?;
     match fallocate(file, FallocateFlags::KEEP_SIZE, offset, len) {
         Err(Errno::NOSPC | Errno::DQUOT | Errno::FBIG) if len > 0 => {
+            // ext4 keeps what it found before there was no more; what lies behind the end of the file goes with this. The
+            // error that counts is told either way.
+            let _ = file.metadata().and_then(|meta| file.set_len(meta.len()));
             Err(Errno::NOSPC).at("reserve space for", path)
         }
         _ => Ok(()),

@@ -343,12 +343,13 @@ pub struct ImageWriter {
 }
 
 impl ImageWriter {
-    /// Reserves space, so that a full disk shows now rather than at the end. File systems that cannot
-    /// reserve are left in peace; what is reserved too much is given back by [`ImageWriter::finish`].
+    /// Reserves space before anything is written, so that a full disk shows now rather than at the end. File systems that
+    /// cannot reserve are left in peace; what is reserved too much is given back by [`ImageWriter::finish`].
     ///
     /// # Errors
     /// [`StoreError::NoSpace`].
     pub fn reserve(&self, len: u64) -> Result<()> {
+        debug_assert!(self.is_empty(), "nothing is written");
         durable::reserve(self.bulk.file(), &self.path, 0, len)
     }
 

@@ -3,12 +3,16 @@
 use std::fs::{self, File};
 use std::io::Write;
 use std::path::Path;
+use std::time::SystemTime;
 
 use azud_core::code::Code;
 use azud_core::reference::SubPath;
 use azud_store::StoreError;
+use azud_store::assembly::Inbox;
+use azud_store::durable::{Op, set_hook};
 use azud_store::list::list;
 use azud_store::publish::Staging;
+use azud_store::recover::recover;
 use azud_store::retention::{Retention, apply, trashed};
 use azud_store::trash::{Which, history, remove, rollback};
 use azud_store::tree::Tree;
@@ -68,6 +72,10 @@ fn loop_full_disk_leaves_everything_as_it_was() {
     let staging = Staging::begin(&image, at(1)).unwrap();
     let writer = staging.writer().unwrap();
     assert_eq!(writer.reserve(30 << 20).unwrap_err().code(), Code::NoSpace);
+    assert!(
+        free(mount.path()) + 100 > room,
+        "what can be had of it is not kept"
+    );
     writer.reserve(8 << 20).unwrap();
     let mut writer = writer;
     writer.write_all(b"less").unwrap();
@@ -80,6 +88,40 @@ fn loop_full_disk_leaves_everything_as_it_was() {
     // What fits is published, the former in the trash.
     publish(&image, 2, 4 * MIB, at(2)).unwrap();
     assert_eq!(history(&image, at(2), &identify).unwrap().len(), 2);
+}
+
+/// Two uploads begin at once: for each alone there is room.
+#[test]
+fn loop_room_that_another_one_took_meanwhile_is_not_set_aside_in_part() {
+    if !have(&["mkfs.ext4"]) || !have_root() {
+        return;
+    }
+    let (_home, device) = volume(&["mkfs.ext4", "-q", "-F", "-m", "0"], 16);
+    let mount = Idle::make(|| Mount::new(device.path(), None, ""));
+    let image = image(mount.path());
+    let (before, room) = (picture(mount.path()), free(mount.path()));
+    let ballast = mount.path().join("ballast");
+    let other = ballast.clone();
+    set_hook(Some(Box::new(move |step| {
+        if step.op == Op::Reserve {
+            let mut file = File::create(&other)?;
+            file.write_all(&vec![7; 6 * MIB])?;
+            file.sync_all()?;
+        }
+        Ok(())
+    })));
+    let limit = (10 * MIB) as u64;
+    let opened = Inbox::open(&image, limit, ("one", "pc7"), SystemTime::now());
+    set_hook(None);
+    assert_eq!(opened.map(drop).unwrap_err().code(), Code::NoSpace);
+    fs::remove_file(ballast).unwrap();
+    assert!(
+        free(mount.path()) + 100 > room,
+        "what there was of it is kept"
+    );
+    let left = recover(mount.path(), SystemTime::now()).unwrap();
+    assert_eq!(left.removed, 1);
+    assert!(picture(mount.path()) == before, "something stayed");
 }
 
 /// Full up to the last block when the names change: whatever comes out, both versions are whole.

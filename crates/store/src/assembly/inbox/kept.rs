@@ -24,6 +24,8 @@ pub(super) const ARRIVED: &str = "arrived";
 /// What an earlier upload left, and which pieces are in it.
 pub(super) const SPARE: &str = "spare";
 pub(super) const SPARE_ARRIVED: &str = "spare.arrived";
+/// One of both while they change places.
+pub(super) const SWAP: &str = "swap";
 /// Who sends.
 pub(super) const SENDER: &str = "sender";
 

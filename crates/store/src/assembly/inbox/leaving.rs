@@ -1,5 +1,6 @@
 //! The end of an upload that did not come to its end, and its going on.
 
+use std::ffi::OsString;
 use std::fs::File;
 use std::path::Path;
 
@@ -8,11 +9,12 @@ use azud_core::name::ImageFile;
 
 use super::super::state::State;
 use super::Inbox;
-use super::kept::{ARRIVED, SPARE, end_of};
+use super::kept::{ARRIVED, SENDER, SPARE, SPARE_ARRIVED, SWAP, end_of};
 use crate::durable;
 use crate::error::{At, Result};
+use crate::owner::OWNER;
 use crate::room::{Room, on_medium};
-use crate::stage::file_in_making;
+use crate::stage::{JOURNAL, file_in_making};
 
 impl Inbox {
     /// Leaves what arrived to the next one. Others get the room that was set aside for what did not, and where nothing
@@ -35,17 +37,36 @@ impl Inbox {
 
 /// Whether nothing came of an upload, the one whose place it took included.
 fn is_nothing(stage: &Path, end: u64) -> Result<bool> {
-    Ok(end == 0 && durable::file_size(&stage.join(SPARE))?.is_none())
+    Ok(end == 0 && durable::file_size(&stage.join(SPARE_ARRIVED))?.is_none())
 }
 
 /// What does not count as room that is set aside, in bytes: file systems take some for themselves.
 const SLACK: u64 = 1 << 20;
 
+/// What an upload has of which no log says anything, beside its file.
+const WITHOUT_LOG: [&str; 6] = [OWNER, JOURNAL, SENDER, SPARE, SPARE_ARRIVED, SWAP];
+
+/// Whether a stage holds an upload of which no log says anything: there was no room to set aside, a piece was found
+/// damaged, or its process was killed between two steps. Of whatever else is there nobody here knows enough.
+fn is_forgotten(stage: &Path) -> Result<bool> {
+    let file = file_in_making(stage);
+    let file = file.as_deref().and_then(Path::file_name);
+    let is_its = |name: &OsString| {
+        file == Some(name.as_os_str()) || WITHOUT_LOG.iter().any(|known| name == known)
+    };
+    // Who receives an image has said what it is before there is a journal, which is never empty.
+    let is_sent = durable::file_size(&stage.join(JOURNAL))? == Some(0)
+        || durable::file_size(&stage.join(SENDER))?.is_some();
+    Ok(is_sent && durable::files(stage)?.iter().all(is_its))
+}
+
 /// As [`Inbox::leave`], for an upload whose process has ended in its midst. The caller holds the lock of the directory
 /// above, so that nobody goes on meanwhile. Returns whether nothing has to stay.
 pub(crate) fn leave_for(stage: &Path) -> Result<bool> {
-    let (Some(path), Some(arrived)) = (file_in_making(stage), end_of(&stage.join(ARRIVED))) else {
-        return Ok(false);
+    let arrived = match end_of(&stage.join(ARRIVED)) {
+        Some(end) => end,
+        None if is_forgotten(stage)? => 0,
+        None => return Ok(false),
     };
     let state = State::read(stage);
     if state
@@ -60,6 +81,9 @@ pub(crate) fn leave_for(stage: &Path) -> Result<bool> {
     if is_nothing(stage, end)? {
         return Ok(true);
     }
+    let Some(path) = file_in_making(stage) else {
+        return Ok(false);
+    };
     let file = durable::reopen(&path)?;
     let meta = file.metadata().at("look at", &path)?;
     if on_medium(&meta) > end.saturating_add(SLACK) {

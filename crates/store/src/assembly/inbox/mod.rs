@@ -25,8 +25,8 @@ use azud_core::upload::encode;
 
 pub(super) use self::kept::spare;
 use self::kept::{
-    ARRIVED, SENDER, SPARE, SPARE_ARRIVED, begun, by_offset, forget_spare, goes_on, logged, mark,
-    set_aside, write_log,
+    ARRIVED, SENDER, SPARE, SPARE_ARRIVED, SWAP, begun, by_offset, forget_spare, goes_on, logged,
+    mark, set_aside, write_log,
 };
 pub(crate) use self::leaving::leave_for;
 use self::leaving::set_room_aside;
@@ -359,7 +359,7 @@ impl Inbox {
             return Ok(());
         }
         let (log, spare_log) = (dir.join(ARRIVED), dir.join(SPARE_ARRIVED));
-        let (spare_path, swap) = (dir.join(SPARE), dir.join("swap"));
+        let (spare_path, swap) = (dir.join(SPARE), dir.join(SWAP));
         let pieces: Vec<Piece> = self.held().pieces.values().map(|(one, _)| *one).collect();
         // What was reserved is room for the other one.
         let end = pieces.last().map_or(0, Piece::end);

@@ -13,7 +13,7 @@ use azud_core::format::ranges::RangeIndex;
 use azud_core::name::ImageFile;
 use azud_core::progress::Silent;
 use azud_store::assembly::{Around, Facts, Inbox};
-use azud_store::durable::{Op, set_hook};
+use azud_store::durable::{Op, Step, set_hook};
 use rustix::io::Errno;
 
 use crate::common::tree;
@@ -264,6 +264,63 @@ fn images_that_the_sender_sees_have_pieces_for_it() {
     assert_eq!(lacks(&mut inbox), [0; 0]);
     publish(inbox, &wanted);
     check(&target.path(), &bytes);
+}
+
+/// Of what no log speaks of, nobody can use anything.
+#[test]
+fn what_was_found_damaged_does_not_stay() {
+    let place = Place::new();
+    let (bytes, layout) = image(&[1, 2, 3]);
+    let inbox = place.open("one");
+    send_all(&inbox, &bytes, &layout.pieces()[..2]);
+    drop(inbox);
+    let mut inbox = place.open("two");
+    send_all(&inbox, &bytes, layout.pieces());
+    assert_eq!(inbox.lacking(&layout).unwrap(), []);
+    fs::write(place.stage().join("x.img"), &bytes[..RANGE]).unwrap();
+    fs::write(place.stage().join("spare"), &bytes[..RANGE / 2]).unwrap();
+    let failed = inbox.publish(layout.clone(), &facts(), &Silent);
+    assert_eq!(failed.unwrap_err().code(), Code::Io);
+    azud_store::recover::recover(place.dir.path(), SystemTime::now()).unwrap();
+    assert_eq!(tree(place.dir.path()).len(), 0);
+}
+
+/// There was no room, or the process was killed before there was a log: what others sent stays, the room does not.
+#[test]
+fn what_was_set_aside_before_there_is_a_log_is_given_back() {
+    let place = Place::new();
+    let (bytes, layout) = image(&[1, 2, 3]);
+    let open = |sender| Inbox::open(&place.image, LIMIT, (sender, "pc7"), SystemTime::now());
+    let stopped_at = |sender, stop: fn(&Step<'_>) -> bool| {
+        set_hook(Some(Box::new(move |step| {
+            if stop(&step) {
+                return Err(std::io::ErrorKind::StorageFull.into());
+            }
+            Ok(())
+        })));
+        let opened = open(sender);
+        set_hook(None);
+        assert_eq!(opened.map(drop).unwrap_err().code(), Code::NoSpace);
+    };
+    let recover = || azud_store::recover::recover(place.dir.path(), SystemTime::now()).unwrap();
+    let stops: [fn(&Step<'_>) -> bool; 2] = [
+        |step| step.op == Op::Reserve,
+        |step| step.op == Op::Create && step.path.ends_with("arrived"),
+    ];
+    for stop in stops {
+        stopped_at("one", stop);
+        assert_eq!(recover().removed, 1);
+        assert_eq!(tree(place.dir.path()).len(), 0, "of nothing, nothing stays");
+    }
+    let inbox = open("one").unwrap();
+    send_all(&inbox, &bytes, &layout.pieces()[..2]);
+    drop(inbox);
+    stopped_at("two", stops[1]);
+    let file = place.stage().join("x.img");
+    let held = || fs::metadata(&file).unwrap().blocks() * 512;
+    assert!(held() >= LIMIT, "nobody came by");
+    assert_eq!((recover().removed, held()), (0, 0));
+    assert_eq!(open("two").unwrap().left(), layout.pieces()[..2]);
 }
 
 #[test]
