@@ -298,28 +298,43 @@ pub fn apply(dir: &Path, purges: &[Purge], now: SystemTime) -> Result<Freed> {
             continue;
         }
         let image = ImageFile::in_dir(dir, &version.image)?;
-        let unknown = || {
-            StoreError::corrupt(
-                dir,
-                format!("{:?} is not the name of a version", version.slot),
-            )
-        };
-        let slot = Slot::parse(&version.slot).ok_or_else(unknown)?;
-        if !slots(&image)?.contains(&slot) {
+        if !remove(&image, &version.slot)? {
             continue;
         }
-        let shelf = shelf(&image);
-        let home = shelf.join(slot.to_string());
-        // Half a version must not be taken for one: it loses its name first.
-        let gone = shelf.join(format!("{GONE}{slot}"));
-        durable::rename(&home, &gone)?;
-        durable::sync_dir(&shelf)?;
-        durable::remove_flat_dir(&gone)?;
-        sweep_empty(&image)?;
         freed.versions += 1;
         freed.bytes += version.bytes;
     }
     Ok(freed)
+}
+
+/// Removes one version for good; `false` if it is gone.
+///
+/// # Errors
+/// [`StoreError::Pending`] for an image with a change that could not be finished; as [`apply`].
+pub(crate) fn purge(image: &ImageFile, slot: &str, now: SystemTime) -> Result<bool> {
+    let _settled = Settled::enter_assembling(image.dir(), image.name(), now)?;
+    remove(image, slot)
+}
+
+/// The caller holds the lock of the directory.
+fn remove(image: &ImageFile, slot: &str) -> Result<bool> {
+    let unknown = || {
+        let reason = format!("{slot:?} is not the name of a version");
+        StoreError::corrupt(image.dir(), reason)
+    };
+    let slot = Slot::parse(slot).ok_or_else(unknown)?;
+    if !slots(image)?.contains(&slot) {
+        return Ok(false);
+    }
+    let shelf = shelf(image);
+    let home = shelf.join(slot.to_string());
+    // Half a version must not be taken for one: it loses its name first.
+    let gone = shelf.join(format!("{GONE}{slot}"));
+    durable::rename(&home, &gone)?;
+    durable::sync_dir(&shelf)?;
+    durable::remove_flat_dir(&gone)?;
+    sweep_empty(image)?;
+    Ok(true)
 }
 
 #[cfg(test)]

@@ -11,14 +11,14 @@ use std::time::{Duration, SystemTime};
 use azud_core::cache::{Item, Stays, may_go, may_go_even_last};
 use azud_core::name::ImageFile;
 
-use super::survey::{Cached, Survey};
+use super::survey::Survey;
 use super::{Cache, EVICTING, IMAGES, STATE, is_dir, key};
 use crate::durable;
 use crate::error::{Result, StoreError};
 use crate::identity::Identify;
 use crate::lock::DirLock;
 use crate::recover::Settled;
-use crate::retention::{self, Purge, Trashed, Why};
+use crate::retention;
 use crate::side::KEPT;
 use crate::stored::is_open;
 
@@ -43,8 +43,8 @@ impl Cache {
     /// others may have been at work since.
     ///
     /// # Errors
-    /// [`StoreError::Stays`], [`StoreError::NotFound`] (gone already), [`StoreError::ReadOnly`],
-    /// [`StoreError::Locked`], or what the system says.
+    /// [`StoreError::Stays`], [`StoreError::NotFound`] (gone already), [`StoreError::Pending`] (a change of the image could
+    /// not be finished), [`StoreError::ReadOnly`], [`StoreError::Locked`], or what the system says.
     pub fn evict(&self, path: &Path, now: SystemTime, identify: &Identify<'_>) -> Result<Freed> {
         self.evict_by(may_go, path, now, identify)
     }
@@ -89,7 +89,11 @@ impl Cache {
         let before = survey.space.free;
         match &cached.slot {
             None => self.remove_image(path, now)?,
-            Some((image, slot)) => purge(image, slot, cached, now)?,
+            Some((image, slot)) => {
+                if !retention::purge(image, slot, now)? {
+                    return Err(StoreError::NotFound(self.root.join(path)));
+                }
+            }
         }
         drop(lock);
         Ok(Freed {
@@ -186,17 +190,4 @@ fn remove_sides(image: &ImageFile) -> Result<()> {
         durable::remove_file(&image.beside(ending))?;
     }
     durable::sync_dir(image.dir())
-}
-
-fn purge(image: &ImageFile, slot: &str, cached: &Cached, now: SystemTime) -> Result<()> {
-    let version = Trashed {
-        image: image.name().to_owned(),
-        slot: slot.to_owned(),
-        moved_at: cached.used,
-        replaced: cached.used,
-        bytes: cached.bytes,
-        has_current: false,
-    };
-    let why = Why::Space;
-    retention::apply(image.dir(), &[Purge { version, why }], now).map(drop)
 }

@@ -84,11 +84,12 @@ impl Cache {
 
     /// Evicts until the bytes that are needed fit within the policy, and no longer, of what was agreed to. How much an
     /// eviction gives back is only known afterwards where files share extents, and others may be at work too: so
-    /// the plan is made anew after each. `gone` hears of each as it happens.
+    /// the plan is made anew after each. `gone` hears of each as it happens. In the place of one that cannot go another goes.
     ///
     /// # Errors
     /// [`StoreError::NoRoom`] before anything went, if it cannot be done; later, if what went gave back less
-    /// than it took. [`StoreError::ReadOnly`], [`StoreError::Locked`], or what the system says.
+    /// than it took. [`StoreError::Pending`] or [`StoreError::HalfMoved`] of one that could not go, where the others are not
+    /// enough. [`StoreError::ReadOnly`], [`StoreError::Locked`], or what the system says.
     pub fn make_room(
         &self,
         room: &Room<'_>,
@@ -96,23 +97,37 @@ impl Cache {
         identify: &Identify<'_>,
         mut gone: impl FnMut(&Gone),
     ) -> Result<()> {
+        // Of those that cannot go, each is tried once.
+        let (mut spared, mut stuck) = (Vec::new(), None);
         loop {
             let mut survey = self.survey(now, identify)?;
             survey.keep(room.keep);
+            survey.keep(&spared);
             survey.spare_all_but(room.agreed);
-            let plan = self
-                .plan_room(room.need, &mut survey, room.policy)
-                .map_err(|short| StoreError::NoRoom(Box::new(NoRoom::of(&short, &survey))))?;
+            let plan = match self.plan_room(room.need, &mut survey, room.policy) {
+                Ok(plan) => plan,
+                Err(short) => {
+                    let no_room = || StoreError::NoRoom(Box::new(NoRoom::of(&short, &survey)));
+                    return Err(stuck.unwrap_or_else(no_room));
+                }
+            };
             let Some(&first) = plan.victims.first() else {
                 return Ok(());
             };
             let path = survey.cached[first].path.clone();
             match self.evict(&path, now, identify) {
-                Ok(freed) => gone(&Gone { path, freed }),
+                Ok(freed) => {
+                    gone(&Gone { path, freed });
+                    continue;
+                }
                 // Somebody else took it, or began to use it, since we looked.
                 Err(StoreError::NotFound(_) | StoreError::Stays { .. }) => {}
+                Err(error @ (StoreError::Pending { .. } | StoreError::HalfMoved(_))) => {
+                    stuck.get_or_insert(error);
+                }
                 Err(error) => return Err(error),
             }
+            spared.push(path);
         }
     }
 }

@@ -8,7 +8,7 @@ use azud_core::cache::{Policy, Sort, Stays};
 use azud_core::code::Code;
 use azud_core::name::ImageFile;
 use azud_store::cache::{Cache, Cached, Room, Stamp, Verified};
-use azud_store::durable::set_hook;
+use azud_store::durable::{Op, set_hook};
 use azud_store::{StoreError, Stored};
 
 use crate::common::{at, id, identify, names, publish};
@@ -450,4 +450,50 @@ fn of_two_who_evict_the_same_one_wins_and_of_two_copies_one_stays() {
         copies.sort_by_key(Result::is_err);
         assert_eq!(copies, [Ok(()), Err(Code::LastCopy)], "round {round}");
     }
+}
+
+/// Leaves a change of an image that is certain and cannot be finished: its file is gone.
+fn get_stuck(root: &Path, name: &str) {
+    let mut ready = false;
+    set_hook(Some(Box::new(move |step| {
+        if ready && step.op != Op::SyncDir {
+            return Err(std::io::ErrorKind::Other.into());
+        }
+        ready |= step.op == Op::Rename && step.path.ends_with("ready");
+        Ok(())
+    })));
+    let image = ImageFile::in_dir(root, name).unwrap();
+    let done = publish(&image, 9, 50_000, at(5));
+    set_hook(None);
+    assert!(matches!(done.unwrap_err(), StoreError::Pending { .. }));
+    let stage = names(root)
+        .into_iter()
+        .find(|path| path.starts_with(".azud-stage"));
+    fs::remove_file(root.join(stage.unwrap()).join(name)).unwrap();
+}
+
+#[test]
+fn an_image_whose_change_cannot_be_finished_stays_and_others_go() {
+    let scene = Scene::new();
+    put(scene.root(), "mid.img", 4, at(4));
+    get_stuck(scene.root(), "mid.img");
+    let there = scene.images();
+    let former = there.iter().find(|path| path.contains("trash")).unwrap();
+    let stuck = |done: Result<(), StoreError>| {
+        let error = done.unwrap_err();
+        assert!(matches!(error, StoreError::Pending { .. }), "{error}");
+    };
+    stuck(scene.evict(former));
+    stuck(scene.evict("mid.img"));
+    assert_eq!(scene.images(), there);
+    let (tell, told) = std::sync::mpsc::channel();
+    std::thread::spawn(move || {
+        let went = [scene.budget(3), scene.budget(1)];
+        tell.send((went, scene.images())).unwrap();
+    });
+    let limit = std::time::Duration::from_secs(10);
+    let ([first, second], left) = told.recv_timeout(limit).expect("it ends");
+    assert_eq!(first.unwrap(), ["aula/old.img"]);
+    stuck(second.map(drop));
+    assert_eq!(left, [former.as_str(), "mid.img"]);
 }
