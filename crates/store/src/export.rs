@@ -172,7 +172,11 @@ mod tests {
         fs::write(stage.join("owner"), "").unwrap();
         fs::write(stage.join("file"), "gigabytes").unwrap();
         let now = SystemTime::now();
-        let left = leftovers(dir.path(), now + Duration::from_secs(1)).unwrap();
+        for path in [&stage.join("owner"), &stage.join("file"), &stage] {
+            let file = fs::File::open(path).unwrap();
+            file.set_modified(now - Duration::from_mins(2)).unwrap();
+        }
+        let left = leftovers(dir.path(), now).unwrap();
         assert_eq!(left[0].standing, Standing::Abandoned);
         let out = dir.path().join("other.raw");
         let (draft, _) = Export::begin(&out).unwrap().create(now).unwrap();

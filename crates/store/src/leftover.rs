@@ -1,22 +1,20 @@
 //! What runs left in a tree, without touching it. Clearing away is [`crate::recover`]'s part.
 
 use std::path::{Path, PathBuf};
-use std::time::{Duration, SystemTime};
+use std::time::SystemTime;
 
 use azud_core::layout::is_reserved;
 use azud_core::name::ImageFile;
 
 use crate::durable;
 use crate::error::{At, Result};
-use crate::owner::{self, OWNER};
+use crate::owner;
 use crate::plan::READY;
 use crate::recover::{may_go_on, stages};
-use crate::stage::{assembly, is_assembling};
+use crate::stage::assembly;
 
 /// Deeper directories are not looked into: bind mounts can make a tree endless.
 const MAX_DEPTH: usize = 64;
-/// Younger stages without an owner may be in the making.
-const IN_THE_MAKING: Duration = Duration::from_mins(1);
 
 /// How a piece of work stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -80,15 +78,11 @@ fn image_of(dir: &Path, stage: &Path) -> Option<PathBuf> {
 
 fn standing(stage: &Path, now: SystemTime) -> Standing {
     let there = |name: &str| matches!(durable::file_size(&stage.join(name)), Ok(Some(_)));
-    // An assembly that remembers something was signed before: its owner has left.
-    let is_making = || !there(OWNER) && !is_assembling(stage);
-    let young = || {
-        let made = std::fs::metadata(stage).and_then(|meta| meta.modified());
-        made.is_ok_and(|made| now.duration_since(made).unwrap_or_default() < IN_THE_MAKING)
-    };
     if there(READY) {
         Standing::Committed
-    } else if (is_making() && young()) || !owner::is_gone(stage, now) {
+    } else if (owner::is_unsigned(stage) && owner::is_young(stage, now))
+        || !owner::is_gone(stage, now)
+    {
         Standing::AtWork
     } else if may_go_on(stage, now) {
         Standing::BrokenOff

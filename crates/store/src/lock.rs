@@ -1,7 +1,7 @@
 //! One change of a directory at a time, across processes and, where the file system carries locks, machines.
 //!
-//! The lock is on the directory itself and goes with its process, however that ends. File systems that
-//! do not lock directories (NFS) get a file for it.
+//! The lock is on the directory itself and goes with its process, however that ends. On NFS and SMB the kernel locks a
+//! directory for its own computer alone: there, and where directories are not locked at all, it is on a file in it.
 
 use std::fs::{File, OpenOptions};
 use std::path::Path;
@@ -12,6 +12,7 @@ use rustix::fs::{FlockOperation, flock};
 use rustix::io::Errno;
 
 use crate::error::{At, Result, StoreError};
+use crate::room::is_elsewhere;
 
 /// Held while names in a directory change.
 #[derive(Debug)]
@@ -41,22 +42,32 @@ impl DirLock {
 
     /// Takes the lock if nobody has it.
     pub(crate) fn try_now(dir: &Path) -> Result<Option<Self>> {
+        // Where the file cannot be had, or not locked, others here are kept out at least.
+        if is_elsewhere(dir)
+            && let Ok(locked) = Self::by_file(dir)
+        {
+            return Ok(locked);
+        }
         let file = File::open(dir).at("open", dir)?;
         match try_lock(&file) {
             Err(Errno::BADF | Errno::NOLCK | Errno::OPNOTSUPP | Errno::NOSYS | Errno::INVAL) => {
-                let path = dir.join(LOCK_FILE);
-                let mut options = OpenOptions::new();
-                let file = options
-                    .write(true)
-                    .create(true)
-                    .truncate(false)
-                    .open(&path)
-                    .at("create", &path)?;
-                let locked = try_lock(&file).at("lock", &path)?;
-                Ok(locked.then_some(Self { _file: file }))
+                Self::by_file(dir)
             }
             other => Ok(other.at("lock", dir)?.then_some(Self { _file: file })),
         }
+    }
+
+    fn by_file(dir: &Path) -> Result<Option<Self>> {
+        let path = dir.join(LOCK_FILE);
+        let mut options = OpenOptions::new();
+        let file = options
+            .write(true)
+            .create(true)
+            .truncate(false)
+            .open(&path)
+            .at("create", &path)?;
+        let locked = try_lock(&file).at("lock", &path)?;
+        Ok(locked.then_some(Self { _file: file }))
     }
 }
 
@@ -66,5 +77,31 @@ pub(crate) fn try_lock(file: &File) -> std::result::Result<bool, Errno> {
         Ok(()) => Ok(true),
         Err(Errno::WOULDBLOCK) => Ok(false),
         Err(errno) => Err(errno),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{DirLock, LOCK_FILE, NAP, sleep};
+
+    #[test]
+    fn a_file_serves_where_the_directory_does_not() {
+        let dir = tempfile::tempdir().unwrap();
+        let lock = || DirLock::by_file(dir.path()).unwrap();
+        let first = lock();
+        assert!(first.is_some() && lock().is_none());
+        drop(first);
+        // A program that another test is just starting may have it for a moment.
+        let is_free = || {
+            lock().is_some() || {
+                sleep(NAP);
+                false
+            }
+        };
+        assert!((0..500).any(|_| is_free()));
+        assert!(dir.path().join(LOCK_FILE).exists(), "it stays");
+        std::fs::remove_file(dir.path().join(LOCK_FILE)).unwrap();
+        std::fs::create_dir(dir.path().join(LOCK_FILE)).unwrap();
+        assert!(DirLock::by_file(dir.path()).is_err());
     }
 }

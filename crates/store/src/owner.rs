@@ -13,12 +13,16 @@ use crate::durable;
 use crate::error::Result;
 use crate::lock::try_lock;
 use crate::slot::json;
+use crate::stage::is_assembling;
 
 /// The file that names the owner; locked as long as the owner lives.
 pub(crate) const OWNER: &str = "owner";
 
 /// After this long without a write, the work of a stranger counts as abandoned.
 const STRANGERS: Duration = Duration::from_hours(24);
+
+/// Younger stages without an owner may be in the making.
+const IN_THE_MAKING: Duration = Duration::from_mins(1);
 
 /// So much of a host's name is believed to be one.
 const MAX_HOST: usize = 64;
@@ -121,7 +125,7 @@ pub(crate) fn sign(stage: &Path) -> Result<File> {
 }
 
 /// Whether the owner of a stage directory is certainly gone. The caller holds the directory's lock,
-/// so a stage without an owner is not one that is just being made.
+/// so a stage without an owner is not one that is just being made here; elsewhere, [`is_young`] tells.
 pub(crate) fn is_gone(stage: &Path, now: SystemTime) -> bool {
     let path = stage.join(OWNER);
     let Ok(text) = durable::read_small(&path, 64 * 1024) else {
@@ -154,6 +158,20 @@ pub(crate) fn is_gone(stage: &Path, now: SystemTime) -> bool {
         (Some(boot), Some(last)) if last < boot => true,
         _ => age_decides(),
     }
+}
+
+/// Whether nobody has signed a stage yet, as far as can be told.
+pub(crate) fn is_unsigned(stage: &Path) -> bool {
+    let size = durable::file_size(&stage.join(OWNER));
+    // An assembly that remembers something was signed before: its owner has left.
+    matches!(size, Ok(None | Some(0))) && !is_assembling(stage)
+}
+
+/// Whether an unsigned stage may just be in the making. Whoever makes one on another computer, or on the one whose directory
+/// this is, need not hold a lock that is seen here. `now` tells the time of the clock that gave the stage its times.
+pub(crate) fn is_young(stage: &Path, now: SystemTime) -> bool {
+    let age = |last| now.duration_since(last).unwrap_or_default();
+    last_write(stage).is_none_or(|last| age(last) < IN_THE_MAKING)
 }
 
 fn is_locked(path: &Path) -> bool {

@@ -159,7 +159,10 @@ fn settle(
         plan.roll_forward(stage, dir)
             .map_err(|error| (Some(name.clone()), error))?;
         recovery.finished.push(name);
-    } else if owner::is_gone(stage, now) && (!may_go_on(stage, now) || holds_nothing(stage)) {
+    } else if !is_in_the_making(stage, dir)
+        && owner::is_gone(stage, now)
+        && (!may_go_on(stage, now) || holds_nothing(stage))
+    {
         stage::clear(stage).map_err(|error| (None, error))?;
         recovery.removed += 1;
     } else {
@@ -170,6 +173,12 @@ fn settle(
         });
     }
     Ok(())
+}
+
+/// Whether somebody may just be making a stage whom no lock keeps out here: clearing it away would take what is written into
+/// it for hours.
+fn is_in_the_making(stage: &Path, dir: &Path) -> bool {
+    owner::is_unsigned(stage) && stage::clock(dir).is_none_or(|now| owner::is_young(stage, now))
 }
 
 /// Whether nothing came of an upload that was broken off. What it set aside is given back before, if that can be: else it

@@ -43,9 +43,7 @@ impl Stage {
 
     /// The same, for a file of any name.
     pub(crate) fn make_for(dir: &Path, name: &str) -> Result<Self> {
-        // Keys of a RandomState come from the system's random numbers.
-        let random = RandomState::new().build_hasher().finish();
-        let path = dir.join(format!("{PREFIX}{}-{random:016x}", name_part(name)));
+        let path = path_for(dir, name);
         durable::make_dir(&path)?;
         match owner::sign(&path) {
             Ok(owner) => Ok(Self {
@@ -105,6 +103,22 @@ impl Drop for Stage {
             };
         }
     }
+}
+
+fn path_for(dir: &Path, name: &str) -> PathBuf {
+    // Keys of a RandomState come from the system's random numbers.
+    let random = RandomState::new().build_hasher().finish();
+    dir.join(format!("{PREFIX}{}-{random:016x}", name_part(name)))
+}
+
+/// What time it is by the clock that gives files their times, which may be another computer's; `None` where nothing can be
+/// made. What is made for it nobody takes for more than a stage without an owner.
+pub(crate) fn clock(dir: &Path) -> Option<SystemTime> {
+    let path = path_for(dir, "clock");
+    durable::make_dir(&path).ok()?;
+    let made = std::fs::symlink_metadata(&path).and_then(|meta| meta.modified());
+    let _ = durable::remove_dir(&path);
+    made.ok()
 }
 
 /// The directory in which an image is assembled: there is one for each name.

@@ -13,7 +13,7 @@ use azud_store::recover::recover;
 use azud_store::retention::{Retention, apply, trashed};
 use azud_store::trash::{Which, remove, rollback};
 
-use crate::common::{at, identify, image, publish, tree};
+use crate::common::{age_stages, at, identify, image, publish, tree};
 use crate::killed::{kill, killed_at, told};
 
 const CHILD: &str = "crash::child";
@@ -136,6 +136,7 @@ fn kill_everywhere(scene: Scene) {
             );
         }
         // The trash shows whole versions only: one former version more, or one less, never a part.
+        age_stages(dir.path());
         recover(dir.path(), at(20)).unwrap();
         let found = tree(dir.path());
         committed |= found == after;
@@ -208,11 +209,13 @@ fn a_full_disk_at_every_step_loses_nothing() {
                 );
             }
             // Our own process lives, so what it could not clear away waits for its end, or for a day.
+            age_stages(dir.path());
             let leftovers = recover(dir.path(), at(20)).unwrap().left;
             for left in &leftovers {
                 assert!(left.why.is_none(), "{scene:?} at {nth}: {left:?}");
                 fs::remove_file(left.path.join("owner")).unwrap();
             }
+            age_stages(dir.path());
             recover(dir.path(), at(20)).unwrap();
             let found = tree(dir.path());
             let wanted = if certain || found == after && scene == Purge {
@@ -259,6 +262,7 @@ fn a_recovery_that_fails_is_taken_up_again() {
                 // As in the test before: our own process still lives.
                 let _ = fs::remove_file(entry.unwrap().path().join("owner"));
             }
+            age_stages(dir.path());
             recover(dir.path(), at(22)).unwrap();
             let found = tree(dir.path());
             assert!(found == after, "{scene:?} at {nth}: {:?}", found.keys());

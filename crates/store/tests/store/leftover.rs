@@ -6,7 +6,7 @@ use std::time::{Duration, SystemTime};
 use azud_store::leftover::{Standing, leftovers};
 use azud_store::recover::recover;
 
-use crate::common::{ended, owner};
+use crate::common::{age_stages, ended, names, owner};
 
 #[test]
 fn what_lies_about_is_told_by_how_it_stands() {
@@ -70,9 +70,32 @@ fn what_stayed_because_it_was_open_goes_with_the_next_command() {
     fs::create_dir(&stage).unwrap();
     let open = stage.join(".nfs000000000000000100000001");
     fs::write(&open, "").unwrap();
+    age_stages(dir.path());
     recover(dir.path(), SystemTime::now()).unwrap();
     assert!(open.exists(), "it is not ours to remove");
     fs::remove_file(&open).unwrap();
+    age_stages(dir.path());
     recover(dir.path(), SystemTime::now()).unwrap();
     assert!(!stage.exists());
+}
+
+/// Somebody on another computer, or at the computer whose directory is a share there, has made it and is about to sign.
+#[test]
+fn what_may_just_be_in_the_making_is_not_cleared_away() {
+    for signing in [false, true] {
+        let dir = tempfile::tempdir().unwrap();
+        let stage = dir.path().join(".azud-stage-x.img-0123456789abcdef");
+        fs::create_dir(&stage).unwrap();
+        if signing {
+            fs::write(stage.join("owner"), "").unwrap();
+        }
+        // Clocks of two computers differ: what counts is that of the one whose directory it is.
+        let later = SystemTime::now() + Duration::from_hours(2);
+        let recovery = recover(dir.path(), later).unwrap();
+        assert_eq!((recovery.removed, recovery.left.len()), (0, 1));
+        assert_eq!(names(dir.path()).len(), 1 + usize::from(signing));
+        age_stages(dir.path());
+        assert_eq!(recover(dir.path(), later).unwrap().removed, 1);
+        assert_eq!(names(dir.path()), [""; 0]);
+    }
 }

@@ -11,7 +11,7 @@ use super::faults::half_move;
 use super::kit::{
     Memory, absent, dir_with_old, frame, moment, native, new, old, read_all, receive,
 };
-use crate::common::{image, tree};
+use crate::common::{age_stages, image, tree};
 use crate::killed::{kill, killed_at, told};
 
 const CHILD: &str = "assembly::crash::child";
@@ -90,6 +90,7 @@ fn kill_everywhere(scene: Scene) {
         let whole = |seen: Vec<u8>| seen == old() || seen == wanted;
         assert!(whole(read_all(&image.path())), "{scene:?} at {nth}: lost");
         // Whoever comes by does not clear away what is half done.
+        age_stages(dir.path());
         recover(dir.path(), moment()).unwrap();
         assert!(
             whole(read_all(&image.path())),
