@@ -196,7 +196,8 @@ impl Uploads {
         let arrived = left.iter().map(|piece| u64::from(piece.len)).sum();
         let memory = (inbox, &left[..], &self.budget);
         let session = Session::new(name, (opening, shown), info, memory, rules)?;
-        let id = self.take_in(session)?;
+        let session = Arc::new(session);
+        let id = self.take_in(&session).inspect_err(|_| session.give_up())?;
         Ok(Opened {
             id,
             arrived,
@@ -206,7 +207,7 @@ impl Uploads {
 
     /// Gives an upload its id, unless there are too many by now. Of those that are over, the one that was asked for
     /// longest ago makes way.
-    fn take_in(&self, session: Session) -> Result<String, Problem> {
+    fn take_in(&self, session: &Arc<Session>) -> Result<String, Problem> {
         let id = state::random::<ID_BYTES>().map_err(|error| {
             let status = StatusCode::INTERNAL_SERVER_ERROR;
             Problem::new(status, Code::Io, error.to_string())
@@ -222,7 +223,7 @@ impl Uploads {
                 sessions.remove(&oldest);
             }
         }
-        sessions.insert(id.clone(), Arc::new(session));
+        sessions.insert(id.clone(), Arc::clone(session));
         Ok(id)
     }
 

@@ -91,8 +91,13 @@ impl Session {
         (rules, grant): (Arc<Rules>, Grant),
     ) -> Result<Self, Problem> {
         let (mut of_left, mut table) = (budget.share(), budget.share());
-        of_left.hold((left.len() * RECORD_LEN) as u64)?;
-        table.hold(ROW * inbox.pieces() as u64)?;
+        let held = of_left.hold((left.len() * RECORD_LEN) as u64);
+        let held = held.and_then(|()| table.hold(ROW * inbox.pieces() as u64));
+        if let Err(short) = held {
+            // What cannot be given back is room for the next one.
+            let _ = inbox.leave();
+            return Err(short.into());
+        }
         let left = of_left.with(left.iter().flat_map(encode).collect::<Vec<_>>());
         Ok(Self {
             name,
@@ -350,15 +355,16 @@ impl Session {
             Err(error) => return Ok(failed(Code::BadUpload, &error)),
         };
         let mut there = self.inbox.write().unwrap_or_else(PoisonError::into_inner);
-        let Some(mut inbox) = there.take() else {
-            return Ok(failed(Code::NoUpload, &"it was given up"));
-        };
-        let lacking = inbox.lacking(&wanted)?;
+        // Where that fails, it stays to be given up.
+        let lacking = there.as_mut().map(|inbox| inbox.lacking(&wanted));
+        let lacking = lacking.transpose()?.unwrap_or_default();
         if !lacking.is_empty() {
-            *there = Some(inbox);
             let pieces = in_runs(lacking);
             return Ok(State::Lacking { pieces });
         }
+        let Some(inbox) = there.take() else {
+            return Ok(failed(Code::NoUpload, &"it was given up"));
+        };
         drop(there);
         let carried = std::mem::take(&mut *held(&self.carried));
         let (carried, _shares): (Vec<_>, Vec<_>) = carried.into_iter().unzip();

@@ -3,6 +3,7 @@
 mod bound;
 mod greedy;
 mod held;
+mod room;
 
 use std::path::Path;
 use std::sync::Arc;

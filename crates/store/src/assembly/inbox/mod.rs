@@ -38,6 +38,7 @@ use super::{Assembly, Facts, Moving, Report, Way, is_half_moved};
 use crate::durable;
 use crate::error::{At, Result, StoreError};
 use crate::publish::Staging;
+use crate::recover::recover_for_reading;
 use crate::room::{Room, on_medium};
 use crate::stage;
 
@@ -393,6 +394,21 @@ impl Inbox {
     /// As [`Assembly::run`]; [`StoreError::Source`] when a piece that should be here is damaged: then all are to be
     /// sent again.
     pub fn publish(self, wanted: Layout, facts: &Facts, progress: &dyn Progress) -> Result<Report> {
+        let dir = self.image.dir().to_owned();
+        let done = self.put_together(wanted, facts, progress);
+        if done.is_err() {
+            // Others get the room that is set aside for what did not come.
+            recover_for_reading(&dir, facts.now);
+        }
+        done
+    }
+
+    fn put_together(
+        self,
+        wanted: Layout,
+        facts: &Facts,
+        progress: &dyn Progress,
+    ) -> Result<Report> {
         let Self {
             image,
             staging,
