@@ -111,7 +111,7 @@ impl<'a> Several<'a> {
             };
             let left = self.patience.saturating_sub(asking.in_vain());
             if left.is_zero() {
-                return Err(error);
+                return Err(over(error));
             }
             let begins = !self.waiting.swap(true, Ordering::Relaxed);
             let wait = if begins {
@@ -120,7 +120,7 @@ impl<'a> Several<'a> {
                 Wait::Lasts
             };
             if !(self.go_on)(wait) {
-                return Err(error);
+                return Err(over(error));
             }
             most = Some(self.patience);
             thread::sleep(PAUSE);
@@ -134,6 +134,14 @@ impl<'a> Several<'a> {
             // Whether the work goes on is asked where somebody waits.
             let _ = (self.go_on)(Wait::Without(&self.among.sources[number].name()));
         }
+    }
+}
+
+/// Another try may help, but it was waited for as long as was said.
+fn over(error: SourceError) -> SourceError {
+    match error {
+        SourceError::Temporary(error) => SourceError::Permanent(error),
+        other => other,
     }
 }
 

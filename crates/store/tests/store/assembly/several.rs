@@ -141,6 +141,29 @@ fn who_waits_is_told_at_the_beginning_how_long() {
 }
 
 #[test]
+fn who_waits_does_so_once_for_as_long_as_was_said() {
+    let (_dir, image) = dir_with_old();
+    let bad = broken(|| SourceError::Temporary(io::ErrorKind::TimedOut.into()));
+    let told = AtomicU64::new(0);
+    let go_on = |wait: Wait<'_>| {
+        let begins = matches!(wait, Wait::Begins(_));
+        told.fetch_add(begins.into(), Ordering::Relaxed);
+        true
+    };
+    let patience = Duration::from_secs(1);
+    let sources: Vec<(Shared, u32)> = vec![(bad.clone(), 0), (bad.clone(), 1)];
+    let several = Several::of(bad.layout().unwrap(), sources, (patience, go_on));
+    let begun = Instant::now();
+    let error = receive(&image, &several, Moving::Never).unwrap_err();
+    let waited = begun.elapsed();
+    assert_eq!(error.code(), Code::Io);
+    assert!((patience..patience * 3).contains(&waited), "{waited:?}");
+    assert_eq!(told.load(Ordering::Relaxed), 1);
+    // Another run goes on.
+    receive_from(&image, &[(&honest(), 0)]).0.unwrap();
+}
+
+#[test]
 fn who_lied_often_enough_is_not_asked_any_more() {
     let (liar, honest) = (liar(), honest());
     let wanted = honest.layout().unwrap();
