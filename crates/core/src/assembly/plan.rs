@@ -100,6 +100,22 @@ impl Plan {
         Self { runs }
     }
 
+    /// Which of `count` local images stay: the first ones, and those that something comes from. They are numbered anew.
+    pub fn thin(&mut self, first: usize, count: usize) -> Vec<bool> {
+        let mut stay: Vec<bool> = (0..count).map(|file| file < first).collect();
+        for run in &self.runs {
+            if let Origin::Local { file, .. } = run.origin {
+                stay[file] = true;
+            }
+        }
+        for run in &mut self.runs {
+            if let Origin::Local { file, .. } = &mut run.origin {
+                *file = stay[..*file].iter().filter(|stays| **stays).count();
+            }
+        }
+        stay
+    }
+
     /// All runs, in the order of the wanted file.
     pub fn runs(&self) -> &[Run] {
         &self.runs
@@ -203,12 +219,23 @@ mod tests {
         /// and with the right value.
         #[test]
         fn proptest_a_plan_gives_the_wanted_file(
-            new in image(), old in image(), other in image(), have in any::<u64>(),
+            new in image(), old in image(), other in image(), have in any::<u64>(), first in 0..3_usize,
         ) {
             let locals = [&old.layout, &other.layout];
             let mut verified = Bitmap::new(new.layout.pieces().len() as u64);
             (0..verified.len()).filter(|n| have >> (n % 64) & 1 == 1).for_each(|n| verified.set(n));
-            let plan = Plan::make(&new.layout, &verified, &locals);
+            let mut plan = Plan::make(&new.layout, &verified, &locals);
+            let stay = plan.thin(first, 2);
+            prop_assert!(stay[..first.min(2)].iter().all(|stays| *stays));
+            let files: Vec<&Vec<u8>> = [&old.bytes, &other.bytes]
+                .into_iter()
+                .zip(&stay)
+                .filter_map(|(bytes, stays)| stays.then_some(bytes))
+                .collect();
+            for file in first..files.len() {
+                let used = |run: &super::Run| matches!(run.origin, Origin::Local { file: one, .. } if one == file);
+                prop_assert!(plan.runs().iter().any(used));
+            }
             let mut made = vec![0u8; new.bytes.len()];
             let mut written = vec![0u8; new.bytes.len()];
             for (number, piece) in new.layout.pieces().iter().enumerate() {
@@ -224,7 +251,7 @@ mod tests {
                     Origin::Source => &new.bytes[at..at + len],
                     Origin::Local { file, offset } => {
                         let offset = usize::try_from(offset).unwrap();
-                        &[&old.bytes, &other.bytes][file][offset..offset + len]
+                        &files[file][offset..offset + len]
                     }
                 };
                 made[at..at + len].copy_from_slice(from);

@@ -87,7 +87,10 @@ impl View {
         let verified = state
             .as_ref()
             .map_or(&nothing, |state| &state.record.verified);
-        let plan = Plan::make(wanted, verified, &layouts);
+        let mut plan = Plan::make(wanted, verified, &layouts);
+        // What is open keeps others from moving it, for as long as this one takes.
+        let mut stay = plan.thin(left.end, locals.len()).into_iter();
+        locals.retain(|_| stay.next().unwrap_or(true));
         let reserved = reserved(image, &stage, verified_bytes(wanted, verified));
         let medium = medium(image, reserved)?;
         let need = Need::of(&plan, wanted, &medium);

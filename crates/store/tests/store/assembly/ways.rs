@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::os::unix::fs::MetadataExt;
+use std::sync::Mutex;
 use std::thread;
 use std::time::Duration;
 
@@ -213,6 +214,30 @@ impl Source for Looking<'_> {
     fn name(&self) -> String {
         self.inside.name()
     }
+}
+
+#[test]
+fn a_neighbour_that_nothing_comes_from_is_nobodys_meanwhile() {
+    let (dir, image) = dir_with_old();
+    let neighbour = ImageFile::in_dir(dir.path(), "other.img").unwrap();
+    let numbers: Vec<u64> = (500..520).collect();
+    fs::write(neighbour.path(), native(&numbers)).unwrap();
+    let done = Mutex::new(None);
+    let look = || {
+        let mut done = done.lock().unwrap();
+        if done.is_none() {
+            let source = Memory::new(native(&numbers[1..]));
+            *done = Some(receive(&neighbour, &source, Moving::Always));
+        }
+    };
+    let source = Looking {
+        inside: Memory::new(new()),
+        look: &look,
+    };
+    receive(&image, &source, Moving::Never).unwrap();
+    let report = done.into_inner().unwrap().expect("it was read").unwrap();
+    assert_eq!(report.way, Way::Move);
+    assert!(fs::read(image.path()).unwrap() == new());
 }
 
 #[test]
