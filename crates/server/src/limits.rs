@@ -61,6 +61,14 @@ struct Open {
     whole: Arc<Budget>,
 }
 
+impl Open {
+    /// Whether nothing of the peer is left: neither a connection, nor work and answers that it left behind when it hung up.
+    fn is_over(&self) -> bool {
+        let nobody_has = Arc::strong_count(&self.work) == 1 && Arc::strong_count(&self.whole) == 1;
+        self.connections == 0 && nobody_has
+    }
+}
+
 /// The address that a connection comes from, and the turns of its requests. What a client writes into headers
 /// about its address is not believed.
 #[derive(Debug, Clone)]
@@ -104,6 +112,10 @@ impl Peers {
     pub(crate) fn enter(self: &Arc<Self>, address: IpAddr) -> (Ticket, Peer) {
         let key = peer(address);
         let mut open = self.open.lock().expect("no holder panics");
+        if !open.contains_key(&key) {
+            // Those whose work ended after their last connection.
+            open.retain(|_, of| !of.is_over());
+        }
         let of = open.entry(key).or_insert_with(|| Open {
             connections: 0,
             work: Arc::new(Semaphore::new(AT_WORK)),
@@ -130,7 +142,8 @@ impl Drop for Ticket {
         let mut open = self.peers.open.lock().expect("no holder panics");
         if let Some(of) = open.get_mut(&self.key) {
             of.connections -= 1;
-            if of.connections == 0 {
+            // Who hangs up and comes again goes on with what he has: his work does too.
+            if of.is_over() {
                 open.remove(&self.key);
             }
         }
@@ -281,7 +294,9 @@ mod tests {
         let mut tickets: Vec<_> = (0..OF_A_PEER).map(|_| peers.enter(address).0).collect();
         assert!(tickets.iter().all(|ticket| !ticket.too_many));
         assert!(peers.enter(address).0.too_many);
-        assert!(!peers.enter("10.0.0.2".parse().unwrap()).0.too_many);
+        let (other, _) = peers.enter("10.0.0.2".parse().unwrap());
+        assert!(!other.too_many);
+        drop(other);
         tickets.pop();
         assert!(!peers.enter(address).0.too_many);
         tickets.clear();
@@ -324,6 +339,33 @@ mod tests {
         may_end.store(true, Ordering::Relaxed);
         assert_eq!(at_work, AT_WORK);
         while asks().await.is_err() {}
+    }
+
+    #[tokio::test]
+    async fn regression_who_hangs_up_and_comes_again_has_no_more_turns() {
+        let peers = Arc::new(Peers::default());
+        let enter = |number: u8| peers.enter([10, 0, 0, number].into());
+        let (ticket, peer) = enter(1);
+        let mut turns = Vec::new();
+        for _ in 0..AT_WORK {
+            turns.push(peer.turn().await.unwrap());
+        }
+        drop((ticket, peer));
+        let (ticket, peer) = enter(1);
+        let soon = Duration::from_millis(20);
+        assert!(timeout(soon, peer.turn()).await.is_err());
+        turns.pop();
+        assert!(timeout(soon, peer.turn()).await.is_ok());
+        // Its share of the memory stays held, too.
+        let mut share = peer.whole.share();
+        share.hold(WHOLE_OF_A_PEER).unwrap();
+        turns.clear();
+        drop((ticket, peer));
+        let (ticket, peer) = enter(1);
+        assert_eq!(peer.whole.left(), 0);
+        drop((ticket, peer, share));
+        let (_ticket, _peer) = enter(2);
+        assert_eq!(peers.open.lock().unwrap().len(), 1, "nothing is kept");
     }
 
     #[tokio::test]
