@@ -2,7 +2,8 @@
 //!
 //! An image is fetched by many requests, so the same again within some minutes is counted and told in one line, when
 //! these are over or with the next one of its kind. What was changed is told each time and with its image, whether
-//! its client heard of that or not. What the disk cannot take is counted, not waited for.
+//! its client heard of that or not, and in a file of its own, too: no reading pushes it out. What the disk cannot take
+//! is counted, not waited for.
 
 mod log;
 
@@ -23,7 +24,7 @@ use azud_core::reference::SubPath;
 use serde_json::{Value, json};
 
 use crate::limits::Peer;
-use crate::metrics::known_method;
+use crate::metrics::{Route, known_method};
 use log::Log;
 
 /// So many lines may wait for the disk.
@@ -80,20 +81,26 @@ struct Asked {
     address: Option<IpAddr>,
     method: String,
     path: String,
+    /// What was asked for, however it was spelt; of what was refused nothing, so that refusals are alike.
+    meant: Option<String>,
     status: u16,
     changed: Option<Changed>,
 }
 
 impl Asked {
-    /// Refusals of one kind are alike, whatever was asked for: nobody can fill the file with them.
+    /// What is counted together, so that nobody can fill the file: a peer's requests for the same.
     fn kind(&self) -> Self {
-        let mut kind = self.clone();
-        if self.status >= 400 {
-            kind.path.clear();
-            known_method(&self.method).clone_into(&mut kind.method);
-            kind.address = self.address.map(peer);
+        Self {
+            address: self.address.map(peer),
+            method: known_method(&self.method).to_owned(),
+            path: String::new(),
+            ..self.clone()
         }
-        kind
+    }
+
+    /// Whether another kind is of the same peer with the same token.
+    fn has_asker_of(&self, other: &Self) -> bool {
+        (&self.who, self.address) == (&other.who, other.address)
     }
 
     fn line(&self, now: u64, repeated: u64, missed: u64) -> Value {
@@ -195,6 +202,7 @@ async fn note(State(audit): State<Arc<Audit>>, mut request: Request, next: Next)
         address: peer.as_ref().map(|peer| peer.address),
         method: request.method().as_str().chars().take(16).collect(),
         path: request.uri().path().chars().take(PATH).collect(),
+        meant: None,
         status: 0,
         changed: None,
     };
@@ -242,8 +250,10 @@ impl Audit {
         if status < 400 && COMMON.contains(&asked.path.as_str()) {
             return;
         }
+        let route = extensions.get::<Route>().filter(|_| status < 400);
         self.tell(Asked {
             who: extensions.get::<Who>().map(|who| who.0.clone()),
+            meant: route.map(Route::asked),
             changed: extensions.get::<Changed>().cloned(),
             status,
             ..asked
@@ -254,16 +264,19 @@ impl Audit {
 #[cfg(test)]
 mod tests {
     use std::fs;
+    use std::sync::Arc;
     use std::time::Duration;
 
     use axum::body::Body;
     use axum::http::{Request, StatusCode};
-    use axum::routing::delete;
+    use axum::routing::{delete, get};
     use axum::{Extension, Router};
     use tokio::time::{sleep, timeout};
     use tower::ServiceExt;
 
     use super::{Audit, Changed, Who, audited};
+    use crate::limits::Peers;
+    use crate::metrics::named;
 
     #[tokio::test]
     async fn what_is_done_after_its_client_left_is_told() {
@@ -285,6 +298,39 @@ mod tests {
         let log = fs::read_to_string(dir.path().join("audit.log")).unwrap_or_default();
         assert!(log.contains(r#""change":"removed""#), "{log:?}");
         assert!(log.contains(r#""image":"a.img""#), "{log}");
+    }
+
+    /// Path of an image, in as many spellings as there are numbers.
+    fn spelt(number: u32) -> String {
+        let is = |bit: usize| number >> bit & 1 == 1;
+        let whole = "aula1/win.img";
+        let name = if is(14) { &whole[..9] } else { whole };
+        let letter = |(bit, letter): (usize, char)| match (is(bit) || letter == '/', is(13)) {
+            (true, false) => format!("%{:02x}", u32::from(letter)),
+            (true, true) => format!("%{:02X}", u32::from(letter)),
+            (false, _) => letter.to_string(),
+        };
+        let name: String = name.chars().enumerate().map(letter).collect();
+        format!("/v1/images/{name}")
+    }
+
+    #[tokio::test]
+    async fn regression_an_image_is_the_same_however_it_is_spelt() {
+        let dir = tempfile::tempdir().unwrap();
+        let audit = Audit::open(dir.path());
+        let routes = Router::new().route("/v1/images/{name}", get(async || ()));
+        let router = audited(named(routes), audit.clone());
+        for number in 0..20_000 {
+            let address = format!("fd00::{number:x}").parse().unwrap();
+            let (_ticket, peer) = Arc::new(Peers::default()).enter(address);
+            let request = Request::head(spelt(number)).extension(peer);
+            let request = request.body(Body::empty()).unwrap();
+            let answer = router.clone().oneshot(request).await.unwrap();
+            assert_eq!(answer.status(), StatusCode::OK);
+        }
+        audit.close();
+        let log = fs::read_to_string(dir.path().join("audit.log")).unwrap();
+        assert!((1..10).contains(&log.lines().count()), "{log:.2000}");
     }
 
     #[test]

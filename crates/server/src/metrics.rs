@@ -9,7 +9,8 @@ use std::task::{Context, Poll};
 
 use axum::Router;
 use axum::body::{Body, Bytes};
-use axum::extract::{Extension, MatchedPath, Request, State};
+use axum::extract::rejection::RawPathParamsRejection;
+use axum::extract::{Extension, MatchedPath, RawPathParams, Request, State};
 use axum::http::StatusCode;
 use axum::http::header::CONTENT_TYPE;
 use axum::middleware::{Next, from_fn, from_fn_with_state};
@@ -20,6 +21,7 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use crate::grant::Grant;
+use crate::mounts::whole_name;
 use crate::problem::Problem;
 use crate::routes::Shared;
 
@@ -32,7 +34,30 @@ pub(crate) struct Metrics {
 
 /// Which route answered.
 #[derive(Debug, Clone)]
-struct Route(String);
+pub(crate) struct Route {
+    path: String,
+    /// What it was asked for.
+    values: Vec<String>,
+}
+
+impl Route {
+    fn of(path: &str, params: Option<&RawPathParams>) -> Self {
+        let value = |(key, value): (&str, &str)| match key {
+            "name" => whole_name(value),
+            _ => value.to_owned(),
+        };
+        let params = params.into_iter().flat_map(RawPathParams::iter);
+        Self {
+            path: path.to_owned(),
+            values: params.map(value).collect(),
+        }
+    }
+
+    /// What was asked, which is the same however its path was spelt.
+    pub(crate) fn asked(&self) -> String {
+        format!("{} {}", self.path, self.values.join(" "))
+    }
+}
 
 impl Metrics {
     /// In Prometheus' text format; `at_work` and `reports` are of the room.
@@ -119,15 +144,22 @@ async fn metrics(
 
 /// Has the routes of a router say in their answers which they are.
 pub(crate) fn named<S: Clone + Send + Sync + 'static>(router: Router<S>) -> Router<S> {
-    router.route_layer(from_fn(async |request: Request, next: Next| {
-        let path = request.extensions().get::<MatchedPath>();
-        let route = path.map(|path| Route(path.as_str().to_owned()));
-        let mut response = next.run(request).await;
-        if let Some(route) = route {
-            response.extensions_mut().insert(route);
-        }
-        response
-    }))
+    router.route_layer(from_fn(name))
+}
+
+async fn name(
+    params: Result<RawPathParams, RawPathParamsRejection>,
+    request: Request,
+    next: Next,
+) -> Response {
+    let path = request.extensions().get::<MatchedPath>();
+    // What cannot be understood the route refuses itself.
+    let route = path.map(|path| Route::of(path.as_str(), params.as_ref().ok()));
+    let mut response = next.run(request).await;
+    if let Some(route) = route {
+        response.extensions_mut().insert(route);
+    }
+    response
 }
 
 /// Counts whatever a router answers.
@@ -139,7 +171,7 @@ async fn count(State(metrics): State<Arc<Metrics>>, request: Request, next: Next
     let method = known_method(request.method().as_str());
     let response = next.run(request).await;
     let route = response.extensions().get::<Route>();
-    let route = route.map_or("none", |route| route.0.as_str());
+    let route = route.map_or("none", |route| route.path.as_str());
     metrics.count(route, method, response.status().as_u16());
     response.map(|inner| Body::new(Counted { inner, metrics }))
 }

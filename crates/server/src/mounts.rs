@@ -44,6 +44,14 @@ pub(crate) fn placed(name: &str) -> Option<(Host, SubPath)> {
     }
 }
 
+/// An image's name, which is the same however somebody spelt it; what can be no name stays as it is.
+pub(crate) fn whole_name(name: &str) -> String {
+    match placed(name) {
+        Some((host, image)) => format!("{host}:{image}"),
+        None => SubPath::parse(name).map_or_else(|_| name.to_owned(), |name| name.to_string()),
+    }
+}
+
 /// Whether one of these patterns means an image, by its name in the repository, or as `ADDRESS:sub/name` in one that is
 /// mounted here. What cannot be a name is meant by none.
 pub(crate) fn is_meant(patterns: &[NamePattern], name: &str) -> bool {

@@ -21,13 +21,18 @@ const KEPT: u32 = 3;
 const SAME: Duration = Duration::from_mins(10);
 /// How often it is looked whose time is over.
 const SETTLING: Duration = Duration::from_mins(1);
-/// So many kinds of request are told apart.
+/// So many kinds of request are told apart; beyond them, what a peer asks for is not.
 const KINDS: usize = 4096;
+/// So many of one peer with one token.
+const KINDS_OF_A_PEER: usize = 256;
 const FILE: &str = "audit.log";
+/// What was changed, once more: reading does not push it out.
+const CHANGES: &str = "changes.log";
 
 /// What is written down, and what waits for that.
 pub(super) struct Log {
     file: PathBuf,
+    changes: PathBuf,
     kinds: HashMap<Asked, Again>,
     missed: Arc<AtomicU64>,
 }
@@ -46,6 +51,7 @@ impl Log {
     pub(super) fn new(state: &Path, missed: Arc<AtomicU64>) -> Self {
         Self {
             file: state.join(FILE),
+            changes: state.join(CHANGES),
             kinds: HashMap::new(),
             missed,
         }
@@ -75,7 +81,7 @@ impl Log {
         if asked.changed.is_some() {
             return self.tell(asked, now, 0);
         }
-        let kind = asked.kind();
+        let kind = self.told_apart(asked.kind());
         let mut repeated = 0;
         if let Some(again) = self.kinds.get_mut(&kind) {
             if at.saturating_duration_since(again.told) < SAME {
@@ -85,7 +91,7 @@ impl Log {
             }
             repeated = again.count;
         } else if self.kinds.len() >= KINDS {
-            self.settle(|_| true);
+            self.forget_oldest();
         }
         let again = Again {
             told: at,
@@ -96,51 +102,78 @@ impl Log {
         self.tell(asked, now, repeated);
     }
 
+    /// A kind as it is counted: one of too many is one with the others, whatever was asked for.
+    fn told_apart(&self, mut kind: Asked) -> Asked {
+        if kind.meant.is_some() && !self.kinds.contains_key(&kind) {
+            let of_peer = self.kinds.keys().filter(|it| it.has_asker_of(&kind));
+            if self.kinds.len() >= KINDS || of_peer.count() >= KINDS_OF_A_PEER {
+                kind.meant = None;
+            }
+        }
+        kind
+    }
+
     /// Tells what was only counted of kinds, and forgets them.
     fn settle(&mut self, is_over: impl Fn(&Again) -> bool) {
-        let over: Vec<Again> = self
-            .kinds
-            .extract_if(|_, again| is_over(again))
-            .map(|(_, again)| again)
-            .collect();
-        for Again { count, last, .. } in over {
-            if let Some(more) = count.checked_sub(1) {
-                self.tell(&last.0, last.1, more);
-            }
+        let over = self.kinds.extract_if(|_, again| is_over(again));
+        let over: Vec<Again> = over.map(|(_, again)| again).collect();
+        for again in over {
+            self.tell_rest(&again);
+        }
+    }
+
+    /// The same with the one that was told longest ago.
+    fn forget_oldest(&mut self) {
+        let oldest = self.kinds.iter().min_by_key(|(_, again)| again.told);
+        let oldest = oldest.map(|(kind, _)| kind.clone());
+        if let Some(again) = oldest.and_then(|kind| self.kinds.remove(&kind)) {
+            self.tell_rest(&again);
+        }
+    }
+
+    fn tell_rest(&self, Again { count, last, .. }: &Again) {
+        if let Some(more) = count.checked_sub(1) {
+            self.tell(&last.0, last.1, more);
         }
     }
 
     fn tell(&self, asked: &Asked, now: u64, repeated: u64) {
         let missed = self.missed.swap(0, Ordering::Relaxed);
-        if self.write(&asked.line(now, repeated, missed)).is_err() {
+        let line = asked.line(now, repeated, missed);
+        let mut written = write(&self.file, &line);
+        if asked.changed.is_some() {
+            // Whatever became of the other one.
+            written = write(&self.changes, &line).and(written);
+        }
+        if written.is_err() {
             let lost = missed + repeated + 1;
             self.missed.fetch_add(lost, Ordering::Relaxed);
         }
     }
+}
 
-    fn write(&self, line: &Value) -> std::io::Result<()> {
-        let mut file = self.open()?;
-        if file.metadata()?.len() >= LONGEST {
-            for number in (0..KEPT).rev() {
-                // What is not there yet cannot be set aside.
-                let _ = std::fs::rename(self.aside(number), self.aside(number + 1));
-            }
-            file = self.open()?;
+fn write(path: &Path, line: &Value) -> std::io::Result<()> {
+    let mut file = open(path)?;
+    if file.metadata()?.len() >= LONGEST {
+        for number in (0..KEPT).rev() {
+            // What is not there yet cannot be set aside.
+            let _ = std::fs::rename(aside(path, number), aside(path, number + 1));
         }
-        file.write_all(format!("{line}\n").as_bytes())
+        file = open(path)?;
     }
+    file.write_all(format!("{line}\n").as_bytes())
+}
 
-    fn open(&self) -> std::io::Result<File> {
-        let mut options = state::secret_file();
-        options.write(false).append(true).open(&self.file)
-    }
+fn open(path: &Path) -> std::io::Result<File> {
+    let mut options = state::secret_file();
+    options.write(false).append(true).open(path)
+}
 
-    /// The file, and those that were set aside.
-    fn aside(&self, number: u32) -> PathBuf {
-        match number {
-            0 => self.file.clone(),
-            number => self.file.with_extension(format!("log.{number}")),
-        }
+/// The file, and those that were set aside.
+fn aside(path: &Path, number: u32) -> PathBuf {
+    match number {
+        0 => path.to_owned(),
+        number => path.with_extension(format!("log.{number}")),
     }
 }
 
@@ -152,7 +185,7 @@ mod tests {
     use std::sync::mpsc::sync_channel;
     use std::time::{Duration, Instant};
 
-    use super::{Asked, KEPT, KINDS, LONGEST, Log, SAME};
+    use super::{Asked, KEPT, KINDS, KINDS_OF_A_PEER, LONGEST, Log, SAME};
     use crate::audit::Changed;
 
     fn log(dir: &Path) -> Log {
@@ -165,6 +198,7 @@ mod tests {
             address: "10.0.0.7".parse().ok(),
             method: "GET".to_owned(),
             path: path.to_owned(),
+            meant: (status < 400).then(|| path.to_owned()),
             status,
             changed: None,
         }
@@ -229,8 +263,13 @@ mod tests {
         for _ in 0..10 {
             log.note(&a(), start, 20);
         }
-        for number in 0..KINDS {
-            log.note(&asked(&format!("/v1/images/{number}"), 206), start, 21);
+        let later = start + Duration::from_secs(1);
+        for number in 0..u32::try_from(KINDS).unwrap() {
+            let other = Asked {
+                address: Some(std::net::Ipv4Addr::from_bits(number).into()),
+                ..a()
+            };
+            log.note(&other, later, 21);
         }
         assert_eq!(told(&lines(dir.path())), 20 + KINDS as u64);
         // The manager ends.
@@ -241,6 +280,28 @@ mod tests {
         lines_to.send(None).unwrap();
         log.keep(&waiting);
         assert_eq!(told(&lines(dir.path())), 25 + KINDS as u64);
+    }
+
+    #[test]
+    fn regression_who_asks_for_everything_in_turn_does_not_fill_the_log() {
+        let dir = tempfile::tempdir().unwrap();
+        let (mut log, start) = (log(dir.path()), Instant::now());
+        for _ in 0..3 {
+            for number in 0..2 * KINDS {
+                log.note(&asked(&format!("/v1/images/{number}"), 206), start, 1);
+            }
+        }
+        let others = 1;
+        assert_eq!(lines(dir.path()).len(), KINDS_OF_A_PEER + others);
+        // Somebody else is told as ever, and nothing is lost.
+        let other = Asked {
+            address: "10.0.0.8".parse().ok(),
+            ..asked("/v1/images/7", 206)
+        };
+        log.note(&other, start, 2);
+        assert_eq!(lines(dir.path()).last().unwrap()["address"], "10.0.0.8");
+        log.settle(|_| true);
+        assert_eq!(told(&lines(dir.path())), 6 * KINDS as u64 + 1);
     }
 
     #[test]
@@ -269,6 +330,30 @@ mod tests {
         assert_eq!(lines.len(), 3);
         assert_eq!(lines[2]["image"], "aula1/win.img");
         assert_eq!(lines[2]["change"], "removed");
+    }
+
+    #[test]
+    fn regression_reading_pushes_no_change_out() {
+        let dir = tempfile::tempdir().unwrap();
+        let (mut log, start) = (log(dir.path()), Instant::now());
+        let removal = Asked {
+            changed: Some(Changed::image("aula1/win", "removed")),
+            ..asked("/v1/images/aula1%2Fwin", 204)
+        };
+        log.note(&removal, start, 1);
+        for number in 1..KEPT + 3 {
+            let full = fs::File::options()
+                .write(true)
+                .open(dir.path().join("audit.log"));
+            full.unwrap().set_len(LONGEST).unwrap();
+            log.note(&asked("/v1/images/a", 200), start + number * SAME, 5);
+        }
+        let files = fs::read_dir(dir.path()).unwrap();
+        let files = files.map(|entry| fs::read_to_string(entry.unwrap().path()).unwrap());
+        let has_it = files.filter(|file| file.contains("removed"));
+        assert_eq!(has_it.count(), 1);
+        let changes = fs::read_to_string(dir.path().join("changes.log")).unwrap();
+        assert!(changes.contains("aula1/win.img"), "{changes}");
     }
 
     #[test]
