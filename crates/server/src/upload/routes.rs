@@ -301,7 +301,7 @@ async fn pieces(
 
 /// Finds out where pieces lie, once. Who waits too long for his turn sends these, and asks for the next ones.
 async fn look(shared: &Arc<Shared>, session: &Arc<Session>) -> Result<(), Problem> {
-    let _first = session.looking.lock().await;
+    let first = Arc::clone(&session.looking).lock_owned().await;
     if session.has_looked() {
         return Ok(());
     }
@@ -311,7 +311,7 @@ async fn look(shared: &Arc<Shared>, session: &Arc<Session>) -> Result<(), Proble
     };
     let (shared, looking) = (Arc::clone(shared), Arc::clone(session));
     let work = move |_: &str| {
-        let _one = one;
+        let _turn = (first, one);
         looking.look(&shared.uploads.lookups)
     };
     about(session.name(), work).await

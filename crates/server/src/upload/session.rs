@@ -71,8 +71,8 @@ pub(super) struct Session {
     far: Far,
     /// Where pieces lie in images of the manager, once somebody asked, and what it costs.
     lookup: Mutex<Option<(Arc<Lookup>, Share)>>,
-    /// Who asks first looks; the others wait for that.
-    pub(super) looking: tokio::sync::Mutex<()>,
+    /// Who asks first looks; the others wait for that, also when he hangs up meanwhile.
+    pub(super) looking: Arc<tokio::sync::Mutex<()>>,
     /// Bytes of pieces that these had.
     held: AtomicU64,
 }
@@ -118,7 +118,7 @@ impl Session {
             lacking: Mutex::default(),
             far: Far::default(),
             lookup: Mutex::default(),
-            looking: tokio::sync::Mutex::default(),
+            looking: Arc::default(),
             held: AtomicU64::new(0),
         })
     }

@@ -12,17 +12,13 @@ use crate::problem::Problem;
 use crate::upload::receive::{asked, refused, there};
 
 impl Session {
-    /// Whether it is known where pieces lie. Nobody waits here for who is just looking.
+    /// Whether it is known where pieces lie. Nobody waits here for who is just looking, or reading.
     pub(in crate::upload) fn has_looked(&self) -> bool {
-        self.lookup.try_lock().is_ok_and(|lookup| lookup.is_some())
+        held(&self.lookup).is_some()
     }
 
-    /// Looks where pieces lie. Where there is no memory to note it, nothing is anywhere.
+    /// Looks where pieces lie. Where there is no memory to note it, nothing is anywhere. One does it at a time.
     pub(in crate::upload) fn look(&self, budget: &Arc<Budget>) -> Result<(), Problem> {
-        let mut lookup = held(&self.lookup);
-        if lookup.is_some() {
-            return Ok(());
-        }
         let inbox = self.try_inbox()?;
         let found = there(inbox.as_ref())?.look_around()?;
         let mut share = budget.share();
@@ -30,15 +26,16 @@ impl Session {
             Ok(()) => found,
             Err(_) => Lookup::default(),
         };
-        *lookup = Some((Arc::new(found), share));
+        // Who gives the upload up waits for the inbox first.
+        *held(&self.lookup) = Some((Arc::new(found), share));
         Ok(())
     }
 
     /// Takes over, as if they were sent, those of the pieces in records that images have.
     pub(in crate::upload) fn take_over(&self, records: &[u8]) -> Result<Held, Problem> {
         let pieces = asked(records)?;
-        let lookup = held(&self.lookup);
-        let lookup = lookup.as_ref().map(|(lookup, _)| Arc::clone(lookup));
+        // Others ask meanwhile.
+        let lookup = held(&self.lookup).as_ref().map(|(it, _)| Arc::clone(it));
         let in_vain = lookup.as_ref().is_some_and(|lookup| lookup.is_empty());
         let lookup = lookup.unwrap_or_default();
         let inbox = self.try_inbox()?;
@@ -50,5 +47,17 @@ impl Session {
             lacking: in_runs(lacking),
             in_vain,
         })
+    }
+
+    /// Keeps whoever takes pieces over from coming to an end.
+    #[cfg(test)]
+    pub(in crate::upload) fn hold_up(&self) -> std::sync::MutexGuard<'_, crate::budget::Share> {
+        held(&self.table)
+    }
+
+    /// Bytes of pieces that images had.
+    #[cfg(test)]
+    pub(in crate::upload) fn taken_over(&self) -> u64 {
+        self.held.load(Ordering::Relaxed)
     }
 }

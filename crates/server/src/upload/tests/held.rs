@@ -1,5 +1,9 @@
 //! Pieces that are asked for before they are sent.
 
+use std::sync::Arc;
+use std::thread;
+use std::time::Duration;
+
 use axum::http::StatusCode;
 use azud_core::format::container::ending;
 use azud_core::format::index::{Frame, Index};
@@ -134,6 +138,28 @@ async fn images_that_a_token_does_not_see_give_it_nothing() {
     let id = open("b/y").await;
     let lacks = site.lacks(&bound, &id, &[1, 2, 3]).await;
     assert_eq!(lacks, (json!([[0, 1], [2, 1]]), false));
+}
+
+#[tokio::test]
+async fn regression_who_takes_pieces_over_keeps_nobody_from_asking() {
+    let site = Site::new();
+    site.has("x.img", &[1, 2]);
+    let write = site.write.clone();
+    let id = site.id("y", 1 << 20).await;
+    assert_eq!(site.lacks(&write, &id, &[9]).await.0, json!([[0, 1]]));
+    let session = site.uploads.find(&id).ok().unwrap();
+    let reading = {
+        let held_up = session.hold_up();
+        let reading = Arc::clone(&session);
+        let reading = thread::spawn(move || reading.take_over(&records(&[1])).is_ok());
+        while session.taken_over() == 0 {
+            thread::sleep(Duration::from_millis(1));
+        }
+        assert!(session.has_looked(), "nobody looks again meanwhile");
+        drop(held_up);
+        reading
+    };
+    assert!(reading.join().unwrap());
 }
 
 #[tokio::test]
