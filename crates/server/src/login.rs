@@ -10,6 +10,7 @@ use axum::body::Bytes;
 use axum::extract::rejection::BytesRejection;
 use axum::extract::{DefaultBodyLimit, Extension, State};
 use axum::http::StatusCode;
+use azud_core::access::peer;
 use azud_core::code::Code;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
@@ -30,14 +31,14 @@ use crate::token::{Bounds, Role, Secret, Token};
 const LONGEST: usize = 4096;
 /// Longest note, in characters.
 const NOTE: usize = 200;
-/// So many attempts of one address in a row.
+/// So many attempts of one peer in a row.
 const ATTEMPTS: u32 = 5;
 /// Then one after each such time.
 const ATTEMPT_AFTER: Duration = Duration::from_secs(2);
-/// Addresses that are remembered; beyond them everybody waits.
-const ADDRESSES: usize = 10_000;
+/// Peers that are remembered; beyond them, one that tried least makes room.
+const PEERS: usize = 10_000;
 
-/// Who tried lately.
+/// Which peers tried lately.
 #[derive(Debug, Default)]
 pub(crate) struct Attempts(Mutex<HashMap<IpAddr, (u32, Instant)>>);
 
@@ -160,19 +161,27 @@ fn refused(refusal: Refusal) -> Problem {
 impl Attempts {
     /// Counts an attempt; whether it may be made.
     fn may(&self, address: IpAddr, now: Instant) -> bool {
+        let key = peer(address);
         let mut lately = self.0.lock().expect("no holder panics");
         let left = |(count, since): (u32, Instant)| {
             let gone = now.saturating_duration_since(since).as_millis() / ATTEMPT_AFTER.as_millis();
             count.saturating_sub(u32::try_from(gone).unwrap_or(u32::MAX))
         };
-        if lately.len() >= ADDRESSES {
-            lately.retain(|_, said| left(*said) > 0);
-        }
-        let count = lately.get(&address).map_or(0, |said| left(*said));
-        if count >= ATTEMPTS || lately.len() >= ADDRESSES {
+        let count = lately.get(&key).map_or(0, |said| left(*said));
+        if count >= ATTEMPTS {
             return false;
         }
-        lately.insert(address, (count + 1, now));
+        if lately.len() >= PEERS {
+            lately.retain(|_, said| left(*said) > 0);
+        }
+        if lately.len() >= PEERS && !lately.contains_key(&key) {
+            // Whoever comes from thousands of addresses shuts nobody out.
+            let least = lately.iter().min_by_key(|(_, said)| (left(**said), said.1));
+            if let Some(least) = least.map(|(address, _)| *address) {
+                lately.remove(&least);
+            }
+        }
+        lately.insert(key, (count + 1, now));
         true
     }
 }
@@ -182,7 +191,7 @@ mod tests {
     use std::net::IpAddr;
     use std::time::{Duration, Instant};
 
-    use super::{ADDRESSES, ATTEMPT_AFTER, ATTEMPTS, Attempts};
+    use super::{ATTEMPT_AFTER, ATTEMPTS, Attempts, PEERS};
 
     #[test]
     fn an_address_has_few_attempts() {
@@ -201,13 +210,27 @@ mod tests {
     }
 
     #[test]
-    fn not_all_addresses_are_remembered() {
-        let (attempts, start) = (Attempts::default(), Instant::now());
-        let all = u32::try_from(2 * ADDRESSES).unwrap();
-        let may = (0..all)
-            .filter(|number| attempts.may(std::net::Ipv4Addr::from_bits(*number).into(), start));
-        assert_eq!(may.count(), ADDRESSES);
-        let later = start + ATTEMPT_AFTER;
-        assert!(attempts.may("fd00::1".parse().unwrap(), later));
+    fn regression_a_computer_of_ipv6_has_no_more_attempts() {
+        let (attempts, now) = (Attempts::default(), Instant::now());
+        let may = |address: &str| attempts.may(address.parse().unwrap(), now);
+        for number in 1..=ATTEMPTS {
+            assert!(may(&format!("fd00::{number}")));
+        }
+        assert!(!may("fd00::6"));
+        assert!(may("fd00:0:0:1::1"), "another one");
+    }
+
+    #[test]
+    fn regression_who_has_many_addresses_shuts_nobody_out() {
+        let (attempts, now) = (Attempts::default(), Instant::now());
+        let guesser: IpAddr = "10.0.0.9".parse().unwrap();
+        assert!((0..ATTEMPTS).all(|_| attempts.may(guesser, now)));
+        for number in 0..u32::try_from(PEERS + 100).unwrap() {
+            let address = std::net::Ipv4Addr::from_bits(0xac10_0000 + number);
+            attempts.may(address.into(), now);
+        }
+        assert_eq!(attempts.0.lock().unwrap().len(), PEERS);
+        assert!(attempts.may("10.0.0.1".parse().unwrap(), now));
+        assert!(!attempts.may(guesser, now), "nor gets more of them");
     }
 }
