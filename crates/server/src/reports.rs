@@ -33,8 +33,12 @@ use crate::state;
 
 /// No report is longer, in bytes.
 const LONGEST: usize = 8 << 10;
-/// How often what changed is written down: that much a crash may lose.
+/// What changed is written down after so long, which a crash may lose …
 const WRITING: Duration = Duration::from_secs(2);
+/// … where that is more than so many bytes, after a second for each time as many: it is written anew, all of it …
+const A_SECOND: usize = 64 << 10;
+/// … but after so long, however many these are.
+const SELDOM: Duration = Duration::from_mins(10);
 /// When a computer may try again that found no room, in seconds.
 const AGAIN_AFTER: u32 = 60;
 /// The file in the manager's state.
@@ -140,10 +144,10 @@ impl Reports {
         shown.concerning(|image| grant.concerns(image, &self.own))
     }
 
-    /// Writes down what changed. What cannot be written now is tried again.
-    pub(crate) fn keep(&self) {
+    /// Writes down what changed; after how long that is to be done again. What cannot be written now is tried then.
+    pub(crate) fn keep(&self) -> Duration {
         if !self.changed.swap(false, Ordering::AcqRel) {
-            return;
+            return WRITING;
         }
         let all = self.room().all();
         let all: Vec<&Computer> = all.iter().map(AsRef::as_ref).collect();
@@ -151,14 +155,17 @@ impl Reports {
         if state::write(&self.file, &text).is_err() {
             self.changed.store(true, Ordering::Release);
         }
+        let seconds = text.len() / A_SECOND;
+        Duration::from_secs(seconds as u64).clamp(WRITING, SELDOM)
     }
 }
 
 fn keep_writing(reports: &Weak<Reports>) {
+    let mut pause = WRITING;
     loop {
-        thread::sleep(WRITING);
+        thread::sleep(pause);
         match reports.upgrade() {
-            Some(reports) => reports.keep(),
+            Some(reports) => pause = reports.keep(),
             None => return,
         }
     }
@@ -270,7 +277,7 @@ mod tests {
     use futures_util::StreamExt;
     use tower::ServiceExt;
 
-    use super::{AllReports, FILE, Reports, telling, watching, written};
+    use super::{A_SECOND, AllReports, FILE, Reports, SELDOM, WRITING, telling, watching, written};
     use crate::events::Events;
     use crate::grant::Grant;
     use crate::limits::Peers;
@@ -455,6 +462,30 @@ mod tests {
         assert_eq!(status(long).await, StatusCode::PAYLOAD_TOO_LARGE);
         assert_eq!(reports.shown(0, &all()), r#"{"computers":[]}"#);
         assert_eq!(status(good).await, StatusCode::NO_CONTENT);
+    }
+
+    #[test]
+    fn regression_a_room_of_many_is_written_down_less_often() {
+        let dir = tempfile::tempdir().unwrap();
+        let reports = Reports::open(dir.path(), Arc::new(Events::new()), Vec::new());
+        let take = |host: &str, detail: &str| {
+            let failed = Report::begun(host, "deploy", "REPO:win").failed("disk/io", detail);
+            reports.take(failed, "10.0.0.1", 5).unwrap();
+        };
+        let detail = "x".repeat(400);
+        for number in 0..1000 {
+            take(&format!("pc{number}"), &detail);
+        }
+        // What changed may be written down by itself meanwhile.
+        let pauses = (0..10).map(|_| {
+            take("pc1", &detail);
+            reports.keep()
+        });
+        let pause = pauses.max().unwrap();
+        let size = std::fs::metadata(dir.path().join(FILE)).unwrap().len();
+        assert_eq!(pause.as_secs(), size / A_SECOND as u64);
+        assert!(WRITING < pause && pause < SELDOM, "{pause:?}");
+        assert_eq!(reports.keep(), WRITING, "nothing new costs nothing");
     }
 
     #[test]
