@@ -19,6 +19,9 @@ pub(crate) fn prepare(dir: &Path) -> io::Result<()> {
 /// What only its owner may read: a key, and what is good as a token.
 const SECRETS: [&str; 3] = ["ca.key", "tokens.json", "codes.json"];
 
+/// How a file ends that is being written.
+pub(crate) const PART: &str = "part";
+
 /// Something of the state that others can read, or replace by theirs.
 pub(crate) fn open_to_others(dir: &Path) -> io::Result<Option<PathBuf>> {
     let has = |path: &Path, bits: u32| match path.metadata() {
@@ -92,7 +95,7 @@ pub(crate) fn random<const N: usize>() -> io::Result<String> {
 
 /// Writes a file by one rename; it is on the medium when this returns.
 pub(crate) fn write(path: &Path, bytes: &[u8]) -> io::Result<()> {
-    let part = path.with_extension("part");
+    let part = path.with_extension(PART);
     let mut file = secret_file().open(&part)?;
     belongs_there(&file, &part)?;
     file.set_len(0)?;

@@ -14,7 +14,7 @@ use azud_store::{Identity, trash};
 use serde::{Deserialize, Serialize};
 
 use super::Seen;
-use crate::state;
+use crate::state::{self, PART};
 
 /// Where they are kept, below the state.
 const DIR: &str = "indexes";
@@ -28,6 +28,8 @@ const MAX_FILE: u64 = 256 << 20;
 const LONGEST_HEAD: u64 = 16 << 10;
 /// What is kept of an image that may be away for a while is kept for so long after it was seen last.
 const KEPT_FOR: Duration = Duration::from_hours(30 * 24);
+/// A file that is being written is left alone for so long.
+const WRITING: Duration = Duration::from_hours(1);
 /// So often it is noted that an image is there.
 const NOTED: Duration = Duration::from_hours(24);
 
@@ -159,11 +161,14 @@ impl Kept {
 
     /// Takes away what is kept of images below `root` that are gone or have changed, and what is old of others: a
     /// repository that is mounted there may be away, and is not looked at. Where the file system of the images is away,
-    /// these are not gone. What is in the trash by now stays.
+    /// these are not gone. What is in the trash by now stays, and what somebody is just writing.
     pub(super) fn tidy(&self, root: &Path) {
         let mut former = Vec::new();
         for entry in std::fs::read_dir(&self.dir).into_iter().flatten().flatten() {
             let file = entry.path();
+            if is_being_written(&file) {
+                continue;
+            }
             match Head::of(&file).map(|head| (self.fate(&file, &head, root), head)) {
                 Some((Fate::Stays, _)) => {}
                 Some((Fate::IsFormer, head)) => {
@@ -214,6 +219,12 @@ impl Kept {
             Fate::Goes
         }
     }
+}
+
+/// Whether somebody may have begun with a file and has not given it its name yet.
+fn is_being_written(file: &Path) -> bool {
+    let is_part = file.extension().is_some_and(|it| it == PART);
+    is_part && age(file).is_none_or(|age| age < WRITING)
 }
 
 /// Notes that the image was seen, in when its file was last written.

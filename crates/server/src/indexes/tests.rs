@@ -59,6 +59,25 @@ fn what_was_found_out_outlives_the_manager_and_not_the_image() {
 }
 
 #[test]
+fn regression_what_is_being_written_is_not_taken_away() {
+    let (site, image) = Site::new();
+    assert!(site.indexes().make_ahead(&image));
+    let dir = site.dir.path().join("indexes");
+    let kept = fs::read_dir(&dir).unwrap().next().unwrap().unwrap().path();
+    // As `kept` is before it has its name.
+    let part = kept.with_extension("part");
+    fs::rename(&kept, &part).unwrap();
+    site.indexes().tidy(site.dir.path());
+    assert!(part.exists());
+    // Nobody writes for hours.
+    let before = SystemTime::now() - Duration::from_hours(2);
+    let file = fs::File::open(&part).unwrap();
+    file.set_modified(before).unwrap();
+    site.indexes().tidy(site.dir.path());
+    assert!(!part.exists());
+}
+
+#[test]
 fn what_is_in_the_trash_outlives_the_manager_as_long_as_it_is_there() {
     let (site, image) = Site::new();
     assert!(site.indexes().make_ahead(&image));
