@@ -1,6 +1,7 @@
 //! What the manager knows of the computers of a room: the newest that each told, and what failed and is not mended.
 //! Bounded, whoever reports whatever.
 
+use std::cmp::Reverse;
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::mem;
 use std::net::IpAddr;
@@ -108,15 +109,21 @@ pub struct Computer {
 impl Computer {
     /// Whether it said that it is at work, and then nothing more. `now` in seconds since 1970.
     pub fn is_silent(&self, now: u64) -> bool {
-        self.report.state == State::Running && now.saturating_sub(self.seen) > SILENT
+        self.report.state == State::Running && away(self.seen, now) > SILENT
     }
 
-    /// As it is shown at a time, in seconds since 1970.
+    /// As it is shown at a time, in seconds since 1970: nothing of it is still to come.
     pub fn shown(&self, now: u64) -> Shown {
         let mut computer = self.clone();
         computer.forget_old(now);
+        computer.seen = computer.seen.min(now);
+        let failed = computer.failures.iter_mut().map(|it| &mut it.when);
+        let carried = computer.carries.iter_mut().map(|it| &mut it.since);
+        for time in failed.chain(carried) {
+            *time = now.min(*time);
+        }
         Shown {
-            age: now.saturating_sub(self.seen),
+            age: now - computer.seen,
             silent: self.is_silent(now),
             computer,
         }
@@ -304,8 +311,8 @@ impl Room {
         }
         let most = counts.values().copied().max().unwrap_or(1);
         let of_most = all.iter().filter(|(whose, ..)| counts[whose] == most);
-        let oldest = of_most.min_by_key(|(.., seen)| seen);
-        let is_to_go = |seen: u64| most > 1 || now.saturating_sub(seen) > FORGETTABLE;
+        let oldest = of_most.min_by_key(|(.., seen)| Reverse(away(*seen, now)));
+        let is_to_go = |seen: u64| most > 1 || away(seen, now) > FORGETTABLE;
         let oldest = oldest.filter(|(.., seen)| is_to_go(*seen));
         let oldest = oldest.map(|(_, key, _)| (*key).clone()).ok_or(Full)?;
         self.computers.remove(&oldest);
@@ -314,9 +321,8 @@ impl Room {
 
     /// Takes away what was known under a name at addresses that nobody has used for long; the newest of it.
     fn moved(&mut self, host: &str, now: u64) -> Option<Arc<Computer>> {
-        let is_old = |key: &Key, it: &mut Arc<Computer>| {
-            key.0 == host && now.saturating_sub(it.seen) > MOVED
-        };
+        let is_old =
+            |key: &Key, it: &mut Arc<Computer>| key.0 == host && away(it.seen, now) > MOVED;
         let old = self.computers.extract_if(.., is_old);
         old.map(|(_, computer)| computer).max_by_key(|it| it.seen)
     }
@@ -336,6 +342,11 @@ impl Room {
         let works = |it: &&Computer| it.report.state == State::Running && !it.is_silent(now);
         self.computers().filter(works).count()
     }
+}
+
+/// How far a time is from now, in seconds. One that is still to come is of a clock that was ahead: it was long ago.
+fn away(time: u64, now: u64) -> u64 {
+    time.abs_diff(now)
 }
 
 /// Who shares with whom. What is no address is like itself alone.
@@ -491,7 +502,8 @@ mod tests {
         assert_eq!(room.at_work(101 + SILENT), 0);
         let silent = room.computers().map(|it| it.is_silent(101 + SILENT));
         assert_eq!(silent.collect::<Vec<_>>(), [true, false]);
-        assert_eq!(room.at_work(0), 1, "the clock went back");
+        // The clock went back a little; and so far that whoever is at work has to tell again.
+        assert_eq!((room.at_work(100 - SILENT), room.at_work(0)), (1, 0));
     }
 
     #[test]
@@ -522,6 +534,39 @@ mod tests {
         let new = room.note(report("new", "deploy"), "10.0.1.1", 3 * FORGETTABLE);
         assert!(new.is_ok(), "who comes then has its place");
         assert_eq!(room.computers().count(), HOSTS);
+    }
+
+    #[test]
+    fn regression_what_a_clock_that_was_ahead_noted_does_not_last() {
+        let mut room = Room::default();
+        let (ahead, now) = (4 * OLD, OLD);
+        let failed = report("pc1", "deploy").failed("disk/io", "");
+        room.note(failed, "10.0.0.1", ahead).unwrap();
+        room.note(report("pc1", "deploy"), "10.0.0.1", ahead)
+            .unwrap();
+        assert_eq!((room.at_work(ahead), room.at_work(now)), (1, 0));
+        let shown = room.computers().next().unwrap().shown(now);
+        assert!(shown.silent);
+        assert_eq!((shown.age, shown.computer.seen), (0, now));
+        assert_eq!(shown.computer.failures[0].when, now, "it is not lost");
+        // It goes for others first, and where it is now it is the same one.
+        room.note(report("pc2", "deploy"), "10.0.0.1", now).unwrap();
+        room.note(report("pc1", "deploy"), "10.0.0.2", now).unwrap();
+        let all = room
+            .computers()
+            .map(|it| (it.report.host.as_str(), it.address.as_str()));
+        assert_eq!(
+            all.collect::<Vec<_>>(),
+            [("pc1", "10.0.0.2"), ("pc2", "10.0.0.1")]
+        );
+        for number in room.computers().count()..HOSTS {
+            let host = format!("pc{}", number + 1);
+            room.note(report(&host, "deploy"), "10.0.0.1", now).unwrap();
+        }
+        room.note(report("pc9", "deploy"), "10.0.0.1", ahead)
+            .unwrap();
+        room.note(report("new", "deploy"), "10.0.0.1", now).unwrap();
+        assert!(room.computers().all(|it| it.report.host != "pc9"));
     }
 
     #[test]
