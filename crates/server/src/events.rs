@@ -14,6 +14,7 @@ use futures_util::{Stream, StreamExt, stream};
 use tokio::sync::broadcast::error::RecvError;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, broadcast, watch};
 
+use crate::limits::Peer;
 use crate::problem::Problem;
 
 /// So many may watch at once.
@@ -73,17 +74,19 @@ impl Events {
     }
 
     /// The events from now on; the whole is told at first, and whenever events were missed.
-    pub(crate) fn watch<P>(&self, view: View<P>) -> Result<Response, Problem>
+    pub(crate) fn watch<P>(&self, peer: &Peer, view: View<P>) -> Result<Response, Problem>
     where
         P: Fn(Shown) -> Option<Shown> + Send + Sync + 'static,
     {
-        let permit = Arc::clone(&self.watchers).try_acquire_owned();
-        let permit = permit.map_err(|_| {
+        let too_many = || {
             let text = "too many watch already";
             Problem::new(StatusCode::SERVICE_UNAVAILABLE, Code::TooBusy, text)
                 .retry_after(AGAIN_AFTER)
-        })?;
-        let events = stream(self.told.subscribe(), view, permit);
+        };
+        let of_peer = peer.watch().ok_or_else(too_many)?;
+        let permit = Arc::clone(&self.watchers).try_acquire_owned();
+        let permits = (permit.map_err(|_| too_many())?, of_peer);
+        let events = stream(self.told.subscribe(), view, permits);
         let events = events.take_until(until_closed(self.closed.subscribe()));
         let alive = KeepAlive::new().interval(SIGN_OF_LIFE);
         Ok(Sse::new(events).keep_alive(alive).into_response())
@@ -102,19 +105,19 @@ fn json(shown: &Shown) -> String {
 fn stream<P>(
     told: broadcast::Receiver<Arc<Told>>,
     view: View<P>,
-    permit: OwnedSemaphorePermit,
+    permits: (OwnedSemaphorePermit, OwnedSemaphorePermit),
 ) -> impl Stream<Item = Result<Event, Infallible>>
 where
     P: Fn(Shown) -> Option<Shown>,
 {
-    let begin = (told, view, true, permit);
-    stream::unfold(begin, async |(mut told, view, anew, permit)| {
+    let begin = (told, view, true, permits);
+    stream::unfold(begin, async |(mut told, view, anew, permits)| {
         let event = if anew {
             view.room().await?
         } else {
             next(&mut told, &view).await?
         };
-        Some((Ok(event), (told, view, false, permit)))
+        Some((Ok(event), (told, view, false, permits)))
     })
 }
 

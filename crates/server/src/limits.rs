@@ -26,6 +26,8 @@ const OF_A_PEER: usize = 192;
 /// So many requests of a peer are worked on at once; the others wait for their turn. Thus a million small ones of
 /// one peer cost the others no more than these.
 const AT_WORK: usize = 16;
+/// So many of a peer watch the room at once: each may be told all of it at any time.
+const WATCHING: usize = 4;
 /// So many connections may be told to come later at once; beyond them they are cut.
 const TURNED_AWAY: usize = 64;
 /// A connection takes two descriptors: its own and that of an image.
@@ -59,13 +61,18 @@ struct Open {
     connections: usize,
     work: Arc<Semaphore>,
     whole: Arc<Budget>,
+    watching: Arc<Semaphore>,
 }
 
 impl Open {
     /// Whether nothing of the peer is left: neither a connection, nor work and answers that it left behind when it hung up.
     fn is_over(&self) -> bool {
-        let nobody_has = Arc::strong_count(&self.work) == 1 && Arc::strong_count(&self.whole) == 1;
-        self.connections == 0 && nobody_has
+        let has = [
+            Arc::strong_count(&self.work),
+            Arc::strong_count(&self.whole),
+            Arc::strong_count(&self.watching),
+        ];
+        self.connections == 0 && has == [1; 3]
     }
 }
 
@@ -77,12 +84,24 @@ pub(crate) struct Peer {
     work: Arc<Semaphore>,
     /// For answers that are whole in memory.
     whole: Arc<Budget>,
+    watching: Arc<Semaphore>,
 }
 
 impl Peer {
     /// Waits for a turn to work; the turn ends when this is dropped.
     pub(crate) async fn turn(&self) -> Option<OwnedSemaphorePermit> {
         Arc::clone(&self.work).acquire_owned().await.ok()
+    }
+
+    /// Watches the room until this is dropped; nothing where the peer does so too often already.
+    pub(crate) fn watch(&self) -> Option<OwnedSemaphorePermit> {
+        Arc::clone(&self.watching).try_acquire_owned().ok()
+    }
+
+    /// One without a connection.
+    #[cfg(test)]
+    pub(crate) fn alone(address: [u8; 4]) -> Self {
+        Arc::new(Peers::default()).enter(address.into()).1
     }
 
     /// Answers a request of this peer.
@@ -120,6 +139,7 @@ impl Peers {
             connections: 0,
             work: Arc::new(Semaphore::new(AT_WORK)),
             whole: Budget::of(WHOLE_OF_A_PEER),
+            watching: Arc::new(Semaphore::new(WATCHING)),
         });
         of.connections += 1;
         let ticket = Ticket {
@@ -127,11 +147,11 @@ impl Peers {
             key,
             too_many: of.connections > OF_A_PEER,
         };
-        let (work, whole) = (Arc::clone(&of.work), Arc::clone(&of.whole));
         let peer = Peer {
             address,
-            work,
-            whole,
+            work: Arc::clone(&of.work),
+            whole: Arc::clone(&of.whole),
+            watching: Arc::clone(&of.watching),
         };
         (ticket, peer)
     }

@@ -257,17 +257,18 @@ async fn room(
 async fn events(
     State(AllReports(reports)): State<AllReports>,
     Extension(grant): Extension<Grant>,
+    Extension(peer): Extension<Peer>,
 ) -> Result<Response, Problem> {
     let (all, bound, one) = (Arc::clone(&reports), grant.clone(), Arc::clone(&reports));
-    reports.events.watch(View {
+    let view = View {
         whole: Arc::new(move || all.shown(gate::now(), &bound)),
         part: (!grant.sees_all()).then_some(move |shown| one.part(shown, &grant)),
-    })
+    };
+    reports.events.watch(&peer, view)
 }
 
 #[cfg(test)]
 mod tests {
-    use std::net::IpAddr;
     use std::sync::Arc;
 
     use axum::body::Body;
@@ -280,7 +281,7 @@ mod tests {
     use super::{A_SECOND, AllReports, FILE, Reports, SELDOM, WRITING, telling, watching, written};
     use crate::events::Events;
     use crate::grant::Grant;
-    use crate::limits::Peers;
+    use crate::limits::Peer;
     use crate::token::Role;
 
     fn told_to(reports: &Arc<Reports>) -> axum::Router {
@@ -298,7 +299,8 @@ mod tests {
     }
 
     fn get_as(grant: Grant, path: &str) -> Request<Body> {
-        let request = Request::get(path).extension(grant);
+        let peer = Peer::alone([10, 0, 0, 1]);
+        let request = Request::get(path).extension(grant).extension(peer);
         request.body(Body::empty()).unwrap()
     }
 
@@ -308,8 +310,7 @@ mod tests {
 
     fn post(body: impl Into<Body>) -> Request<Body> {
         let request = Request::post("/v1/reports");
-        let peer: IpAddr = "10.0.0.7".parse().unwrap();
-        let (_, peer) = Arc::new(Peers::default()).enter(peer);
+        let peer = Peer::alone([10, 0, 0, 7]);
         request.extension(peer).body(body.into()).unwrap()
     }
 
@@ -437,6 +438,31 @@ mod tests {
         assert!(refused.headers().contains_key("retry-after"));
         watchers.pop();
         assert_eq!(watch().await.status(), StatusCode::OK, "one left");
+    }
+
+    #[tokio::test]
+    async fn regression_one_computer_does_not_watch_for_all() {
+        let dir = tempfile::tempdir().unwrap();
+        let reports = Reports::open(dir.path(), Arc::new(Events::new()), Vec::new());
+        let peers = [1, 2].map(|number| Peer::alone([10, 0, 0, number]));
+        let watch = async |peer: &Peer| {
+            let mut request = get("/v1/events");
+            request.extensions_mut().insert(peer.clone());
+            watched_at(&reports).oneshot(request).await.unwrap()
+        };
+        let mut watchers = Vec::new();
+        let refused = loop {
+            let answer = watch(&peers[0]).await;
+            if answer.status() != StatusCode::OK {
+                break answer;
+            }
+            watchers.push(answer);
+        };
+        assert_eq!(refused.status(), StatusCode::SERVICE_UNAVAILABLE);
+        assert!(refused.headers().contains_key("retry-after"));
+        assert_eq!(watch(&peers[1]).await.status(), StatusCode::OK, "another");
+        watchers.pop();
+        assert_eq!(watch(&peers[0]).await.status(), StatusCode::OK, "one left");
     }
 
     #[tokio::test]
