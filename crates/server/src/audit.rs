@@ -31,10 +31,11 @@ use log::Log;
 const WAITING: usize = 1024;
 /// Longer paths are cut, in bytes.
 const PATH: usize = 512;
-/// Nobody's actions, or many a second: `/metrics` counts them.
-const COMMON: [&str; 5] = [
+/// Nobody's actions, or many a second, which `/metrics` counts; or told by whoever does them.
+const COMMON: [&str; 6] = [
     "/health",
     "/metrics",
+    "/v1/login",
     "/v1/reports",
     "/v1/room",
     "/v1/token",
@@ -180,10 +181,10 @@ impl Asker {
         self.asked.who = Some(who.0.clone());
     }
 
-    /// Something is another than before. The answer was 202 by then.
-    pub(crate) fn changed(self, changed: Changed) {
+    /// Something is another than before, which is answered so, or was by then.
+    pub(crate) fn changed(self, status: StatusCode, changed: Changed) {
         self.audit.tell(Asked {
-            status: StatusCode::ACCEPTED.as_u16(),
+            status: status.as_u16(),
             changed: Some(changed),
             ..self.asked
         });
@@ -235,7 +236,8 @@ async fn note(State(audit): State<Arc<Audit>>, mut request: Request, next: Next)
     }
 }
 
-/// Whether an image may be another afterwards. Uploads tell that by themselves, when they are put together.
+/// Whether an image may be another afterwards. Uploads tell that by themselves, when they are put together, and so do
+/// logins.
 fn may_change(request: &Request) -> bool {
     match *request.method() {
         Method::DELETE => true,

@@ -17,7 +17,7 @@ use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use crate::audit::Changed;
+use crate::audit::{Asker, Changed};
 use crate::codes::{Codes, Promise};
 use crate::gate::now;
 use crate::grant::Refusal;
@@ -84,8 +84,9 @@ pub(crate) fn routes() -> OpenApiRouter<Arc<Shared>> {
 async fn login(
     State(shared): State<Arc<Shared>>,
     Extension(peer): Extension<Peer>,
+    asker: Option<Extension<Asker>>,
     body: Result<Bytes, BytesRejection>,
-) -> Result<(Extension<Changed>, Json<LoggedIn>), Problem> {
+) -> Result<Json<LoggedIn>, Problem> {
     if !shared.attempts.may(peer.address, Instant::now()) {
         let detail = "this address tries too often";
         let wait = u32::try_from(ATTEMPT_AFTER.as_secs()).expect("seconds");
@@ -98,17 +99,23 @@ async fn login(
     let body = body.map_err(|error| not_taken(&error, Code::BadLogin))?;
     let login: Login =
         serde_json::from_slice(&body).map_err(|error| bad(not_understood(&error)))?;
-    let (token, secret, lasts) = blocking(move || exchange(&shared, &login, peer.address)).await?;
-    let made = Extension(Changed::tokens("token-made"));
-    let logged_in = Json(LoggedIn {
+    let work = move || {
+        let made = exchange(&shared, &login, peer.address)?;
+        if let Some(Extension(asker)) = asker {
+            // Who hung up meanwhile has not heard of it.
+            asker.changed(StatusCode::OK, Changed::tokens("token-made"));
+        }
+        Ok(made)
+    };
+    let (token, secret, lasts) = blocking(work).await?;
+    Ok(Json(LoggedIn {
         id: token.id,
         role: token.role,
         token: secret.text().to_owned(),
         lasts: lasts.as_secs(),
         subnets: texts(&token.bounds.subnets),
         images: texts(&token.bounds.images),
-    });
-    Ok((made, logged_in))
+    }))
 }
 
 fn texts<T: ToString>(bounds: &[T]) -> Vec<String> {
@@ -188,10 +195,67 @@ impl Attempts {
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
     use std::net::IpAddr;
     use std::time::{Duration, Instant};
 
+    use axum::body::Body;
+    use axum::http::{Request, StatusCode};
+    use serde_json::json;
+    use tokio::time::{sleep, timeout};
+    use tower::ServiceExt;
+
     use super::{ATTEMPT_AFTER, ATTEMPTS, Attempts, PEERS};
+    use crate::audit::{Audit, audited};
+    use crate::codes::{Codes, Promise};
+    use crate::limits::Peer;
+    use crate::token::Role;
+    use crate::upload::tests::Site;
+
+    #[tokio::test]
+    async fn regression_a_token_whose_client_left_is_told_of() {
+        let site = Site::new();
+        let promise = Promise {
+            role: Role::Write,
+            lasts: Duration::from_mins(1),
+            subnets: Vec::new(),
+            images: Vec::new(),
+            note: String::new(),
+        };
+        let code = || {
+            let code = Codes::in_dir(site.state()).create(&promise, super::now());
+            json!({ "code": code.unwrap() }).to_string()
+        };
+        let codes = [code(), code()];
+        let audit = Audit::open(site.state());
+        let api = audited(site.api().clone(), audit.clone());
+        let ask = |code: &String| {
+            let request = Request::post("/v1/login").extension(Peer::alone([127, 0, 0, 1]));
+            let request = request.body(Body::from(code.clone())).unwrap();
+            api.clone().oneshot(request)
+        };
+        let told = || {
+            let log = fs::read_to_string(site.state().join("audit.log"));
+            let log = log.unwrap_or_default();
+            (log.matches(r#""change":"token-made""#).count(), log)
+        };
+        // Another program looks at the codes.
+        let alone = crate::state::lock(&site.state().join("codes.lock")).unwrap();
+        let left = timeout(Duration::from_millis(100), ask(&codes[0])).await;
+        assert!(left.is_err(), "the client is gone");
+        drop(alone);
+        for _ in 0..1000 {
+            if told().0 > 0 {
+                break;
+            }
+            sleep(Duration::from_millis(5)).await;
+        }
+        assert_eq!(told().0, 1, "{}", told().1);
+        // Who stays is told of no more than once.
+        assert_eq!(ask(&codes[1]).await.unwrap().status(), StatusCode::OK);
+        audit.close();
+        assert_eq!(told().0, 2, "{}", told().1);
+    }
 
     #[test]
     fn an_address_has_few_attempts() {

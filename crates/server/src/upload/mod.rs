@@ -416,4 +416,4 @@ impl From<Short> for Problem {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

@@ -405,7 +405,7 @@ async fn image(
             let work = tokio::task::spawn_blocking(move || {
                 at_work.work(description);
                 if let (Some(asker), Some(changed)) = (asker, at_work.changed()) {
-                    asker.changed(changed);
+                    asker.changed(StatusCode::ACCEPTED, changed);
                 }
             });
             if work.await.is_err() {

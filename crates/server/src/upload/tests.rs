@@ -43,7 +43,7 @@ impl Checks for Anything {
 }
 
 /// A manager's routes over a directory of its own.
-struct Site {
+pub(crate) struct Site {
     dir: tempfile::TempDir,
     api: Router,
     uploads: Arc<super::Uploads>,
@@ -54,7 +54,7 @@ struct Site {
 type Answer = (StatusCode, Value);
 
 impl Site {
-    fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self::keeping(Retention::default())
     }
 
@@ -123,6 +123,14 @@ impl Site {
             write,
             read,
         }
+    }
+
+    pub(crate) fn api(&self) -> &Router {
+        &self.api
+    }
+
+    pub(crate) fn state(&self) -> &Path {
+        self.dir.path()
     }
 
     fn images(&self) -> std::path::PathBuf {
