@@ -12,10 +12,8 @@ use crate::error::{At, Result, StoreError};
 const FAT: i64 = 0x4d44;
 const FAT_LIMIT: u64 = (4 << 30) - 1;
 
-/// What the kernel calls SMB, of the first and of later versions, and NFS.
+/// What the kernel calls SMB, of the first and of later versions.
 const SMB: [i64; 2] = [0xff53_4d42, 0xfe53_4d42];
-const NFS: i64 = 0x6969;
-
 /// What the kernel calls NFS.
 const NFS: i64 = 0x6969;
 
@@ -112,8 +110,7 @@ pub(crate) fn is_remote(kind: i64) -> bool {
 
 /// Whether a directory is another computer's: the kernel locks such a one for this computer alone.
 pub(crate) fn is_elsewhere(dir: &Path) -> bool {
-    let kind = file_system(dir).map(|fs| kind(&fs) & 0xFFFF_FFFF);
-    kind.is_ok_and(|kind| kind == NFS || SMB.contains(&kind))
+    file_system(dir).is_ok_and(|fs| is_remote(kind(&fs)))
 }
 
 pub(crate) fn file_limit(kind: i64) -> Option<u64> {

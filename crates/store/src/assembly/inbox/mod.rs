@@ -6,6 +6,7 @@
 mod held;
 mod kept;
 mod leaving;
+mod nobody;
 
 use std::collections::BTreeMap;
 use std::fs::File;
@@ -16,9 +17,9 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::SystemTime;
 
-use azud_core::assembly::{Layout, Piece, RECORD_BYTES, Source, SourceError};
+use azud_core::assembly::{Layout, Piece, RECORD_BYTES};
+use azud_core::format::MAX_FRAMES;
 use azud_core::format::index::ROW_LEN;
-use azud_core::format::{Hash, MAX_FRAMES};
 use azud_core::name::ImageFile;
 use azud_core::progress::Progress;
 use azud_core::upload::encode;
@@ -30,10 +31,11 @@ use self::kept::{
 };
 pub(crate) use self::leaving::leave_for;
 use self::leaving::set_room_aside;
+use self::nobody::Nobody;
 use super::around::Around;
 use super::arrivals::Arrivals;
 use super::look::{self, Asked, View};
-use super::state::{Journal, State, WANTED};
+use super::state::{Journal, State};
 use super::{Assembly, Facts, Moving, Report, Way, is_half_moved};
 use crate::durable;
 use crate::error::{At, Result, StoreError};
@@ -465,43 +467,5 @@ fn asked(around: Option<&Around>) -> Asked<'_> {
         moving: Moving::Never,
         doubt: None,
         around,
-    }
-}
-
-/// There is nobody to ask once the image is put together. Who asks all the same has found a piece damaged that was
-/// counted on: then nothing of what arrived is believed any more.
-struct Nobody {
-    dir: PathBuf,
-}
-
-impl Nobody {
-    fn refuse<T>(&self) -> std::result::Result<T, SourceError> {
-        for name in [WANTED, ARRIVED, SPARE_ARRIVED] {
-            durable::remove_file(&self.dir.join(name))
-                .map_err(|error| SourceError::Permanent(error.into()))?;
-        }
-        let what = std::io::Error::new(
-            std::io::ErrorKind::InvalidData,
-            "a piece that was here is damaged",
-        );
-        Err(SourceError::Permanent(what))
-    }
-}
-
-impl Source for Nobody {
-    fn layout(&self) -> std::result::Result<Layout, SourceError> {
-        self.refuse()
-    }
-
-    fn read(&self, _: u64, _: &mut [u8]) -> std::result::Result<(), SourceError> {
-        self.refuse()
-    }
-
-    fn identity(&self) -> std::result::Result<Hash, SourceError> {
-        self.refuse()
-    }
-
-    fn name(&self) -> String {
-        "what was sent".to_owned()
     }
 }
