@@ -132,8 +132,13 @@ impl Indexes {
         })
     }
 
-    /// What an image consists of; 503 while that is being found out, 502 once where it cannot be read for that.
-    pub(crate) fn of(self: &Arc<Self>, stored: &Stored) -> Result<Arc<Layout>, Problem> {
+    /// What an image consists of, which others may have whose server hangs; 503 while that is being found out, 502 once
+    /// where it cannot be read for that.
+    pub(crate) fn of(
+        self: &Arc<Self>,
+        stored: &Stored,
+        is_others: bool,
+    ) -> Result<Arc<Layout>, Problem> {
         let stamp = Seen::now(stored)?;
         if let Some(layout) = self.known(stored, stamp) {
             return Ok(layout);
@@ -145,7 +150,7 @@ impl Indexes {
             let text = format!("{name} cannot be read to its end");
             return Err(Problem::new(StatusCode::BAD_GATEWAY, Code::DiskFails, text));
         }
-        self.make_for_somebody(path);
+        self.make_for_somebody(path, is_others);
         // One of a small image is there before somebody has asked again.
         for _ in 0..SHORT_WAIT.as_millis() / LOOK.as_millis() {
             thread::sleep(LOOK);
@@ -241,13 +246,14 @@ impl Indexes {
     }
 
     /// In a thread of its own, when it is its turn; nobody waits for it here.
-    fn make_for_somebody(self: &Arc<Self>, path: &Path) {
+    fn make_for_somebody(self: &Arc<Self>, path: &Path, is_others: bool) {
         if let Some(wanted) = held(&self.in_making).get(path) {
             wanted.store(true, Ordering::Relaxed);
             return;
         }
         let indexes = Arc::clone(self);
-        self.asked.ask(path, move |path| indexes.make_asked(path));
+        let make = move |path: &Path| indexes.make_asked(path);
+        self.asked.ask((path, is_others), make);
     }
 
     /// Makes an index that somebody asked for a while ago.

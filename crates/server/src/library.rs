@@ -266,7 +266,7 @@ impl Library {
     pub(crate) fn find(&self, name: &str) -> Result<Found, Problem> {
         let (image, https_only) = self.shown(name)?;
         let stored = Stored::open(&image.path())?;
-        let layout = self.indexes.of(&stored)?;
+        let layout = self.indexes.of(&stored, placed(name).is_some())?;
         // Tools of others write in place. Whatever we put there, who has it open reads the former one.
         if !layout.is_native() {
             refuse_others(&image)?;

@@ -13,7 +13,7 @@ use azud_core::access::peer;
 use azud_core::code::Code;
 use http_body::Body as _;
 use rustix::process::{Resource, getrlimit, setrlimit};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, SemaphorePermit};
 use tokio::task_local;
 
 use crate::budget::Budget;
@@ -26,6 +26,9 @@ const OF_A_PEER: usize = 192;
 /// So many requests of a peer are worked on at once; the others wait for their turn. Thus a million small ones of
 /// one peer cost the others no more than these.
 const AT_WORK: usize = 16;
+/// So much work at once may wait for servers of repositories that are mounted here. One that hangs keeps so many threads at
+/// most, and the manager's own images have the others.
+const AT_OTHERS: usize = 128;
 /// So many of a peer watch the room at once: each may be told all of it at any time.
 const WATCHING: usize = 4;
 /// So many connections may be told to come later at once; beyond them they are cut.
@@ -47,6 +50,23 @@ pub(crate) const PIECES: u64 = 2;
 task_local! {
     /// Whose request is being answered.
     static ASKING: Peer;
+}
+
+/// Where work waits for other servers; all managers of a process share its threads.
+static OTHERS: Semaphore = Semaphore::const_new(AT_OTHERS);
+
+/// Lets work go to another server's repository until this is dropped; where too much is there already, that it is to be
+/// asked for later.
+pub(crate) fn at_others() -> Result<SemaphorePermit<'static>, Problem> {
+    OTHERS.try_acquire().map_err(|_| {
+        let text = "servers of repositories that are mounted here are waited for already";
+        Problem::new(StatusCode::SERVICE_UNAVAILABLE, Code::TooBusy, text).retry_after(AGAIN)
+    })
+}
+
+/// The same for who is being answered already: he waits.
+pub(crate) async fn wait_at_others() -> Option<SemaphorePermit<'static>> {
+    OTHERS.acquire().await.ok()
 }
 
 /// Who is connected.
@@ -298,14 +318,15 @@ mod tests {
 
     use axum::body::{Body, to_bytes};
     use axum::http::StatusCode;
-    use axum::response::Response;
+    use axum::response::{IntoResponse, Response};
     use tokio::time::timeout;
 
     use super::{
-        AT_WORK, BUFFER, Bodies, CONNECTIONS, OF_A_PEER, PIECE, PIECES, Peers, SMALL_PIECE,
-        WHOLE_OF_A_PEER,
+        AT_OTHERS, AT_WORK, BUFFER, Bodies, CONNECTIONS, OF_A_PEER, PIECE, PIECES, Peers,
+        SMALL_PIECE, WHOLE_OF_A_PEER,
     };
-    use crate::routes::blocking;
+    use crate::mounts;
+    use crate::routes::{about, blocking};
 
     #[test]
     fn a_peer_has_its_share_and_others_have_theirs() {
@@ -386,6 +407,39 @@ mod tests {
         drop((ticket, peer, share));
         let (_ticket, _peer) = enter(2);
         assert_eq!(peers.open.lock().unwrap().len(), 1, "nothing is kept");
+    }
+
+    #[tokio::test]
+    async fn regression_servers_that_hang_keep_no_more_than_a_part_of_the_threads() {
+        let (begun, may_end) = (Arc::<AtomicUsize>::default(), Arc::<AtomicBool>::default());
+        let ask = |name: &str| {
+            let (begun, may_end) = (Arc::clone(&begun), Arc::clone(&may_end));
+            let hangs = mounts::placed(name).is_some();
+            about(name.to_owned(), move |_| {
+                begun.fetch_add(1, Ordering::Relaxed);
+                while hangs && !may_end.load(Ordering::Relaxed) {
+                    thread::sleep(Duration::from_millis(1));
+                }
+                Ok(())
+            })
+        };
+        let other = "10.0.0.9:aula1/win";
+        let waiting: Vec<_> = (0..AT_OTHERS).map(|_| tokio::spawn(ask(other))).collect();
+        while begun.load(Ordering::Relaxed) < AT_OTHERS {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+        let own = ask("aula1/win").await;
+        let refused = timeout(Duration::from_secs(1), ask(other)).await;
+        // Whatever comes of it, nobody is left waiting.
+        may_end.store(true, Ordering::Relaxed);
+        assert!(own.is_ok());
+        let refused = refused.unwrap().unwrap_err().into_response();
+        assert_eq!(refused.status(), StatusCode::SERVICE_UNAVAILABLE);
+        assert!(refused.headers().contains_key("retry-after"));
+        for one in waiting {
+            assert!(one.await.unwrap().is_ok());
+        }
+        assert!(ask(other).await.is_ok());
     }
 
     #[tokio::test]

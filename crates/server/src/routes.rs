@@ -31,9 +31,10 @@ use crate::gate::{Gate, Roles, takes_nothing};
 use crate::grant::Grant;
 use crate::history;
 use crate::library::{Found, Library, Listed, read};
-use crate::limits::{Bodies, PIECES, Peer, Sent, turn};
+use crate::limits::{Bodies, PIECES, Peer, Sent, at_others, turn, wait_at_others};
 use crate::login::{self, Attempts};
 use crate::metrics::{self, Metrics, counted, named};
+use crate::mounts::placed;
 use crate::openapi::{self, Octets};
 use crate::problem::Problem;
 use crate::refusal::as_problem;
@@ -196,7 +197,7 @@ async fn images(
         Problem::new(StatusCode::BAD_REQUEST, Code::BadPlace, error.to_string())
     })?;
     let before = format!("{host}:");
-    let mut images = blocking(move || shared.library.list_of(&host)).await?;
+    let mut images = blocking_at_others(move || shared.library.list_of(&host)).await?;
     images.retain(|image| grant.sees(&[&before, image.name()].concat()));
     Ok(Json(Images { images }))
 }
@@ -294,8 +295,12 @@ async fn file(
     let mut response = Response::new(if method == Method::HEAD {
         Body::empty()
     } else {
-        let sent = shared.bodies.begin();
-        let body = body(found.stored, part.clone(), (peer, sent)).await;
+        let reader = Reader {
+            stored: found.stored,
+            is_others: placed(&name).is_some(),
+            peer,
+        };
+        let body = body(reader, part.clone(), shared.bodies.begin()).await;
         body.map_err(|error| Problem::of_reading(&name, &error))?
     });
     *response.status_mut() = status;
@@ -315,16 +320,21 @@ async fn file(
     Ok(response)
 }
 
+/// Reads an image for a peer.
+#[derive(Clone)]
+struct Reader {
+    stored: Arc<Stored>,
+    /// Whether it lies in a repository of others, whose server may hang.
+    is_others: bool,
+    peer: Peer,
+}
+
 /// A part of a file, read as fast as the client takes it and as it is the client's turn. Of what cannot be read from its beginning on,
 /// that is still to be told.
-async fn body(
-    stored: Arc<Stored>,
-    part: Range<u64>,
-    (peer, sent): (Peer, Sent),
-) -> io::Result<Body> {
+async fn body(reader: Reader, part: Range<u64>, sent: Sent) -> io::Result<Body> {
     let pieces = stream::unfold(part.start, move |start| {
         let len = (part.end - start).min(sent.piece());
-        let piece = piece(Arc::clone(&stored), (start, len), peer.clone());
+        let piece = piece(reader.clone(), (start, len));
         future::ready((len > 0).then_some((piece, start + len)))
     });
     let under_way = usize::try_from(PIECES).expect("a few");
@@ -333,12 +343,17 @@ async fn body(
     Ok(Body::from_stream(stream::iter(first.map(Ok)).chain(pieces)))
 }
 
-async fn piece(stored: Arc<Stored>, (start, len): (u64, u64), peer: Peer) -> io::Result<Bytes> {
-    let turn = peer.turn().await;
+async fn piece(reader: Reader, (start, len): (u64, u64)) -> io::Result<Bytes> {
+    let turn = reader.peer.turn().await;
+    let place = if reader.is_others {
+        wait_at_others().await
+    } else {
+        None
+    };
     let len = usize::try_from(len).map_err(io::Error::other)?;
     let work = move || {
-        let _turn = turn;
-        read(&stored, start, len)
+        let _held = (turn, place);
+        read(&reader.stored, start, len)
     };
     let done = tokio::task::spawn_blocking(work).await;
     done.map_err(io::Error::other)?.map(Bytes::from)
@@ -365,6 +380,24 @@ pub(crate) fn octets() -> HeaderValue {
 pub(crate) async fn blocking<T: Send + 'static>(
     work: impl FnOnce() -> Result<T, Problem> + Send + 'static,
 ) -> Result<T, Problem> {
+    let turn = turn().await;
+    holding(turn, work).await
+}
+
+/// The same where work may wait for the server of another repository.
+async fn blocking_at_others<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T, Problem> + Send + 'static,
+) -> Result<T, Problem> {
+    let turn = turn().await;
+    let place = at_others()?;
+    holding((turn, place), work).await
+}
+
+/// Holds something until the work has ended, whoever waits for that.
+async fn holding<T: Send + 'static>(
+    held: impl Send + 'static,
+    work: impl FnOnce() -> Result<T, Problem> + Send + 'static,
+) -> Result<T, Problem> {
     let failed = |_| {
         Problem::new(
             StatusCode::INTERNAL_SERVER_ERROR,
@@ -372,9 +405,8 @@ pub(crate) async fn blocking<T: Send + 'static>(
             "the request was broken off",
         )
     };
-    let turn = turn().await;
     let work = move || {
-        let _turn = turn;
+        let _held = held;
         work()
     };
     tokio::task::spawn_blocking(work).await.map_err(failed)?
@@ -385,7 +417,13 @@ pub(crate) async fn about<T: Send + 'static>(
     name: String,
     work: impl FnOnce(&str) -> Result<T, Problem> + Send + 'static,
 ) -> Result<T, Problem> {
-    blocking(move || work(&name).map_err(|problem| problem.about(&name))).await
+    let is_others = placed(&name).is_some();
+    let work = move || work(&name).map_err(|problem| problem.about(&name));
+    if is_others {
+        blocking_at_others(work).await
+    } else {
+        blocking(work).await
+    }
 }
 
 /// The same of what changes the image.

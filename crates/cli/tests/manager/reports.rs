@@ -453,31 +453,6 @@ fn a_manager_that_was_away_hears_how_the_work_ended() -> Result<()> {
 }
 
 #[test]
-fn who_watches_for_somebody_ends_with_him() -> Result<()> {
-    let room = Room::new()?;
-    let _manager = look_after(&room)?;
-    let mut watch = room.command(&["room", "status", "--watch"]);
-    let mut child = watch.stdout(Stdio::piped()).spawn()?;
-    let mut lines = BufReader::new(child.stdout.take().context("a pipe")?);
-    lines.read_line(&mut String::new())?;
-    drop(lines);
-    let begun = Instant::now();
-    let ended = loop {
-        match child.try_wait()? {
-            Some(status) => break Some(status),
-            None if begun.elapsed() > Duration::from_secs(10) => break None,
-            None => sleep(Duration::from_millis(10)),
-        }
-    };
-    if ended.is_none() {
-        child.kill()?;
-        child.wait()?;
-    }
-    ensure!(ended.is_some_and(|status| status.success()), "{ended:?}");
-    Ok(())
-}
-
-#[test]
 fn who_watches_hears_that_the_manager_is_back() -> Result<()> {
     let room = Room::new()?;
     let manager = look_after(&room)?;

@@ -1,7 +1,7 @@
-//! People at a terminal.
+//! People at a terminal, and programs that read for them.
 
 use std::fs;
-use std::io::{Read, Write};
+use std::io::{BufRead, BufReader, Read, Write};
 use std::path::Path;
 use std::process::{Child, ChildStdin, Command, Stdio};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -123,6 +123,31 @@ fn the_room_is_drawn_in_its_own_place() -> Result<()> {
     watch.ends(PATIENCE)?;
     let shown = watch.shows();
     ensure!(!shown.contains("\\u"), "what draws is shown: {shown}");
+    Ok(())
+}
+
+#[test]
+fn who_watches_for_somebody_ends_with_him() -> Result<()> {
+    let room = Room::new()?;
+    let _manager = look_after(&room)?;
+    let mut watch = room.command(&["room", "status", "--watch"]);
+    let mut child = watch.stdout(Stdio::piped()).spawn()?;
+    let mut lines = BufReader::new(child.stdout.take().context("a pipe")?);
+    lines.read_line(&mut String::new())?;
+    drop(lines);
+    let begun = Instant::now();
+    let ended = loop {
+        match child.try_wait()? {
+            Some(status) => break Some(status),
+            None if begun.elapsed() > Duration::from_secs(10) => break None,
+            None => sleep(Duration::from_millis(10)),
+        }
+    };
+    if ended.is_none() {
+        child.kill()?;
+        child.wait()?;
+    }
+    ensure!(ended.is_some_and(|status| status.success()), "{ended:?}");
     Ok(())
 }
 

@@ -10,6 +10,8 @@ use super::{be_courteous, held};
 
 /// So many are made at once.
 const AT_ONCE: usize = 2;
+/// Of these, so many of images that others have: their server may hang.
+const AT_OTHERS: usize = 1;
 /// So many wait; of others it is heard when they are asked for again.
 const WAITING: usize = 256;
 
@@ -19,18 +21,25 @@ pub(super) struct Asked(Mutex<Queue>);
 
 #[derive(Debug, Default)]
 struct Queue {
-    waiting: VecDeque<PathBuf>,
+    /// Images, and whether others have them.
+    waiting: VecDeque<(PathBuf, bool)>,
     /// Threads.
     at_work: usize,
+    /// Those of them that are at an image which others have.
+    at_others: usize,
 }
 
 impl Asked {
     /// Has `make` called for a path in a thread of its own, when it is its turn.
-    pub(super) fn ask(self: &Arc<Self>, path: &Path, make: impl Fn(&Path) + Send + 'static) {
+    pub(super) fn ask(
+        self: &Arc<Self>,
+        (path, is_others): (&Path, bool),
+        make: impl Fn(&Path) + Send + 'static,
+    ) {
         let mut queue = held(&self.0);
-        let waits = queue.waiting.iter().any(|one| one == path);
+        let waits = queue.waiting.iter().any(|(one, _)| one == path);
         if !waits && queue.waiting.len() < WAITING {
-            queue.waiting.push_back(path.to_owned());
+            queue.waiting.push_back((path.to_owned(), is_others));
         }
         if queue.at_work < AT_ONCE {
             let asked = Arc::clone(self);
@@ -42,18 +51,22 @@ impl Asked {
 
     fn work(&self, make: &dyn Fn(&Path)) {
         be_courteous();
-        while let Some(path) = self.next_one() {
+        while let Some((path, is_others)) = self.next_one() {
             // An image that breaks it must not keep the others waiting.
             let _ = catch_unwind(AssertUnwindSafe(|| make(&path)));
+            held(&self.0).at_others -= usize::from(is_others);
         }
     }
 
-    /// The next one; without one, the thread ends.
-    fn next_one(&self) -> Option<PathBuf> {
+    /// The next one; without one, the thread ends. What waits for whoever is at an image of others, that thread finds.
+    fn next_one(&self) -> Option<(PathBuf, bool)> {
         let mut queue = held(&self.0);
-        let next = queue.waiting.pop_front();
-        if next.is_none() {
-            queue.at_work -= 1;
+        let may = queue.at_others < AT_OTHERS;
+        let next = queue.waiting.iter().position(|one| may || !one.1);
+        let next = next.and_then(|number| queue.waiting.remove(number));
+        match &next {
+            Some((_, is_others)) => queue.at_others += usize::from(*is_others),
+            None => queue.at_work -= 1,
         }
         next
     }
@@ -67,7 +80,7 @@ mod tests {
     use std::thread::sleep;
     use std::time::Duration;
 
-    use super::{AT_ONCE, Asked, WAITING, held};
+    use super::{AT_ONCE, AT_OTHERS, Asked, WAITING, held};
 
     const MOMENT: Duration = Duration::from_millis(1);
 
@@ -79,6 +92,10 @@ mod tests {
     }
 
     fn ask(asked: &Arc<Asked>, maker: &Arc<Maker>, number: usize) {
+        ask_of((asked, false), maker, number);
+    }
+
+    fn ask_of((asked, is_others): (&Arc<Asked>, bool), maker: &Arc<Maker>, number: usize) {
         let maker = Arc::clone(maker);
         let make = move |path: &Path| {
             maker.begun.fetch_add(1, Ordering::Relaxed);
@@ -88,7 +105,7 @@ mod tests {
             held(&maker.made).push(path.to_owned());
             assert_ne!(path, Path::new("7"), "it breaks");
         };
-        asked.ask(Path::new(&number.to_string()), make);
+        asked.ask((Path::new(&number.to_string()), is_others), make);
     }
 
     #[test]
@@ -113,6 +130,32 @@ mod tests {
         while held(&maker.made).len() < 21 + AT_ONCE {
             sleep(MOMENT);
         }
+    }
+
+    #[test]
+    fn regression_a_server_that_hangs_keeps_no_index_of_other_images() {
+        let asked = Arc::<Asked>::default();
+        let (hangs, works) = (Arc::<Maker>::default(), Arc::<Maker>::default());
+        works.may_end.store(true, Ordering::Relaxed);
+        for number in 0..4 {
+            ask_of((&asked, true), &hangs, number);
+        }
+        while hangs.begun.load(Ordering::Relaxed) == 0 {
+            sleep(MOMENT);
+        }
+        for number in 10..14 {
+            ask(&asked, &works, number);
+        }
+        let all_made = || held(&works.made).len() == 4;
+        let moments = (0..5000).take_while(|_| !all_made());
+        moments.for_each(|_| sleep(MOMENT));
+        let (made, begun) = (all_made(), hangs.begun.load(Ordering::Relaxed));
+        hangs.may_end.store(true, Ordering::Relaxed);
+        assert_eq!((made, begun), (true, AT_OTHERS));
+        while held(&asked.0).at_work > 0 {
+            sleep(MOMENT);
+        }
+        assert_eq!(held(&hangs.made).len(), 4);
     }
 
     #[test]

@@ -182,7 +182,9 @@ fn who_waits_for_an_image_that_cannot_be_read_is_told() {
     let (site, _) = Site::new();
     let (indexes, image) = (site.indexes(), Path::new("/sys/kernel/uevent_seqnum"));
     let ask = || {
-        let told = indexes.of(&Stored::open(image).unwrap()).unwrap_err();
+        let told = indexes
+            .of(&Stored::open(image).unwrap(), false)
+            .unwrap_err();
         told.into_response().status()
     };
     for _ in 0..2 {
@@ -206,8 +208,8 @@ fn who_is_served_goes_before_and_who_asks_does_not_wait_for_others() {
     thread::sleep(Duration::from_millis(200));
     assert!(!is_known(&indexes, &image), "it did not give way");
     // Somebody asks for it: it is made although others are served.
-    let _ = indexes.of(&Stored::open(&image).unwrap());
+    let _ = indexes.of(&Stored::open(&image).unwrap(), false);
     assert!(ahead.join().unwrap());
-    assert!(indexes.of(&Stored::open(&image).unwrap()).is_ok());
+    assert!(indexes.of(&Stored::open(&image).unwrap(), false).is_ok());
     drop(served);
 }
