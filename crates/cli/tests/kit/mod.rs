@@ -315,10 +315,19 @@ test "$(cut -c1-32 "$1.sum")" = "$(tail -c 1048576 "$1" | md5sum | cut -c1-32)";
     Ok(identity.context("identity")?.to_owned())
 }
 
-/// Who is killed between making a lock and writing into it leaves an empty one, which goes after a minute.
+/// Who is killed between making a lock, or a directory to work in, and writing into it leaves an empty one, which goes after
+/// a minute.
 pub(crate) fn is_draft(dir: &Path, name: &str) -> bool {
-    let len = fs::metadata(dir.join(name)).map(|meta| meta.len());
-    name.starts_with(".azud-lease-") && len.is_ok_and(|len| len == 0)
+    let path = dir.join(name);
+    let is_empty = |file: &Path| fs::metadata(file).is_ok_and(|meta| meta.len() == 0);
+    match fs::read_dir(&path) {
+        Ok(entries) => {
+            let mut entries = entries.flatten();
+            name.starts_with(".azud-stage-")
+                && entries.all(|one| one.file_name() == "owner" && is_empty(&one.path()))
+        }
+        Err(_) => name.starts_with(".azud-lease-") && is_empty(&path),
+    }
 }
 
 /// Fails if a folder holds anything but `aula.img`, its side files, the lock, the trash and what checks left.
