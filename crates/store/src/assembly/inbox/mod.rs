@@ -356,7 +356,13 @@ impl Inbox {
             let fitting = wanted.pieces().iter().filter(there);
             fitting.map(|piece| u64::from(piece.len)).sum()
         };
-        let spare_pieces = self.left();
+        let at = |piece: &Piece| {
+            let pieces = wanted.pieces();
+            pieces.binary_search_by_key(&piece.offset, |one| one.offset)
+        };
+        // What is not wanted at its place would be in the way of what is.
+        let mut spare_pieces = self.left();
+        spare_pieces.retain(|one| at(one).is_ok_and(|number| wanted.pieces()[number] == *one));
         let spare = by_offset(spare_pieces.clone());
         if fits(&spare) <= fits(&self.held().pieces) {
             return Ok(());

@@ -357,6 +357,23 @@ fn what_several_senders_left_is_kept_together() {
 
 /// A sender is told what is there by its hash: what is in the image at several places is there for all of them.
 #[test]
+fn regression_what_another_image_had_at_a_place_makes_way() {
+    let place = Place::new();
+    let (former_bytes, former) = image(&[1, 2, 3, 4, 5, 6]);
+    let inbox = place.open("one");
+    send_all(&inbox, &former_bytes, &former.pieces()[..5]);
+    drop(inbox);
+    // Of this one more is in the file of the former than in its own.
+    let (bytes, wanted) = image(&[1, 2, 3, 8, 9]);
+    let mut inbox = place.open("two");
+    assert_eq!(inbox.lacking(&wanted).unwrap(), [3..5]);
+    send_all(&inbox, &bytes, &wanted.pieces()[3..]);
+    assert_eq!(inbox.lacking(&wanted).unwrap(), []);
+    publish(inbox, &wanted);
+    check(&place.image.path(), &bytes);
+}
+
+#[test]
 fn a_piece_that_is_there_serves_at_each_place_of_it() {
     let place = Place::new();
     let (bytes, layout) = image(&[1, 2, 3, 4, 1]);
