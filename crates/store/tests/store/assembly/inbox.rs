@@ -18,6 +18,7 @@ use azud_store::durable::{Op, set_hook};
 use rustix::io::Errno;
 
 use crate::common::tree;
+use crate::gate::with_locks;
 
 const RANGE: usize = 1 << 20;
 const LIMIT: u64 = 16 << 20;
@@ -270,20 +271,23 @@ fn images_that_the_sender_sees_have_pieces_for_it() {
 /// Of what no log speaks of, nobody can use anything.
 #[test]
 fn what_was_found_damaged_does_not_stay() {
-    let place = Place::new();
-    let (bytes, layout) = image(&[1, 2, 3]);
-    let inbox = place.open("one");
-    send_all(&inbox, &bytes, &layout.pieces()[..2]);
-    drop(inbox);
-    let mut inbox = place.open("two");
-    send_all(&inbox, &bytes, layout.pieces());
-    assert_eq!(inbox.lacking(&layout).unwrap(), []);
-    fs::write(place.stage().join("x.img"), &bytes[..RANGE]).unwrap();
-    fs::write(place.stage().join("spare"), &bytes[..RANGE / 2]).unwrap();
-    let failed = inbox.publish(layout.clone(), &facts(), &Silent);
-    assert_eq!(failed.unwrap_err().code(), Code::Io);
-    azud_store::recover::recover(place.dir.path(), SystemTime::now()).unwrap();
-    assert_eq!(tree(place.dir.path()).len(), 0);
+    // What is being started by another test would hold the locks for a moment, too.
+    with_locks(|| {
+        let place = Place::new();
+        let (bytes, layout) = image(&[1, 2, 3]);
+        let inbox = place.open("one");
+        send_all(&inbox, &bytes, &layout.pieces()[..2]);
+        drop(inbox);
+        let mut inbox = place.open("two");
+        send_all(&inbox, &bytes, layout.pieces());
+        assert_eq!(inbox.lacking(&layout).unwrap(), []);
+        fs::write(place.stage().join("x.img"), &bytes[..RANGE]).unwrap();
+        fs::write(place.stage().join("spare"), &bytes[..RANGE / 2]).unwrap();
+        let failed = inbox.publish(layout.clone(), &facts(), &Silent);
+        assert_eq!(failed.unwrap_err().code(), Code::Io);
+        azud_store::recover::recover(place.dir.path(), SystemTime::now()).unwrap();
+        assert_eq!(tree(place.dir.path()).len(), 0);
+    });
 }
 
 #[test]
