@@ -217,6 +217,15 @@ pub(crate) fn punch(file: &File, path: &Path, offset: u64, len: u64) -> Result<(
         .at("give back space of", path)
 }
 
+/// Refuses to say of a file that it is on the medium once a sync of it has failed: the system tells of lost bytes once.
+pub(crate) fn refuse_lost(lost: bool, path: &Path) -> Result<()> {
+    if lost {
+        let why = "an earlier flush failed: what was written may be lost";
+        return Err(io::Error::other(why)).at("sync", path);
+    }
+    Ok(())
+}
+
 /// Returns when the names in a directory are on the medium. File systems that have no such notion are believed.
 pub(crate) fn sync_dir(path: &Path) -> Result<()> {
     let sync = || {

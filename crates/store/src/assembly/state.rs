@@ -169,7 +169,7 @@ impl Journal {
     /// may be lost, whatever a later sync says.
     pub(super) fn record(&mut self, image: (&File, &Path), moving: Option<Hash>) -> Result<()> {
         let record = self.tracker.draw_up(moving);
-        self.refuse_lost(image.1)?;
+        durable::refuse_lost(self.lost, image.1)?;
         let synced = durable::sync_file(image.0, image.1);
         self.lost = synced.is_err();
         synced?;
@@ -177,21 +177,13 @@ impl Journal {
     }
 
     fn commit(&mut self, record: journal::Record) -> Result<()> {
-        self.refuse_lost(&self.path)?;
+        durable::refuse_lost(self.lost, &self.path)?;
         let (offset, slot) = journal::slot(&record);
         let written = durable::record(&self.file, &self.path, offset, &slot);
         self.lost = written.is_err();
         written?;
         self.sure = true;
         self.tracker.wrote(record);
-        Ok(())
-    }
-
-    fn refuse_lost(&self, path: &Path) -> Result<()> {
-        if self.lost {
-            let lost = "an earlier flush failed: what was written may be lost";
-            return Err(io::Error::other(lost)).at("sync", path);
-        }
         Ok(())
     }
 }

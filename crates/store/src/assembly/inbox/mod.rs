@@ -288,10 +288,7 @@ impl Inbox {
     /// Returns when what came is on the medium.
     fn sync(&self) -> Result<()> {
         let mut lost = self.lost.lock().unwrap_or_else(PoisonError::into_inner);
-        if *lost {
-            let lost = "an earlier flush failed: what was written may be lost";
-            return Err(std::io::Error::other(lost)).at("sync", &self.path);
-        }
+        durable::refuse_lost(*lost, &self.path)?;
         let synced = durable::sync_file(&self.file, &self.path);
         *lost = synced.is_err();
         synced
@@ -351,20 +348,24 @@ impl Inbox {
     /// Goes on in the file that has more of the wanted image in its place.
     fn choose(&mut self, wanted: &Layout) -> Result<()> {
         let dir = self.staging.dir();
-        let fits = |pieces: &BTreeMap<u64, (Piece, bool)>| -> u64 {
-            let there = |piece: &&Piece| matches!(pieces.get(&piece.offset), Some((one, true)) if one == *piece);
-            let fitting = wanted.pieces().iter().filter(there);
-            fitting.map(|piece| u64::from(piece.len)).sum()
-        };
-        let at = |piece: &Piece| {
-            let pieces = wanted.pieces();
-            pieces.binary_search_by_key(&piece.offset, |one| one.offset)
+        let all = wanted.pieces();
+        let is_wanted = |piece: &Piece| {
+            let at = all.binary_search_by_key(&piece.offset, |one| one.offset);
+            at.is_ok_and(|number| all[number] == *piece)
         };
         // What is not wanted at its place would be in the way of what is.
         let mut spare_pieces = self.left();
-        spare_pieces.retain(|one| at(one).is_ok_and(|number| wanted.pieces()[number] == *one));
-        let spare = by_offset(spare_pieces.clone());
-        if fits(&spare) <= fits(&self.held().pieces) {
+        spare_pieces.retain(is_wanted);
+        let spare: u64 = spare_pieces.iter().map(|one| u64::from(one.len)).sum();
+        let ours: u64 = {
+            let held = self.held();
+            let there = held
+                .pieces
+                .values()
+                .filter(|(one, there)| *there && is_wanted(one));
+            there.map(|(one, _)| u64::from(one.len)).sum()
+        };
+        if spare <= ours {
             return Ok(());
         }
         let (log, spare_log) = (dir.join(ARRIVED), dir.join(SPARE_ARRIVED));

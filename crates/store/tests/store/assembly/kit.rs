@@ -141,6 +141,16 @@ pub(super) fn receive_seen(
     moving: Moving,
     progress: &dyn Progress,
 ) -> Result<Report, StoreError> {
+    receive_by(image, source, (moving, STEP), progress)
+}
+
+/// The same; how far it is is written down after every so many bytes.
+pub(super) fn receive_by(
+    image: &ImageFile,
+    source: &dyn Source,
+    (moving, step): (Moving, u64),
+    progress: &dyn Progress,
+) -> Result<Report, StoreError> {
     let facts = Facts {
         info: None,
         carried: Vec::new(),
@@ -148,7 +158,7 @@ pub(super) fn receive_seen(
     };
     with_locks(|| {
         Assembly::plan(image, source, moving)?
-            .step(STEP)
+            .step(step)
             .run(&facts, progress)
     })
 }

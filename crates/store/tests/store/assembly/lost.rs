@@ -8,35 +8,15 @@ use std::rc::Rc;
 use std::thread::sleep;
 use std::time::Duration;
 
-use azud_core::name::ImageFile;
 use azud_core::progress::Silent;
 use azud_store::StoreError;
-use azud_store::assembly::{Assembly, Facts, Moving, Report};
+use azud_store::assembly::Moving;
 use azud_store::durable::{Op, Step, set_hook};
 use azud_store::publish::Outcome;
 use rustix::io::Errno;
 
 use super::faults::half_move;
-use super::kit::{Memory, dir_with_old, moment, native, new, old, read_all, receive};
-use crate::gate::with_locks;
-
-/// Receives, and writes down how far it is after every so many bytes.
-fn receive_by(
-    image: &ImageFile,
-    wanted: Vec<u8>,
-    (moving, step): (Moving, u64),
-) -> Result<Report, StoreError> {
-    let facts = Facts {
-        info: None,
-        carried: Vec::new(),
-        now: moment(),
-    };
-    with_locks(|| {
-        let source = Memory::new(wanted);
-        let assembly = Assembly::plan(image, &source, moving)?;
-        assembly.step(step).run(&facts, &Silent)
-    })
-}
+use super::kit::{Memory, dir_with_old, moment, native, new, old, read_all, receive, receive_by};
 
 /// Has one sync fail, and writes down what is done after it.
 fn fail_once(which: impl Fn(&Step<'_>) -> bool + 'static, nth: usize) -> Rc<RefCell<Vec<Op>>> {
@@ -71,7 +51,7 @@ fn after_a_sync_that_failed_nothing_more_is_recorded() {
         for nth in 0.. {
             let (_dir, image) = dir_with_old();
             let after = fail_once(is_of_new, nth);
-            let done = receive_by(&image, new(), (moving, 1));
+            let done = receive_by(&image, &Memory::new(new()), (moving, 1), &Silent);
             set_hook(None);
             let after = after.take();
             if after.is_empty() {
@@ -119,7 +99,13 @@ fn what_was_put_back_before_a_sync_failed_is_put_back_again() {
     let other = || native(&[7, 8, 400, 110, 9]);
     let is_of_old = |step: &Step<'_>| !step.path.to_str().unwrap().contains("azud-assembly");
     let after = fail_once(is_of_old, 0);
-    receive_by(&image, other(), (Moving::Never, 1 << 30)).unwrap_err();
+    receive_by(
+        &image,
+        &Memory::new(other()),
+        (Moving::Never, 1 << 30),
+        &Silent,
+    )
+    .unwrap_err();
     set_hook(None);
     let after = after.take();
     assert!(
@@ -127,7 +113,13 @@ fn what_was_put_back_before_a_sync_failed_is_put_back_again() {
         "{after:?}"
     );
     set_old(&image.path());
-    let report = receive_by(&image, other(), (Moving::Never, 1 << 30)).unwrap();
+    let report = receive_by(
+        &image,
+        &Memory::new(other()),
+        (Moving::Never, 1 << 30),
+        &Silent,
+    )
+    .unwrap();
     let Some(Outcome::Updated { former }) = report.outcome else {
         panic!("{report:?}")
     };
