@@ -184,10 +184,11 @@ fn find(survey: &Survey, path: &Path) -> Option<usize> {
     survey.cached.iter().position(|cached| cached.path == path)
 }
 
-/// The image is gone before the first of its side files goes.
+/// The image is gone before the first of its side files goes. A directory of such a name is none, and stays.
 fn remove_sides(image: &ImageFile) -> Result<()> {
-    for ending in KEPT {
-        durable::remove_file(&image.beside(ending))?;
+    let sides = KEPT.iter().map(|ending| image.beside(ending));
+    for side in sides.filter(|side| !is_dir(side)) {
+        durable::remove_file(&side)?;
     }
     durable::sync_dir(image.dir())
 }
