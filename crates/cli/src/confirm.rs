@@ -225,7 +225,8 @@ fn confirm(
     let Some(person) = person else {
         return Err(refused(asking.nobody));
     };
-    match person.ask(&catalog.fmt(asking.prompt, &values)) {
+    let prompt = catalog.fmt(asking.prompt, &values);
+    match interrupt::question(|| person.ask(&prompt)) {
         Ok(Some(answer)) if answer.trim_end_matches(['\r', '\n']) == asking.name => Ok(()),
         Ok(Some(_)) => Err(refused("confirm-other")),
         Ok(None) | Err(_) => Err(refused(asking.nobody)),

@@ -21,7 +21,7 @@ use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 use signal_hook::low_level::{emulate_default_handler, signal_name};
 
-use crate::failure::Failure;
+use crate::failure::{Failure, Hint};
 use crate::i18n::{Catalog, Lang};
 use crate::output::Output;
 
@@ -29,6 +29,9 @@ use crate::output::Output;
 static ASKED: AtomicI32 = AtomicI32::new(0);
 /// Whether the work has begun. Whoever ends the program at once holds this until it has ended.
 static AT_WORK: Mutex<bool> = Mutex::new(false);
+
+/// Whether a question stands.
+static ASKING: AtomicBool = AtomicBool::new(false);
 
 /// Whether being ended is how the command ends.
 static WATCHING: AtomicBool = AtomicBool::new(false);
@@ -44,6 +47,14 @@ fn at_work() -> MutexGuard<'static, bool> {
 /// From now on signals wait for a safe moment.
 pub(crate) fn begin_work() {
     *at_work() = true;
+}
+
+/// Asks whether the work is to begin.
+pub(crate) fn question<T>(ask: impl FnOnce() -> T) -> T {
+    ASKING.store(true, Ordering::SeqCst);
+    let answer = ask();
+    ASKING.store(false, Ordering::SeqCst);
+    answer
 }
 
 /// From now on nothing but waiting is done: a signal ends it, and that is no error.
@@ -132,7 +143,10 @@ fn first(signal: i32, lang: Lang, output: Output) {
             output.note("");
         }
         if !WATCHING.load(Ordering::SeqCst) {
-            let failure = Failure::new(Code::Interrupted, "");
+            let mut failure = Failure::new(Code::Interrupted, "");
+            if ASKING.load(Ordering::SeqCst) {
+                failure = failure.with_hint(Hint::of("hint-nothing-begun"));
+            }
             output.failure(&Catalog::new(lang), &failure);
         }
         let _ = output.finish();

@@ -343,6 +343,7 @@ fn a_question_is_no_reason_to_wait() -> Result<()> {
     let said = String::from_utf8_lossy(&said).into_owned();
     ensure!(status.code() == Some(130), "{status}: {said}");
     ensure!(said.contains("cli/interrupted"), "{said}");
+    ensure!(said.contains("nothing is changed"), "{said}");
     ensure!(fs::read(&target)? == before);
     Ok(())
 }

@@ -995,6 +995,7 @@ warn-disk-fails = A disk of { $host } fails; it is asked again for up to { $seco
 warn-preparing = { $host } asks to wait; it is asked again for up to { $seconds } seconds. Ctrl-C ends the waiting.
 hint-images-there = Check the spelling; “azud image list { $host }:” shows what there is.
 warn-nothing-below = There is no image in { $folder }. If there should be, check the spelling: “azud image list { $place }:” shows all that there is.
+hint-nothing-begun = Nothing was begun, and nothing is changed.
 hint-remains-there = What a capture or copy that was broken off left of it there is cleared away on the manager’s computer: “azud doctor” there names it, with the command.
 hint-on-the-manager = Through the manager images are read, sent, removed and brought back to former versions. For this, work on the manager's computer itself.
 hint-damaged-there = See on { $host } what is damaged (there: “azud image verify { $image }”), or take the image from somebody else who has it (--from).
@@ -1299,6 +1300,7 @@ warn-silent-source = { $count ->
 hint-view-read-only = A view of a manager is for reading. What is sent to it goes by its name: azud image create DEVICE REPO:NAME
 result-repo-unmount = Unmounted
 result-repo-import = Images brought
+result-repo-import-stopped = Stopped; what came until then stays
 result-storage-mount = { $count ->
     [0] Nothing new is plugged in
     [one] { $count } medium mounted

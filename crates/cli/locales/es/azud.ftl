@@ -995,6 +995,7 @@ warn-disk-fails = Falla un disco de { $host }; se le pregunta otra vez durante {
 warn-preparing = { $host } pide que se espere; se le pregunta otra vez durante { $seconds } segundos como mucho. Ctrl-C acaba la espera.
 hint-images-there = Revise la ortografía; «azud image list { $host }:» muestra lo que hay.
 warn-nothing-below = No hay ninguna imagen en { $folder }. Si debería haberla, revise la ortografía: «azud image list { $place }:» muestra todo lo que hay.
+hint-nothing-begun = No se había empezado nada: no hay ningún cambio.
 hint-remains-there = Lo que dejó allí de ella una captura o copia que se interrumpió se quita en el propio equipo del gestor: allí lo nombra «azud doctor», con la orden.
 hint-on-the-manager = A través del gestor las imágenes se leen, se envían, se quitan y se devuelven a versiones anteriores. Para esto, trabaje en el propio equipo del gestor.
 hint-damaged-there = Compruebe en { $host } qué está dañado (allí: «azud image verify { $image }»), o tome la imagen de otro que la tenga (--from).
@@ -1299,6 +1300,7 @@ warn-silent-source = { $count ->
 hint-view-read-only = La vista de un gestor es solo para leer. Lo que se le envía va por su nombre: azud image create DISPOSITIVO REPO:NOMBRE
 result-repo-unmount = Desmontado
 result-repo-import = Imágenes traídas
+result-repo-import-stopped = Interrumpida; lo que llegó hasta entonces se queda
 result-storage-mount = { $count ->
     [0] No hay nada nuevo conectado
     [one] { $count } medio montado

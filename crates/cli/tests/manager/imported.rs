@@ -57,7 +57,14 @@ fn a_repository_is_imported_below_a_folder() -> Result<()> {
     room.done(&[&import[..], &["--yes"]].concat())?;
     same(&here, &new.join("aula1/win.img"))?;
     let said = room.run(&["repo", "import", "REPO:", text(&lost), "--yes"])?;
-    refusal(&said, "image/not-found")
+    refusal(&said, "image/not-found")?;
+    let hint = &said.last()["error"]["hint"];
+    let make = format!("mkdir -p {}", text(&lost));
+    ensure!(
+        hint.as_str().is_some_and(|hint| hint.contains(&make)),
+        "{hint}"
+    );
+    Ok(())
 }
 
 #[test]

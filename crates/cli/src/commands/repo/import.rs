@@ -222,6 +222,9 @@ impl Args {
                 let is_there = missing.is_none();
                 let (top, below) = missing.unwrap_or((&path, String::new()));
                 place::answers(top)?;
+                if fs::symlink_metadata(top).is_err() {
+                    return Err(place::no_directory(top));
+                }
                 Ok(Target {
                     tree: Tree::open(top, Path::new(""))?,
                     below,
@@ -285,7 +288,10 @@ impl Args {
                 (label("from-source"), human::bytes(tally.bytes)),
                 (label("time"), human::duration(time)),
             ]);
-            let done = context.catalog.text("result-repo-import");
+            let done = context.catalog.text(match ended {
+                Some(_) => "result-repo-import-stopped",
+                None => "result-repo-import",
+            });
             format!("{done}\n{}", table::rows(&rows))
         };
         let first = tally.failed.first().map(|(_, failure)| failure);
