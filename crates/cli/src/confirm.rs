@@ -39,121 +39,72 @@ fn step(context: &Context, writing: Writing) -> Step {
     Step::Go
 }
 
-/// Shows the plan of work that destroys what `device` holds, and asks for its name unless `--yes`
-/// was given.
-///
-/// # Errors
-/// `cli/not-confirmed` when the answer is another or nobody is there to answer.
-pub fn settle_destructive(
-    context: &Context,
-    plan: &Plan,
-    writing: Writing,
-    device: &str,
-) -> Result<Step, Failure> {
-    settle_asking(context, plan, writing, Asking::of(device, "confirm-prompt"))
-}
-
-/// As [`settle_destructive`], for images that leave a place for good; its name is asked for.
-///
-/// # Errors
-/// As [`settle_destructive`].
-pub fn settle_removal(
-    context: &Context,
-    plan: &Plan,
-    writing: Writing,
-    place: &str,
-) -> Result<Step, Failure> {
-    let asking = Asking::of(place, "confirm-removal-prompt");
-    settle_asking(context, plan, writing, asking)
-}
-
-/// As [`settle_removal`], where the last copy of what a partition runs is among the images.
-///
-/// # Errors
-/// As [`settle_destructive`].
-pub fn settle_last_copy(
-    context: &Context,
-    plan: &Plan,
-    writing: Writing,
-    place: &str,
-) -> Result<Step, Failure> {
-    let asking = Asking::of(place, "confirm-last-copy-prompt");
-    settle_asking(context, plan, writing, asking)
-}
-
-/// As [`settle_removal`], where nothing is lost, but somebody has to compare a manager's fingerprint.
-///
-/// # Errors
-/// As [`settle_destructive`].
-pub fn settle_pin(
-    context: &Context,
-    plan: &Plan,
-    writing: Writing,
-    host: &str,
-) -> Result<Step, Failure> {
-    let asking = Asking {
-        name: host,
-        prompt: "confirm-pin-prompt",
-        nobody: "confirm-pin-nobody",
-    };
-    settle_asking(context, plan, writing, asking)
-}
-
-/// As [`settle_removal`], where what is kept of a repository, and its token, makes place for less.
-///
-/// # Errors
-/// As [`settle_destructive`].
-pub fn settle_replacing(
-    context: &Context,
-    plan: &Plan,
-    writing: Writing,
-    host: &str,
-) -> Result<Step, Failure> {
-    let asking = Asking {
-        name: host,
-        prompt: "confirm-replacing-prompt",
-        nobody: "confirm-replacing-nobody",
-    };
-    let settled = settle_asking(context, plan, writing, asking);
-    settled.map_err(|failure| failure.with_hint(Hint::of("hint-replacing")))
-}
-
-/// As [`settle_destructive`], for work that changes a disk's partition table and nothing else on it.
-///
-/// # Errors
-/// As [`settle_destructive`].
-pub fn settle_table(
-    context: &Context,
-    plan: &Plan,
-    writing: Writing,
-    disk: &str,
-) -> Result<Step, Failure> {
-    let asking = Asking::of(disk, "confirm-prompt-table");
-    settle_asking(context, plan, writing, asking)
-}
-
-/// What is asked.
+/// What is asked before something goes that does not come back: a name is the yes.
 #[derive(Debug, Clone, Copy)]
-struct Asking<'a> {
+pub struct Asking<'a> {
     /// The answer that is a yes.
     name: &'a str,
     /// The question.
     prompt: &'static str,
     /// What is said where nobody answers.
     nobody: &'static str,
+    /// What to do about a no, where the code's hint is not enough.
+    hint: Option<&'static str>,
 }
 
 impl<'a> Asking<'a> {
-    fn of(name: &'a str, prompt: &'static str) -> Self {
+    const fn of(name: &'a str, prompt: &'static str) -> Self {
         Self {
             name,
             prompt,
             nobody: "confirm-nobody",
+            hint: None,
+        }
+    }
+
+    /// What a device holds is destroyed.
+    pub const fn content(device: &'a str) -> Self {
+        Self::of(device, "confirm-prompt")
+    }
+
+    /// A disk's partition table changes, and nothing else on it.
+    pub const fn table(disk: &'a str) -> Self {
+        Self::of(disk, "confirm-prompt-table")
+    }
+
+    /// Images leave a place for good.
+    pub const fn removal(place: &'a str) -> Self {
+        Self::of(place, "confirm-removal-prompt")
+    }
+
+    /// Among them is the last copy of what a partition runs.
+    pub const fn last_copy(place: &'a str) -> Self {
+        Self::of(place, "confirm-last-copy-prompt")
+    }
+
+    /// Nothing is lost, but somebody has to compare a manager's fingerprint.
+    pub const fn pin(host: &'a str) -> Self {
+        Self {
+            nobody: "confirm-pin-nobody",
+            ..Self::of(host, "confirm-pin-prompt")
+        }
+    }
+
+    /// What is kept of a repository, and its token, makes place for less.
+    pub const fn replacing(host: &'a str) -> Self {
+        Self {
+            nobody: "confirm-replacing-nobody",
+            hint: Some("hint-replacing"),
+            ..Self::of(host, "confirm-replacing-prompt")
         }
     }
 }
 
-fn settle_asking(
+/// Shows the plan of work that takes something away for good, and asks for a name unless `--yes` was given.
+///
+/// # Errors
+/// `cli/not-confirmed` when the answer is another or nobody is there to answer.
+pub fn settle_asking(
     context: &Context,
     plan: &Plan,
     writing: Writing,
@@ -169,7 +120,11 @@ fn settle_asking(
             person()
         };
         let person = person.as_mut().map(|person| person as &mut dyn Ask);
-        confirm(&context.catalog, asking, person)?;
+        let confirmed = confirm(&context.catalog, asking, person);
+        confirmed.map_err(|failure| match asking.hint {
+            Some(hint) => failure.with_hint(Hint::of(hint)),
+            None => failure,
+        })?;
     }
     Ok(step(context, writing))
 }
@@ -239,7 +194,7 @@ mod tests {
 
     use azud_core::code::Code;
 
-    use super::{Ask, Asking, Step, confirm, settle, settle_destructive};
+    use super::{Ask, Asking, Step, confirm, settle, settle_asking};
     use crate::args::Writing;
     use crate::commands::Context;
     use crate::i18n::{Catalog, Lang};
@@ -260,7 +215,7 @@ mod tests {
     #[test]
     fn only_the_very_name_is_a_yes() {
         let catalog = Catalog::new(Lang::En);
-        let asking = Asking::of("/dev/sdz9", "confirm-prompt");
+        let asking = Asking::content("/dev/sdz9");
         let ask = |answer| confirm(&catalog, asking, Some(&mut Says(answer)));
         assert_eq!(ask(Some("/dev/sdz9\n")), Ok(()));
         for answer in [
@@ -293,7 +248,7 @@ mod tests {
                 teller: Teller::default(),
             };
             let writing = Writing { dry_run, yes };
-            let step = settle_destructive(&context, &plan, writing, "/dev/sdz9");
+            let step = settle_asking(&context, &plan, writing, Asking::content("/dev/sdz9"));
             assert!(out.text().contains("/dev/sdz9"));
             (
                 step.map_err(|failure| failure.code),

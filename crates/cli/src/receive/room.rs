@@ -12,7 +12,7 @@ use serde_json::{Value as Json, json};
 use crate::cached::stays::{reason, told, word};
 use crate::cached::{holding, policy};
 use crate::commands::Context;
-use crate::confirm::{Step, settle_removal};
+use crate::confirm::{Asking, Step, settle_asking};
 use crate::failure::{Failure, Hint};
 use crate::human;
 use crate::opened::{identify, now, rfc3339};
@@ -174,7 +174,8 @@ impl Home {
         receiving: &Receiving<'_>,
     ) -> Result<Step, Failure> {
         let name = self.cache.root().display().to_string();
-        settle_removal(context, plan, receiving.terms.writing, &name)
+        let asking = Asking::removal(&name);
+        settle_asking(context, plan, receiving.terms.writing, asking)
     }
 }
 

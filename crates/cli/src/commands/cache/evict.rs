@@ -14,7 +14,7 @@ use crate::args::size::size;
 use crate::cached::stays::told;
 use crate::cached::{Place, locate, policy};
 use crate::commands::Context;
-use crate::confirm::{Step, settle_last_copy, settle_removal};
+use crate::confirm::{Asking, Step, settle_asking};
 use crate::failure::Failure;
 use crate::human;
 use crate::opened::{identify, now};
@@ -79,12 +79,12 @@ impl Args {
         cache.check_writable()?;
         let plan = self.plan(context, &cache, (&survey, &choice), &policy);
         let name = cache.root().display().to_string();
-        let settle = if choice.last.is_empty() {
-            settle_removal
+        let asking = if choice.last.is_empty() {
+            Asking::removal(&name)
         } else {
-            settle_last_copy
+            Asking::last_copy(&name)
         };
-        if settle(context, &plan, self.writing, &name)? == Step::Stop {
+        if settle_asking(context, &plan, self.writing, asking)? == Step::Stop {
             return Ok(());
         }
         let mut gone = Vec::new();

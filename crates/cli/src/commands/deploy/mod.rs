@@ -19,7 +19,7 @@ use azud_store::assembly::Several;
 use super::Context;
 use super::image::restore::{Args as Restoring, Onto, finished, target_options};
 use crate::cached::InUse;
-use crate::confirm::{Step, settle, settle_destructive};
+use crate::confirm::{Asking, Step, settle, settle_asking};
 use crate::failure::{Failure, Hint};
 use crate::origin::{Origin, Via, about_damage};
 use crate::place::{self, Located};
@@ -251,7 +251,7 @@ impl Job<'_> {
         match self.facts {
             Some(_) => {
                 let name = self.device.display().to_string();
-                settle_destructive(self.context, plan, writing, &name)
+                settle_asking(self.context, plan, writing, Asking::content(&name))
             }
             None => Ok(settle(self.context, plan, writing)),
         }

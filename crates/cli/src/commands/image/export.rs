@@ -15,7 +15,7 @@ use azud_store::export::{Draft, Export};
 use azud_store::lease::refuse_certain;
 use serde_json::json;
 
-use crate::confirm::{Step, settle, settle_destructive};
+use crate::confirm::{Asking, Step, settle, settle_asking};
 use crate::estimate::Estimate;
 use crate::opened::{now, spare_images};
 use crate::place;
@@ -169,7 +169,7 @@ impl Args {
                 "destroys",
                 &[("device", out.as_str().into())],
             );
-            settle_destructive(context, &plan, self.writing, &out)?
+            settle_asking(context, &plan, self.writing, Asking::content(&out))?
         } else {
             settle(context, &plan, self.writing)
         };

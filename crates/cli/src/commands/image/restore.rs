@@ -13,7 +13,7 @@ use azud_image::restore::{
 };
 
 use crate::cached::{InUse, is_known_damaged};
-use crate::confirm::{Step, settle, settle_destructive};
+use crate::confirm::{Asking, Step, settle, settle_asking};
 use crate::human;
 use crate::opened::spare_images;
 use crate::place;
@@ -149,7 +149,7 @@ impl Args {
         let image = (opened.as_ref(), stream.as_ref());
         let plan = self.plan(context, &device, image, facts.as_ref())?;
         let step = match facts {
-            Some(_) => settle_destructive(context, &plan, self.writing, &name)?,
+            Some(_) => settle_asking(context, &plan, self.writing, Asking::content(&name))?,
             None => settle(context, &plan, self.writing),
         };
         if step == Step::Stop {

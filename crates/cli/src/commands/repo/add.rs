@@ -14,7 +14,7 @@ use super::login::outlives;
 use super::manager::{Way, known, remove};
 use crate::args::Writing;
 use crate::commands::Context;
-use crate::confirm::{Step, settle, settle_pin, settle_replacing};
+use crate::confirm::{Asking, Step, settle, settle_asking};
 use crate::failure::Failure;
 use crate::plan::Plan;
 
@@ -64,7 +64,8 @@ impl Args {
             plan = plan.warning(&context.catalog, "no-manager-then", &address);
         }
         let step = if is_manager {
-            settle_replacing(context, &plan, self.writing, &known.address)?
+            let asking = Asking::replacing(&known.address);
+            settle_asking(context, &plan, self.writing, asking)?
         } else {
             settle(context, &plan, self.writing)
         };
@@ -133,11 +134,11 @@ impl Args {
         }
         // A pin that was not said has to be looked at by somebody.
         let step = if self.way.pin.is_some() && lesser.is_some() {
-            settle_replacing(context, &plan, self.writing, host)?
+            settle_asking(context, &plan, self.writing, Asking::replacing(host))?
         } else if self.way.pin.is_some() {
             settle(context, &plan, self.writing)
         } else {
-            settle_pin(context, &plan, self.writing, host).map_err(|failure| {
+            settle_asking(context, &plan, self.writing, Asking::pin(host)).map_err(|failure| {
                 let pin = [("pin", introduced.pin.as_str().into())];
                 failure.with_hint(context.catalog.fmt("hint-pin", &pin))
             })?

@@ -10,7 +10,7 @@ use azud_disk::{DeviceFacts, DiskError, check_unused};
 use super::super::{layout, unrecognised};
 use super::{Args, exists, warn_others};
 use crate::commands::Context;
-use crate::confirm::{Step, settle_table};
+use crate::confirm::{Asking, Step, settle_asking};
 use crate::failure::Failure;
 use crate::plan::{Plan, Value};
 
@@ -39,7 +39,7 @@ pub(super) fn create(
     let plan = describe(args, context, disk, &new).text("images-at", inner);
     let plan = warn_others(context, plan, disk);
     let name = disk.display().to_string();
-    if settle_table(context, &plan, args.writing, &name)? == Step::Stop {
+    if settle_asking(context, &plan, args.writing, Asking::table(&name))? == Step::Stop {
         return Ok(None);
     }
     Ok(Some(partition::create(disk, table.as_ref(), &new, LABEL)?))

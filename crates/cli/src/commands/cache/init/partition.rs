@@ -10,7 +10,7 @@ use super::super::layout;
 use super::super::tree::{Images, images};
 use super::{Args, exists, warn_others};
 use crate::commands::Context;
-use crate::confirm::{Step, settle_destructive};
+use crate::confirm::{Asking, Step, settle_asking};
 use crate::failure::Failure;
 use crate::human;
 use crate::plan::Plan;
@@ -51,7 +51,7 @@ pub(super) fn init(
         plan = plan.warning(&context.catalog, "images-unknown", &[]);
     }
     plan = warn_others(context, plan, device);
-    if settle_destructive(context, &plan, args.writing, &name)? == Step::Stop {
+    if settle_asking(context, &plan, args.writing, Asking::content(&name))? == Step::Stop {
         return Ok(());
     }
     args.format(context, device)

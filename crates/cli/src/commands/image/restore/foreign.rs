@@ -16,7 +16,7 @@ use super::outcome::finished;
 use super::{Args, DIRECT_FROM, Onto};
 use crate::cached::InUse;
 use crate::commands::Context;
-use crate::confirm::{Step, settle, settle_destructive};
+use crate::confirm::{Asking, Step, settle, settle_asking};
 use crate::failure::Failure;
 use crate::foreign;
 use crate::opened::spare_images;
@@ -107,7 +107,7 @@ impl Args {
         let plan = self.plan_foreign(context, &device, (&from, &image, needs), facts.as_ref())?;
         let name = device.display().to_string();
         let step = match facts {
-            Some(_) => settle_destructive(context, &plan, self.writing, &name)?,
+            Some(_) => settle_asking(context, &plan, self.writing, Asking::content(&name))?,
             None => settle(context, &plan, self.writing),
         };
         if step == Step::Stop {
