@@ -12,8 +12,8 @@ use azud_core::cache::{Item, Stays, may_go, may_go_even_last};
 use azud_core::name::ImageFile;
 
 use super::survey::Survey;
-use super::{Cache, EVICTING, IMAGES, STATE, is_dir, key};
-use crate::durable;
+use super::{Cache, EVICTING, IMAGES, STATE, key};
+use crate::durable::{self, is_dir};
 use crate::error::{Result, StoreError};
 use crate::identity::Identify;
 use crate::lock::DirLock;

@@ -90,7 +90,7 @@ impl Cache {
         let mut images = BTreeSet::new();
         for name in self.names_in(LEASES)? {
             let lease = dir.join(name);
-            if !super::is_dir(&lease) {
+            if !durable::is_dir(&lease) {
                 continue;
             }
             if owner::is_gone(&lease, now) {

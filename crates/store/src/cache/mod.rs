@@ -23,7 +23,7 @@ use std::path::{Component, Path, PathBuf};
 use azud_core::name::ImageFile;
 use md5::{Digest, Md5};
 
-use crate::durable;
+use crate::durable::{self, is_dir};
 use crate::error::{At, Result, StoreError};
 use crate::lock::DirLock;
 
@@ -207,10 +207,6 @@ fn make(path: &Path) -> Result<()> {
         Err(_) if is_dir(path) => Ok(()),
         other => other,
     }
-}
-
-fn is_dir(path: &Path) -> bool {
-    std::fs::symlink_metadata(path).is_ok_and(|meta| meta.is_dir())
 }
 
 /// A name for the state of something, whatever it is called: paths are longer than names may be.

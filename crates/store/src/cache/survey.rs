@@ -326,7 +326,7 @@ fn directories(root: &Path) -> Vec<PathBuf> {
         for name in names {
             let path = dir.join(&name);
             let hidden = name.as_encoded_bytes().starts_with(b".");
-            if !hidden && depth < MAX_DEPTH && super::is_dir(&root.join(&path)) {
+            if !hidden && depth < MAX_DEPTH && durable::is_dir(&root.join(&path)) {
                 todo.push((path, depth + 1));
             }
         }
