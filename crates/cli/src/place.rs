@@ -54,10 +54,7 @@ impl Located {
     }
 
     fn refusal(&self, error: StoreError) -> Failure {
-        match error {
-            StoreError::NotFound(dir) if dir == self.image.dir() => no_directory(&dir),
-            error => error.into(),
-        }
+        refusal(self.image.dir(), error)
     }
 
     /// Makes the folders that are missing: the same as where the image comes from. For commands that write,
@@ -106,6 +103,14 @@ fn in_the_way(path: &Path) -> Option<PathBuf> {
     // With a slash behind it no file is one.
     let bare = |dir: &Path| dir.components().collect::<PathBuf>();
     way.find_map(|dir| Some(bare(dir)).filter(|dir| is_other(&dir.as_path())))
+}
+
+/// Why nothing can be put below a directory: where it is the directory that is missing, people are told to make it.
+pub(crate) fn refusal(dir: &Path, error: StoreError) -> Failure {
+    match error {
+        StoreError::NotFound(path) if path == dir => no_directory(dir),
+        error => error.into(),
+    }
 }
 
 /// What says that a directory is missing. It is not made: perhaps the disk that it lies on is not mounted.

@@ -222,11 +222,9 @@ impl Args {
                 let is_there = missing.is_none();
                 let (top, below) = missing.unwrap_or((&path, String::new()));
                 place::answers(top)?;
-                if fs::symlink_metadata(top).is_err() {
-                    return Err(place::no_directory(top));
-                }
+                let tree = Tree::open(top, Path::new(""));
                 Ok(Target {
-                    tree: Tree::open(top, Path::new(""))?,
+                    tree: tree.map_err(|error| place::refusal(top, error))?,
                     below,
                     folder: is_there.then(|| path.clone()),
                     update,
