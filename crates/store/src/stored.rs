@@ -12,11 +12,12 @@ use azud_core::io::ReadAt;
 use rustix::fs::{Advice, FlockOperation, OFlags, fadvise, flock};
 use rustix::io::Errno;
 
-use crate::assembly::Moved;
+use crate::assembly::Parts;
 use crate::catalogue::Stamp;
 use crate::durable;
 use crate::error::{At, Result, StoreError};
 use crate::lock::try_lock;
+use crate::room::on_medium;
 
 /// An image that is replaced while it is being opened is opened again, so often.
 const TRIES: u32 = 5;
@@ -33,8 +34,8 @@ pub struct Stored {
     file: File,
     path: PathBuf,
     len: u64,
-    /// Where those parts are that moved over to a newer version in the making.
-    moved: Option<Moved>,
+    /// Where its bytes are: some may have moved over to a newer version in the making.
+    parts: Parts,
     /// Open a second time and locked, where nobody else may open it.
     alone: OnceLock<File>,
 }
@@ -85,10 +86,10 @@ impl Stored {
             file,
             path: path.to_owned(),
             len: meta.len(),
-            moved: None,
+            parts: Parts::Here,
             alone: OnceLock::new(),
         };
-        stored.moved = Moved::find(&stored);
+        stored.parts = Parts::of(&stored);
         Ok(stored)
     }
 
@@ -128,6 +129,19 @@ impl Stored {
         let file = alone.try_clone().at("open", &self.path)?;
         let _ = self.alone.set(alone);
         Ok(file)
+    }
+
+    /// Refuses an image that has holes where parts of it may have been that nobody can find any more: for those who have
+    /// no hashes to hold its bytes against.
+    ///
+    /// # Errors
+    /// [`StoreError::HalfMoved`], [`StoreError::Io`].
+    pub fn refuse_torn(&self) -> Result<()> {
+        let has_holes = on_medium(&self.metadata()?) < self.len;
+        match self.parts {
+            Parts::Unknown if has_holes => Err(StoreError::HalfMoved(self.path.clone())),
+            _ => Ok(()),
+        }
     }
 
     /// What was opened.
@@ -228,9 +242,10 @@ impl ReadAt for Stored {
     }
 
     fn read_exact_at(&self, buf: &mut [u8], offset: u64) -> io::Result<()> {
-        match &self.moved {
-            Some(moved) => moved.read(&self.file, buf, offset),
-            None => self.file.read_exact_at(buf, offset),
+        match &self.parts {
+            Parts::Moved(moved) => moved.read(&self.file, buf, offset),
+            // Of what is missing the hashes tell, or [`Stored::refuse_torn`].
+            Parts::Here | Parts::Unknown => self.file.read_exact_at(buf, offset),
         }
     }
 }

@@ -1,16 +1,19 @@
 //! The bytes of a file in order, each piece held against its hash: a file, or a server that has it, may have other bytes
 //! than when its signature was checked.
 
-use std::fs::File;
 use std::io::{self, Cursor, Read};
-use std::os::unix::fs::FileExt;
+use std::sync::Arc;
 
 use azud_core::assembly::Layout;
+use azud_core::io::ReadAt;
 use azud_image::foreign::ForeignError;
+use azud_store::Stored;
+
+use super::in_order::whole;
 
 /// A reader of the image of another program that was read before.
 pub(super) struct Held {
-    file: File,
+    file: Arc<Stored>,
     layout: Layout,
     /// Number of the piece that comes next.
     next: usize,
@@ -19,7 +22,7 @@ pub(super) struct Held {
 
 impl Held {
     /// From the first byte on.
-    pub(super) fn of(file: File, layout: Layout) -> Self {
+    pub(super) fn of(file: Arc<Stored>, layout: Layout) -> Self {
         Self {
             file,
             layout,
@@ -35,12 +38,7 @@ impl Held {
         };
         let mut bytes = std::mem::take(&mut self.now).into_inner();
         bytes.resize(piece.len as usize, 0);
-        match self.file.read_exact_at(&mut bytes, piece.offset) {
-            Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => {
-                return Err(ForeignError::Changed.into());
-            }
-            read => read?,
-        }
+        whole(self.file.read_exact_at(&mut bytes, piece.offset))?;
         if !self.layout.fits(piece.offset, &bytes) {
             return Err(ForeignError::Changed.into());
         }
@@ -66,11 +64,13 @@ impl Read for Held {
 
 #[cfg(test)]
 mod tests {
-    use std::fs::{self, File, OpenOptions};
+    use std::fs::{self, OpenOptions};
     use std::io::Read;
     use std::os::unix::fs::FileExt;
+    use std::sync::Arc;
 
     use azud_image::foreign::ForeignError;
+    use azud_store::Stored;
     use azud_store::assembly::FileSource;
 
     use super::Held;
@@ -84,7 +84,7 @@ mod tests {
         let layout = FileSource::open(&path).unwrap().hashed().unwrap();
         let all = || {
             let mut given = Vec::new();
-            let held = Held::of(File::open(&path).unwrap(), layout.clone());
+            let held = Held::of(Arc::new(Stored::open(&path).unwrap()), layout.clone());
             let read = { held }.read_to_end(&mut given);
             (given, read.map_err(ForeignError::from_io))
         };

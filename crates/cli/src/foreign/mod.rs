@@ -1,6 +1,5 @@
 //! Images of other programs as commands name them.
 
-use std::fs::File;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -22,11 +21,13 @@ use crate::place;
 use crate::plan::Value;
 
 mod held;
+mod in_order;
 mod info;
 mod reading;
 mod verify;
 
 use held::Held;
+use in_order::InOrder;
 pub(crate) use info::{describe, describe_remote, untrue};
 pub(crate) use verify::{
     Decoded, check, check_telling, decode, fit_to_copy, is_told, verify, verify_remote,
@@ -61,18 +62,28 @@ pub(crate) fn open(path: &Path) -> Result<Foreign, Failure> {
 /// As [`open`]; `store/source-changed`, also later on.
 pub(crate) fn open_as(path: &Path, layout: Option<&Layout>) -> Result<Foreign, Failure> {
     unlocked(path)?;
-    let stored = Stored::open(path)?;
-    let found = sniff(&stored).map_err(|error| Failure::io(path, &error))?;
+    let stored = stored(path)?;
+    let found = sniff(&*stored).map_err(|error| Failure::io(path, &error))?;
     refuse_others(&found, path)?;
     let mut again = || {
-        let file = File::open(path)?;
+        let file = Arc::clone(&stored);
         Ok(match layout {
             Some(layout) => Box::new(Held::of(file, layout.clone())) as Box<dyn Read + Send>,
-            None => Box::new(file),
+            None => Box::new(InOrder::of(file)),
         })
     };
     let about = path.display().to_string();
     Foreign::open(&mut again).map_err(|error| Failure::from(error).about(&about))
+}
+
+/// Opens its file, which holds all of it, alone or with one in the making.
+///
+/// # Errors
+/// `store/half-moved`, and what opening it says.
+fn stored(path: &Path) -> Result<Arc<Stored>, Failure> {
+    let stored = Stored::open(path)?;
+    stored.refuse_torn()?;
+    Ok(Arc::new(stored))
 }
 
 /// Opens the image of another program that a manager has, for one reading.

@@ -1,6 +1,5 @@
 //! An image of another program, read to its end: its bytes are summed as they pass.
 
-use std::fs::File;
 use std::io::{self, Read};
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -10,9 +9,11 @@ use azud_core::code::Code;
 use azud_core::progress::{Phase, Progress};
 use azud_image::foreign::{Foreign, ForeignError};
 use azud_image::sniff::Format;
+use azud_store::Stored;
 use azud_store::side::{SumPair, Sums};
 use azud_transport::http::{RemoteImage, Stream};
 
+use super::in_order::InOrder;
 use crate::failure::Failure;
 
 type Bytes = Box<dyn Read + Send>;
@@ -20,40 +21,43 @@ type Bytes = Box<dyn Read + Send>;
 /// Where the bytes are.
 #[derive(Clone, Copy)]
 pub(super) enum From<'a> {
-    File(&'a Path),
+    File(&'a Arc<Stored>),
     /// Each piece is held against its hash before it is passed on.
     Manager(&'a Arc<RemoteImage>),
 }
 
 impl From<'_> {
-    fn open(&self) -> io::Result<Bytes> {
-        Ok(match self {
-            Self::File(path) => Box::new(File::open(path)?),
+    fn open(&self) -> Bytes {
+        match self {
+            Self::File(stored) => Box::new(InOrder::of(Arc::clone(stored))),
             Self::Manager(image) => Box::new(Stream::of(Arc::clone(image))),
-        })
+        }
     }
 
     /// How many there are now.
     fn len(&self) -> Result<u64, Failure> {
         match self {
-            Self::File(path) => len(path),
+            Self::File(stored) => Ok(stored.metadata()?.len()),
             Self::Manager(image) => Ok(image.layout().size()),
         }
     }
 
-    fn failed(&self, error: &io::Error) -> Failure {
+    fn name(&self) -> String {
         match self {
-            Self::File(path) => Failure::io(path, error),
-            Self::Manager(image) => Failure::io(Path::new(&image.name()), error),
+            Self::File(stored) => stored.path().display().to_string(),
+            Self::Manager(image) => image.name(),
+        }
+    }
+
+    fn failed(&self, error: io::Error) -> Failure {
+        match ForeignError::from_io(error) {
+            ForeignError::Read { source } => Failure::io(Path::new(&self.name()), &source),
+            _ => self.changed(),
         }
     }
 
     fn changed(&self) -> Failure {
-        let name = match self {
-            Self::File(path) => path.display().to_string(),
-            Self::Manager(image) => image.name(),
-        };
-        Failure::new(Code::Changed, name)
+        Failure::new(Code::Changed, self.name())
     }
 }
 
@@ -81,7 +85,7 @@ pub(super) fn read(
         // Some are read twice: each reading is summed anew.
         *sums.lock().unwrap_or_else(PoisonError::into_inner) = (Sums::new(), 0);
         let tee = Tee {
-            bytes: from.open()?,
+            bytes: from.open(),
             sums: Arc::clone(&sums),
         };
         Ok(Box::new(tee) as Bytes)
@@ -92,9 +96,9 @@ pub(super) fn read(
         drain(&mut content, progress).map_err(ForeignError::from_io)?;
         content.is_summed()
     } else {
-        let bytes = again().map_err(|error| from.failed(&error))?;
+        let bytes = again().map_err(|error| from.failed(error))?;
         progress.begin(Phase::Verify, from.len()?);
-        drain(bytes, progress).map_err(|error| from.failed(&error))?;
+        drain(bytes, progress).map_err(|error| from.failed(error))?;
         false
     };
     progress.end();

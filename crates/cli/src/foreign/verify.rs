@@ -19,7 +19,7 @@ use azud_transport::http::RemoteImage;
 use serde_json::{Value, json};
 
 use super::reading::{From, is_readable, len, read};
-use super::{file_of, open, open_remote, unlocked};
+use super::{file_of, open, open_remote, stored, unlocked};
 use crate::checked::Checking;
 use crate::commands::Context;
 use crate::failure::Failure;
@@ -181,11 +181,12 @@ pub(crate) enum Decoded {
 /// # Errors
 /// What the system says.
 pub(crate) fn decode(path: &Path, progress: &dyn Progress) -> Result<Decoded, Failure> {
-    let format = sniff(&Stored::open(path)?).map_err(|error| Failure::io(path, &error))?;
+    let stored = stored(path)?;
+    let format = sniff(&*stored).map_err(|error| Failure::io(path, &error))?;
     if !is_readable(format.format) {
         return Ok(Decoded::Readable);
     }
-    match read(From::File(path), true, progress) {
+    match read(From::File(&stored), true, progress) {
         Ok((_, true)) => Ok(Decoded::Sound),
         Ok((_, false)) => Ok(Decoded::Readable),
         Err(failure) if matches!(failure.code, Code::Corrupt | Code::Truncated) => {
@@ -205,7 +206,7 @@ pub(crate) fn fit_to_copy(context: &Context, path: &Path) -> Result<(), Failure>
     if ImageFile::parse(path).is_err() {
         return Ok(());
     }
-    let stored = Stored::open(path)?;
+    let stored = stored(path)?;
     let told = Told::beside(path, stored.len());
     if !told.is_all() || is_known(&stored, &told) {
         return Ok(());
@@ -215,7 +216,7 @@ pub(crate) fn fit_to_copy(context: &Context, path: &Path) -> Result<(), Failure>
     let told = Told { tail, ..told };
     let checking = Checking::begin(path)?;
     let progress = context.progress();
-    let (sums, _) = read(From::File(path), false, &progress)?;
+    let (sums, _) = read(From::File(&stored), false, &progress)?;
     drop(progress);
     told.compare(path, &sums, false)
         .inspect_err(|_| checking.damaged(context, None, &[]))?;
@@ -236,12 +237,11 @@ pub(crate) fn is_told(path: &Path) -> bool {
 
 fn examine(path: &Path, checking: &Checking, progress: &dyn Progress) -> Result<Checked, Failure> {
     unlocked(path)?;
-    let stored = Stored::open(path)?;
+    let stored = stored(path)?;
     let told = Told::beside(path, stored.len());
-    let format = sniff(&stored)
+    let format = sniff(&*stored)
         .map_err(|error| Failure::io(path, &error))?
         .format;
-    drop(stored);
     let can_read = is_readable(format);
     // A sum that fits makes no image of what is none.
     let is_nothing = matches!(format, Format::Unknown | Format::Empty);
@@ -251,7 +251,7 @@ fn examine(path: &Path, checking: &Checking, progress: &dyn Progress) -> Result<
         let what = format!("{}: it has no {FULL_SUM}", path.display());
         return Err(Failure::new(Code::UnknownFormat, what));
     }
-    let read = read(From::File(path), can_read, progress);
+    let read = read(From::File(&stored), can_read, progress);
     let (sums, own) = read.map_err(|failure| failure.about(&path.display().to_string()))?;
     if checking.is_changed()? {
         return Err(Failure::new(Code::Changed, path.display().to_string()));

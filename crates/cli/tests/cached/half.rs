@@ -22,6 +22,7 @@ pub(crate) const TOOLS: [&str; 4] = ["mke2fs", "debugfs", "e2fsck", "md5sum"];
 pub(crate) struct Scene {
     dir: tempfile::TempDir,
     root: PathBuf,
+    older: PathBuf,
     newer: PathBuf,
 }
 
@@ -43,7 +44,12 @@ debugfs -w -f "$1.do" "$1"; e2fsck -fy "$1" || test $? -eq 1"#;
             let from = dir.path().join(format!("older.img{side}"));
             fs::copy(from, root.join(format!("aula/deb.img{side}")))?;
         }
-        let scene = Self { dir, root, newer };
+        let scene = Self {
+            dir,
+            root,
+            older,
+            newer,
+        };
         half_move(&scene.image(), &scene.newer)?;
         ensure!(
             fs::read(scene.image())? != fs::read(scene.older())?,
@@ -52,12 +58,47 @@ debugfs -w -f "$1.do" "$1"; e2fsck -fy "$1" || test $? -eq 1"#;
         Ok(scene)
     }
 
+    /// The same of images of another program, which have no hashes in them.
+    fn foreign() -> Result<Self> {
+        let native = Self::new()?;
+        let plain = |image: &Path, name: &str| -> Result<PathBuf> {
+            let out = native.dir.path().join(name);
+            done(&[
+                "image",
+                "export",
+                text(image),
+                text(&out),
+                "--to",
+                "partclone",
+            ])?;
+            Ok(out)
+        };
+        let scene = Self {
+            older: plain(&native.older, "older.pc.img")?,
+            newer: plain(&native.newer, "newer.pc.img")?,
+            root: native.dir.path().join("foreign"),
+            dir: native.dir,
+        };
+        let image = scene.image();
+        fs::create_dir_all(scene.root.join("aula"))?;
+        done(&[
+            "cache",
+            "update",
+            text(&image),
+            "--from",
+            text(&scene.older),
+        ])?;
+        half_move(&image, &scene.newer)?;
+        ensure!(fs::read(image)? != fs::read(&scene.older)?, "nothing moved");
+        Ok(scene)
+    }
+
     pub(crate) fn image(&self) -> PathBuf {
         self.root.join("aula/deb.img")
     }
 
     pub(crate) fn older(&self) -> PathBuf {
-        self.dir.path().join("older.img")
+        self.older.clone()
     }
 
     /// Fails unless a command is refused, by its plan already, with what to do, and the image is as it was.
@@ -173,5 +214,44 @@ fn a_half_moved_image_is_copied_from() -> Result<()> {
     done(&["image", "copy", text(&scene.image()), text(&copy)])?;
     ensure!(fs::read(&copy)? == fs::read(scene.older())?, "other bytes");
     whole(&copy)?;
+    Ok(())
+}
+
+/// What reads it goes by no hashes of its own: holes would be zeros on the disk.
+#[test]
+fn a_half_moved_foreign_image_is_read_whole() -> Result<()> {
+    if !have(&TOOLS) {
+        return Ok(());
+    }
+    let scene = Scene::foreign()?;
+    let (image, older) = (scene.image(), scene.older());
+    let restored = |image: &Path, name: &str| -> Result<Vec<u8>> {
+        let disk = scene.dir.path().join(name);
+        done(&["image", "restore", text(image), text(&disk), "--yes"])?;
+        Ok(fs::read(disk)?)
+    };
+    ensure!(
+        restored(&image, "a")? == restored(&older, "b")?,
+        "other bytes"
+    );
+    let told = done(&["image", "verify", text(&image)])?;
+    ensure!(told["full_sum"] == true, "{told}");
+    let native = scene.dir.path().join("native.img");
+    done(&["image", "import", text(&image), text(&native)])?;
+    ensure!(
+        restored(&native, "c")? == restored(&older, "d")?,
+        "other bytes"
+    );
+    // Where nobody can tell what has moved, nobody takes holes for bytes.
+    fs::remove_file(scene.root.join("aula/deb.img.index"))?;
+    for args in [
+        &["image", "restore", text(&image), "e", "--yes"][..],
+        &["image", "verify", text(&image)],
+        &["image", "import", text(&image), text(&native), "--yes"],
+        &["image", "copy", text(&image), text(&older)],
+    ] {
+        let said = azud(args)?;
+        ensure!(said.refused()? == "store/half-moved", "{}", said.last());
+    }
     Ok(())
 }

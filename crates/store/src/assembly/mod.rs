@@ -45,7 +45,7 @@ use look::{Asked, View};
 
 pub(crate) use inbox::leave_for;
 pub(crate) use state::{State, may_have_moved};
-pub(crate) use union::Moved;
+pub(crate) use union::Parts;
 
 pub use around::Around;
 pub use arrivals::NotComing;

@@ -5,12 +5,24 @@ use std::fs::File;
 use std::io;
 use std::os::unix::fs::FileExt;
 
-use azud_core::name::ImageFile;
+use azud_core::assembly::Layout;
+use azud_core::name::{ImageFile, folder_of};
 
 use super::State;
 use super::local::known_layout;
 use crate::stage::assembly;
 use crate::stored::Stored;
+
+/// Where the bytes of an image are.
+#[derive(Debug)]
+pub(crate) enum Parts {
+    /// In its file.
+    Here,
+    /// In two.
+    Moved(Moved),
+    /// Some may have moved, and nobody can tell which.
+    Unknown,
+}
 
 /// Where those parts of an old image are that have moved.
 #[derive(Debug)]
@@ -20,19 +32,39 @@ pub(crate) struct Moved {
     parts: Vec<(u64, u64, u64)>,
 }
 
-impl Moved {
-    /// Looks whether parts of a file have moved. `None` too when that cannot be told: its hashes then tell
-    /// that it is not whole.
-    pub(crate) fn find(old: &Stored) -> Option<Self> {
-        let name = old.path().file_name()?.to_str()?;
-        let image = ImageFile::in_dir(old.path().parent()?, name).ok()?;
+impl Parts {
+    /// Looks whether parts of a file have moved.
+    pub(crate) fn of(old: &Stored) -> Self {
+        let name = old.path().file_name().and_then(|name| name.to_str());
+        let image = name.map(|name| ImageFile::in_dir(folder_of(old.path()), name));
+        // What cannot name an image is moved by nobody.
+        let Some(Ok(image)) = image else {
+            return Self::Here;
+        };
         let stage = assembly(&image);
         // Mostly there is nothing to see.
-        std::fs::symlink_metadata(&stage).ok()?;
-        let state = State::read(&stage)?;
-        let moving = state.record.moving?;
-        let layout = known_layout(old).filter(|layout| *layout.identity() == moving)?;
-        let file = File::open(stage.join(image.name())).ok()?;
+        if std::fs::symlink_metadata(&stage).is_err() {
+            return Self::Here;
+        }
+        let Ok(state) = State::sure(&stage, &image) else {
+            return Self::Unknown;
+        };
+        let moving = state.and_then(|state| Some((state.record.moving?, state)));
+        let Some((moving, state)) = moving else {
+            return Self::Here;
+        };
+        match known_layout(old) {
+            Some(layout) if *layout.identity() != moving => Self::Here,
+            Some(layout) => File::open(stage.join(image.name())).map_or(Self::Unknown, |file| {
+                Self::Moved(Moved::of(&layout, &state, file))
+            }),
+            None => Self::Unknown,
+        }
+    }
+}
+
+impl Moved {
+    fn of(layout: &Layout, state: &State, file: File) -> Self {
         let there = state.wanted.pieces().iter().enumerate();
         let there = there.filter(|(number, _)| state.record.verified.get(*number as u64));
         let there: HashMap<_, _> = there
@@ -42,10 +74,10 @@ impl Moved {
             let at = there.get(&(piece.hash, piece.len))?;
             Some((piece.offset, piece.end(), *at))
         });
-        Some(Self {
+        Self {
             parts: parts.collect(),
             file,
-        })
+        }
     }
 
     /// Reads the old image.
