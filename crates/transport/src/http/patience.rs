@@ -65,6 +65,21 @@ struct Outage {
     making: bool,
 }
 
+/// Since when somebody alone is answered, and always with the same no; whether that is that an index is being made.
+#[derive(Debug, Default)]
+struct Refusals(Option<(bool, Instant)>);
+
+impl Refusals {
+    /// Hears of an answer to what was asked then, which may be a no; whether nothing else came for so long. A try that took
+    /// as long itself was on its way meanwhile.
+    fn hear(&mut self, no: Option<bool>, asked: Instant, lasts: Duration) -> bool {
+        let before = self.0.filter(|_| asked.elapsed() < lasts);
+        let before = before.filter(|(making, _)| no == Some(*making));
+        self.0 = no.map(|making| before.unwrap_or_else(|| (making, Instant::now())));
+        before.is_some_and(|(_, since)| since.elapsed() >= lasts)
+    }
+}
+
 /// What is known of a manager's outages.
 #[derive(Debug, Default)]
 struct State {
@@ -178,8 +193,7 @@ impl Patience {
         mut act: impl FnMut(Option<Duration>) -> Result<T>,
     ) -> Result<T> {
         let mut pause = PAUSE;
-        // Since when this alone is answered, and with a no.
-        let mut refused = None;
+        let mut refusals = Refusals::default();
         loop {
             if self.is_at_its_end() {
                 return Err(Interrupted.into());
@@ -203,14 +217,9 @@ impl Patience {
             let making = error.code() == Code::IndexInMaking;
             let (outage, is_first, moment) = self.meet(making, asked);
             let left = self.left_of(outage);
-            // A try that took long was on its way meanwhile.
-            refused = refused.filter(|_| asked.elapsed() < self.lasts(making));
             // What others hear ends an outage, and says nothing of this.
-            let in_vain =
-                refused.is_some_and(|since: Instant| since.elapsed() >= self.lasts(making));
-            if making || error.is_fault() {
-                refused.get_or_insert_with(Instant::now);
-            }
+            let no = (making || error.is_fault()).then_some(making);
+            let in_vain = refusals.hear(no, asked, self.lasts(making));
             let over = in_vain || !is_first && left.is_zero();
             if over || !(self.told)(&error, moment) {
                 return Err(error);
@@ -350,6 +359,33 @@ mod tests {
                 "{:?}",
                 begun.elapsed()
             );
+        }
+    }
+
+    /// What was waited for, and may be for hours, says nothing of the next outage.
+    #[test]
+    fn one_sort_of_refusal_is_not_held_against_the_other() {
+        let fault = || NetError::Refused {
+            host: "h".into(),
+            status: 500,
+            detail: String::new(),
+        };
+        for broken in [&later as &dyn Fn() -> NetError, &fault] {
+            let lasts = Duration::from_millis(300);
+            let patience = Patience::new(lasts, |_, _| true);
+            let patience = patience.for_indexes(Duration::from_mins(1));
+            let begun = Instant::now();
+            let mut left = 2;
+            let done = patience.with(|| {
+                // Meanwhile others are answered.
+                patience.lock().end();
+                if begun.elapsed() < lasts * 2 {
+                    return Err(says(Some(Code::IndexInMaking)));
+                }
+                left -= 1;
+                if left > 0 { Err(broken()) } else { Ok(()) }
+            });
+            done.unwrap();
         }
     }
 
