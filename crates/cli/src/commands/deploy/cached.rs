@@ -165,7 +165,7 @@ impl ReadAt for Heard<'_> {
     }
 
     fn read_exact_at(&self, buf: &mut [u8], offset: u64) -> io::Result<()> {
-        self.target.read_exact_at(buf, offset)
+        self.hear(self.target.read_exact_at(buf, offset))
     }
 }
 
@@ -249,7 +249,7 @@ mod tests {
 
     #[test]
     fn a_disk_that_fails_ends_what_it_waits_for() {
-        for way in 0..3 {
+        for way in 0..4 {
             let behind = Behind::new(&Silent);
             let target = Heard {
                 target: &Failing,
@@ -262,6 +262,7 @@ mod tests {
             let failed = match way {
                 0 => target.write_all_at(&[1], 50),
                 1 => target.zero(50, 50),
+                2 => target.read_exact_at(&mut [0], 50),
                 _ => target.flush(),
             };
             failed.unwrap_err();
