@@ -222,6 +222,8 @@ impl Receiving<'_> {
         let done = self
             .make_room(context, parts, &mut gone)
             .and_then(|assembly| {
+                // Where room was made, the source was asked again which image it has.
+                trust::same(self.trusted.as_ref(), assembly.wanted())?;
                 let facts = Facts {
                     info: self.info(assembly.wanted().is_native())?,
                     carried: self.from.carried()?,

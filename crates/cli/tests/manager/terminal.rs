@@ -36,6 +36,11 @@ struct Terminal {
 
 impl Terminal {
     fn start(room: &Room, args: &[&str]) -> Result<Self> {
+        Self::start_with(room, args, &[])
+    }
+
+    /// With these variables, too.
+    fn start_with(room: &Room, args: &[&str], variables: &[(&str, &str)]) -> Result<Self> {
         let program = program();
         let words = std::iter::once(text(&program)).chain(args.iter().copied());
         let words: Vec<String> = words.map(|word| format!("'{word}'")).collect();
@@ -44,6 +49,7 @@ impl Terminal {
         command.args(["--default-signal=INT", "script", "-qefc"]);
         command.args([&words.join(" "), "/dev/null"]);
         room.settings(&mut command).env("LC_ALL", "C.UTF-8");
+        command.envs(variables.iter().copied());
         let mut child = command
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
@@ -216,6 +222,52 @@ fn the_bytes_whose_signature_was_checked_are_the_ones_that_are_restored() -> Res
             fs::copy(&aside, &old)?;
         } else {
             ensure!(status == 0 && is(79), "{shown}");
+        }
+    }
+    Ok(())
+}
+
+/// What is read anew once room has been made is still what was signed, whoever has the share that it lies on.
+#[test]
+fn the_image_whose_signature_was_checked_is_the_one_that_comes() -> Result<()> {
+    if !have(&["script", "minisign"]) {
+        return Ok(());
+    }
+    let room = Room::new()?;
+    // The other one is no shorter: that would be found out anyway.
+    for (name, seed, len) in [("win.img", 81, 4), ("other.img", 82, 5), ("old.img", 83, 4)] {
+        image(&room, name, &noise(seed, len * MIB))?;
+    }
+    let at = |name: &str| room.images().join(name);
+    let (win, cache) = (at("win.img"), room.dir().join("cache"));
+    let (key, public) = keys(&room, "ana")?;
+    sign(&room, &win, &key, "win")?;
+    trust(&room, &[&public])?;
+    fs::create_dir(&cache)?;
+    let aside = room.dir().join("aside");
+    fs::copy(&win, &aside)?;
+    let here = cache.join("win.img");
+    let update = ["cache", "update", text(&here), "--from", text(&win)];
+    for swapped in [true, false] {
+        fs::copy(at("old.img"), cache.join("old.img"))?;
+        room.done(&["cache", "verify", "--cache", text(&cache)])?;
+        let mut update = Terminal::start_with(&room, &update, &[("AZUD_CACHE_BUDGET", "7M")])?;
+        update.until("type its name")?;
+        if swapped {
+            fs::copy(at("other.img"), &win)?;
+        }
+        update.types(&format!("{}\n", text(&cache)))?;
+        let (status, shown) = (update.ends(PATIENCE)?, update.shows());
+        ensure!(!cache.join("old.img").exists(), "no room was made: {shown}");
+        if swapped {
+            let refused = status != 0 && shown.contains("store/source-changed");
+            ensure!(refused && !here.exists(), "{shown}");
+            fs::copy(&aside, &win)?;
+        } else {
+            ensure!(
+                status == 0 && fs::read(&here)? == fs::read(&win)?,
+                "{shown}"
+            );
         }
     }
     Ok(())
