@@ -80,8 +80,10 @@ pub(crate) fn told(failure: Failure) -> Failure {
     if status().is_none() {
         return failure;
     }
+    let is_told = failure.code == Code::Interrupted;
     Failure {
         result: failure.result,
+        hint: failure.hint.filter(|_| is_told),
         ..Failure::new(Code::Interrupted, Interrupted.to_string())
     }
 }

@@ -1280,6 +1280,7 @@ hint-login-unknown = Say how it is recognised, “azud login { $host } --pin PIN
 hint-other-states = It may be one of these, said with --state: { $states }. “azud serve” makes a new one.
 hint-known-otherwise = The manager is known here as { $known }, but the first of its names in azud.toml is the one it is looked for by, and that is { $first }. Put { $known } first, or make it known as { $first } too: azud repo add { $first } --protocol http --pin PIN --token-file FILE
 hint-code-elsewhere = The code is for other addresses, and still good: type it at a computer that has one of these, or have another made on the manager for this computer's, “azud token code --subnet SUBNET”.
+hint-login-broken-off = Whether the code was taken is not known. If a token came of it, “azud token list” on the manager shows it, and “azud token revoke ID” ends it. A code that was taken is not good again.
 hint-replacing = Keep what is there, or repeat with --yes. For some hours a person gets more with “azud login”.
 hint-for-all = --for-all is for managers (--protocol http); of other servers, the server’s own rights count.
 hint-asked-through = { $place } is neither mounted nor known here, so { $host } was asked for what it has mounted of it. If { $place } is a manager itself, make it known: azud repo add { $place } --protocol http --pin PIN --token-file FILE

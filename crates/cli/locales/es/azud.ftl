@@ -1280,6 +1280,7 @@ hint-login-unknown = Diga cómo se le reconoce, «azud login { $host } --pin HUE
 hint-other-states = Puede ser uno de estos, dicho con --state: { $states }. «azud serve» hace uno nuevo.
 hint-known-otherwise = El gestor se conoce aquí como { $known }, pero se busca por el primero de sus nombres en azud.toml, que es { $first }. Ponga { $known } el primero, o delo a conocer también como { $first }: azud repo add { $first } --protocol http --pin HUELLA --token-file FICHERO
 hint-code-elsewhere = El código es para otras direcciones y sigue valiendo: escríbalo en un equipo que tenga una de ellas, o pida en el gestor otro para la de este equipo, «azud token code --subnet SUBRED».
+hint-login-broken-off = No se sabe si el código se aceptó. Si de él salió un token, «azud token list» en el gestor lo muestra, y «azud token revoke ID» lo anula. Un código aceptado no vale otra vez.
 hint-replacing = Deje lo que hay, o repita con --yes. Por unas horas, una persona puede más con «azud login».
 hint-for-all = --for-all es para gestores (--protocol http); en los demás servidores cuentan los permisos del propio servidor.
 hint-asked-through = { $place } no está montado ni se conoce aquí, así que se ha preguntado a { $host } por lo que tenga montado de él. Si { $place } es un gestor, delo a conocer: azud repo add { $place } --protocol http --pin HUELLA --token-file FICHERO

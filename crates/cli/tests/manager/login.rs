@@ -2,12 +2,13 @@
 
 use std::fs;
 use std::io::Write;
+use std::net::TcpListener;
 use std::os::unix::fs::PermissionsExt;
 use std::process::{Command, Stdio};
 use std::time::Instant;
 
 use anyhow::{Context, Result, bail, ensure};
-use azud_testkit::tools::have_root;
+use azud_testkit::tools::{have_root, run};
 use serde_json::{Value, json};
 
 use crate::kit::{Said, over, program, text};
@@ -280,6 +281,51 @@ fn a_code_is_not_given_for_a_token_that_cannot_be_kept() -> Result<()> {
     drop(input);
     refusal(&Said::of(&child.wait_with_output()?)?, "disk/permission")?;
     login(&room, &code, &args[1..])?.done()?;
+    Ok(())
+}
+
+/// Nor for one of a manager that cannot be remembered.
+#[test]
+fn a_code_is_not_given_where_managers_cannot_be_remembered() -> Result<()> {
+    let room = Room::new()?;
+    let manager = room.serve()?;
+    let code = code(&room, &[])?;
+    let port = manager.port.to_string();
+    let args = ["--port", &port, "--pin", &manager.pin];
+    let known = room.dir().join("etc/repositories.json");
+    fs::write(&known, "[{")?;
+    refusal(&login(&room, &code, &args)?, "cli/bad-config")?;
+    fs::remove_file(&known)?;
+    login(&room, &code, &args)?.done()?;
+    Ok(())
+}
+
+/// Whether it came to a token nobody knows here.
+#[test]
+fn who_breaks_a_login_off_is_told_what_may_be_left() -> Result<()> {
+    let room = Room::new()?;
+    let manager = room.serve()?;
+    room.know(&manager)?;
+    let port = manager.port;
+    manager.kill()?;
+    let silent = TcpListener::bind(("127.0.0.1", port))?;
+    let mut child = room
+        .command(&["login", "--yes"])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()?;
+    writeln!(child.stdin.take().context("a pipe")?, "AAAA-AAAA")?;
+    let _asked = silent.accept()?;
+    run("kill", &["-INT", &child.id().to_string()])?;
+    let said = Said::of(&child.wait_with_output()?)?;
+    ensure!(
+        said.last()["error"]["code"] == "cli/interrupted",
+        "{}",
+        said.last()
+    );
+    let hint = said.last()["error"]["hint"].to_string();
+    ensure!(hint.contains("azud token list"), "{hint}");
     Ok(())
 }
 

@@ -159,3 +159,22 @@ fn users_without_rights_get_variables_that_hold() -> Result<()> {
     ensure!(said.done()?["variables"]["CACHE"].is_string());
     Ok(())
 }
+
+/// The settings may lie in the directory in which a command runs.
+#[test]
+fn a_settings_file_may_be_named_without_its_directory() -> Result<()> {
+    let machine = Machine::client()?;
+    let run = |args: &[&str]| {
+        let mut command = crate::kit::command(args);
+        let command = machine.on(&mut command).current_dir(machine.dir.path());
+        Said::of(&command.env("AZUD_CONFIG", "azud.toml").output()?)
+    };
+    let add = ["repo", "add", "nas", "--protocol", "nfs", "--path"];
+    for _ in 0..2 {
+        run(&[&add[..], &["/images"]].concat())?.done()?;
+    }
+    let list = run(&["repo", "list"])?.done()?.clone();
+    ensure!(list == machine.done(&["repo", "list"])?, "{list}");
+    ensure!(list.to_string().contains("nas"), "{list}");
+    Ok(())
+}

@@ -8,9 +8,9 @@ use azud_core::reference::Host;
 use serde_json::json;
 
 use super::Goal;
-use super::known::{Known, Register, settings};
+use super::known::{Known, Register, remove, settings};
 use super::login;
-use super::manager::{files, remove};
+use super::manager::files;
 use crate::args::Writing;
 use crate::commands::Context;
 use crate::confirm::{Step, settle};

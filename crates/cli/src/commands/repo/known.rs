@@ -7,7 +7,7 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
 use azud_core::code::Code;
-use azud_core::name::beside;
+use azud_core::name::{beside, folder_of};
 use serde::{Deserialize, Serialize};
 
 use super::access::How;
@@ -70,6 +70,12 @@ impl Register {
         self.known.len() < before
     }
 
+    /// Finds out whether it could be changed, before something is given up for it.
+    pub(super) fn rehearse() -> Result<(), Failure> {
+        Self::read()?;
+        rehearse(&file())
+    }
+
     /// Changes it; whoever else does so meanwhile waits.
     pub(super) fn change<T>(act: impl FnOnce(&mut Self) -> T) -> Result<T, Failure> {
         let file = file();
@@ -87,7 +93,7 @@ impl Register {
 /// nothing is left there. Where it cannot be, nobody else of this computer can have done so either.
 pub(crate) fn alone(file: &Path) -> Result<fs::File, Failure> {
     let open = || {
-        let dir = file.parent().ok_or(ErrorKind::InvalidInput)?;
+        let dir = folder_of(file);
         fs::create_dir_all(dir)?;
         let dir = fs::File::open(dir)?;
         let _ = dir.lock();
@@ -99,8 +105,9 @@ pub(crate) fn alone(file: &Path) -> Result<fs::File, Failure> {
 /// Finds out whether a file of the settings could be written, before something is given up for it. Nothing of it stays.
 pub(super) fn rehearse(file: &Path) -> Result<(), Failure> {
     let trial = beside(file, ".trial");
-    replace(&trial, &[b'\n'; 4096], 0o600)?;
-    fs::remove_file(&trial).map_err(|error| Failure::io(&trial, &error))
+    let _alone = alone(file)?;
+    written(&trial, &[b'\n'; 4096], 0o600)?;
+    remove(&trial)
 }
 
 /// Writes a file of the settings by one rename.
@@ -127,14 +134,21 @@ pub(crate) fn written(file: &Path, bytes: &[u8], mode: u32) -> Result<(), Failur
         out.write_all(bytes)?;
         out.sync_all()?;
         fs::rename(&part, file)?;
-        let dir = file.parent().ok_or(ErrorKind::InvalidInput)?;
-        match fs::File::open(dir)?.sync_all() {
+        match fs::File::open(folder_of(file))?.sync_all() {
             // Some file systems know nothing of it.
             Err(error) if error.kind() == ErrorKind::InvalidInput => Ok(()),
             done => done,
         }
     };
     done().map_err(|error| Failure::io(file, &error))
+}
+
+/// Takes a file away that need not be there.
+pub(super) fn remove(file: &Path) -> Result<(), Failure> {
+    match fs::remove_file(file) {
+        Err(error) if error.kind() != ErrorKind::NotFound => Err(Failure::io(file, &error)),
+        _ => Ok(()),
+    }
 }
 
 /// Where settings are kept: beside the configuration file.
@@ -146,4 +160,27 @@ pub(super) fn settings() -> PathBuf {
 
 fn file() -> PathBuf {
     settings().join("repositories.json")
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use super::rehearse;
+
+    #[test]
+    fn nothing_stays_of_what_is_found_out_nor_of_what_a_killed_run_left() {
+        let dir = tempfile::tempdir().unwrap();
+        let folder = dir.path().join("managers");
+        let file = folder.join("og.login");
+        for left in ["og.login.trial", "og.login.trial.part"] {
+            rehearse(&file).unwrap();
+            fs::write(folder.join(left), "of a killed run").unwrap();
+        }
+        rehearse(&file).unwrap();
+        assert_eq!(folder.read_dir().unwrap().count(), 0);
+        // In the place of the file that is tried there is something else.
+        fs::create_dir(folder.join("og.login.trial")).unwrap();
+        rehearse(&file).unwrap_err();
+    }
 }

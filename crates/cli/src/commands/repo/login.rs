@@ -12,10 +12,8 @@ use serde_json::json;
 
 use super::Goal;
 use super::access::How;
-use super::known::{Register, rehearse, replace};
-use super::manager::{
-    Secret, files, keep_authority, known, meet, read_authority, remove, secret_in,
-};
+use super::known::{Register, rehearse, remove, replace};
+use super::manager::{Secret, files, keep_authority, known, meet, read_authority, secret_in};
 use crate::args::Writing;
 use crate::args::size::pin;
 use crate::commands::Context;
@@ -93,6 +91,9 @@ impl Args {
         };
         // A code is good once: it is not given for a token that nobody can keep.
         rehearse(&file(&host))?;
+        if self.pin.is_some() {
+            Register::rehearse()?;
+        }
         let code = code(context)?;
         let client = Client::new(&manager)?.until(interrupt::is_asked);
         let login = login(&client, &code, &note());
@@ -203,13 +204,15 @@ pub(super) fn outlives(context: &Context, plan: Plan, (host, key): (&str, &'stat
     plan.warning(&context.catalog, key, &values)
 }
 
-/// A code that is for other addresses is good still.
+/// A code that is for other addresses is good still; that of a request that was broken off may not be.
 fn refused(context: &Context, error: NetError) -> Failure {
     let failure = Failure::from(error);
-    if failure.code == Code::TokenElsewhere {
-        return failure.with_hint(context.catalog.text("hint-code-elsewhere"));
-    }
-    failure
+    let hint = match failure.code {
+        Code::TokenElsewhere => "hint-code-elsewhere",
+        Code::Interrupted => "hint-login-broken-off",
+        _ => return failure,
+    };
+    failure.with_hint(context.catalog.text(hint))
 }
 
 /// The token of a login that has not ended. Of one that has its end is kept, and no secret.

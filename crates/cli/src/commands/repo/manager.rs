@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::io::{ErrorKind, Read};
+use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use azud_core::access::is_token;
@@ -14,7 +14,7 @@ use azud_transport::http::{Client, Manager, authority, pin_of};
 
 use super::access::How;
 use super::asked::PATIENCE;
-use super::known::{Known, Register, replace, settings};
+use super::known::{Known, Register, remove, replace, settings};
 use super::{Goal, login};
 use crate::args::size::pin;
 use crate::commands::Context;
@@ -191,14 +191,6 @@ pub(super) fn keep_authority(host: &str, authority: &str) -> Result<(), Failure>
         remove(&login::file(host))?;
     }
     replace(&pem, authority.as_bytes(), 0o644)
-}
-
-/// Takes a file away that need not be there.
-pub(super) fn remove(file: &Path) -> Result<(), Failure> {
-    match fs::remove_file(file) {
-        Err(error) if error.kind() != ErrorKind::NotFound => Err(Failure::io(file, &error)),
-        _ => Ok(()),
-    }
 }
 
 /// The client of the manager that a place is, if it is known as one.
