@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
 use anyhow::{Context, Result, ensure};
+use azud_core::code::Code;
 use azud_core::name::ImageFile;
 use azud_core::progress::Silent;
 use azud_store::assembly::{Assembly, Facts, FileSource, Moving};
@@ -253,5 +254,8 @@ fn a_half_moved_foreign_image_is_read_whole() -> Result<()> {
         let said = azud(args)?;
         ensure!(said.refused()? == "store/half-moved", "{}", said.last());
     }
+    // Nor are they given to others.
+    let error = FileSource::open(&image)?.hashed().err();
+    ensure!(error.is_some_and(|it| it.code() == Code::HalfMoved));
     Ok(())
 }

@@ -151,6 +151,8 @@ impl FileSource {
     }
 
     fn hash_ranges(&self, mut turn: impl FnMut()) -> std::result::Result<Layout, SourceError> {
+        let permanent = |error| SourceError::Permanent(std::io::Error::other(error));
+        self.stored.refuse_torn().map_err(permanent)?;
         let size = self.stored.len();
         let too_large = |error| SourceError::Permanent(std::io::Error::other(error));
         let count = RangeIndex::count(size).map_err(too_large)?;
