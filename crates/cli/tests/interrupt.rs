@@ -265,6 +265,7 @@ fn a_second_signal_ends_at_once_and_the_next_run_clears_up() -> Result<()> {
     let mut run = Run::start(&with_stubs(&args, &stubs))?;
     let number = number(&pid)?;
     run.signal("INT")?;
+    run.until("stopping")?;
     std::thread::sleep(Duration::from_millis(300));
     ensure!(run.child.try_wait()?.is_none(), "the stub did not hold it");
     run.signal("INT")?;

@@ -15,8 +15,12 @@ mod use_marks;
 
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::process::Child;
+use std::thread::sleep;
+use std::time::Duration;
 
 use anyhow::{Context, Result};
+use azud_testkit::tools::run;
 use kit::{azud, done, refused, text};
 use serde_json::Value;
 
@@ -44,6 +48,23 @@ pub(crate) fn used_at(file: &Path, hours: u64) -> Result<()> {
         .write(true)
         .open(file)?
         .set_times(times)?)
+}
+
+/// Stops a program where it holds no lock of a cache, in whose way everybody else would wait; whether it had not ended.
+pub(crate) fn stop(child: &mut Child, root: &Path) -> Result<bool> {
+    let notes = fs::File::open(root.join(".azud-cache"))?;
+    let pid = child.id().to_string();
+    loop {
+        run("kill", &["-STOP", &pid])?;
+        // None of its threads goes on then.
+        sleep(Duration::from_millis(5));
+        let runs = child.try_wait()?.is_none();
+        if notes.try_lock().is_ok() || !runs {
+            return Ok(runs);
+        }
+        run("kill", &["-CONT", &pid])?;
+        sleep(Duration::from_millis(5));
+    }
 }
 
 /// Runs `azud cache VERB --cache ROOT …`; it must succeed.

@@ -18,7 +18,7 @@ use azud_testkit::loops::Mount;
 use azud_testkit::tools::{have, have_root, run, sh};
 
 use crate::kit::{Disk, Kills, Said, azud, command, names, program, refused, text};
-use crate::{cache, foreign, listed, paths, refusal, used_at};
+use crate::{cache, foreign, listed, paths, refusal, stop, used_at};
 
 const MIB: usize = 1 << 20;
 
@@ -328,9 +328,7 @@ fn an_update_is_of_use_and_keeps_its_image_meanwhile() -> Result<()> {
     while names(&leases)?.is_empty() && child.try_wait()?.is_none() {
         std::thread::sleep(Duration::from_micros(100));
     }
-    // Long after its notes are made, long before it has ended.
-    std::thread::sleep(Duration::from_millis(50));
-    sh(r#"kill -STOP "$1""#, &[&pid])?;
+    stop(&mut child, root)?;
     let held = !names(&leases)?.is_empty();
     let code = refusal(root, "evict", &["--yes", "x"]);
     sh(r#"kill -CONT "$1""#, &[&pid])?;

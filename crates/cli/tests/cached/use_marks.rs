@@ -10,7 +10,7 @@ use azud_testkit::loops::Mount;
 use azud_testkit::tools::{have, have_root, run};
 
 use crate::kit::{Disk, azud, command, done, ext4, text};
-use crate::{cache, listed, refusal, used_at};
+use crate::{cache, listed, refusal, stop, used_at};
 
 fn image_of(dir: &Path, root: &Path, name: &str, noise: u64) -> Result<()> {
     let volume = dir.join("volume");
@@ -38,10 +38,7 @@ fn while_it_runs(
     while signed() != Some(true) && child.try_wait()?.is_none() {
         ensure!(begun.elapsed() < Duration::from_mins(1), "no lease");
     }
-    // Stopped at once, it would still hold the lock under which it signed.
-    std::thread::sleep(Duration::from_millis(15));
-    run("kill", &["-STOP", &pid])?;
-    let stopped = child.try_wait()?.is_none();
+    let stopped = stop(&mut child, root)?;
     let refused = refusal(root, "evict", &["--yes", "deb"]);
     let seen = listed(root, "deb.img");
     run("kill", &["-CONT", &pid])?;

@@ -17,8 +17,9 @@ use crate::server::{Manager, Room};
 use crate::silent::{OTHER, two_ways};
 use crate::{MIB, bytes, noise, same, update};
 
-/// A manager is told that an upload ends, and that the work does; it has a second to hear either.
-const MOST: Duration = Duration::from_secs(3);
+/// A manager is told that an upload ends, and that the work does; it has a second to hear either. Machines that do much
+/// else take longer; without an end it would be waited for until the patience is over.
+const MOST: Duration = Duration::from_secs(8);
 /// Bytes in whose midst the cable is cut.
 const MIDST: u64 = 12 << 20;
 /// Right after the cut, and when connections are tried again.

@@ -7,7 +7,7 @@ use std::process::Stdio;
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result, bail, ensure};
 use serde_json::Value;
 
 use crate::asked::known_too;
@@ -21,10 +21,17 @@ const NAP: Duration = Duration::from_millis(100);
 
 /// The only computer, as the manager that is asked shows it.
 pub(crate) fn computer(room: &Room) -> Result<Value> {
-    let said = room.done(&["room", "status"])?;
-    let computers = said["computers"].as_array().context("a list")?;
-    ensure!(computers.len() == 1, "{said}");
-    Ok(computers[0].clone())
+    let mut tries = 0..TRIES / 4;
+    loop {
+        let said = room.done(&["room", "status"])?;
+        let computers = said["computers"].as_array().context("a list")?;
+        match computers.as_slice() {
+            [one] => return Ok(one.clone()),
+            // Its first word may be on its way.
+            [] if tries.next().is_some() => sleep(NAP),
+            _ => bail!("{said}"),
+        }
+    }
 }
 
 /// Whoever introduces itself with the token of the first start may see the room.

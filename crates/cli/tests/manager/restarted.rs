@@ -13,14 +13,14 @@ use anyhow::{Context, Result, anyhow, ensure};
 use azud_testkit::proxy::{Answer, Proxy};
 
 use crate::faults::{address, identity};
-use crate::kit::{done, text};
+use crate::kit::{Said, done, text};
 use crate::server::{Manager, Room};
 use crate::{MIB, noise};
 
 const NAME: &str = "aula1/win.img";
 /// It happens before this answer passes; what the plan asks for and the first bytes came before it.
 const MIDST: u64 = 9;
-const SOON: Duration = Duration::from_secs(20);
+const SOON: Duration = Duration::from_mins(1);
 
 /// A proxy that lets an answer in the midst of a fetch pass when it is told to.
 struct Gate {
@@ -91,6 +91,11 @@ fn a_manager_that_is_started_again_knows_what_somebody_fetches() -> Result<()> {
     let gate = Gate::new(&room, &manager)?;
     room.know_at(gate.proxy.port(), &manager.pin, "read")?;
     let copy = ["image", "copy", "REPO:aula1/win", text(&here)];
+    let fetch = || {
+        let mut command = room.command(&[&copy[..], &["--yes"]].concat());
+        // What happens meanwhile waits for the disk.
+        Said::of(&command.env("AZUD_PATIENCE", "60").output()?)
+    };
     let events: [Event; 3] = [
         replaced_by_a_native_one,
         replaced_by_a_foreign_one,
@@ -107,7 +112,7 @@ fn a_manager_that_is_started_again_knows_what_somebody_fetches() -> Result<()> {
         gate.answers.store(0, Ordering::Relaxed);
         let port = manager.port;
         manager = thread::scope(|scope| {
-            let client = scope.spawn(|| room.done(&[&copy[..], &["--yes"]].concat()));
+            let client = scope.spawn(fetch);
             gate.reached.recv_timeout(SOON)?;
             // Whoever asks while an image of another program is replaced is told that it is locked.
             manager.kill()?;
@@ -115,7 +120,7 @@ fn a_manager_that_is_started_again_knows_what_somebody_fetches() -> Result<()> {
             let again = room.serve_at(port)?;
             gate.pass.send(())?;
             let client = client.join().map_err(|_| anyhow!("the client panicked"))?;
-            client.with_context(|| format!("{seed}"))?;
+            client?.done().with_context(|| format!("{seed}"))?;
             Ok::<_, anyhow::Error>(again)
         })?;
         ensure!(fs::read(&here)? == old, "{seed}: another image");

@@ -322,7 +322,7 @@ fn ends(client: &mut Child, most: Duration) -> Result<ExitStatus> {
 
 /// Stops a command in its midst, which ends at once.
 fn stopped(lab: &Lab, args: &[&str], midst: (Side, u64)) -> Result<()> {
-    let ended = ends(&mut begun(lab, args, midst)?, Duration::from_secs(3))?;
+    let ended = ends(&mut begun(lab, args, midst)?, Duration::from_secs(8))?;
     ensure!(ended.code() == Some(143), "{ended}");
     Ok(())
 }
