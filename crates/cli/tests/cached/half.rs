@@ -244,12 +244,15 @@ fn a_half_moved_foreign_image_is_read_whole() -> Result<()> {
         "other bytes"
     );
     // Where nobody can tell what has moved, nobody takes holes for bytes.
+    let other = scene.dir.path().join("older.img");
     fs::remove_file(scene.root.join("aula/deb.img.index"))?;
     for args in [
         &["image", "restore", text(&image), "e", "--yes"][..],
         &["image", "verify", text(&image)],
         &["image", "import", text(&image), text(&native), "--yes"],
         &["image", "copy", text(&image), text(&older)],
+        // Nor is it a former version of another image.
+        &["cache", "update", text(&image), "--from", text(&other)],
     ] {
         let said = azud(args)?;
         ensure!(said.refused()? == "store/half-moved", "{}", said.last());

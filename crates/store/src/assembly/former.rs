@@ -99,7 +99,11 @@ impl Old {
         };
         let local = match Stored::open(&path) {
             Err(StoreError::NotFound(_)) => return Ok(None),
-            stored => Local::told(stored?)?,
+            stored => {
+                let stored = stored?;
+                stored.refuse_torn()?;
+                Local::told(stored)?
+            }
         };
         // Another image is here by now: what had moved is of no use to it.
         let Some(local) = local.filter(|local| *local.layout.identity() == moving) else {
