@@ -7,7 +7,7 @@ use std::path::Path;
 use azud_core::assembly::Piece;
 use azud_core::name::ImageFile;
 
-use super::super::state::State;
+use super::super::state::{State, may_have_moved};
 use super::Inbox;
 use super::kept::{ARRIVED, SENDER, SPARE, SPARE_ARRIVED, SWAP, end_of};
 use crate::durable;
@@ -63,19 +63,15 @@ fn is_forgotten(stage: &Path) -> Result<bool> {
 /// As [`Inbox::leave`], for an upload whose process has ended in its midst. The caller holds the lock of the directory
 /// above, so that nobody goes on meanwhile. Returns whether nothing has to stay.
 pub(crate) fn leave_for(stage: &Path) -> Result<bool> {
+    if may_have_moved(stage) {
+        return Ok(false);
+    }
     let arrived = match end_of(&stage.join(ARRIVED)) {
         Some(end) => end,
         None if is_forgotten(stage)? => 0,
         None => return Ok(false),
     };
-    let state = State::read(stage);
-    if state
-        .as_ref()
-        .is_some_and(|state| state.record.moving.is_some())
-    {
-        return Ok(false);
-    }
-    let verified = state.map(|State { wanted, record }| wanted.only(&record.verified));
+    let verified = State::read(stage).map(|State { wanted, record }| wanted.only(&record.verified));
     let verified = verified.and_then(|there| there.pieces().last().map(Piece::end));
     let end = arrived.max(verified.unwrap_or(0));
     if is_nothing(stage, end)? {
@@ -102,4 +98,30 @@ pub(super) fn set_room_aside(
     let rest = limit.saturating_sub(there);
     Room::of(image.dir())?.refuse(&image.path(), rest)?;
     durable::reserve(file, path, 0, limit)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use azud_core::name::ImageFile;
+
+    use super::{JOURNAL, SENDER, leave_for};
+    use crate::stage::assembly;
+
+    #[test]
+    fn what_an_old_image_may_lack_stays() {
+        for (journal, stays) in [(&b"of a newer program"[..], true), (b"", false)] {
+            let dir = tempfile::tempdir().unwrap();
+            let image = ImageFile::in_dir(dir.path(), "x.img").unwrap();
+            let stage = assembly(&image);
+            fs::create_dir(&stage).unwrap();
+            fs::write(stage.join(JOURNAL), journal).unwrap();
+            fs::write(stage.join(SENDER), "og").unwrap();
+            let file = stage.join("x.img");
+            fs::write(&file, vec![1; 2 << 20]).unwrap();
+            assert_eq!(leave_for(&stage).unwrap(), !stays);
+            assert_eq!(fs::metadata(&file).unwrap().len(), 2 << 20);
+        }
+    }
 }
