@@ -3,6 +3,7 @@
 
 use std::fs;
 use std::io;
+use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
@@ -235,6 +236,13 @@ fn a_half_moved_foreign_image_is_read_whole() -> Result<()> {
         restored(&image, "a")? == restored(&older, "b")?,
         "other bytes"
     );
+    // By every name that it has.
+    let alias = scene.root.join("alias.img");
+    symlink("aula/deb.img", &alias)?;
+    ensure!(
+        restored(&alias, "a2")? == restored(&older, "b")?,
+        "other bytes"
+    );
     let told = done(&["image", "verify", text(&image)])?;
     ensure!(told["full_sum"] == true, "{told}");
     let native = scene.dir.path().join("native.img");
@@ -248,6 +256,7 @@ fn a_half_moved_foreign_image_is_read_whole() -> Result<()> {
     fs::remove_file(scene.root.join("aula/deb.img.index"))?;
     for args in [
         &["image", "restore", text(&image), "e", "--yes"][..],
+        &["image", "restore", text(&alias), "e", "--yes"],
         &["image", "verify", text(&image)],
         &["image", "import", text(&image), text(&native), "--yes"],
         &["image", "copy", text(&image), text(&older)],

@@ -77,10 +77,15 @@ impl Local {
 /// The layout of a stored image as far as it can be told without reading all of it: from its ending, or
 /// from the index beside it.
 pub fn known_layout(stored: &Stored) -> Option<Layout> {
+    layout_beside(stored, stored.path())
+}
+
+/// The same of one that has this name, too.
+pub(super) fn layout_beside(stored: &Stored, path: &Path) -> Option<Layout> {
     if let Ok(layout) = Layout::read_native(stored) {
         return Some(layout);
     }
-    let index = beside(stored.path(), INDEX);
+    let index = beside(path, INDEX);
     let index = durable::read_small(&index, MAX_INDEX_FILE).ok()?;
     let layout = Layout::parse(index).ok()?;
     (!layout.is_native() && layout.size() == stored.len()).then_some(layout)

@@ -4,12 +4,13 @@ use std::collections::HashMap;
 use std::fs::File;
 use std::io;
 use std::os::unix::fs::FileExt;
+use std::path::{Path, PathBuf};
 
 use azud_core::assembly::Layout;
 use azud_core::name::{ImageFile, folder_of};
 
 use super::State;
-use super::local::known_layout;
+use super::local::layout_beside;
 use crate::stage::assembly;
 use crate::stored::Stored;
 
@@ -35,8 +36,12 @@ pub(crate) struct Moved {
 impl Parts {
     /// Looks whether parts of a file have moved.
     pub(crate) fn of(old: &Stored) -> Self {
-        let name = old.path().file_name().and_then(|name| name.to_str());
-        let image = name.map(|name| ImageFile::in_dir(folder_of(old.path()), name));
+        // The update is one of what a link leads to.
+        let Ok(path) = behind(old.path()) else {
+            return Self::Unknown;
+        };
+        let name = path.file_name().and_then(|name| name.to_str());
+        let image = name.map(|name| ImageFile::in_dir(folder_of(&path), name));
         // What cannot name an image is moved by nobody.
         let Some(Ok(image)) = image else {
             return Self::Here;
@@ -53,7 +58,7 @@ impl Parts {
         let Some((moving, state)) = moving else {
             return Self::Here;
         };
-        match known_layout(old) {
+        match layout_beside(old, &path) {
             Some(layout) if *layout.identity() != moving => Self::Here,
             Some(layout) => File::open(stage.join(image.name())).map_or(Self::Unknown, |file| {
                 Self::Moved(Moved::of(&layout, &state, file))
@@ -61,6 +66,14 @@ impl Parts {
             None => Self::Unknown,
         }
     }
+}
+
+/// The file that a name leads to.
+fn behind(path: &Path) -> io::Result<PathBuf> {
+    if std::fs::symlink_metadata(path)?.is_symlink() {
+        return std::fs::canonicalize(path);
+    }
+    Ok(path.to_owned())
 }
 
 impl Moved {

@@ -270,6 +270,11 @@ fn a_half_moved_image_can_be_read_but_not_replaced() {
     assert!(fs::read(image.path()).unwrap() != old(), "nothing moved");
     assert!(fs::metadata(image.path()).unwrap().blocks() * 512 < old().len() as u64 * 3 / 4);
     assert!(read_all(&image.path()) == old());
+    // By every name that it has.
+    let alias = dir.path().join("alias.img");
+    std::os::unix::fs::symlink("deb.img", &alias).unwrap();
+    assert!(read_all(&alias) == old());
+    fs::remove_file(alias).unwrap();
     assert_eq!(
         identity(&image.path()).unwrap().0,
         *Memory::new(old()).identity().as_ref().unwrap()
