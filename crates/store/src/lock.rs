@@ -17,7 +17,8 @@ use crate::room::is_elsewhere;
 /// Held while names in a directory change.
 #[derive(Debug)]
 pub(crate) struct DirLock {
-    _file: File,
+    _here: Option<File>,
+    _there: Option<File>,
 }
 
 /// Others hold the lock for a few renames and syncs; only a broken medium takes longer.
@@ -42,22 +43,37 @@ impl DirLock {
 
     /// Takes the lock if nobody has it.
     pub(crate) fn try_now(dir: &Path) -> Result<Option<Self>> {
-        // Where the file cannot be had, or not locked, others here are kept out at least.
-        if is_elsewhere(dir)
-            && let Ok(locked) = Self::by_file(dir)
-        {
-            return Ok(locked);
-        }
-        let file = File::open(dir).at("open", dir)?;
-        match try_lock(&file) {
-            Err(Errno::BADF | Errno::NOLCK | Errno::OPNOTSUPP | Errno::NOSYS | Errno::INVAL) => {
-                Self::by_file(dir)
-            }
-            other => Ok(other.at("lock", dir)?.then_some(Self { _file: file })),
-        }
+        Self::try_as(dir, is_elsewhere(dir))
     }
 
-    fn by_file(dir: &Path) -> Result<Option<Self>> {
+    /// The directory is locked against all programs of this computer. Where others share it, a file in it is locked as well.
+    fn try_as(dir: &Path, is_shared: bool) -> Result<Option<Self>> {
+        let file = File::open(dir).at("open", dir)?;
+        let here = match try_lock(&file) {
+            Err(Errno::BADF | Errno::NOLCK | Errno::OPNOTSUPP | Errno::NOSYS | Errno::INVAL) => {
+                return Ok(Self::by_file(dir)?.map(|there| Self {
+                    _here: None,
+                    _there: Some(there),
+                }));
+            }
+            locked => locked.at("lock", dir)?.then_some(file),
+        };
+        if here.is_none() {
+            return Ok(None);
+        }
+        let there = match is_shared.then(|| Self::by_file(dir)) {
+            Some(Ok(None)) => return Ok(None),
+            Some(Ok(there)) => there,
+            // Where the file cannot be had, or not locked, others here are kept out at least.
+            Some(Err(_)) | None => None,
+        };
+        Ok(Some(Self {
+            _here: here,
+            _there: there,
+        }))
+    }
+
+    fn by_file(dir: &Path) -> Result<Option<File>> {
         let path = dir.join(LOCK_FILE);
         let mut options = OpenOptions::new();
         let file = options
@@ -67,7 +83,7 @@ impl DirLock {
             .open(&path)
             .at("create", &path)?;
         let locked = try_lock(&file).at("lock", &path)?;
-        Ok(locked.then_some(Self { _file: file }))
+        Ok(locked.then_some(file))
     }
 }
 
@@ -103,5 +119,26 @@ mod tests {
         std::fs::remove_file(dir.path().join(LOCK_FILE)).unwrap();
         std::fs::create_dir(dir.path().join(LOCK_FILE)).unwrap();
         assert!(DirLock::by_file(dir.path()).is_err());
+    }
+
+    /// On a share one of them may be allowed to write the file, and the other is not.
+    #[test]
+    fn programs_of_one_computer_keep_each_other_out_whatever_they_can_lock() {
+        let dir = tempfile::tempdir().unwrap();
+        let lock = || DirLock::try_as(dir.path(), true).unwrap();
+        let file = dir.path().join(LOCK_FILE);
+        std::fs::create_dir(&file).unwrap();
+        let one = lock();
+        assert!(one.is_some());
+        std::fs::remove_dir(&file).unwrap();
+        assert!(lock().is_none(), "who has the file gets in as well");
+        drop(one);
+        // A program that another test is just starting may have it for a moment.
+        let free = || lock().or_else(|| (sleep(NAP), None).1);
+        let other = (0..500).find_map(|_| free());
+        assert!(other.is_some() && file.exists());
+        std::fs::remove_file(&file).unwrap();
+        std::fs::create_dir(&file).unwrap();
+        assert!(lock().is_none(), "who has no file gets in as well");
     }
 }
