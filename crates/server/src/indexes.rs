@@ -143,6 +143,7 @@ impl Indexes {
         if let Some(layout) = self.known(stored, stamp) {
             return Ok(layout);
         }
+        stored.refuse_torn()?;
         let path = stored.path();
         let name = path.file_name().unwrap_or_default().to_string_lossy();
         if held(&self.unreadable).remove(path) == Some(stamp) {

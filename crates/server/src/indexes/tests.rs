@@ -213,3 +213,25 @@ fn who_is_served_goes_before_and_who_asks_does_not_wait_for_others() {
     assert!(indexes.of(&Stored::open(&image).unwrap(), false).is_ok());
     drop(served);
 }
+
+/// Its disk does not fail: an update has to be ended.
+#[test]
+fn of_what_moved_nobody_knows_where_to_no_index_is_made() {
+    let (site, image) = Site::new();
+    let file = fs::File::options().write(true).open(&image).unwrap();
+    file.set_len(0).unwrap();
+    file.set_len(9 << 20).unwrap();
+    let hash = blake3::hash(b"old.img").to_hex();
+    let stage = format!(".azud-assembly-old.img-{}", &hash[..16]);
+    let stage = site.dir.path().join(stage);
+    fs::create_dir(&stage).unwrap();
+    fs::write(stage.join("journal"), "of a newer program").unwrap();
+    let indexes = site.indexes();
+    for _ in 0..2 {
+        let stored = Stored::open(&image).unwrap();
+        let refused = indexes.of(&stored, false).unwrap_err().into_response();
+        assert_eq!(refused.status(), StatusCode::CONFLICT);
+    }
+    fs::remove_dir_all(&stage).unwrap();
+    assert!(indexes.make_ahead(&image));
+}
