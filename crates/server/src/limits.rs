@@ -425,7 +425,8 @@ mod tests {
         };
         let other = "10.0.0.9:aula1/win";
         let waiting: Vec<_> = (0..AT_OTHERS).map(|_| tokio::spawn(ask(other))).collect();
-        while begun.load(Ordering::Relaxed) < AT_OTHERS {
+        let tries = 0..60_000;
+        for _ in tries.take_while(|_| begun.load(Ordering::Relaxed) < AT_OTHERS) {
             tokio::time::sleep(Duration::from_millis(1)).await;
         }
         let own = ask("aula1/win").await;

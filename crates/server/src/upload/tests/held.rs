@@ -152,7 +152,7 @@ async fn regression_who_takes_pieces_over_keeps_nobody_from_asking() {
         let held_up = session.hold_up();
         let reading = Arc::clone(&session);
         let reading = thread::spawn(move || reading.take_over(&records(&[1])).is_ok());
-        while session.taken_over() == 0 {
+        while session.taken_over() == 0 && !reading.is_finished() {
             thread::sleep(Duration::from_millis(1));
         }
         assert!(session.has_looked(), "nobody looks again meanwhile");
