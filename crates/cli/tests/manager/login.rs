@@ -317,7 +317,7 @@ fn who_breaks_a_login_off_is_told_what_may_be_left() -> Result<()> {
         .spawn()?;
     writeln!(child.stdin.take().context("a pipe")?, "AAAA-AAAA")?;
     let _asked = silent.accept()?;
-    run("kill", &["-INT", &child.id().to_string()])?;
+    run("kill", &["-TERM", &child.id().to_string()])?;
     let said = Said::of(&child.wait_with_output()?)?;
     ensure!(
         said.last()["error"]["code"] == "cli/interrupted",
